@@ -1,0 +1,361 @@
+//! The table of "Tilladte organisationer": who may call which method, and why.
+//!
+//! The table is data (`config/access.toml`); this module holds its vocabulary and the one decision made with
+//! it. Whatever the table does not name is denied, and every decision carries its reason.
+
+use std::fmt;
+
+/// A method of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// `GET /v1/Login`: one company.
+    GetLogin,
+    /// `PUT /v1/Login/{CvrNummer}`: a company logged in.
+    SetLogin,
+    /// `GET /v1/Logins`: all companies.
+    GetLogins,
+}
+
+/// The kind of organisation that calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OrganisationType {
+    /// An unemployment fund.
+    AKasse,
+    /// A municipal job centre.
+    JobCenter,
+    /// The labour-market agency itself.
+    Star,
+}
+
+/// The capacity in which the caller acts: a column of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AccessMode {
+    /// Alle borgere.
+    AlleBorgere,
+    /// Egne borgere.
+    EgneBorgere,
+    /// Tidligere egne borgere.
+    TidligereEgneBorgere,
+    /// Gæsteadgang.
+    Gaesteadgang,
+    /// Anden Aktør - egne borgere.
+    AndenAktoerEgneBorgere,
+    /// Anden Aktør - gæsteadgang.
+    AndenAktoerGaesteadgang,
+    /// Anden Aktør - alle borgere.
+    AndenAktoerAlleBorgere,
+    /// System - alle borgere.
+    SystemAlleBorgere,
+}
+
+impl Method {
+    /// Every method, in the order of the contract's page.
+    pub const ALL: [Self; 3] = [Self::GetLogin, Self::SetLogin, Self::GetLogins];
+
+    /// The name on the page, in the access table, the audit line and the metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GetLogin => "GetLogin",
+            Self::SetLogin => "SetLogin",
+            Self::GetLogins => "GetLogins",
+        }
+    }
+
+    /// The scope that a token must carry, spelled as on the page (sic).
+    pub const fn scope(self) -> &'static str {
+        match self {
+            Self::GetLogin | Self::GetLogins => "virksomhedsinstats.login.read",
+            Self::SetLogin => "virksomhedsinstats.login.write",
+        }
+    }
+
+    /// The method of exactly this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
+}
+
+impl OrganisationType {
+    /// Every organisation type, in the order of the contract's page.
+    pub const ALL: [Self; 3] = [Self::AKasse, Self::JobCenter, Self::Star];
+
+    /// The identifier in tokens and configuration, and the row on the page.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AKasse => "A-kasse",
+            Self::JobCenter => "JobCenter",
+            Self::Star => "STAR",
+        }
+    }
+
+    /// The organisation type of exactly this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|organisation| organisation.name() == name)
+    }
+}
+
+impl AccessMode {
+    /// Every access mode, in the order of the page's columns.
+    pub const ALL: [Self; 8] = [
+        Self::AlleBorgere,
+        Self::EgneBorgere,
+        Self::TidligereEgneBorgere,
+        Self::Gaesteadgang,
+        Self::AndenAktoerEgneBorgere,
+        Self::AndenAktoerGaesteadgang,
+        Self::AndenAktoerAlleBorgere,
+        Self::SystemAlleBorgere,
+    ];
+
+    /// The identifier in tokens and configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AlleBorgere => "AlleBorgere",
+            Self::EgneBorgere => "EgneBorgere",
+            Self::TidligereEgneBorgere => "TidligereEgneBorgere",
+            Self::Gaesteadgang => "Gaesteadgang",
+            Self::AndenAktoerEgneBorgere => "AndenAktoerEgneBorgere",
+            Self::AndenAktoerGaesteadgang => "AndenAktoerGaesteadgang",
+            Self::AndenAktoerAlleBorgere => "AndenAktoerAlleBorgere",
+            Self::SystemAlleBorgere => "SystemAlleBorgere",
+        }
+    }
+
+    /// The column's heading on the page.
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::AlleBorgere => "Alle borgere",
+            Self::EgneBorgere => "Egne borgere",
+            Self::TidligereEgneBorgere => "Tidligere egne borgere",
+            Self::Gaesteadgang => "Gæsteadgang",
+            Self::AndenAktoerEgneBorgere => "Anden Aktør - egne borgere",
+            Self::AndenAktoerGaesteadgang => "Anden Aktør - gæsteadgang",
+            Self::AndenAktoerAlleBorgere => "Anden Aktør - alle borgere",
+            Self::SystemAlleBorgere => "System - alle borgere",
+        }
+    }
+
+    /// The access mode of exactly this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+}
+
+macro_rules! shown_by_name {
+    ($($type:ty),*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.name())
+            }
+        }
+    )*};
+}
+shown_by_name!(Method, OrganisationType, AccessMode);
+
+/// Access modes, as a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccessModes(u8);
+
+impl AccessModes {
+    /// The set without this or any other mode.
+    pub const NONE: Self = Self(0);
+
+    /// The same set with this mode in it.
+    #[must_use]
+    pub const fn with(self, mode: AccessMode) -> Self {
+        Self(self.0 | 1 << mode as u8)
+    }
+
+    /// Whether the mode is in the set.
+    pub const fn contains(self, mode: AccessMode) -> bool {
+        self.0 & (1 << mode as u8) != 0
+    }
+
+    /// Whether no mode is in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The modes in the set, in the order of the page's columns.
+    pub fn iter(self) -> impl Iterator<Item = AccessMode> {
+        AccessMode::ALL.into_iter().filter(move |mode| self.contains(*mode))
+    }
+}
+
+impl FromIterator<AccessMode> for AccessModes {
+    fn from_iter<I: IntoIterator<Item = AccessMode>>(modes: I) -> Self {
+        modes.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+/// The loaded table: which access modes let which organisation type call which method.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Matrix {
+    rows: [[AccessModes; OrganisationType::ALL.len()]; Method::ALL.len()],
+}
+
+impl Matrix {
+    /// A table that lets nobody in.
+    pub fn deny_all() -> Self {
+        Self::default()
+    }
+
+    /// Lets the organisation type call the method in each of these access modes, and in no others.
+    pub fn set(&mut self, method: Method, organisation: OrganisationType, modes: AccessModes) {
+        self.rows[method as usize][organisation as usize] = modes;
+    }
+
+    /// The access modes in which the organisation type may call the method.
+    pub fn allowed(&self, method: Method, organisation: OrganisationType) -> AccessModes {
+        self.rows[method as usize][organisation as usize]
+    }
+
+    /// Whether a caller of this organisation type, acting in any of these access modes, may call the method.
+    ///
+    /// One mode that the table allows is enough; the first in the order of the page's columns is the reason.
+    pub fn decide(&self, method: Method, organisation: OrganisationType, acting: AccessModes) -> Decision {
+        let row = self.allowed(method, organisation);
+        let reason = match acting.iter().find(|mode| row.contains(*mode)) {
+            Some(mode) => Reason::Rule { method, organisation, mode },
+            None if row.is_empty() => Reason::NoRow { method, organisation },
+            None if acting.is_empty() => Reason::NoKnownMode { method, organisation },
+            None => Reason::NoMark { method, organisation, acting },
+        };
+        Decision { allowed: matches!(reason, Reason::Rule { .. }), reason }
+    }
+}
+
+/// Whether the caller is let in, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// Let in or not.
+    pub allowed: bool,
+    /// The rule that let in, or what was lacking. For logs and `explain`, never for the caller.
+    pub reason: Reason,
+}
+
+/// Why a caller is let in or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The table has a mark here.
+    Rule {
+        /// The method called.
+        method: Method,
+        /// The caller's organisation type.
+        organisation: OrganisationType,
+        /// The access mode that the mark stands under.
+        mode: AccessMode,
+    },
+    /// The table names no access mode at all for this organisation type and method.
+    NoRow {
+        /// The method called.
+        method: Method,
+        /// The caller's organisation type.
+        organisation: OrganisationType,
+    },
+    /// The caller acts in no access mode that the service knows.
+    NoKnownMode {
+        /// The method called.
+        method: Method,
+        /// The caller's organisation type.
+        organisation: OrganisationType,
+    },
+    /// The table has marks for this organisation type and method, but under other access modes.
+    NoMark {
+        /// The method called.
+        method: Method,
+        /// The caller's organisation type.
+        organisation: OrganisationType,
+        /// The access modes that the caller acts in.
+        acting: AccessModes,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule { method, organisation, mode } => {
+                write!(formatter, "{method}.{organisation} allows {mode}")
+            }
+            Self::NoRow { method, organisation } => {
+                write!(formatter, "{method}.{organisation} allows no access mode")
+            }
+            Self::NoKnownMode { method, organisation } => {
+                write!(formatter, "{method}.{organisation}: no known access mode was claimed")
+            }
+            Self::NoMark { method, organisation, acting } => {
+                write!(formatter, "{method}.{organisation} does not allow ")?;
+                for (index, mode) in acting.iter().enumerate() {
+                    write!(formatter, "{}{mode}", if index == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix() -> Matrix {
+        let mut matrix = Matrix::deny_all();
+        let modes = [AccessMode::AlleBorgere, AccessMode::EgneBorgere].into_iter().collect();
+        matrix.set(Method::GetLogin, OrganisationType::JobCenter, modes);
+        matrix
+    }
+
+    fn reason(organisation: OrganisationType, acting: &[AccessMode]) -> (bool, String) {
+        let decision = matrix().decide(Method::GetLogin, organisation, acting.iter().copied().collect());
+        (decision.allowed, decision.reason.to_string())
+    }
+
+    #[test]
+    fn names_are_read_exactly() {
+        for mode in AccessMode::ALL {
+            assert_eq!(AccessMode::parse(mode.name()), Some(mode));
+            assert_eq!(AccessMode::parse(&mode.name().to_lowercase()), None);
+        }
+        for organisation in OrganisationType::ALL {
+            assert_eq!(OrganisationType::parse(organisation.name()), Some(organisation));
+            assert_eq!(OrganisationType::parse(&format!(" {organisation}")), None);
+        }
+        for method in Method::ALL {
+            assert_eq!(Method::parse(method.name()), Some(method));
+        }
+    }
+
+    #[test]
+    fn one_allowed_mode_is_enough_and_is_the_reason() {
+        assert_eq!(
+            reason(OrganisationType::JobCenter, &[AccessMode::SystemAlleBorgere, AccessMode::EgneBorgere]),
+            (true, "GetLogin.JobCenter allows EgneBorgere".to_owned())
+        );
+    }
+
+    #[test]
+    fn every_refusal_names_what_was_lacking() {
+        assert_eq!(
+            reason(OrganisationType::Star, &[AccessMode::AlleBorgere]),
+            (false, "GetLogin.STAR allows no access mode".to_owned())
+        );
+        assert_eq!(
+            reason(OrganisationType::JobCenter, &[]),
+            (false, "GetLogin.JobCenter: no known access mode was claimed".to_owned())
+        );
+        assert_eq!(
+            reason(OrganisationType::JobCenter, &[AccessMode::Gaesteadgang, AccessMode::SystemAlleBorgere]),
+            (false, "GetLogin.JobCenter does not allow Gaesteadgang, SystemAlleBorgere".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_empty_table_lets_nobody_in() {
+        let everything = AccessMode::ALL.into_iter().collect();
+        for method in Method::ALL {
+            for organisation in OrganisationType::ALL {
+                assert!(!Matrix::deny_all().decide(method, organisation, everything).allowed);
+            }
+        }
+    }
+}

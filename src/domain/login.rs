@@ -1,0 +1,104 @@
+//! What is known of one company: its first and its latest login.
+//!
+//! A login is an element of a lattice: merging takes the earlier first and the later last. That makes every
+//! write idempotent, commutative and associative, so retries, replays, races, imports, restores and a clock
+//! that steps back can do no harm. Nothing may be added here that breaks this law.
+
+use super::timestamp::Timestamp;
+
+/// The first and the latest login of one company; the first is never after the latest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Login {
+    first: Timestamp,
+    last: Timestamp,
+}
+
+/// The first login lies after the latest one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the first login lies after the latest one")]
+pub struct FirstAfterLast;
+
+impl Login {
+    /// A company's logins between two moments, refused when they stand in the wrong order.
+    pub fn new(first: Timestamp, last: Timestamp) -> Result<Self, FirstAfterLast> {
+        if first <= last { Ok(Self { first, last }) } else { Err(FirstAfterLast) }
+    }
+
+    /// A company that logged in once.
+    pub fn at(moment: Timestamp) -> Self {
+        Self { first: moment, last: moment }
+    }
+
+    /// The first login ever (`tidligsteLoginTidspunkt`).
+    pub fn first(self) -> Timestamp {
+        self.first
+    }
+
+    /// The latest login (`senesteLogintidspunkt`).
+    pub fn last(self) -> Timestamp {
+        self.last
+    }
+
+    /// Everything that either side knows: the earlier first, the later last.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn login() -> impl Strategy<Value = Login> {
+        (0i64..1_000, 0i64..1_000).prop_map(|(one, other)| {
+            let moment = |millis| Timestamp::from_millis(millis).unwrap();
+            Login::new(moment(one.min(other)), moment(one.max(other))).unwrap()
+        })
+    }
+
+    #[test]
+    fn a_login_that_ends_before_it_begins_is_refused() {
+        let moment = |millis| Timestamp::from_millis(millis).unwrap();
+        assert_eq!(Login::new(moment(2), moment(1)), Err(FirstAfterLast));
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_idempotent(a in login()) {
+            prop_assert_eq!(a.merge(a), a);
+        }
+
+        #[test]
+        fn merging_is_commutative(a in login(), b in login()) {
+            prop_assert_eq!(a.merge(b), b.merge(a));
+        }
+
+        #[test]
+        fn merging_is_associative(a in login(), b in login(), c in login()) {
+            prop_assert_eq!(a.merge(b).merge(c), a.merge(b.merge(c)));
+        }
+
+        #[test]
+        fn the_first_never_rises_and_the_last_never_falls(a in login(), b in login()) {
+            let merged = a.merge(b);
+            prop_assert!(merged.first() <= a.first() && merged.last() >= a.last());
+            prop_assert!(merged.first() <= merged.last());
+        }
+
+        #[test]
+        fn any_order_of_logins_gives_the_same_record(mut moments in prop::collection::vec(0i64..1_000_000, 1..20)) {
+            let fold = |moments: &[i64]| {
+                moments.iter().map(|millis| Login::at(Timestamp::from_millis(*millis).unwrap())).reduce(Login::merge)
+            };
+            let forwards = fold(&moments);
+            moments.reverse();
+            prop_assert_eq!(forwards, fold(&moments));
+            moments.sort_unstable();
+            let record = forwards.unwrap();
+            prop_assert_eq!(record.first().millis(), moments[0]);
+            prop_assert_eq!(record.last().millis(), moments[moments.len() - 1]);
+        }
+    }
+}

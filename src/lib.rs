@@ -1,0 +1,32 @@
+//! When a Danish company first and last logged in to JobAG, kept durably and told only to those who may know.
+//!
+//! Data walks straight down and straight back: request → [`http`] → [`auth`] (who is it?) →
+//! [`domain::access`] (may it?) → handler → [`store`].
+//!
+//! | module | is for |
+//! |---|---|
+//! | [`cli`] | the commands: arguments → work → exit code |
+//! | [`app`] | the only place that wires the parts together and stops them again |
+//! | [`settings`] | TOML and environment → validated settings, all faults at once |
+//! | [`http`] | the API on one screen, its errors, the audit line, the management listener |
+//! | [`auth`] | bearer text → caller; the only importer of biscuit |
+//! | [`store`] | get, record, list, ready: durable or an error; the only importer of sled |
+//! | [`domain`] | what a CVR number, a login and an access rule are; imports nothing of ours |
+//! | [`strict_json`] | JSON in which a duplicated member is seen, not swallowed; imports nothing of ours |
+//! | [`logging`] | the format of log lines; imports nothing of ours |
+//!
+//! # Arrows
+//!
+//! A module may use what stands to the right of it and nothing else; a test reads the `use` lines.
+//!
+//! ```text
+//! main → cli → app → http → auth → domain
+//!                    http → store → domain
+//! cli → settings, store, domain     app → settings, auth, store     settings → domain
+//! auth, http → strict_json          cli → logging
+//! ```
+//!
+//! `auth` and `store` never meet.
+
+pub mod domain;
+pub mod strict_json;
