@@ -1,0 +1,187 @@
+//! The only place that wires the parts together, and that takes them apart again in the right order.
+//!
+//! [`App::build`] opens and binds everything or says what is wrong; [`App::run_until_stopped`] serves until it is told
+//! to stop, finishes what is in hand and leaves the store closed. Nothing here decides anything about a request.
+
+mod listener;
+mod reload;
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App as WebApp, HttpServer, rt, web};
+use arc_swap::ArcSwap;
+
+use crate::auth::{self, Authenticator};
+use crate::domain::clock::SharedClock;
+use crate::http::audit::AuditLog;
+use crate::http::boundary::boundary;
+use crate::http::management::Lifecycle;
+use crate::http::{self, Api};
+use crate::settings::{AuditTarget, Settings};
+use crate::store::{self, Store};
+
+pub use listener::Bound;
+pub use reload::Reload;
+
+/// How long an idle connection is kept. Longer than the 60 s of the proxies that we ship examples for, so that it is
+/// the proxy that closes a connection and never loses a request to our closing it first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a request's head may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may linger once it is being closed.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The key set cannot be used.
+    #[error("token.jwks: {0}")]
+    Keys(String),
+    /// The store cannot be opened; it carries its own exit code.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The audit file cannot be opened.
+    #[error("audit.file: {0} cannot be opened for appending: {1}")]
+    Audit(std::path::PathBuf, io::Error),
+    /// An address cannot be listened on.
+    #[error("{key}: cannot listen on {address}: {error}")]
+    Listen {
+        /// The configuration key.
+        key: &'static str,
+        /// The address as configured.
+        address: String,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+impl StartError {
+    /// The exit code of the process (INTERFACE: "Commands").
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Keys(_) => 2,
+            Self::Store(error) => error.exit_code(),
+            Self::Audit(..) | Self::Listen { .. } => 1,
+        }
+    }
+}
+
+/// A service that is bound to its addresses and ready to run.
+pub struct App {
+    settings: Settings,
+    api: web::Data<Api>,
+    listener: Bound,
+    management: Option<TcpListener>,
+}
+
+impl App {
+    /// Loads the keys, opens the audit log and the store, and binds both listeners.
+    ///
+    /// # Errors
+    /// The first part that cannot be had. Nothing is left running.
+    pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
+        let listener = Bound::bind(&settings.server.listen)?;
+        let management = settings.server.management.map(listener::bind_management).transpose()?;
+        let audit = match &settings.audit_file {
+            AuditTarget::Stdout => AuditLog::to_stdout(),
+            AuditTarget::File(path) => {
+                AuditLog::to_file(path).map_err(|error| StartError::Audit(path.clone(), error))?
+            }
+        };
+        let authenticator = Authenticator::new(rules(&settings), source(&settings), Arc::clone(&clock))
+            .map_err(|error| StartError::Keys(error.to_string()))?;
+        let store = Store::open(store_options(&settings)?)?;
+        let api = web::Data::new(Api {
+            authenticator: Arc::new(authenticator),
+            matrix: Arc::new(ArcSwap::from_pointee(settings.matrix.clone())),
+            store: Arc::new(store),
+            audit: Arc::new(audit),
+            clock,
+            lifecycle: Arc::new(Lifecycle::default()),
+        });
+        Ok(Self { settings, api, listener, management })
+    }
+
+    /// Where the API listens, with the port that the system chose for port 0.
+    pub fn address(&self) -> String {
+        self.listener.to_string()
+    }
+
+    /// Where the management listener listens, when there is one.
+    pub fn management_address(&self) -> Option<SocketAddr> {
+        self.management.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// What reads matrix, keys and audit file anew.
+    pub fn reload(&self) -> Reload {
+        Reload::new(self.api.clone(), self.settings.access_file.clone())
+    }
+
+    /// Serves until `stop` is done (or a server ends by itself), then: readiness turns 503, requests in hand are
+    /// finished within `server.shutdown_timeout_seconds`, and the store is closed with everything on disk.
+    ///
+    /// # Errors
+    /// When the servers cannot be started.
+    pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let api = self.api.clone();
+        let server = self.listener.serve(&self.settings, self.api.clone())?;
+        let handle = server.handle();
+        let management = self.management.map(|listener| serve_management(listener, self.api)).transpose()?;
+        let management_handle = management.as_ref().map(Server::handle);
+        if let Some(management) = management {
+            rt::spawn(management);
+        }
+        let running = rt::spawn(server);
+
+        tokio::select! {
+            () = stop => log::info!("stopping: finishing the requests in hand"),
+            ended = running => log::error!("the server ended by itself: {ended:?}"),
+        }
+        api.lifecycle.stop();
+        stop_gracefully(&handle).await;
+        if let Some(management) = management_handle {
+            management.stop(true).await;
+        }
+        let store = Arc::clone(&api.store);
+        if let Err(error) = rt::task::spawn_blocking(move || store.close()).await {
+            log::error!("closing the store: {error}");
+        }
+        log::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn stop_gracefully(handle: &ServerHandle) {
+    handle.stop(true).await;
+}
+
+fn serve_management(listener: TcpListener, api: web::Data<Api>) -> io::Result<Server> {
+    let server = HttpServer::new(move || {
+        WebApp::new().app_data(api.clone()).wrap(from_fn(boundary)).configure(http::management)
+    });
+    Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+}
+
+fn rules(settings: &Settings) -> auth::Rules {
+    let token = &settings.token;
+    auth::Rules {
+        issuer: token.issuer.clone(),
+        audience: token.audience.clone(),
+        algorithms: token.algorithms.iter().filter_map(|name| auth::Algorithm::parse(name)).collect(),
+        leeway_seconds: i64::try_from(token.leeway.as_secs()).unwrap_or(0),
+        claims: auth::ClaimNames {
+            organisation_type: token.claims.organisation_type.clone(),
+            organisation_code: token.claims.organisation_code.clone(),
+            access: token.claims.access.clone(),
+            scope: token.claims.scope.clone(),
+            acting_cvr: token.claims.acting_cvr.clone(),
+        },
+        organisation_types: token.organisation_types.clone(),
+    }
+}

@@ -1,0 +1,45 @@
+//! SIGHUP: matrix, key file and audit file are read or opened anew, all or nothing (INTERFACE: "Listeners").
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix_web::web;
+
+use crate::http::Api;
+use crate::settings::access;
+
+/// Reads anew what may change without a restart.
+#[derive(Clone)]
+pub struct Reload {
+    api: web::Data<Api>,
+    access_file: PathBuf,
+}
+
+impl Reload {
+    pub(super) fn new(api: web::Data<Api>, access_file: PathBuf) -> Self {
+        Self { api, access_file }
+    }
+
+    /// Reads everything and uses it, or changes nothing and tells every reason why not.
+    ///
+    /// # Errors
+    /// All faults found, one a line.
+    pub fn run(&self) -> Result<(), String> {
+        let mut faults = Vec::new();
+        let matrix = access::read_matrix(&self.access_file).map_err(|found| {
+            faults.extend(found.iter().map(ToString::to_string));
+        });
+        let audit = self.api.audit.reopen().map_err(|error| faults.push(format!("audit.file: {error}")));
+        let (Ok(matrix), Ok(audit)) = (matrix, audit) else {
+            return Err(faults.join("\n"));
+        };
+        // The last step that can fail: after it, only swaps.
+        self.api.authenticator.reload().map_err(|error| format!("token.jwks: {error}"))?;
+        self.api.matrix.store(Arc::new(matrix));
+        self.api.authenticator.clear_cache();
+        if let Some(audit) = audit {
+            self.api.audit.switch_to(audit);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! `dev`: the whole service for a newcomer, in one command and without a configuration.
+//!
+//! It writes a real configuration into a temporary folder (key set, access table and all) and serves that, so that
+//! nothing a newcomer sees differs from `serve` but where it came from. Loopback only: the signing key is in this
+//! process, and its tokens let anybody in who can read the terminal.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::{Failure, serve};
+use crate::app::App;
+use crate::auth::signer::Signer;
+use crate::domain::access::OrganisationType;
+use crate::domain::clock::{Clock, SystemClock};
+use crate::{logging, settings};
+
+const ISSUER: &str = "https://sts.dev.invalid";
+const AUDIENCE: &str = "virksomhedslogin-dev";
+/// How long the printed tokens are good: a working day and an evening.
+const TOKEN_SECONDS: i64 = 12 * 60 * 60;
+const ACCESS: &str = include_str!("../../config/access.toml");
+const READ: &str = "virksomhedsinstats.login.read";
+const WRITE: &str = "virksomhedsinstats.login.write";
+
+/// Runs the service on a loopback address, with its store in `data` or in a temporary folder.
+pub fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), Failure> {
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |error: io::Error| Failure { code: 1, message: format!("{what}: {error}") }
+    };
+    let folder = tempfile::Builder::new()
+        .prefix("virksomhedslogin-dev-")
+        .tempdir()
+        .map_err(failed("a temporary folder cannot be made"))?;
+    let signer = Signer::generate_es256("dev").map_err(|error| Failure { code: 1, message: error.to_string() })?;
+    let config = folder.path().join("virksomhedslogin.toml");
+    let store = match data {
+        Some(data) => std::path::absolute(data).map_err(failed("--data"))?,
+        None => folder.path().join("store"),
+    };
+    for (name, text) in [
+        ("access.toml", ACCESS.to_owned()),
+        ("jwks.json", signer.jwks()),
+        ("virksomhedslogin.toml", configuration(listen, &store)),
+    ] {
+        std::fs::write(folder.path().join(name), text).map_err(failed("the temporary folder cannot be written"))?;
+    }
+    let settings =
+        settings::load(&config, std::iter::empty()).map_err(|faults| Failure::configuration(&faults))?;
+    logging::init(settings.log_format);
+    serve::run_with(settings, |app| {
+        let text = greeting(app, &signer, &store, folder.path(), data.is_none());
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).or_else(ignore_closed_pipe)
+    })
+}
+
+fn ignore_closed_pipe(error: io::Error) -> Result<(), Failure> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure { code: 1, message: format!("standard output: {error}") }),
+    }
+}
+
+fn configuration(listen: SocketAddr, store: &Path) -> String {
+    let store = toml::Value::String(store.display().to_string());
+    format!(
+        r#"[server]
+listen = "{listen}"
+management = "127.0.0.1:0"
+shutdown_timeout_seconds = 2
+
+[store]
+path = {store}
+
+[token]
+issuer = "{ISSUER}"
+audience = "{AUDIENCE}"
+jwks = "file:jwks.json"
+algorithms = ["ES256"]
+
+[access]
+file = "access.toml"
+
+[audit]
+file = "audit.ndjson"
+"#
+    )
+}
+
+fn token(signer: &Signer, organisation: OrganisationType, code: &str, scope: &str) -> String {
+    let now = SystemClock.now().millis() / 1_000;
+    let claims = serde_json::json!({
+        "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS,
+        "sub": "dev", "client_id": "dev", "scope": scope,
+        "organisationType": organisation.name(), "organisationCode": code, "adgang": "AlleBorgere",
+    });
+    signer.sign(&claims.to_string())
+}
+
+fn greeting(app: &App, signer: &Signer, store: &Path, folder: &Path, temporary: bool) -> String {
+    let base = format!("http://{}", app.address());
+    let management = app.management_address().map(|address| address.to_string()).unwrap_or_default();
+    let star = token(signer, OrganisationType::Star, "STAR", &format!("{READ} {WRITE}"));
+    let job_center = token(signer, OrganisationType::JobCenter, "101", &format!("{READ} {WRITE}"));
+    let fund = token(signer, OrganisationType::AKasse, "12", READ);
+    let put = |token: &str, number: &str| {
+        format!(
+            "curl -i -X PUT '{base}/v1/Login/{number}' -H 'Authorization: Bearer {token}' \
+             -H 'Content-Type: application/json' -d '{{\"VirksomhedsLoginDto\":{{\"cvrNummer\":\"{number}\"}}}}'"
+        )
+    };
+    let get = |token: &str, path: &str| format!("curl -i '{base}{path}' -H 'Authorization: Bearer {token}'");
+    let kept = if temporary { " (temporary: gone when this stops)" } else { "" };
+    let hours = TOKEN_SECONDS / 3_600;
+    format!(
+        "virksomhedslogin runs for development; Ctrl-C stops it.
+
+  API            {base}
+  management     http://{management}/readyz
+  store          {store}{kept}
+  audit log      {audit}
+  configuration  {config}
+
+Paste these lines into another terminal. Their tokens are good for {hours} hours and for this run only.
+
+# STAR records a login of company 12345678: 204
+{star_put}
+
+# JobCenter reads that company: 200
+{job_center_get}
+
+# A-kasse lists all companies: 200
+{fund_list}
+
+# JobCenter may not record a login: 403
+{job_center_put}
+
+The bare tokens:
+
+STAR       {star}
+JobCenter  {job_center}
+A-kasse    {fund}
+
+",
+        store = store.display(),
+        audit = folder.join("audit.ndjson").display(),
+        config = folder.join("virksomhedslogin.toml").display(),
+        star_put = put(&star, "12345678"),
+        job_center_get = get(&job_center, "/v1/Login?cvrNummer=12345678"),
+        fund_list = get(&fund, "/v1/Logins"),
+        job_center_put = put(&job_center, "12345678"),
+    )
+}

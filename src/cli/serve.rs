@@ -1,0 +1,65 @@
+//! `serve`: runs the service until SIGTERM or SIGINT; SIGHUP reloads.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::rt;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::app::{App, Reload};
+use crate::domain::clock::SystemClock;
+use crate::settings::Settings;
+use crate::{logging, settings};
+
+use super::Failure;
+
+/// Runs the service that the configuration file describes.
+pub fn run(config: &Path) -> Result<(), Failure> {
+    let settings = settings::load(config, std::env::vars_os()).map_err(|faults| Failure::configuration(&faults))?;
+    logging::init(settings.log_format);
+    run_with(settings, |_| Ok(()))
+}
+
+/// Runs the service; `started` is called once when it is bound, before the first request is taken.
+pub(super) fn run_with(
+    settings: Settings,
+    started: impl FnOnce(&App) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let app = App::build(settings, Arc::new(SystemClock))
+        .map_err(|error| Failure { code: error.exit_code(), message: error.to_string() })?;
+    started(&app)?;
+    log::info!(
+        "version {} listens on {}, management on {}",
+        env!("CARGO_PKG_VERSION"),
+        app.address(),
+        app.management_address().map_or_else(|| "none (off)".to_owned(), |address| address.to_string())
+    );
+    rt::System::new()
+        .block_on(async move {
+            let stop = stop_signal()?;
+            rt::spawn(reload_on_hangup(app.reload(), signal(SignalKind::hangup())?));
+            app.run_until_stopped(stop).await
+        })
+        .map_err(|error| Failure { code: 1, message: error.to_string() })
+}
+
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => log::info!("SIGTERM"),
+            _ = interrupt.recv() => log::info!("SIGINT"),
+        }
+    })
+}
+
+async fn reload_on_hangup(reload: Reload, mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        let reload = reload.clone();
+        match rt::task::spawn_blocking(move || reload.run()).await {
+            Ok(Ok(())) => log::info!("SIGHUP: matrix, keys and audit file are read anew"),
+            Ok(Err(faults)) => log::error!("SIGHUP: nothing is changed, for: {faults}"),
+            Err(error) => log::error!("SIGHUP: nothing is changed, for: {error}"),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The audit line: who asked for what, and whether they were let in (INTERFACE: "Audit line").
+//!
+//! One JSON object per call that reached a method, written before the answer is sent. Nothing that came from
+//! outside can break the line. Neither a token nor a part of one ever stands in it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use actix_web::http::StatusCode;
+
+use super::exchange::Notes;
+use crate::domain::access::Method;
+use crate::domain::timestamp::Timestamp;
+use crate::strict_json::write_text;
+
+/// Where audit lines go. Shared by all workers.
+#[derive(Debug)]
+pub struct AuditLog {
+    path: Option<PathBuf>,
+    sink: Mutex<Sink>,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Stdout,
+    File {
+        file: File,
+        /// The last write stopped inside a line; the next one begins with a newline.
+        torn: bool,
+    },
+}
+
+/// A newly opened audit file that is not in use yet.
+#[derive(Debug)]
+pub struct Reopened(Sink);
+
+impl AuditLog {
+    /// An audit log on standard output.
+    pub fn to_stdout() -> Self {
+        Self { path: None, sink: Mutex::new(Sink::Stdout) }
+    }
+
+    /// An audit log at the end of this file, which is made (0600) when absent.
+    pub fn to_file(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: Some(path.to_owned()), sink: Mutex::new(open(path)?) })
+    }
+
+    /// Opens the file anew, as after a rotation, without using it yet. Nothing to do for standard output.
+    pub fn reopen(&self) -> io::Result<Option<Reopened>> {
+        self.path.as_deref().map(open).transpose().map(|sink| sink.map(Reopened))
+    }
+
+    /// Writes to the newly opened file from now on.
+    pub fn switch_to(&self, reopened: Reopened) {
+        *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = reopened.0;
+    }
+
+    /// Writes one line; `line` has no line break of its own.
+    ///
+    /// # Errors
+    /// When the line is not wholly written. A part of it that did get out is closed off by the next line.
+    pub fn write(&self, line: &[u8]) -> io::Result<()> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).write(line)
+    }
+}
+
+impl Sink {
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut whole = Vec::with_capacity(line.len() + 2);
+        match self {
+            Self::Stdout => {
+                whole.extend_from_slice(line);
+                whole.push(b'\n');
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(&whole)?;
+                stdout.flush()
+            }
+            Self::File { file, torn } => {
+                if *torn {
+                    whole.push(b'\n');
+                }
+                whole.extend_from_slice(line);
+                whole.push(b'\n');
+                let mut rest = whole.as_slice();
+                while !rest.is_empty() {
+                    match file.write(rest) {
+                        Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                        Ok(written) => {
+                            rest = &rest[written..];
+                            *torn = !rest.is_empty();
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<Sink> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    Ok(Sink::File { file, torn: false })
+}
+
+/// What the audit line says beyond the exchange's notes.
+#[derive(Debug)]
+pub struct Entry {
+    /// When the answer was ready.
+    pub time: Timestamp,
+    /// The method that was reached.
+    pub method: Method,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// The answer's `fejlkode`, when it is an error.
+    pub code: Option<&'static str>,
+    /// The peer; nothing for a Unix socket.
+    pub remote: Option<SocketAddr>,
+}
+
+impl Entry {
+    /// `tilladt`: the caller was let in, whatever came of the request; `afvist`: refused at the door;
+    /// `fejl`: the service could not do its part.
+    fn outcome(&self, notes: &Notes) -> &'static str {
+        match (self.status.is_server_error(), notes.let_in) {
+            (true, _) => "fejl",
+            (false, true) => "tilladt",
+            (false, false) => "afvist",
+        }
+    }
+
+    /// The line, without its line break.
+    pub fn line(&self, request_id: &str, notes: &Notes) -> Vec<u8> {
+        let caller = notes.caller.as_deref();
+        let cvr = notes.cvr.map(|cvr| cvr.to_string());
+        let mut line = Line::default();
+        line.text("tid", &self.time.to_string());
+        line.text("requestId", request_id);
+        line.text("metode", self.method.name());
+        line.text("udfald", self.outcome(notes));
+        line.raw("status", self.status.as_str());
+        line.optional("fejlkode", self.code);
+        line.optional("aarsag", notes.reason.as_deref().or(notes.cause.as_deref()));
+        line.optional("cvrNummer", cvr.as_deref());
+        line.optional("traceId", None);
+        line.optional("sub", caller.and_then(|caller| caller.subject()));
+        line.optional("clientId", caller.and_then(|caller| caller.client_id()));
+        line.optional("organisationType", caller.and_then(|caller| caller.organisation_type()));
+        line.optional("organisationCode", caller.and_then(|caller| caller.organisation_code()));
+        line.list("adgang", caller.map(|caller| caller.access()).unwrap_or_default());
+        line.optional("aktoerCvr", caller.and_then(|caller| caller.acting_cvr()));
+        match self.remote {
+            Some(remote) => line.text("remote", &remote.ip().to_string()),
+            None => line.text("remote", "unix"),
+        }
+        line.close()
+    }
+}
+
+/// A JSON object being written.
+#[derive(Debug, Default)]
+struct Line(Vec<u8>);
+
+impl Line {
+    fn name(&mut self, name: &str) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        write_text(&mut self.0, name);
+        self.0.push(b':');
+    }
+
+    fn raw(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        write_text(&mut self.0, value);
+    }
+
+    fn optional(&mut self, name: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.text(name, value),
+            None => self.raw(name, "null"),
+        }
+    }
+
+    fn list(&mut self, name: &str, values: &[String]) {
+        self.name(name);
+        self.0.push(b'[');
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                self.0.push(b',');
+            }
+            write_text(&mut self.0, value);
+        }
+        self.0.push(b']');
+    }
+
+    fn close(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
+    }
+}

@@ -1,0 +1,105 @@
+//! Reading a JSON body: its media type, its size, its text.
+
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, web};
+use bytes::BytesMut;
+use futures_util::StreamExt;
+
+use super::problem::{FieldFault, Kind, Problem};
+
+/// The largest body that is read, in bytes.
+pub const MAX_LENGTH: usize = 16 * 1024;
+/// How long a body may take to arrive.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The field under which a fault of the body as a whole is told: the page's name of SetLogin's input.
+pub const FIELD: &str = "request";
+
+/// The whole body. An empty one is returned as such whatever its media type: it is missing, not wrong.
+///
+/// # Errors
+/// 415 for another media type than JSON or any content coding, 413 above [`MAX_LENGTH`], 400 for a body that breaks
+/// off or takes longer than ten seconds.
+pub async fn read(request: &HttpRequest, mut payload: web::Payload) -> Result<BytesMut, Problem> {
+    let announced = announced_length(request.headers());
+    let is_json = is_json(request.headers());
+    if announced.is_some_and(|length| length > 0) && !is_json {
+        return Err(Problem::new(Kind::MediaTypeUnsupported));
+    }
+    if announced.is_some_and(|length| length > MAX_LENGTH as u64) {
+        return Err(Problem::new(Kind::BodyTooLarge));
+    }
+    let mut body = BytesMut::new();
+    let all = async {
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| broken("Kroppen kunne ikke læses til ende."))?;
+            if !is_json && !chunk.is_empty() {
+                return Err(Problem::new(Kind::MediaTypeUnsupported));
+            }
+            if body.len() + chunk.len() > MAX_LENGTH {
+                return Err(Problem::new(Kind::BodyTooLarge));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(())
+    };
+    tokio::time::timeout(TIMEOUT, all).await.map_err(|_| broken("Kroppen kom ikke frem i tide."))??;
+    Ok(body)
+}
+
+fn broken(text: &str) -> Problem {
+    Problem::bad_request(vec![FieldFault::new(FIELD, text)])
+}
+
+fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether the body is said to be JSON, once and without a content coding: `application/json` or a type that ends in
+/// `+json` (RFC 6839 §3.1), with any parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE);
+    let (Some(Ok(media_type)), None) = (types.next().map(|value| value.to_str()), types.next()) else {
+        return false;
+    };
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let coded = headers.get_all(header::CONTENT_ENCODING).any(|coding| {
+        coding.to_str().map_or(true, |coding| !coding.trim().eq_ignore_ascii_case("identity"))
+    });
+    let json = essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json");
+    json && !coded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn json_is_known_by_its_media_type() {
+        for value in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.x+json", "application/json;"] {
+            assert!(is_json(&headers(&[(header::CONTENT_TYPE, value)])), "{value}");
+        }
+        for value in ["text/plain", "text/json", "application/x-www-form-urlencoded", "", "json", "application/jsonx", "image/x+json"] {
+            assert!(!is_json(&headers(&[(header::CONTENT_TYPE, value)])), "{value}");
+        }
+        assert!(!is_json(&headers(&[])));
+    }
+
+    #[test]
+    fn a_second_media_type_or_a_content_coding_is_not_json() {
+        let json = (header::CONTENT_TYPE, "application/json");
+        assert!(!is_json(&headers(&[json.clone(), json.clone()])));
+        assert!(!is_json(&headers(&[json.clone(), (header::CONTENT_ENCODING, "gzip")])));
+        assert!(is_json(&headers(&[json, (header::CONTENT_ENCODING, "identity")])));
+    }
+}

@@ -1,0 +1,158 @@
+//! The outermost layer: every request passes it on the way in, every answer on the way out.
+//!
+//! It opens the exchange, turns every error (the framework's own and panics included) into the contract's problem,
+//! writes the audit line before an answer of a method leaves, puts the headers on that all answers carry, and
+//! logs one line.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use futures_util::FutureExt;
+
+use super::Api;
+use super::audit::Entry;
+use super::exchange::{Exchange, SharedExchange};
+use super::problem::{Kind, Problem};
+use super::request_id::{self, RequestId};
+
+/// Seconds after which a caller may try again while the audit line cannot be written.
+const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
+/// Longest path that is logged; a longer one may be anything.
+const LOGGED_PATH_LENGTH: usize = 64;
+
+/// What is kept of the request for the log, since the handler consumes it.
+struct RequestLine {
+    verb: String,
+    path: String,
+    remote: Option<SocketAddr>,
+}
+
+/// The middleware itself.
+pub async fn boundary<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let api = request.app_data::<web::Data<Api>>().cloned();
+    let exchange = Exchange::open(RequestId::of(request.headers()));
+    request.extensions_mut().insert::<SharedExchange>(exchange.clone());
+    let line = RequestLine {
+        verb: request.method().to_string(),
+        path: loggable(request.path()),
+        remote: request.peer_addr(),
+    };
+
+    let (request, answer, code) = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(Ok(response)) => {
+            let (request, response) = response.into_parts();
+            let (answer, code) = rendered(response, &exchange);
+            (Some(request), answer, code)
+        }
+        Ok(Err(error)) => {
+            let (answer, code) = rendered(error.error_response(), &exchange);
+            (None, answer, code)
+        }
+        Err(panic) => {
+            let told = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let told = told.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            exchange.note(|notes| notes.cause = Some(format!("a handler panicked: {told}")));
+            let problem = Problem::new(Kind::Internal);
+            (None, problem.render(exchange.request_id.as_str()), Some(problem.code()))
+        }
+    };
+    let (mut answer, code) = audited(api.as_deref(), &exchange, &line, answer, code);
+
+    let headers = answer.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
+        headers.insert(request_id::HEADER, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    log_line(&exchange, &line, answer.status(), code);
+    finish(request, answer)
+}
+
+/// The answer with its error, if any, as the contract's problem; and the `fejlkode` of that.
+fn rendered<B: MessageBody + 'static>(
+    response: HttpResponse<B>,
+    exchange: &Exchange,
+) -> (HttpResponse<BoxBody>, Option<&'static str>) {
+    let problem = response.error().and_then(|error| error.as_error::<Problem>()).cloned();
+    let status = response.status();
+    let problem = problem.or_else(|| {
+        (status.is_client_error() || status.is_server_error()).then(|| Problem::of_framework(status))
+    });
+    match problem {
+        Some(problem) => (problem.render(exchange.request_id.as_str()), Some(problem.code())),
+        None => (response.map_into_boxed_body(), None),
+    }
+}
+
+/// Writes the audit line of a call that reached a method; what cannot be audited is not answered.
+fn audited(
+    api: Option<&Api>,
+    exchange: &Exchange,
+    line: &RequestLine,
+    answer: HttpResponse<BoxBody>,
+    code: Option<&'static str>,
+) -> (HttpResponse<BoxBody>, Option<&'static str>) {
+    let written = match (api, exchange.notes.borrow().method) {
+        (_, None) => Ok(()),
+        (None, Some(_)) => Err(std::io::Error::other("no audit log")),
+        (Some(api), Some(method)) => {
+            let notes = exchange.notes.borrow();
+            let entry = Entry { time: api.clock.now(), method, status: answer.status(), code, remote: line.remote };
+            api.audit.write(&entry.line(exchange.request_id.as_str(), &notes))
+        }
+    };
+    match written {
+        Ok(()) => (answer, code),
+        Err(error) => {
+            exchange.note(|notes| notes.cause = Some(format!("the audit line could not be written: {error}")));
+            let problem = Problem::unavailable(RETRY_WITHOUT_AUDIT_SECONDS);
+            (problem.render(exchange.request_id.as_str()), Some(problem.code()))
+        }
+    }
+}
+
+fn finish(request: Option<HttpRequest>, answer: HttpResponse<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+    match request {
+        Some(request) => Ok(ServiceResponse::new(request, answer)),
+        None => Err(InternalError::from_response("the handler gave no answer", answer).into()),
+    }
+}
+
+/// The path for the log. It comes from outside and may carry anything, a token put in the wrong place included, so
+/// only what is short and does not look like one is kept.
+fn loggable(path: &str) -> String {
+    if path.len() <= LOGGED_PATH_LENGTH && !path.contains("eyJ") { path.to_owned() } else { "(long)".to_owned() }
+}
+
+fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: Option<&str>) {
+    let notes = exchange.notes.borrow();
+    let milliseconds = milliseconds(exchange.started.elapsed());
+    let request_id = exchange.request_id.as_str();
+    let caller = notes.caller.as_deref();
+    let organisation = caller.and_then(|caller| caller.organisation_type()).unwrap_or("-");
+    let organisation_code = caller.and_then(|caller| caller.organisation_code()).unwrap_or("-");
+    let decision = notes.reason.as_deref().unwrap_or("-");
+    let what = notes.method.map_or("-", |method| method.name());
+    let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
+    log::log!(
+        target: "virksomhedslogin::request", level,
+        requestId = request_id, method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
+        milliseconds = milliseconds, organisationType = organisation, organisationCode = organisation_code,
+        decision = decision, cause = notes.cause.as_deref().unwrap_or("-");
+        "{} {}", line.verb, line.path
+    );
+}
+
+fn milliseconds(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1e6).round() / 1e3
+}

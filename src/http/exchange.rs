@@ -1,0 +1,67 @@
+//! What becomes known of one call while it is handled.
+//!
+//! The boundary opens an [`Exchange`] for every request; the guard and the handlers write down what they learn;
+//! the boundary makes the log line and the audit line of it when the answer is ready.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::{HttpMessage, HttpRequest};
+
+use super::request_id::RequestId;
+use crate::auth::Caller;
+use crate::domain::access::Method;
+use crate::domain::cvr::Cvr;
+
+/// One request and what is known of it so far.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The request's id.
+    pub request_id: RequestId,
+    /// When the request's head had been read.
+    pub started: Instant,
+    /// The rest, known bit by bit.
+    pub notes: RefCell<Notes>,
+}
+
+/// What the guard and the handlers found out.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// The method that was reached. Without one, no audit line is due.
+    pub method: Option<Method>,
+    /// Who called, when the token was good.
+    pub caller: Option<Arc<Caller>>,
+    /// The rule that let in or refused.
+    pub reason: Option<String>,
+    /// Whether the guard let the caller in.
+    pub let_in: bool,
+    /// The company asked for, when it was named by a CVR number.
+    pub cvr: Option<Cvr>,
+    /// Why the service could not answer; for the log.
+    pub cause: Option<String>,
+}
+
+/// An exchange as the parts of one request share it.
+pub type SharedExchange = Rc<Exchange>;
+
+impl Exchange {
+    /// Opens the exchange of a request with this id.
+    pub fn open(request_id: RequestId) -> SharedExchange {
+        Rc::new(Self { request_id, started: Instant::now(), notes: RefCell::default() })
+    }
+
+    /// The exchange that the boundary opened for this request.
+    pub fn of(request: &HttpRequest) -> SharedExchange {
+        let found = request.extensions().get::<SharedExchange>().cloned();
+        found.unwrap_or_else(|| Self::open(RequestId::of(request.headers())))
+    }
+
+    /// Writes something down.
+    pub fn note(&self, write: impl FnOnce(&mut Notes)) {
+        if let Ok(mut notes) = self.notes.try_borrow_mut() {
+            write(&mut notes);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The three methods: GetLogin, SetLogin, GetLogins.
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::conditional::is_unchanged;
+use super::encoding::Coding;
+use super::guard::{Authorised, Guarded};
+use super::problem::{FieldFault, Kind, Problem};
+use super::{Api, body, dto, list_body};
+use crate::domain::access::Method;
+use crate::domain::cvr::Cvr;
+use crate::domain::login::Login;
+use crate::store::{StoreError, ndjson};
+
+/// Where the company stands in SetLogin's path.
+pub const PATH_PARAMETER: &str = "CvrNummer";
+
+/// Authorised answers may be kept by the caller alone and are asked for again each time; the tag makes that cheap.
+const READ_CACHE: &str = "private, no-cache";
+
+/// `GET /v1/Login`
+#[derive(Debug)]
+pub struct GetLogin;
+
+/// `PUT /v1/Login/{CvrNummer}`
+#[derive(Debug)]
+pub struct SetLogin;
+
+/// `GET /v1/Logins`
+#[derive(Debug)]
+pub struct GetLogins;
+
+impl Guarded for GetLogin {
+    const METHOD: Method = Method::GetLogin;
+
+    fn company(request: &HttpRequest) -> Option<Cvr> {
+        dto::company_in_query(request.query_string(), &mut Vec::new())
+    }
+}
+
+impl Guarded for SetLogin {
+    const METHOD: Method = Method::SetLogin;
+
+    fn company(request: &HttpRequest) -> Option<Cvr> {
+        Cvr::parse(request.match_info().get(PATH_PARAMETER)?).ok()
+    }
+}
+
+impl Guarded for GetLogins {
+    const METHOD: Method = Method::GetLogins;
+
+    fn company(_: &HttpRequest) -> Option<Cvr> {
+        None
+    }
+}
+
+/// GetLogin: the first and the latest login of one company.
+pub async fn get_login(
+    authorised: Authorised<GetLogin>,
+    request: HttpRequest,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, Problem> {
+    let mut faults: Vec<FieldFault> = authorised.exchange.request_id.fault().into_iter().collect();
+    let company = dto::company_in_query(request.query_string(), &mut faults);
+    let (Some(company), true) = (company, faults.is_empty()) else {
+        return Err(Problem::bad_request(faults));
+    };
+    let found = api.store.get(company).await.map_err(|error| told(&authorised.exchange, error))?;
+    let login = found.ok_or_else(|| Problem::new(Kind::CompanyUnknown))?;
+    let coding = Coding::wanted(request.headers());
+    let tag = tag(&format!("{:x}-{:x}", login.first().millis(), login.last().millis()), coding);
+    if let Some(unchanged) = unchanged(request.headers(), &tag) {
+        return Ok(unchanged);
+    }
+    let text = one(company, login);
+    let mut response = HttpResponse::Ok();
+    read_headers(&mut response, &tag, coding);
+    Ok(match coding {
+        Coding::Identity => response.body(text),
+        Coding::Gzip => response.body(list_body::gzip_whole(&text)),
+    })
+}
+
+/// GetLogin's answer (`GetVirksomhedsLoginResponseDto`).
+pub fn one(company: Cvr, login: Login) -> Vec<u8> {
+    let mut text = Vec::with_capacity(160);
+    text.extend_from_slice(br#"{"VirksomhedsLoginDto":"#);
+    ndjson::write_row(&mut text, company, login);
+    text.push(b'}');
+    text
+}
+
+/// SetLogin: the company logged in now, by the service's own clock.
+pub async fn set_login(
+    authorised: Authorised<SetLogin>,
+    request: HttpRequest,
+    payload: web::Payload,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, Problem> {
+    let text = body::read(&request, payload).await?;
+    let mut faults: Vec<FieldFault> = authorised.exchange.request_id.fault().into_iter().collect();
+    let segment = request.match_info().get(PATH_PARAMETER).unwrap_or_default();
+    let in_path = dto::company_in_path(segment, &mut faults);
+    let in_body = dto::company_in_body(&text, &mut faults);
+    if let (Some(in_path), Some(in_body)) = (in_path, in_body)
+        && in_path != in_body
+    {
+        let field = format!("{}.{}", dto::DTO, dto::CVR_NUMMER);
+        faults.push(FieldFault::new(field, "Skal være det samme CVR-nummer som i stien."));
+    }
+    let (Some(company), true) = (in_path, faults.is_empty()) else {
+        return Err(Problem::bad_request(faults));
+    };
+    let now = api.clock.now();
+    api.store.record(company, now).await.map_err(|error| told(&authorised.exchange, error))?;
+    Ok(HttpResponse::NoContent().insert_header((header::CACHE_CONTROL, "no-store")).finish())
+}
+
+/// GetLogins: every company, ascending, as one consistent snapshot that is streamed and never built whole.
+pub async fn get_logins(
+    authorised: Authorised<GetLogins>,
+    request: HttpRequest,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, Problem> {
+    if let Some(fault) = authorised.exchange.request_id.fault() {
+        return Err(Problem::bad_request(vec![fault]));
+    }
+    let twice = dto::repeated_parameters(request.query_string());
+    if !twice.is_empty() {
+        return Err(Problem::bad_request(twice));
+    }
+    let list = api.store.list().await.map_err(|error| told(&authorised.exchange, error))?;
+    let coding = Coding::wanted(request.headers());
+    let tag = tag(&list.version(), coding);
+    if let Some(unchanged) = unchanged(request.headers(), &tag) {
+        return Ok(unchanged);
+    }
+    let mut response = HttpResponse::Ok();
+    read_headers(&mut response, &tag, coding);
+    Ok(match coding {
+        Coding::Identity => response.body(list_body::Plain::new(list)),
+        Coding::Gzip => response.body(list_body::Gzip::new(list)),
+    })
+}
+
+/// The weak entity tag of a representation; each coding is one of its own (RFC 9110 §8.8.3.3).
+fn tag(version: &str, coding: Coding) -> String {
+    match coding.name() {
+        None => format!(r#"W/"{version}""#),
+        Some(name) => format!(r#"W/"{version}-{name}""#),
+    }
+}
+
+fn unchanged(headers: &HeaderMap, tag: &str) -> Option<HttpResponse> {
+    is_unchanged(headers, tag).then(|| {
+        HttpResponse::NotModified()
+            .insert_header((header::ETAG, tag))
+            .insert_header((header::CACHE_CONTROL, READ_CACHE))
+            .insert_header((header::VARY, "Accept-Encoding"))
+            .finish()
+    })
+}
+
+fn read_headers(response: &mut actix_web::HttpResponseBuilder, tag: &str, coding: Coding) {
+    response.insert_header((header::CONTENT_TYPE, "application/json"));
+    response.insert_header((header::CACHE_CONTROL, READ_CACHE));
+    response.insert_header((header::VARY, "Accept-Encoding"));
+    response.insert_header((header::ETAG, tag));
+    if let Some(name) = coding.name() {
+        response.insert_header((header::CONTENT_ENCODING, name));
+    }
+}
+
+/// What a caller learns of a store that cannot do its part; the rest goes to the log.
+fn told(exchange: &super::exchange::Exchange, error: StoreError) -> Problem {
+    exchange.note(|notes| notes.cause = Some(error.to_string()));
+    match error {
+        StoreError::DiskFull => {
+            Problem::new(Kind::DiskFull).with_header(header::RETRY_AFTER, header::HeaderValue::from_static("10"))
+        }
+        StoreError::Full => Problem::unavailable(1),
+        _ => Problem::unavailable(5),
+    }
+}

@@ -1,0 +1,68 @@
+//! The management listener: is the process alive, may it be sent requests? Never reachable through the API's address.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+
+use super::Api;
+use crate::strict_json::write_text;
+
+/// Whether the service is on its way down.
+#[derive(Debug, Default)]
+pub struct Lifecycle {
+    stopping: AtomicBool,
+}
+
+impl Lifecycle {
+    /// From now on the service is not ready.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether [`Lifecycle::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// `GET /livez`: 200 as long as the process answers.
+pub async fn livez() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(r#"{"status":"alive"}"#)
+}
+
+/// `GET /readyz`: 200 when requests can be answered, else 503 naming what is missing. The store is asked to write,
+/// sync and read back for real.
+pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
+    let mut missing: Vec<(&str, String)> = Vec::new();
+    if api.lifecycle.is_stopping() {
+        missing.push(("lifecycle", "the service is shutting down".to_owned()));
+    }
+    if !api.authenticator.has_keys() {
+        missing.push(("keys", "no usable key set is at hand".to_owned()));
+    }
+    if let Err(error) = api.store.ready().await {
+        missing.push(("store", error.to_string()));
+    }
+    let mut body = Vec::new();
+    body.extend_from_slice(if missing.is_empty() { br#"{"status":"ready""# } else { br#"{"status":"not ready","missing":{"# });
+    for (index, (part, reason)) in missing.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        write_text(&mut body, part);
+        body.push(b':');
+        write_text(&mut body, reason);
+    }
+    if !missing.is_empty() {
+        body.push(b'}');
+    }
+    body.push(b'}');
+    let mut response = if missing.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.insert_header((header::CONTENT_TYPE, "application/json"));
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response.body(body)
+}

@@ -1,0 +1,102 @@
+//! Requests that break a rule: each with every fault it has, and nothing written.
+
+use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+
+use crate::harness::{Answer, spawn_app};
+
+const BODY: &str = r#"{"VirksomhedsLoginDto":{"cvrNummer":"12345678"}}"#;
+const NUMBER: &str = "VirksomhedsLoginDto.cvrNummer";
+
+fn is_a_400(answer: &Answer, fields: &[&str], what: &str) {
+    assert_eq!(answer.problem(), (400, "1014".to_owned()), "{what}");
+    assert_eq!(answer.faulty_fields(), fields, "{what}");
+}
+
+#[test]
+fn a_bad_query_is_told_field_by_field() {
+    let app = spawn_app();
+    for (query, fields) in [
+        ("", &["cvrNummer"][..]),
+        ("?cvrNummer=1234567", &["cvrNummer"]),
+        ("?cvrNummer=123456789", &["cvrNummer"]),
+        ("?cvrNummer=%EF%BC%91%EF%BC%92345678", &["cvrNummer"]),
+        ("?cvrNummer=12345678&CvrNummer=12345678", &["cvrNummer"]),
+        ("?cvrNummer=12345678&x=1&x=2", &["x"]),
+        ("?cvrNummer=%FF", &["cvrNummer"]),
+    ] {
+        is_a_400(&app.as_org(JobCenter).send("GET", &format!("/v1/Login{query}"), &[], None), fields, query);
+    }
+}
+
+#[test]
+fn a_bad_put_is_told_field_by_field_and_writes_nothing() {
+    let app = spawn_app();
+    let long_id = "x".repeat(47);
+    for (path, body, id, fields) in [
+        ("/v1/Login/1234567", BODY, "id", &["cvrNummer"][..]),
+        ("/v1/Loginx", BODY, "id", &["cvrNummer"]),
+        ("/v1/Login/%EF%BC%91", BODY, "id", &["cvrNummer"]),
+        ("/v1/Login%2F12345678", BODY, "id", &["cvrNummer"]),
+        ("/v1/Login/12345678", "", "id", &["request"]),
+        ("/v1/Login/12345678", "{", "id", &["request"]),
+        ("/v1/Login/12345678", "[]", "id", &["request"]),
+        ("/v1/Login/12345678", "{}", "id", &["VirksomhedsLoginDto"]),
+        ("/v1/Login/12345678", r#"{"VirksomhedsLoginDto":{"cvrNummer":12345678}}"#, "id", &[NUMBER]),
+        ("/v1/Login/12345678", r#"{"VirksomhedsLoginDto":{"cvrNummer":"87654321"}}"#, "id", &[NUMBER]),
+        ("/v1/Login/12345678", BODY, long_id.as_str(), &["x-requestId"]),
+        ("/v1/Login/x", r#"{"VirksomhedsLoginDto":{"cvrNummer":"y"}}"#, long_id.as_str(), &["x-requestId", "cvrNummer", NUMBER]),
+    ] {
+        let headers = [("Content-Type", "application/json"), ("x-requestId", id)];
+        let answer = app.as_org(Star).send("PUT", path, &headers, Some(body.as_bytes()));
+        is_a_400(&answer, fields, &format!("{path} {body}"));
+    }
+    assert_eq!(app.as_org(Star).get_logins().text(), r#"{"virksomheder":[]}"#);
+}
+
+#[test]
+fn only_json_is_read() {
+    let app = spawn_app();
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data"] {
+        let headers = [("Content-Type", media_type)];
+        let answer = app.as_org(Star).send("PUT", "/v1/Login/12345678", &headers, Some(BODY.as_bytes()));
+        assert_eq!(answer.problem(), (415, "1014".to_owned()), "{media_type}");
+    }
+    let untyped = app.as_org(Star).send("PUT", "/v1/Login/12345678", &[], Some(BODY.as_bytes()));
+    assert_eq!(untyped.problem(), (415, "1014".to_owned()));
+    let coded = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
+    let answer = app.as_org(Star).send("PUT", "/v1/Login/12345678", &coded, Some(BODY.as_bytes()));
+    assert_eq!(answer.problem(), (415, "1014".to_owned()));
+}
+
+#[test]
+fn a_body_may_fill_16_kib_and_not_a_byte_more() {
+    let app = spawn_app();
+    let padded = |length: usize| format!("{BODY}{}", " ".repeat(length - BODY.len()));
+    assert_eq!(app.as_org(Star).put("/v1/Login/12345678", &padded(16 * 1024)).status, 204);
+    let answer = app.as_org(Star).put("/v1/Login/12345678", &padded(16 * 1024 + 1));
+    assert_eq!(answer.problem(), (413, "1014".to_owned()));
+}
+
+#[test]
+fn accept_is_not_negotiated() {
+    let app = spawn_app();
+    let answer = app.as_org(Star).send("GET", "/v1/Logins", &[("Accept", "application/xml")], None);
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+}
+
+#[test]
+fn the_request_id_comes_back_as_it_was_sent() {
+    let app = spawn_app();
+    let id = "6ba7b810-9dad-11d1-80b4-00c04fd430c8-012345678";
+    for (path, status) in [("/v1/Logins", 200), ("/v1/Login?cvrNummer=1", 400), ("/nowhere", 404)] {
+        let answer = app.as_org(Star).send("GET", path, &[("x-requestId", id)], None);
+        assert_eq!((answer.status, answer.header("x-requestid")), (status, Some(id)));
+    }
+    let made_up = app.as_org(Star).get_logins();
+    assert_eq!(made_up.header("x-requestid").map(str::len), Some(36));
+    let refused = app.as_org(Star).send("GET", "/v1/Logins", &[("x-requestId", "\u{e6}")], None);
+    is_a_400(&refused, &["x-requestId"], "an id that is not ASCII");
+    assert_eq!(refused.header("x-requestid").map(str::len), Some(36));
+    let twice = app.as_org(Star).send("GET", "/v1/Logins", &[("x-requestId", "a"), ("x-requestId", "a")], None);
+    is_a_400(&twice, &["x-requestId"], "an id sent twice");
+}
