@@ -1,0 +1,69 @@
+//! The commands that end by themselves: what they print and how they exit.
+
+use crate::process::{Site, run, stderr, stdout};
+
+#[test]
+fn check_accepts_a_good_site_and_lists_every_fault_of_a_bad_one() {
+    let site = Site::new();
+    let good = run(&["check", "--config", &site.config()]);
+    assert_eq!(good.status.code(), Some(0), "{}", stderr(&good));
+    assert!(!crate::process::exists(&site.path("store")), "check makes nothing");
+
+    site.write("access.toml", "version = 1\n[GetLogin]\nKommune = [\"AlleBorgere\"]\n");
+    site.write("jwks.json", r#"{"keys":[]}"#);
+    let mut text = std::fs::read_to_string(site.config()).unwrap();
+    text.push_str("server.wrokers = 3\ntoken.leeway_seconds = 61\n");
+    site.write("virksomhedslogin.toml", &text);
+    let bad = run(&["check", "--config", &site.config()]);
+    assert_eq!(bad.status.code(), Some(2));
+    let told = format!("{}{}", stdout(&bad), stderr(&bad));
+    for part in ["server.wrokers", "token.leeway_seconds", "Kommune", "jwks.json"] {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+}
+
+#[test]
+fn explain_tells_the_rule_or_the_lack_of_one() {
+    let site = Site::new();
+    let explain = |organisation: &str, mode: &str| {
+        run(&["explain", "--config", &site.config(), "--method", "GetLogin", "--organisation", organisation, "--adgang", mode])
+    };
+    let let_in = explain("JobCenter", "EgneBorgere");
+    assert_eq!(let_in.status.code(), Some(0));
+    assert!(stdout(&let_in).contains("GetLogin.JobCenter allows EgneBorgere"), "{}", stdout(&let_in));
+    let refused = explain("A-kasse", "EgneBorgere");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stdout(&refused).contains("GetLogin.A-kasse does not allow EgneBorgere"), "{}", stdout(&refused));
+    assert_eq!(explain("Kommune", "EgneBorgere").status.code(), Some(1));
+    let unknown = run(&["explain", "--config", &site.config(), "--method", "Get", "--organisation", "STAR", "--adgang", "x"]);
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
+fn health_asks_readiness() {
+    let site = Site::new();
+    let service = site.serve();
+    let url = format!("http://{}", service.management);
+    assert_eq!(run(&["health", "--url", &url]).status.code(), Some(0));
+    drop(service);
+    assert_eq!(run(&["health", "--url", &url]).status.code(), Some(1));
+    assert_eq!(run(&["health", "--url", "nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn every_help_ends_with_an_example() {
+    for command in ["serve", "dev", "check", "explain", "export", "import", "verify", "openapi", "man", "completions", "health"] {
+        let output = run(&[command, "--help"]);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        let text = stdout(&output).trim_end();
+        let last = text.lines().last().unwrap();
+        assert!(last.contains(&format!("virksomhedslogin {command}")), "{command}: {last}");
+    }
+}
+
+#[test]
+fn bad_usage_is_exit_code_2() {
+    for arguments in [&["serve"][..], &["nonsense"], &["check", "--config", "/nowhere/at/all.toml"], &[]] {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}

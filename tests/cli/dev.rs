@@ -1,0 +1,55 @@
+//! `dev`: the printed lines do what they say when they are pasted.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::process::{binary, run, shell, stderr};
+
+#[test]
+fn the_printed_curl_lines_work_as_pasted() {
+    if std::process::Command::new("curl").arg("--version").output().is_err() {
+        panic!("this test pastes curl lines: install curl");
+    }
+    let mut child = binary().args(["dev", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        let last = line.starts_with("A-kasse  ");
+        lines.push(line);
+        if last {
+            break;
+        }
+    }
+    let pairs = lines.windows(2).filter(|pair| pair[1].starts_with("curl "));
+    let statuses: Vec<(String, String)> = pairs
+        .map(|pair| {
+            let answer = shell(&format!("{} -s --max-time 10", pair[1]));
+            (pair[0].rsplit(' ').next().unwrap().to_owned(), answer[9..12].to_owned())
+        })
+        .collect();
+    let expected = ["204", "200", "200", "403"].map(|status| (status.to_owned(), status.to_owned()));
+    assert_eq!(statuses, expected);
+
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let store = lines.iter().find_map(|line| line.trim().strip_prefix("store ")).unwrap().trim();
+    let store = store.split(" (").next().unwrap().to_owned();
+    for _ in 0..500 {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!crate::process::exists(store.as_ref()), "the temporary store is gone");
+}
+
+#[test]
+fn it_refuses_to_be_reached_from_elsewhere() {
+    for address in ["0.0.0.0:8080", "192.0.2.1:8080", "[::]:8080"] {
+        let output = run(&["dev", "--listen", address]);
+        assert_eq!(output.status.code(), Some(2), "{address}");
+        assert!(stderr(&output).contains("loopback"), "{}", stderr(&output));
+    }
+}
