@@ -29,5 +29,6 @@
 //! `auth` and `store` never meet.
 
 pub mod domain;
+pub mod logging;
 pub mod settings;
 pub mod strict_json;
