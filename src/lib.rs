@@ -28,6 +28,7 @@
 //!
 //! `auth` and `store` never meet.
 
+pub mod cli;
 pub mod domain;
 pub mod logging;
 pub mod settings;
