@@ -28,5 +28,8 @@
 //!
 //! `auth` and `store` never meet.
 
+pub mod cli;
 pub mod domain;
+pub mod logging;
+pub mod settings;
 pub mod strict_json;

@@ -1,0 +1,213 @@
+//! What can be said on the command line. The help texts here are also the manual page.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
+
+/// Long help ends with it: codes that scripts rely on.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed while running; refused, not ready, store in use
+  2  bad usage or configuration
+  3  the store is damaged or is not ours
+
+Example:
+  virksomhedslogin dev";
+
+/// When a Danish company first and last logged in to JobAG: SetLogin, GetLogin and GetLogins.
+#[derive(Debug, Parser)]
+#[command(name = "virksomhedslogin", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service
+    #[command(
+        after_help = "Example:\n  virksomhedslogin serve --config /etc/virksomhedslogin/virksomhedslogin.toml"
+    )]
+    Serve(ConfigArgs),
+    /// Run it for a newcomer: no configuration, this machine only, tokens and curl lines printed
+    #[command(after_help = "Example:\n  virksomhedslogin dev --listen 127.0.0.1:8081 --data ./dev-data")]
+    Dev(DevArgs),
+    /// Tell everything that is wrong with configuration, access table and keys
+    #[command(
+        after_help = "Example:\n  virksomhedslogin check --config /etc/virksomhedslogin/virksomhedslogin.toml"
+    )]
+    Check(ConfigArgs),
+    /// Tell whether a caller is let in, and by which rule or for want of which
+    #[command(after_help = "Example:\n  virksomhedslogin explain --config virksomhedslogin.toml \\\n    \
+                            --method GetLogin --organisation JobCenter --adgang EgneBorgere")]
+    Explain(ExplainArgs),
+    /// Write every record as NDJSON with a trailer
+    #[command(after_help = "Example:\n  virksomhedslogin export --config virksomhedslogin.toml \\\n    \
+                            --from http://127.0.0.1:9090 --output logins.ndjson")]
+    Export(ExportArgs),
+    /// Merge NDJSON or CSV into the closed store: first = min, last = max; can be repeated
+    #[command(
+        after_help = "Example:\n  virksomhedslogin import --config virksomhedslogin.toml logins.ndjson"
+    )]
+    Import(ImportArgs),
+    /// Open the closed store and check every record against the seal
+    #[command(after_help = "Example:\n  virksomhedslogin verify --config virksomhedslogin.toml")]
+    Verify(ConfigArgs),
+    /// Print the OpenAPI document
+    #[command(after_help = "Example:\n  virksomhedslogin openapi > openapi.json")]
+    Openapi,
+    /// Print the manual page (roff)
+    #[command(
+        after_help = "Example:\n  virksomhedslogin man > virksomhedslogin.1 && man ./virksomhedslogin.1"
+    )]
+    Man,
+    /// Print shell completions
+    #[command(after_help = "Example:\n  virksomhedslogin completions bash \\\n    \
+                            > /usr/share/bash-completion/completions/virksomhedslogin")]
+    Completions(CompletionsArgs),
+    /// Ask a running service whether it is ready: exit code 0 or 1
+    #[command(after_help = "Example:\n  virksomhedslogin health --url http://127.0.0.1:9090")]
+    Health(HealthArgs),
+}
+
+/// `--config`, which most commands take.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration file (TOML); see config/virksomhedslogin.toml for every key
+    #[arg(long, value_name = "FILE", env = "VIRKSOMHEDSLOGIN_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// `serve`
+pub type ServeArgs = ConfigArgs;
+/// `check`
+pub type CheckArgs = ConfigArgs;
+/// `verify`
+pub type VerifyArgs = ConfigArgs;
+
+/// `dev`
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Where the API answers; loopback only
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = loopback)]
+    pub listen: SocketAddr,
+    /// Keep the store in this directory instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// `--config`
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The method that is called
+    #[arg(long, value_name = "METHOD", value_parser = method())]
+    pub method: String,
+    /// The organisation type that the token claims
+    #[arg(long, value_name = "TYPE")]
+    pub organisation: String,
+    /// The access mode that the token claims; can be repeated, as a token can claim several
+    #[arg(long, value_name = "MODE")]
+    pub adgang: Vec<String>,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// `--config`
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Ask the service that runs here (its management listener) instead of the closed store
+    #[arg(long, value_name = "URL", value_parser = management_url)]
+    pub from: Option<Url>,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// `--config`
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The file to read
+    #[arg(value_name = "INPUT")]
+    pub input: PathBuf,
+    /// What the file holds; default: csv when its name ends in .csv, else ndjson
+    #[arg(long, value_enum)]
+    pub format: Option<ImportFormat>,
+    /// Leave bad lines out instead of refusing the whole file
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Take NDJSON without its trailer, for a list that another system made
+    #[arg(long)]
+    pub no_trailer: bool,
+}
+
+/// The forms that `import` reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportFormat {
+    /// One JSON object a line, and a trailer
+    Ndjson,
+    /// A header line with the three names, comma-separated
+    Csv,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `health`
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// The address of the management listener
+    #[arg(long, value_name = "URL", value_parser = management_url)]
+    pub url: Url,
+}
+
+fn method() -> clap::builder::PossibleValuesParser {
+    crate::domain::access::Method::ALL.map(crate::domain::access::Method::name).into()
+}
+
+/// `dev` signs tokens for whoever asks, so it must not be reached from anywhere else.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| {
+        "write an IP address with a port, for example 127.0.0.1:8080 or [::1]:8080".to_owned()
+    })?;
+    if address.ip().to_canonical().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!(
+            "{} is not a loopback address; dev hands out valid tokens and runs on this machine only \
+             (127.0.0.1 or ::1), use serve for others",
+            address.ip()
+        ))
+    }
+}
+
+/// The root of a management listener, with or without a slash at the end.
+fn management_url(text: &str) -> Result<Url, String> {
+    let wanted = "write it as http://127.0.0.1:9090";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {wanted}"))?;
+    if url.scheme() != "http" {
+        Err(format!("the management listener speaks http, not {}; {wanted}", url.scheme()))
+    } else if !url.username().is_empty() || url.password().is_some() {
+        Err(format!("it takes no user name or password; {wanted}"))
+    } else if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        Err(format!("only the address is wanted, without a path; {wanted}"))
+    } else {
+        Ok(url)
+    }
+}

@@ -1,0 +1,39 @@
+//! `explain`: what the access table means for one caller. Only the table is asked; a real caller also needs a
+//! valid token with the method's scope.
+
+use super::arguments::ExplainArgs;
+use super::{Exit, Failure, Output, load_settings};
+use crate::domain::access::{AccessMode, AccessModes, Method, OrganisationType};
+use crate::settings::{Settings, nearest};
+
+pub(super) fn run(arguments: &ExplainArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let settings = load_settings(&arguments.config)?;
+    let method = Method::parse(&arguments.method)
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no method", arguments.method)))?;
+    let (allowed, reason) = explain(&settings, method, &arguments.organisation, &arguments.adgang);
+    output.print(&format!("{}: {reason}\n", if allowed { "let in" } else { "refused" }))?;
+    Ok(if allowed { Exit::Done } else { Exit::Failed })
+}
+
+fn explain(settings: &Settings, method: Method, organisation: &str, adgang: &[String]) -> (bool, String) {
+    // As a token's claim is read: plain names first, then the values that the configuration maps.
+    let known = OrganisationType::parse(organisation)
+        .or_else(|| settings.token.organisation_types.get(organisation).copied());
+    let Some(known) = known else {
+        let hint = hint(organisation, &OrganisationType::ALL.map(OrganisationType::name));
+        return (false, format!("{organisation:?} is no organisation type{hint}"));
+    };
+    let modes: AccessModes = adgang.iter().filter_map(|mode| AccessMode::parse(mode)).collect();
+    let decision = settings.matrix.decide(method, known, modes);
+    let mut reason = decision.reason.to_string();
+    // Unknown modes count for nothing, in a token too; here they are most likely a slip of the pen.
+    for unknown in adgang.iter().filter(|mode| AccessMode::parse(mode).is_none()) {
+        let hint = hint(unknown, &AccessMode::ALL.map(AccessMode::name));
+        reason.push_str(&format!("\n  {unknown:?} is no access mode{hint}"));
+    }
+    (decision.allowed, reason)
+}
+
+fn hint(given: &str, names: &[&'static str]) -> String {
+    nearest(given, names.iter().copied()).map_or_else(String::new, |name| format!("; did you mean {name}?"))
+}

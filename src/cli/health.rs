@@ -1,0 +1,49 @@
+//! `health`: asks `/readyz` of a running service, for the health checks of containers and units.
+
+use std::io::Read;
+use std::time::Duration;
+
+use super::arguments::HealthArgs;
+use super::{Exit, Failure, Output};
+
+/// Health checks come every few seconds; a service that takes longer is not healthy.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// As much of the answer as is printed.
+const MAX_ANSWER: u64 = 4096;
+
+pub(super) fn run(arguments: &HealthArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let mut address = arguments.url.clone();
+    address.set_path("/readyz");
+    // The listener is on this machine or its network: a proxy from the environment would only be in the way.
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .build()
+        .into();
+    let answer = agent
+        .get(address.as_str())
+        .call()
+        .map_err(|error| Failure::new(Exit::Failed, format!("{address}: {error}")))?;
+    if answer.status() == 200 {
+        output.print("ready\n")?;
+        return Ok(Exit::Done);
+    }
+    let status = answer.status();
+    let mut body = Vec::new();
+    // Half an answer still says more than none.
+    let _ = answer.into_body().into_reader().take(MAX_ANSWER).read_to_end(&mut body);
+    output.print(&format!("not ready: {status}\n{}", printable(&body)))?;
+    Ok(Exit::Failed)
+}
+
+/// The answer as lines without control characters: what came over the network must not steer a terminal.
+fn printable(body: &[u8]) -> String {
+    String::from_utf8_lossy(body)
+        .lines()
+        .map(|line| line.chars().filter(|letter| !letter.is_control()).collect::<String>() + "\n")
+        .collect()
+}

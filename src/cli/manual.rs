@@ -1,0 +1,48 @@
+//! `man` and `completions`: both made from the declarations in [`super::arguments`].
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use super::arguments::{Arguments, CompletionsArgs};
+use super::{Exit, Failure, Output};
+
+pub(super) fn man(output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let mut page = Vec::new();
+    render(&mut page).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    output.print(&String::from_utf8_lossy(&page))?;
+    Ok(Exit::Done)
+}
+
+/// One page for all: the program's own, then a section for every command.
+fn render(page: &mut Vec<u8>) -> io::Result<()> {
+    let mut program = Arguments::command();
+    program.build();
+    let man = Man::new(program.clone());
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
+        writeln!(page, ".SH \"{}\"", command.get_name().to_uppercase())?;
+        let mut sections = Vec::new();
+        let man = Man::new(command.clone());
+        man.render_synopsis_section(&mut sections)?;
+        man.render_description_section(&mut sections)?;
+        man.render_options_section(&mut sections)?;
+        man.render_extra_section(&mut sections)?;
+        // What is a section of a page of its own is a subsection here.
+        page.extend(String::from_utf8_lossy(&sections).replace(".SH ", ".SS ").into_bytes());
+    }
+    man.render_extra_section(page)?;
+    man.render_version_section(page)
+}
+
+pub(super) fn completions(arguments: &CompletionsArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    // Into memory first: the generator panics when it cannot write.
+    let mut script = Vec::new();
+    let mut command = Arguments::command();
+    clap_complete::generate(arguments.shell, &mut command, "virksomhedslogin", &mut script);
+    output.print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}

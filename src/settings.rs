@@ -1,0 +1,231 @@
+//! The configuration: one TOML file and the environment → validated [`Settings`], or every fault at once.
+//!
+//! Promises: what is loaded is valid in itself and in combination, names only files that could be read, and
+//! holds the access table. A key or variable that is not known stops the start. Does not: open the store, bind
+//! a listener, judge the keys in a key file (`auth` does), or fetch anything.
+//!
+//! Whether others may read `store.url_file` is not judged: Docker and Kubernetes mount secrets readable to all
+//! users of a container that has only one, and a warning that is always there is not read.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::domain::access::{Matrix, OrganisationType};
+
+pub mod access;
+mod fault;
+#[cfg(test)]
+mod fixtures;
+pub mod keys;
+mod read;
+#[cfg(test)]
+mod reference;
+mod secret;
+mod server;
+mod source;
+mod store;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub(crate) use fault::nearest;
+pub use fault::{Fault, Faults, Origin};
+pub use secret::Secret;
+
+use read::Told;
+use source::Source;
+
+/// The whole configuration, valid.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[server]`
+    pub server: Server,
+    /// `[store]`
+    pub store: Store,
+    /// `[token]`
+    pub token: Token,
+    /// `access.file`, to be read anew on SIGHUP with [`access::read_matrix`].
+    pub access_file: PathBuf,
+    /// What stood in it at the start.
+    pub matrix: Matrix,
+    /// `audit.file`
+    pub audit_file: AuditTarget,
+    /// `log.format`
+    pub log_format: LogFormat,
+}
+
+/// Where and how requests are answered.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Where the API answers.
+    pub listen: Listen,
+    /// Where health, metrics and export answer; none when `off`.
+    pub management: Option<SocketAddr>,
+    /// Threads that answer requests, 1 to 1024.
+    pub workers: usize,
+    /// How long requests in hand may take at the end, 1 s to 1 h.
+    pub shutdown_timeout: Duration,
+    /// Whether the documentation is served.
+    pub documentation: bool,
+}
+
+/// An address of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// An IP address and port; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// A Unix domain socket, at most 107 bytes long.
+    Unix(PathBuf),
+}
+
+/// Where the logins are kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Which store.
+    pub kind: StoreKind,
+    /// How long a call of disk or database may take, 1 s to 60 s.
+    pub deadline: Duration,
+    /// PostgreSQL: whether what is missing is created.
+    pub create_schema: bool,
+}
+
+/// Which store, with what only that one needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreKind {
+    /// The store inside this process.
+    Embedded {
+        /// Its directory.
+        path: PathBuf,
+    },
+    /// A database that speaks PostgreSQL's protocol.
+    Postgres {
+        /// The connection string, from `store.url` or the file that `store.url_file` names.
+        url: Secret,
+    },
+}
+
+/// How a bearer token is judged.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The value of `iss`.
+    pub issuer: String,
+    /// The values of `aud` of which one must be there; never empty.
+    pub audience: Vec<String>,
+    /// Where the keys come from.
+    pub jwks: JwksSource,
+    /// Further authorities for fetching them, a PEM bundle with at least one certificate.
+    pub ca_file: Option<PathBuf>,
+    /// Names out of [`keys::ALGORITHMS`]; never empty.
+    pub algorithms: Vec<String>,
+    /// 0 s to 60 s.
+    pub leeway: Duration,
+    /// 10 s to 1 h.
+    pub jwks_refresh: Duration,
+    /// At least `jwks_refresh`, at most 30 days.
+    pub jwks_max_stale: Duration,
+    /// What the claims are called.
+    pub claims: ClaimNames,
+    /// What a claim's value stands for, beside the plain names.
+    pub organisation_types: BTreeMap<String, OrganisationType>,
+}
+
+/// Where the issuer's keys come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JwksSource {
+    /// A file, readable when the configuration was loaded.
+    File(PathBuf),
+    /// An address: https, or http to this machine.
+    Https(Url),
+    /// The OpenID configuration of the issuer, which is then such an address.
+    Discover,
+}
+
+/// The names of the claims; all different, and none of them one that JWT itself gives a meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimNames {
+    /// `A-kasse`, `JobCenter`, `STAR` or a mapped value.
+    pub organisation_type: String,
+    /// The organisation's number.
+    pub organisation_code: String,
+    /// The access mode or modes.
+    pub access: String,
+    /// The scopes.
+    pub scope: String,
+    /// The CVR number of an acting third party.
+    pub acting_cvr: String,
+}
+
+/// Where audit lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditTarget {
+    /// Standard output.
+    Stdout,
+    /// A file that is appended to.
+    File(PathBuf),
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// Loads the file and the environment over it, or tells every fault of both, and of the access table.
+///
+/// Relative paths, those in variables too, are relative to the file's directory.
+pub fn load(
+    file: &Path,
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Settings, Faults> {
+    let mut source = Source::gather(file, environment);
+    let settings = read_all(&mut source);
+    match settings {
+        Ok(settings) if source.faults.is_empty() => Ok(settings),
+        _ => Err(Faults(source.faults)),
+    }
+}
+
+/// Every section is read before the first fault ends it, so that all are told.
+fn read_all(source: &mut Source) -> Result<Settings, Told> {
+    let server = server::read(source);
+    let store = store::read(source);
+    let token = token::read(source);
+    let access = read_access(source);
+    let audit_file = read_audit(source);
+    let log_format = source.choice(&keys::LOG_FORMAT);
+    let (access_file, matrix) = access?;
+    Ok(Settings {
+        server: server?,
+        store: store?,
+        token: token?,
+        access_file,
+        matrix,
+        audit_file: audit_file?,
+        log_format: if log_format? == "json" { LogFormat::Json } else { LogFormat::Text },
+    })
+}
+
+fn read_access(source: &mut Source) -> Result<(PathBuf, Matrix), Told> {
+    let name = source.mandatory(&keys::ACCESS_FILE)?;
+    let file = source.resolved(&name);
+    match access::read_matrix(&file) {
+        Ok(matrix) => Ok((file, matrix)),
+        Err(faults) => {
+            source.faults.extend(faults);
+            Err(Told)
+        }
+    }
+}
+
+fn read_audit(source: &mut Source) -> Result<AuditTarget, Told> {
+    let name = source.mandatory(&keys::AUDIT_FILE)?;
+    Ok(if name == "-" { AuditTarget::Stdout } else { AuditTarget::File(source.resolved(&name)) })
+}

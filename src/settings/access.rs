@@ -1,0 +1,185 @@
+//! The access table's file: TOML → [`Matrix`], or every fault in it.
+//!
+//! Deny by default: what the file does not name is denied, and a file that names something unknown is not
+//! used at all, since nobody can tell whom it was meant to let in. An empty list denies, said aloud.
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{Fault, Origin, did_you_mean, shown};
+use super::source::{joined, parse_toml, read_toml};
+use crate::domain::access::{AccessMode, AccessModes, Matrix, Method, OrganisationType};
+
+/// The table as shipped, for `dev` and the tests.
+pub const SHIPPED: &str = include_str!("../../config/access.toml");
+
+/// The only version of the file's form so far.
+const VERSION: i64 = 1;
+
+/// Reads the table from a file.
+pub fn read_matrix(file: &Path) -> Result<Matrix, Vec<Fault>> {
+    let mut reader = Reader::new(file);
+    read_toml(file, |table, text| reader.table(table, text))?;
+    reader.finish()
+}
+
+/// Reads the table from a text; `file` only names it in messages.
+pub fn parse_matrix(text: &str, file: &Path) -> Result<Matrix, Vec<Fault>> {
+    let mut reader = Reader::new(file);
+    parse_toml(text, file, |table, text| reader.table(table, text))?;
+    reader.finish()
+}
+
+struct Reader<'a> {
+    file: &'a Path,
+    matrix: Matrix,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(file: &'a Path) -> Self {
+        Self { file, matrix: Matrix::deny_all(), faults: Vec::new() }
+    }
+
+    fn finish(self) -> Result<Matrix, Vec<Fault>> {
+        if self.faults.is_empty() { Ok(self.matrix) } else { Err(self.faults) }
+    }
+
+    fn fault(&mut self, line: Option<usize>, key: &str, reason: impl Into<String>, mend: impl Into<String>) {
+        self.faults.push(Fault {
+            origin: Origin::File { path: self.file.to_owned(), line },
+            key: Some(key.to_owned()),
+            reason: reason.into(),
+            mend: mend.into(),
+        });
+    }
+
+    fn table(&mut self, table: &DeTable<'_>, text: &str) {
+        if !table.contains_key("version") {
+            self.fault(None, "version", "is missing", format!("begin the file with version = {VERSION}"));
+        }
+        for (name, value) in table {
+            let line = Some(super::source::line(text, name.span().start));
+            let key = joined("", name.get_ref());
+            match (name.get_ref().as_ref(), Method::parse(name.get_ref()), value.get_ref()) {
+                ("version", _, value) => self.version(line, value),
+                (_, Some(method), DeValue::Table(rows)) => self.rows(method, rows, text),
+                (_, Some(_), _) => {
+                    self.fault(line, &key, "is not a table", format!("write its rows under [{key}]"));
+                }
+                (given, None, _) => {
+                    let names = Method::ALL.map(Method::name);
+                    let mend = did_you_mean(given, names, || format!("use {}", names.join(", ")));
+                    self.fault(line, &key, "is no method", mend);
+                }
+            }
+        }
+    }
+
+    fn version(&mut self, line: Option<usize>, value: &DeValue<'_>) {
+        let number = value.as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
+        if number != Some(VERSION) {
+            let reason = match (number, value.as_str()) {
+                (Some(number), _) => format!("{number} is not known to this program"),
+                (None, Some(text)) => format!("{} is not a whole number", shown(text)),
+                (None, None) => "is not a whole number".to_owned(),
+            };
+            self.fault(line, "version", reason, format!("write version = {VERSION}"));
+        }
+    }
+
+    fn rows(&mut self, method: Method, rows: &DeTable<'_>, text: &str) {
+        for (name, value) in rows {
+            let line = Some(super::source::line(text, name.span().start));
+            let key = joined(method.name(), name.get_ref());
+            let organisation = OrganisationType::parse(name.get_ref());
+            if organisation.is_none() {
+                let names = OrganisationType::ALL.map(OrganisationType::name);
+                let mend = did_you_mean(name.get_ref(), names, || format!("use {}", names.join(", ")));
+                self.fault(line, &key, "is no organisation type", mend);
+            }
+            let modes = self.modes(line, &key, value.get_ref());
+            if let Some(organisation) = organisation {
+                self.matrix.set(method, organisation, modes);
+            }
+        }
+    }
+
+    fn modes(&mut self, line: Option<usize>, key: &str, value: &DeValue<'_>) -> AccessModes {
+        let Some(items) = value.as_array() else {
+            self.fault(line, key, "is not a list", "write a list of access modes: [\"AlleBorgere\"]");
+            return AccessModes::NONE;
+        };
+        let mut modes = AccessModes::NONE;
+        for item in items.iter() {
+            let Some(given) = item.get_ref().as_str() else {
+                self.fault(line, key, "an entry is not a string", "put every access mode in quotes");
+                continue;
+            };
+            match AccessMode::parse(given) {
+                Some(mode) if modes.contains(mode) => {
+                    self.fault(line, key, format!("{} stands twice", shown(given)), "name it once");
+                }
+                Some(mode) => modes = modes.with(mode),
+                None => {
+                    let names = AccessMode::ALL.map(AccessMode::name);
+                    let mend = did_you_mean(given, names, || format!("use {}", names.join(", ")));
+                    self.fault(line, key, format!("{} is no access mode", shown(given)), mend);
+                }
+            }
+        }
+        modes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(matrix: &Matrix) -> Vec<String> {
+        let everything: AccessModes = AccessMode::ALL.into_iter().collect();
+        let mut rows = Vec::new();
+        for method in Method::ALL {
+            for organisation in OrganisationType::ALL {
+                for mode in
+                    everything.iter().filter(|mode| matrix.allowed(method, organisation).contains(*mode))
+                {
+                    rows.push(format!("{method} {organisation} {mode}"));
+                }
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn the_shipped_table_is_the_contracts() {
+        let matrix = parse_matrix(SHIPPED, Path::new("access.toml")).unwrap();
+        assert_eq!(
+            allowed(&matrix),
+            [
+                "GetLogin A-kasse AlleBorgere",
+                "GetLogin JobCenter AlleBorgere",
+                "GetLogin JobCenter EgneBorgere",
+                "GetLogin JobCenter TidligereEgneBorgere",
+                "GetLogin STAR AlleBorgere",
+                "SetLogin STAR AlleBorgere",
+                "GetLogins A-kasse AlleBorgere",
+                "GetLogins JobCenter AlleBorgere",
+                "GetLogins JobCenter EgneBorgere",
+                "GetLogins STAR AlleBorgere",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_list_denies_and_is_no_fault() {
+        let matrix = parse_matrix("version = 1\n[GetLogin]\nSTAR = []\n", Path::new("a")).unwrap();
+        assert_eq!(matrix, Matrix::deny_all());
+    }
+
+    #[test]
+    fn a_table_without_methods_denies_everything() {
+        assert_eq!(parse_matrix("version = 1", Path::new("a")).unwrap(), Matrix::deny_all());
+    }
+}

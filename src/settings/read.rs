@@ -1,0 +1,217 @@
+//! Reads one value as its key's type and range. Every fault is noted and reading goes on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::fault::{Fault, Origin, did_you_mean, shown};
+use super::keys::{Default, Key, Kind};
+use super::source::{Source, Value};
+
+/// Proof that a fault was noted: whoever holds it need not say more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told;
+
+impl Source {
+    /// Notes a fault of this key, where its value stands or should have stood.
+    pub(super) fn fault(&mut self, key: &Key, reason: impl Into<String>, mend: impl Into<String>) -> Told {
+        let origin = self.values.get(key.path).map(|entry| entry.origin.clone());
+        let origin = origin.unwrap_or_else(|| Origin::File { path: self.file.clone(), line: None });
+        self.faults.push(Fault {
+            origin,
+            key: Some(key.path.to_owned()),
+            reason: reason.into(),
+            mend: mend.into(),
+        });
+        Told
+    }
+
+    /// Whether the key is given, well or badly.
+    pub(super) fn is_given(&self, key: &Key) -> bool {
+        self.values.contains_key(key.path)
+    }
+
+    /// Notes that the key is missing, unless the file that may hold it could not be read.
+    pub(super) fn missing(&mut self, key: &Key, reason: &str) -> Told {
+        if self.incomplete {
+            return Told;
+        }
+        let mend = format!("set {} under [{}], or {}", key.name(), key.section(), key.variable());
+        self.fault(key, reason, mend)
+    }
+
+    /// The text, or none when the key is neither given nor has a default.
+    pub(super) fn text(&mut self, key: &Key) -> Result<Option<String>, Told> {
+        let text = match self.values.get(key.path).map(|entry| entry.value.clone()) {
+            Some(Value::Text(text) | Value::Variable(text)) => text,
+            Some(other) => return Err(self.wrong_type(key, &other)),
+            None => {
+                return Ok(match key.default {
+                    Default::Text(text) => Some(text.to_owned()),
+                    _ => None,
+                });
+            }
+        };
+        match blemish(&text) {
+            Some((reason, mend)) => Err(self.fault(key, reason, mend)),
+            None => Ok(Some(text)),
+        }
+    }
+
+    /// The text of a key that must be given.
+    pub(super) fn mandatory(&mut self, key: &Key) -> Result<String, Told> {
+        match self.text(key)? {
+            Some(text) => Ok(text),
+            None => Err(self.missing(key, "is missing")),
+        }
+    }
+
+    /// The word, one of those that the key allows.
+    pub(super) fn choice(&mut self, key: &Key) -> Result<String, Told> {
+        let word = self.mandatory(key)?;
+        match key.kind {
+            Kind::OneOf(words) if !words.contains(&word.as_str()) => {
+                let mend =
+                    did_you_mean(&word, words.iter().copied(), || format!("use {}", words.join(" or ")));
+                Err(self.fault(key, format!("{} is not known", shown(&word)), mend))
+            }
+            _ => Ok(word),
+        }
+    }
+
+    /// The path, made relative to the configuration file's directory.
+    pub(super) fn path(&mut self, key: &Key) -> Result<Option<PathBuf>, Told> {
+        Ok(self.text(key)?.map(|text| self.resolved(&text)))
+    }
+
+    /// The path as seen from the configuration file's directory.
+    pub(super) fn resolved(&self, path: &str) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// The number of seconds.
+    pub(super) fn seconds(&mut self, key: &Key) -> Result<Duration, Told> {
+        self.number(key).map(Duration::from_secs)
+    }
+
+    /// The number, within the key's range.
+    pub(super) fn number(&mut self, key: &Key) -> Result<u64, Told> {
+        let Kind::Number { min, max } = key.kind else {
+            return Err(self.fault(key, "is not declared as a number", "report this as a bug"));
+        };
+        let given = match self.values.get(key.path).map(|entry| entry.value.clone()) {
+            Some(Value::Number(number)) => Some(i128::from(number)),
+            Some(Value::Variable(text)) => match text.parse::<i64>() {
+                Ok(number) => Some(i128::from(number)),
+                Err(_) => {
+                    let reason = format!("{} is not a whole number", shown(&text));
+                    return Err(self.fault(key, reason, format!("use {min} to {max}")));
+                }
+            },
+            Some(other) => return Err(self.wrong_type(key, &other)),
+            None => match key.default {
+                Default::Number(number) => Some(i128::from(number)),
+                Default::Cores => {
+                    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+                    Some((cores as i128).clamp(i128::from(min), i128::from(max)))
+                }
+                _ => None,
+            },
+        };
+        match given.map(u64::try_from) {
+            Some(Ok(number)) if (min..=max).contains(&number) => Ok(number),
+            Some(_) => {
+                let reason = format!("{} is out of range", given.unwrap_or_default());
+                Err(self.fault(key, reason, format!("use {min} to {max}")))
+            }
+            None => Err(self.missing(key, "is missing")),
+        }
+    }
+
+    /// The truth.
+    pub(super) fn boolean(&mut self, key: &Key) -> Result<bool, Told> {
+        match self.values.get(key.path).map(|entry| entry.value.clone()) {
+            Some(Value::Boolean(truth)) => Ok(truth),
+            Some(Value::Variable(text)) => text.parse().map_err(|_| {
+                self.fault(key, format!("{} is neither true nor false", shown(&text)), "use true or false")
+            }),
+            Some(other) => Err(self.wrong_type(key, &other)),
+            None => match key.default {
+                Default::Boolean(truth) => Ok(truth),
+                _ => Err(self.missing(key, "is missing")),
+            },
+        }
+    }
+
+    /// The list, with at least one entry and none twice; one text stands for a list of one where the key says so.
+    pub(super) fn list(&mut self, key: &Key) -> Result<Vec<String>, Told> {
+        let items = match self.values.get(key.path).map(|entry| entry.value.clone()) {
+            Some(Value::List(items)) => items,
+            Some(Value::Text(text)) if key.kind == Kind::TextOrList => vec![Value::Text(text)],
+            Some(Value::Variable(text)) => {
+                text.split(',').map(|item| Value::Text(item.trim().to_owned())).collect()
+            }
+            Some(other) => return Err(self.wrong_type(key, &other)),
+            None => match key.default {
+                Default::List(items) => return Ok(items.iter().map(|item| (*item).to_owned()).collect()),
+                _ => return Err(self.missing(key, "is missing")),
+            },
+        };
+        if items.is_empty() {
+            return Err(self.fault(key, "is an empty list", "name at least one"));
+        }
+        let before = self.faults.len();
+        let mut texts: Vec<String> = Vec::new();
+        for item in items {
+            match item {
+                Value::Text(text) if texts.contains(&text) => {
+                    self.fault(key, format!("{} stands twice", shown(&text)), "name it once");
+                }
+                Value::Text(text) => match blemish(&text) {
+                    Some((reason, mend)) => {
+                        self.fault(key, format!("an entry {reason}"), mend);
+                    }
+                    None => texts.push(text),
+                },
+                other => {
+                    let reason = format!("an entry is {}, not a string", other.type_name());
+                    self.fault(key, reason, "put every entry in quotes");
+                }
+            }
+        }
+        if self.faults.len() == before { Ok(texts) } else { Err(Told) }
+    }
+
+    /// Notes that the value is of another type than the key takes.
+    pub(super) fn wrong_type(&mut self, key: &Key, value: &Value) -> Told {
+        let name = key.name();
+        let (wanted, example) = match key.kind {
+            Kind::Text | Kind::Path => ("a string", format!("put it in quotes: {name} = \"…\"")),
+            Kind::TextOrList => {
+                ("a string or a list of strings", format!("write {name} = \"…\" or [\"…\", \"…\"]"))
+            }
+            Kind::List => ("a list of strings", format!("write {name} = [\"…\", \"…\"]")),
+            Kind::Number { min, max } => {
+                ("a whole number", format!("write {name} = N, {min} to {max}, without quotes"))
+            }
+            Kind::Boolean => {
+                ("true or false", format!("write {name} = true or {name} = false, without quotes"))
+            }
+            Kind::OneOf(words) => ("a string", format!("write {name} = \"{}\"", words.join("\" or \""))),
+            Kind::Table => ("a table", format!("write its entries under [{}]", key.path)),
+        };
+        self.fault(key, format!("is {}, not {wanted}", value.type_name()), example)
+    }
+}
+
+/// What no text of the configuration may be: an invisible slip that would only show as an unexplained refusal.
+pub(super) fn blemish(text: &str) -> Option<(&'static str, &'static str)> {
+    if text.is_empty() {
+        Some(("is empty", "give it a value, or leave it out"))
+    } else if text.trim() != text {
+        Some(("begins or ends with white space", "remove the white space"))
+    } else if text.chars().any(char::is_control) {
+        Some(("has a control character in it", "remove the control character"))
+    } else {
+        None
+    }
+}

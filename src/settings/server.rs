@@ -1,0 +1,112 @@
+//! `[server]`: the two listeners and how they run.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use super::fault::shown;
+use super::keys::{self, Key};
+use super::read::Told;
+use super::source::Source;
+use super::{Listen, Server};
+
+/// `sockaddr_un` holds 108 bytes, the last of them zero (unix(7)).
+const MAX_SOCKET_PATH: usize = 107;
+
+pub(super) fn read(source: &mut Source) -> Result<Server, Told> {
+    let listen = listen(source);
+    let management = management(source);
+    let workers = source.number(&keys::WORKERS);
+    let shutdown_timeout = source.seconds(&keys::SHUTDOWN_TIMEOUT);
+    let documentation = source.boolean(&keys::DOCUMENTATION);
+    let (listen, management) = (listen?, management?);
+    if let (Listen::Tcp(listen), Some(management)) = (&listen, management)
+        && clash(*listen, management)
+    {
+        let reason = format!("{management} is taken by {} ({listen})", keys::LISTEN.path);
+        return Err(source.fault(&keys::MANAGEMENT, reason, "give it a port of its own, or off"));
+    }
+    Ok(Server {
+        listen,
+        management,
+        workers: workers?.try_into().unwrap_or(usize::MAX),
+        shutdown_timeout: shutdown_timeout?,
+        documentation: documentation?,
+    })
+}
+
+fn listen(source: &mut Source) -> Result<Listen, Told> {
+    let text = source.mandatory(&keys::LISTEN)?;
+    match text.strip_prefix("unix:") {
+        Some(path) => unix(source, path),
+        None => address(source, &keys::LISTEN, &text, "unix:PATH").map(Listen::Tcp),
+    }
+}
+
+fn unix(source: &mut Source, path: &str) -> Result<Listen, Told> {
+    let resolved: PathBuf = source.resolved(path);
+    let length = resolved.as_os_str().len();
+    if path.is_empty() {
+        let mend = "write unix:/run/virksomhedslogin/api.sock";
+        Err(source.fault(&keys::LISTEN, "names no path after unix:", mend))
+    } else if length > MAX_SOCKET_PATH {
+        let reason = format!("the socket's path is {length} bytes long");
+        Err(source.fault(&keys::LISTEN, reason, format!("use one of at most {MAX_SOCKET_PATH} bytes")))
+    } else {
+        Ok(Listen::Unix(resolved))
+    }
+}
+
+fn management(source: &mut Source) -> Result<Option<SocketAddr>, Told> {
+    let text = source.mandatory(&keys::MANAGEMENT)?;
+    if text == "off" {
+        return Ok(None);
+    }
+    address(source, &keys::MANAGEMENT, &text, "off").map(Some)
+}
+
+/// Names are refused: what a name resolves to can change, and with it who can reach the listener.
+fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAddr, Told> {
+    text.parse().map_err(|_| {
+        let bare: Option<IpAddr> = text.trim_matches(['[', ']']).parse().ok();
+        let (reason, mend) = match (bare, text.rsplit_once(':')) {
+            (Some(IpAddr::V4(ip)), _) => ("has no port", format!("write {ip}:8080")),
+            (Some(IpAddr::V6(ip)), _) => ("has no port", format!("write [{ip}]:8080")),
+            (None, Some(("localhost", port))) => {
+                ("is a host name", format!("write 127.0.0.1:{port} or [::1]:{port}"))
+            }
+            (None, Some(("" | "*", port))) => {
+                ("has no IP address", format!("write 0.0.0.0:{port} for every interface"))
+            }
+            _ => (
+                "is not an IP address with a port",
+                format!("write 127.0.0.1:8080 or {or}; host names are not resolved"),
+            ),
+        };
+        source.fault(key, format!("{} {reason}", shown(text)), mend)
+    })
+}
+
+/// Whether the second of these could not be bound. Port 0 takes any free port.
+fn clash(left: SocketAddr, right: SocketAddr) -> bool {
+    let (one, other) = (left.ip().to_canonical(), right.ip().to_canonical());
+    left.port() != 0
+        && left.port() == right.port()
+        && (one == other || left.ip().is_unspecified() || right.ip().is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_clash_when_the_second_could_not_be_bound() {
+        let clash = |left: &str, right: &str| clash(left.parse().unwrap(), right.parse().unwrap());
+        assert!(clash("127.0.0.1:1", "127.0.0.1:1"));
+        assert!(clash("0.0.0.0:1", "127.0.0.1:1"));
+        assert!(clash("127.0.0.1:1", "[::]:1"));
+        assert!(clash("[::ffff:127.0.0.1]:1", "127.0.0.1:1"));
+        assert!(!clash("127.0.0.1:1", "127.0.0.2:1"));
+        assert!(!clash("127.0.0.1:1", "127.0.0.1:2"));
+        assert!(!clash("127.0.0.1:0", "127.0.0.1:0"));
+    }
+}

@@ -1,0 +1,79 @@
+//! `[store]`: where the logins are kept. Nothing of it is opened here but the file with the connection string.
+
+use super::fault::Origin;
+use super::keys::{self, Key};
+use super::read::{Told, blemish};
+use super::source::{Source, read_text};
+use super::{Secret, Store, StoreKind};
+
+pub(super) fn read(source: &mut Source) -> Result<Store, Told> {
+    let kind = match source.choice(&keys::STORE_KIND) {
+        Ok(kind) if kind == "postgres" => postgres(source),
+        Ok(_) => embedded(source),
+        Err(told) => Err(told),
+    };
+    let deadline = source.seconds(&keys::DEADLINE);
+    let create_schema = source.boolean(&keys::CREATE_SCHEMA);
+    Ok(Store { kind: kind?, deadline: deadline?, create_schema: create_schema? })
+}
+
+fn embedded(source: &mut Source) -> Result<StoreKind, Told> {
+    let path = match source.path(&keys::STORE_PATH) {
+        Ok(None) => {
+            Err(source.missing(&keys::STORE_PATH, "is missing, and store.kind = \"embedded\" needs it"))
+        }
+        Ok(Some(path)) => Ok(path),
+        Err(told) => Err(told),
+    };
+    // Whoever names a database wants it used: writing beside it in silence would lose logins.
+    let url = only_for(source, &keys::STORE_URL, "postgres");
+    let url_file = only_for(source, &keys::STORE_URL_FILE, "postgres");
+    let path = path?;
+    url?;
+    url_file?;
+    Ok(StoreKind::Embedded { path })
+}
+
+fn postgres(source: &mut Source) -> Result<StoreKind, Told> {
+    let path = only_for(source, &keys::STORE_PATH, "embedded");
+    let url = match (source.is_given(&keys::STORE_URL), source.is_given(&keys::STORE_URL_FILE)) {
+        (true, true) => {
+            Err(source.fault(&keys::STORE_URL_FILE, "stands beside store.url", "give exactly one of the two"))
+        }
+        (true, false) => source.mandatory(&keys::STORE_URL),
+        (false, true) => connection_file(source),
+        (false, false) => Err(source.missing(
+            &keys::STORE_URL,
+            "is missing, and store.kind = \"postgres\" needs it or store.url_file",
+        )),
+    };
+    let url = url?;
+    path?;
+    Ok(StoreKind::Postgres { url: Secret::new(url) })
+}
+
+fn only_for(source: &mut Source, key: &Key, kind: &str) -> Result<(), Told> {
+    if !source.is_given(key) {
+        return Ok(());
+    }
+    let mend = format!("remove it, or set store.kind = \"{kind}\"");
+    Err(source.fault(key, format!("is only for store.kind = \"{kind}\""), mend))
+}
+
+/// Editors and `echo` end a file with a line feed, which is no part of the secret.
+fn connection_file(source: &mut Source) -> Result<String, Told> {
+    let name = source.mandatory(&keys::STORE_URL_FILE)?;
+    let file = source.resolved(&name);
+    let found = read_text(&file).and_then(|text| {
+        let url = text.trim_end_matches(['\n', '\r']).to_owned();
+        match blemish(&url) {
+            Some((reason, mend)) => Err((reason.to_owned(), mend.to_owned())),
+            None => Ok(url),
+        }
+    });
+    found.map_err(|(reason, mend)| {
+        let origin = Origin::File { path: file, line: None };
+        let reason = format!("{origin} {reason}");
+        source.fault(&keys::STORE_URL_FILE, reason, mend)
+    })
+}
