@@ -29,4 +29,5 @@
 //! `auth` and `store` never meet.
 
 pub mod domain;
+pub mod store;
 pub mod strict_json;
