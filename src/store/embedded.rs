@@ -56,16 +56,22 @@ impl Embedded {
         let began = Instant::now();
         let (layout, store) = Layout::open(&options.path, create, |sled, store| {
             let (root, sled, store) = (options.path.clone(), sled.to_owned(), *store);
-            guarded::run(Duration::from_secs(60), &Arc::default(), move |_| tree::create(&root, &sled, &store))
-                .unwrap_or_else(|lost| Err(lost_in_sled(&options.path, lost)))
+            guarded::run(Duration::from_secs(60), &Arc::default(), move |_| {
+                tree::create(&root, &sled, &store)
+            })
+            .unwrap_or_else(|lost| Err(lost_in_sled(&options.path, lost)))
         })?;
         let root = layout.root().to_owned();
         let (mut witness, mark) = Witness::open(&layout.witness(), &store)
             .map_err(OpenError::io(&root, "reading the witness"))?
-            .map_err(|found| OpenError::damaged(&root, found, "the witness of the last acknowledged write"))?;
-        let Loaded { tree, snapshot } = open_guarded(&layout, &store, KernelCache::Trusted, &options.progress)?;
-        witness::check(&mark, &snapshot.mark())
-            .map_err(|found| OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged")))?;
+            .map_err(|found| {
+                OpenError::damaged(&root, found, "the witness of the last acknowledged write")
+            })?;
+        let Loaded { tree, snapshot } =
+            open_guarded(&layout, &store, KernelCache::Trusted, &options.progress)?;
+        witness::check(&mark, &snapshot.mark()).map_err(|found| {
+            OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
+        })?;
         // Both slots are good again from here on, and neither is behind what is served.
         witness
             .write(&snapshot.mark())

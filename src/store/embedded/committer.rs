@@ -65,7 +65,9 @@ impl Committer {
     /// Commits all of it and answers everybody. An error has been answered to all of them, too.
     fn commit(&mut self, mut taken: Taken) -> Result<(), StoreError> {
         let mut logins: Vec<_> = taken.writes.iter().map(|write| write.login).collect();
-        logins.append(&mut taken.bulk.as_mut().map(|bulk| std::mem::take(&mut bulk.records)).unwrap_or_default());
+        logins.append(
+            &mut taken.bulk.as_mut().map(|bulk| std::mem::take(&mut bulk.records)).unwrap_or_default(),
+        );
         logins.sort_unstable_by_key(|login| login.cvr);
         let known = self.register.snapshot();
         let news = known.news(&logins);
@@ -76,7 +78,8 @@ impl Committer {
             let next = if changed { known.with(&news).numbered(known.sequence() + 1) } else { known };
             let probe = !taken.probes.is_empty();
             let written = guarded::catch(|| self.write(&next, &news, changed, probe));
-            let written = written.unwrap_or_else(|panic| Err(StoreError::Failing(format!("sled panicked: {panic}"))));
+            let written =
+                written.unwrap_or_else(|panic| Err(StoreError::Failing(format!("sled panicked: {panic}"))));
             self.watchdog.relax();
             written.map(|()| {
                 if changed {
@@ -101,7 +104,8 @@ impl Committer {
         changed: bool,
         probe: bool,
     ) -> Result<(), StoreError> {
-        let tree = self.tree.as_ref().ok_or_else(|| StoreError::Failing("the database is closed".to_owned()))?;
+        let tree =
+            self.tree.as_ref().ok_or_else(|| StoreError::Failing("the database is closed".to_owned()))?;
         self.watchdog.watch(tree.handle());
         if changed {
             tree.write(&self.store, &next.mark(), news)?;
@@ -168,7 +172,8 @@ impl Committer {
         self.layout.check_still_there(&self.store).map_err(failing)?;
         self.layout.probe_space(ROOM).map_err(|error| StoreError::from_io("writing a probe", &error))?;
         let Loaded { tree, snapshot } =
-            open_guarded(&self.layout, &self.store, KernelCache::Distrusted, &Arc::default()).map_err(failing)?;
+            open_guarded(&self.layout, &self.store, KernelCache::Distrusted, &Arc::default())
+                .map_err(failing)?;
         self.tree = Some(tree);
         let adopted = self.adopt(snapshot);
         if adopted.is_err() {
@@ -182,7 +187,9 @@ impl Committer {
         let acknowledged = self.register.snapshot();
         let lost = acknowledged
             .records()
-            .filter(|record| found.get(record.cvr).map(|login| login.merge(record.login)) != found.get(record.cvr))
+            .filter(|record| {
+                found.get(record.cvr).map(|login| login.merge(record.login)) != found.get(record.cvr)
+            })
             .count();
         if lost > 0 || found.sequence() < acknowledged.sequence() {
             return Err(StoreError::Failing(format!(
@@ -229,7 +236,9 @@ pub(super) fn open_guarded(
 pub(super) fn lost_in_sled(root: &std::path::Path, lost: Lost) -> OpenError {
     let expected = "a database that can be opened";
     match lost {
-        Lost::Panicked(words) => OpenError::damaged(root, format!("a database that sled panics on ({words})"), expected),
+        Lost::Panicked(words) => {
+            OpenError::damaged(root, format!("a database that sled panics on ({words})"), expected)
+        }
         Lost::Stuck(patience) => OpenError::damaged(
             root,
             format!("a database that sled made no progress on for {} s", patience.as_secs()),

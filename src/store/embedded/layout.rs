@@ -71,7 +71,9 @@ impl Layout {
         }
         let layout = Self { root: root.clone(), lock: take_lock(root)? };
         match look(root)? {
-            Found::Store => layout.finish_creation().map_err(OpenError::io(root, "finishing the creation"))?,
+            Found::Store => {
+                layout.finish_creation().map_err(OpenError::io(root, "finishing the creation"))?
+            }
             Found::HalfMade | Found::Nothing if !create => return Err(OpenError::Missing(root.clone())),
             Found::HalfMade | Found::Nothing => layout.create(make_database)?,
         }
@@ -101,7 +103,8 @@ impl Layout {
     pub(super) fn check_still_there(&self, store: &StoreId) -> Result<(), OpenError> {
         use std::os::unix::fs::MetadataExt;
         let held = self.lock.metadata().map_err(OpenError::io(&self.root, "looking at the lock"))?;
-        let there = fs::metadata(self.path(LOCK)).map_err(OpenError::io(&self.root, "looking for the lock"))?;
+        let there =
+            fs::metadata(self.path(LOCK)).map_err(OpenError::io(&self.root, "looking for the lock"))?;
         if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
             return Err(OpenError::damaged(&self.root, "another lock file", "the one this process holds"));
         }
@@ -114,12 +117,13 @@ impl Layout {
     /// Whether a write of this size goes through to the disk now.
     pub(super) fn probe_space(&self, bytes: usize) -> io::Result<()> {
         let path = self.path(SPACE_PROBE);
-        let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(
-            |mut file| {
-                file.write_all(&vec![0x5a; bytes])?;
-                file.sync_all()
-            },
-        );
+        let written =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(
+                |mut file| {
+                    file.write_all(&vec![0x5a; bytes])?;
+                    file.sync_all()
+                },
+            );
         let removed = match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -270,7 +274,9 @@ fn look(root: &Path) -> Result<Found, OpenError> {
         }
         (false, true) => Ok(Found::HalfMade),
         (false, false) if ours.is_empty() => Ok(Found::Nothing),
-        (false, false) => Err(OpenError::damaged(root, "no format file", "one beside the other files of the store")),
+        (false, false) => {
+            Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"))
+        }
     }
 }
 

@@ -134,7 +134,8 @@ impl Queue {
     pub(super) fn take(&self, wait: Duration) -> Next {
         let state = self.state();
         let idle = |state: &mut State| state.waiting.is_empty() && !state.closing;
-        let (mut state, _) = self.wake.wait_timeout_while(state, wait, idle).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) =
+            self.wake.wait_timeout_while(state, wait, idle).unwrap_or_else(PoisonError::into_inner);
         if state.waiting.is_empty() {
             return if state.closing { Next::Close } else { Next::Idle };
         }
@@ -172,8 +173,10 @@ impl Queue {
     /// Waits, but not beyond the closing; whether the store is closing.
     pub(super) fn pause(&self, wait: Duration) -> bool {
         let state = self.state();
-        let (state, _) =
-            self.wake.wait_timeout_while(state, wait, |state| !state.closing).unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = self
+            .wake
+            .wait_timeout_while(state, wait, |state| !state.closing)
+            .unwrap_or_else(PoisonError::into_inner);
         state.closing
     }
 }

@@ -169,13 +169,14 @@ impl Snapshot {
     /// The snapshot in which these records stand in the place of what was known of their companies.
     ///
     /// The records must be ascending, one a company. Count and hash follow; the sequence does not.
-    pub(super) fn with(&self, changes: &[Record]) -> Self {
+    pub(in crate::store) fn with(&self, changes: &[Record]) -> Self {
         let mut next = self.clone();
         let mut rest = changes;
         while let Some(first) = rest.first() {
             let number = first.cvr.number();
             let key = self.blocks.get_prev(&number).map_or(0, |(key, _)| *key);
-            let limit = number.checked_add(1).and_then(|above| self.blocks.get_next(&above)).map(|(key, _)| *key);
+            let limit =
+                number.checked_add(1).and_then(|above| self.blocks.get_next(&above)).map(|(key, _)| *key);
             let inside =
                 limit.map_or(rest.len(), |limit| rest.partition_point(|record| record.cvr.number() < limit));
             let (these, others) = rest.split_at(inside);
@@ -191,7 +192,8 @@ impl Snapshot {
         let mut merged = Vec::with_capacity(old.len() + changes.len());
         let mut remaining = old;
         for change in changes {
-            let (before, after) = remaining.split_at(remaining.partition_point(|record| record.cvr < change.cvr));
+            let (before, after) =
+                remaining.split_at(remaining.partition_point(|record| record.cvr < change.cvr));
             merged.extend_from_slice(before);
             remaining = match after.split_first() {
                 Some((replaced, after)) if replaced.cvr == change.cvr => {

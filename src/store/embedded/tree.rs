@@ -134,8 +134,8 @@ fn remove_unfinished_snapshots(sled: &Path) -> io::Result<()> {
 /// What sled says while opening: damage, unless the machine itself refused.
 fn fault(root: &Path, doing: &str, error: sled::Error) -> OpenError {
     use io::ErrorKind::{
-        Interrupted, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy, StorageFull,
-        TimedOut, WouldBlock,
+        Interrupted, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy,
+        StorageFull, TimedOut, WouldBlock,
     };
     match error {
         sled::Error::Io(error)
@@ -164,8 +164,9 @@ impl Tree {
         let mut builder = Builder::default();
         for row in self.records.iter() {
             let (key, value) = row.map_err(|error| fault(root, "reading the records", error))?;
-            let record = record_bytes::read(&key, &value)
-                .ok_or_else(|| OpenError::damaged(root, "a row that is no record", "a company and its logins"))?;
+            let record = record_bytes::read(&key, &value).ok_or_else(|| {
+                OpenError::damaged(root, "a row that is no record", "a company and its logins")
+            })?;
             if !builder.push(record) {
                 return Err(OpenError::damaged(root, "records out of order", "ascending records"));
             }
@@ -182,7 +183,10 @@ impl Tree {
             return Err(OpenError::damaged(root, snapshot.mark().to_string(), seal.mark.to_string()));
         }
         if !missing.is_empty() {
-            log::info!("finished the last batch of writes: {} records were cut off by a crash", missing.len());
+            log::info!(
+                "finished the last batch of writes: {} records were cut off by a crash",
+                missing.len()
+            );
             self.insert_records(&missing).map_err(|error| fault(root, "finishing the last batch", error))?;
         }
         Ok(snapshot)
@@ -196,6 +200,13 @@ impl Tree {
             .map_err(|error| store_error("writing", error))
     }
 
+    /// Writes a batch as a crash after so many of its records would leave it.
+    #[cfg(test)]
+    pub(super) fn write_part(&self, store: &StoreId, mark: &Mark, changes: &[Record], written: usize) {
+        self.about.insert(SEAL, seal::encode(store, mark, changes)).unwrap();
+        self.insert_records(&changes[..written]).unwrap();
+    }
+
     fn insert_records(&self, changes: &[Record]) -> sled::Result<()> {
         changes.iter().try_for_each(|record| {
             self.records.insert(record_bytes::key(record.cvr), &record_bytes::value(record.login)).map(drop)
@@ -204,7 +215,10 @@ impl Tree {
 
     /// Writes a value that means nothing, to see whether a write goes through.
     pub(super) fn write_probe(&self, value: u64) -> Result<(), StoreError> {
-        self.about.insert(PROBE, &value.to_be_bytes()).map(drop).map_err(|error| store_error("probing", error))
+        self.about
+            .insert(PROBE, &value.to_be_bytes())
+            .map(drop)
+            .map_err(|error| store_error("probing", error))
     }
 
     /// Reads the probe back.
@@ -224,9 +238,10 @@ impl Tree {
 
     /// A database that was deleted or replaced under us would swallow writes without a word.
     pub(super) fn check_file(&self) -> Result<(), StoreError> {
-        let held = self.file.metadata().map_err(|error| StoreError::from_io("looking at the database", &error))?;
-        let there =
-            fs::metadata(&self.path).map_err(|error| StoreError::from_io("looking for the database", &error))?;
+        let held =
+            self.file.metadata().map_err(|error| StoreError::from_io("looking at the database", &error))?;
+        let there = fs::metadata(&self.path)
+            .map_err(|error| StoreError::from_io("looking for the database", &error))?;
         if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
             return Err(StoreError::Failing("the database file has been replaced".to_owned()));
         }

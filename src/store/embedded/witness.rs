@@ -122,7 +122,8 @@ fn encode(store: &StoreId, mark: &Mark) -> [u8; WRITTEN] {
 fn decode(store: &StoreId, bytes: &[u8; WRITTEN]) -> Option<Mark> {
     let (body, check) = bytes.split_at(BODY);
     let (head, mark) = body.split_at(20);
-    (check == checksum(body) && head[..4] == MAGIC[..] && head[4..] == store[..]).then(|| Mark::read(&split(mark).0))
+    (check == checksum(body) && head[..4] == MAGIC[..] && head[4..] == store[..])
+        .then(|| Mark::read(&split(mark).0))
 }
 
 #[cfg(test)]
