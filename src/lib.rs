@@ -32,4 +32,5 @@ pub mod cli;
 pub mod domain;
 pub mod logging;
 pub mod settings;
+pub mod store;
 pub mod strict_json;

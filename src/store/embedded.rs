@@ -1,0 +1,186 @@
+//! The embedded store: sled as the durable home, a register in memory as what is read.
+//!
+//! Promises: a write is answered `Ok` when it is on the disk; a read never waits for the disk and shows only what is on it; a
+//! store that lost anything is not opened. Not promised: protection from somebody who changes the files on
+//! purpose, and more than one process at a time.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use self::committer::{Committer, lost_in_sled, open_guarded};
+use self::layout::Layout;
+use self::queue::{BATCH, Bulk, Queue, Write};
+use self::register::{Record, Register, Snapshot};
+use self::tree::{KernelCache, Loaded};
+use self::watchdog::Watchdog;
+use self::witness::Witness;
+use super::{Imported, OpenError, Options, StoreError};
+use crate::domain::cvr::Cvr;
+use crate::domain::login::Login;
+use crate::domain::timestamp::Timestamp;
+
+mod committer;
+mod guarded;
+mod layout;
+mod queue;
+mod record_bytes;
+pub(super) mod register;
+mod seal;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod watchdog;
+mod witness;
+
+/// How much longer than the deadline closing may take: sled's farewell and the last sync.
+const CLOSING: Duration = Duration::from_secs(6);
+/// How long one batch of an import may take: nobody waits at the other end.
+const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// An open embedded store.
+#[derive(Debug)]
+pub struct Embedded {
+    register: Arc<Register>,
+    queue: Arc<Queue>,
+    deadline: Duration,
+    /// Told when the committer has let go of the directory; `None` once that has been heard.
+    done: Mutex<Option<mpsc::Receiver<()>>>,
+}
+
+impl Embedded {
+    /// Opens the directory and checks everything in it; makes an empty store there when `create` allows it.
+    pub(super) fn open(options: &Options, create: bool) -> Result<Self, OpenError> {
+        let began = Instant::now();
+        let (layout, store) = Layout::open(&options.path, create, |sled, store| {
+            let (root, sled, store) = (options.path.clone(), sled.to_owned(), *store);
+            guarded::run(Duration::from_secs(60), &Arc::default(), move |_| {
+                tree::create(&root, &sled, &store)
+            })
+            .unwrap_or_else(|lost| Err(lost_in_sled(&options.path, lost)))
+        })?;
+        let root = layout.root().to_owned();
+        let (mut witness, mark) = Witness::open(&layout.witness(), &store)
+            .map_err(OpenError::io(&root, "reading the witness"))?
+            .map_err(|found| {
+                OpenError::damaged(&root, found, "the witness of the last acknowledged write")
+            })?;
+        let Loaded { tree, snapshot } =
+            open_guarded(&layout, &store, KernelCache::Trusted, &options.progress)?;
+        witness::check(&mark, &snapshot.mark()).map_err(|found| {
+            OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
+        })?;
+        // Both slots are good again from here on, and neither is behind what is served.
+        witness
+            .write(&snapshot.mark())
+            .and_then(|()| witness.sync())
+            .map_err(OpenError::io(&root, "writing the witness"))?;
+        log::info!(
+            "opened the store at {}: {} checked in {:.3} s",
+            root.display(),
+            snapshot.mark(),
+            began.elapsed().as_secs_f64()
+        );
+        let register = Arc::new(Register::new(snapshot));
+        let queue = Arc::new(Queue::default());
+        let no_thread = || OpenError::io(&root, "starting a thread");
+        let committer = Committer {
+            layout,
+            store,
+            tree: Some(tree),
+            witness,
+            register: Arc::clone(&register),
+            queue: Arc::clone(&queue),
+            watchdog: Watchdog::start().map_err(no_thread())?,
+            probes: u64::from_be_bytes(record_bytes::split(uuid::Uuid::new_v4().as_bytes()).0),
+        };
+        let (ended, done) = mpsc::sync_channel(1);
+        thread::Builder::new()
+            .name("store-committer".to_owned())
+            .spawn(move || {
+                committer.run();
+                let _ = ended.send(());
+            })
+            .map_err(no_thread())?;
+        Ok(Self { register, queue, deadline: options.deadline, done: Mutex::new(Some(done)) })
+    }
+
+    pub(super) fn get(&self, cvr: Cvr) -> Option<Login> {
+        self.register.get(cvr)
+    }
+
+    pub(super) fn list(&self) -> Snapshot {
+        self.register.snapshot()
+    }
+
+    pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.write(Write { login: Record { cvr, login: Login::at(at) }, answer })?;
+        self.wait(answered).await
+    }
+
+    pub(super) async fn ready(&self) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.probe(answer)?;
+        self.wait(answered).await
+    }
+
+    async fn wait(&self, answered: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
+        match tokio::time::timeout(self.deadline, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(StoreError::Failing("the committer has ended".to_owned())),
+            Err(_) => Err(StoreError::Deadline),
+        }
+    }
+
+    pub(super) fn import(
+        &self,
+        records: impl IntoIterator<Item = Record>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Imported, StoreError> {
+        let mut records = records.into_iter();
+        let mut imported = Imported::default();
+        loop {
+            let batch: Vec<_> = records.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return Ok(imported);
+            }
+            imported.read += batch.len() as u64;
+            let (answer, answered) = mpsc::sync_channel(1);
+            self.queue.bulk(Bulk { records: batch, answer })?;
+            imported.changed += match answered.recv_timeout(IMPORT_DEADLINE) {
+                Ok(result) => result?,
+                Err(mpsc::RecvTimeoutError::Timeout) => return Err(StoreError::Deadline),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(StoreError::Failing("the committer has ended".to_owned()));
+                }
+            };
+            progress(imported.read);
+        }
+    }
+
+    pub(super) fn close(&self) -> bool {
+        self.queue.close();
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = match done.as_ref() {
+            None => true,
+            Some(ended) => {
+                !matches!(ended.recv_timeout(self.deadline + CLOSING), Err(mpsc::RecvTimeoutError::Timeout))
+            }
+        };
+        if ended {
+            *done = None;
+        } else {
+            log::error!("the store could not be closed in time: the disk does not answer");
+        }
+        ended
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,257 @@
+//! One thread writes: collect → write → seal → flush + fdatasync → witness → publish → answer all.
+//!
+//! Whatever waits is committed together, so that the disk's delay is shared. Nobody is answered `Ok` before the batch is
+//! durable and published. After any fault the batch is answered with it, never `Ok`, and the thread turns to repair:
+//! writes are refused at once, reads go on from the register, and about once a second the database is closed, opened
+//! and checked anew until it can write again. What sled calls an error stays one until it is opened anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::guarded::{self, Lost};
+use super::layout::Layout;
+use super::queue::{Next, Queue, Taken};
+use super::register::{Register, Snapshot};
+use super::seal::StoreId;
+use super::tree::{self, KernelCache, Loaded, Tree};
+use super::watchdog::Watchdog;
+use super::witness::{self, Witness};
+use crate::store::{OpenError, Progress, StoreError};
+
+/// How often an idle committer looks whether the database is still there.
+const IDLE: Duration = Duration::from_secs(1);
+/// How long repair waits before it tries again when there is no room, …
+const PAUSE: Duration = Duration::from_secs(1);
+/// … and at most when opening failed for another reason: checking all records costs something.
+const LONG_PAUSE: Duration = Duration::from_secs(8);
+/// What must be free before the database is opened anew; sled panics or loses its way on a full disk.
+const ROOM: usize = 2 << 20;
+/// How long sled may take to let go of a database.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The only writer.
+pub(super) struct Committer {
+    pub(super) layout: Layout,
+    pub(super) store: StoreId,
+    /// `None` while it is being repaired.
+    pub(super) tree: Option<Tree>,
+    pub(super) witness: Witness,
+    pub(super) register: Arc<Register>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) watchdog: Arc<Watchdog>,
+    pub(super) probes: u64,
+}
+
+impl Committer {
+    /// Commits until the queue is closed and empty; then lets go of the database and the lock.
+    pub(super) fn run(mut self) {
+        loop {
+            let wait = self.witness.due_in().map_or(IDLE, |due| due.min(IDLE));
+            let done = match self.queue.take(wait) {
+                Next::Commit(taken) => self.commit(taken),
+                Next::Idle => self.look_around(),
+                Next::Close => break,
+            };
+            if let Err(error) = done.and_then(|()| self.sync_witness_when_due()) {
+                self.repair(error);
+            }
+        }
+        if let Err(error) = self.witness.sync() {
+            log::error!("the witness could not be synced at closing: {error}");
+        }
+        self.let_go();
+    }
+
+    /// Commits all of it and answers everybody. An error has been answered to all of them, too.
+    fn commit(&mut self, mut taken: Taken) -> Result<(), StoreError> {
+        let mut logins: Vec<_> = taken.writes.iter().map(|write| write.login).collect();
+        logins.append(
+            &mut taken.bulk.as_mut().map(|bulk| std::mem::take(&mut bulk.records)).unwrap_or_default(),
+        );
+        logins.sort_unstable_by_key(|login| login.cvr);
+        let known = self.register.snapshot();
+        let news = known.news(&logins);
+        let result = if news.is_empty() && taken.probes.is_empty() {
+            Ok(0) // All of it is on the disk already: the register holds nothing else.
+        } else {
+            let changed = !news.is_empty();
+            let next = if changed { known.with(&news).numbered(known.sequence() + 1) } else { known };
+            let probe = !taken.probes.is_empty();
+            let written = guarded::catch(|| self.write(&next, &news, changed, probe));
+            let written =
+                written.unwrap_or_else(|panic| Err(StoreError::Failing(format!("sled panicked: {panic}"))));
+            self.watchdog.relax();
+            written.map(|()| {
+                if changed {
+                    self.register.publish(next);
+                }
+                news.len() as u64
+            })
+        };
+        let done = result.clone().map(drop);
+        if let Err(error) = &done {
+            // Refuse first: nobody may slip in between this batch and the repair.
+            self.queue.refuse(error);
+        }
+        taken.answer(&result);
+        done
+    }
+
+    fn write(
+        &mut self,
+        next: &Snapshot,
+        news: &[super::register::Record],
+        changed: bool,
+        probe: bool,
+    ) -> Result<(), StoreError> {
+        let tree =
+            self.tree.as_ref().ok_or_else(|| StoreError::Failing("the database is closed".to_owned()))?;
+        self.watchdog.watch(tree.handle());
+        if changed {
+            tree.write(&self.store, &next.mark(), news)?;
+        }
+        if probe {
+            self.probes = self.probes.wrapping_add(1);
+            tree.write_probe(self.probes)?;
+        }
+        tree.sync()?;
+        if probe {
+            tree.read_probe(self.probes)?;
+        }
+        if changed {
+            self.witness
+                .write(&next.mark())
+                .map_err(|error| StoreError::from_io("writing the witness", &error))?;
+        }
+        Ok(())
+    }
+
+    fn look_around(&self) -> Result<(), StoreError> {
+        self.tree.as_ref().map_or(Ok(()), Tree::check_file)
+    }
+
+    fn sync_witness_when_due(&mut self) -> Result<(), StoreError> {
+        if self.witness.due_in() == Some(Duration::ZERO) {
+            self.watchdog.relax();
+            self.witness.sync().map_err(|error| StoreError::from_io("syncing the witness", &error))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses writes and tries to open the database anew until that succeeds or the store is closed.
+    fn repair(&mut self, error: StoreError) {
+        log::error!("writes are refused: {error}; reads go on, and repair is tried until it succeeds");
+        self.queue.refuse(&error);
+        self.let_go();
+        let mut told = error;
+        let mut pause = PAUSE;
+        while !self.queue.pause(pause) {
+            match self.reopen() {
+                Ok(()) => {
+                    log::warn!("the store can write again");
+                    self.queue.accept();
+                    return;
+                }
+                Err(error) => {
+                    pause = if error == StoreError::DiskFull { PAUSE } else { (pause * 2).min(LONG_PAUSE) };
+                    if error != told {
+                        log::error!("writes are still refused: {error}");
+                        self.queue.refuse(&error);
+                        told = error;
+                    }
+                }
+            }
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        let failing = |error: OpenError| match error {
+            OpenError::Io { doing, source, .. } => StoreError::from_io(&doing, &source),
+            error => StoreError::Failing(error.to_string()),
+        };
+        self.layout.check_still_there(&self.store).map_err(failing)?;
+        self.layout.probe_space(ROOM).map_err(|error| StoreError::from_io("writing a probe", &error))?;
+        let Loaded { tree, snapshot } =
+            open_guarded(&self.layout, &self.store, KernelCache::Distrusted, &Arc::default())
+                .map_err(failing)?;
+        self.tree = Some(tree);
+        let adopted = self.adopt(snapshot);
+        if adopted.is_err() {
+            self.let_go();
+        }
+        adopted
+    }
+
+    /// Publishes what was found on the disk, provided that everything acknowledged is in it.
+    fn adopt(&mut self, found: Snapshot) -> Result<(), StoreError> {
+        let acknowledged = self.register.snapshot();
+        let lost = acknowledged
+            .records()
+            .filter(|record| {
+                found.get(record.cvr).map(|login| login.merge(record.login)) != found.get(record.cvr)
+            })
+            .count();
+        if lost > 0 || found.sequence() < acknowledged.sequence() {
+            return Err(StoreError::Failing(format!(
+                "the database opened anew has lost {lost} acknowledged records (found {}, expected {})",
+                found.mark(),
+                acknowledged.mark()
+            )));
+        }
+        let failed = |error| StoreError::from_io("writing the witness", &error);
+        let opened = Witness::open(&self.layout.witness(), &self.store).map_err(failed)?;
+        let (mut witness, mark) = opened.map_err(StoreError::Failing)?;
+        witness::check(&mark, &found.mark()).map_err(StoreError::Failing)?;
+        witness.write(&found.mark()).and_then(|()| witness.sync()).map_err(failed)?;
+        self.witness = witness;
+        self.register.publish(found);
+        Ok(())
+    }
+
+    /// Closes the database; sled writes on doing so, and may be stuck.
+    fn let_go(&mut self) {
+        self.watchdog.relax();
+        if let Some(tree) = self.tree.take()
+            && let Err(lost) = guarded::run(FAREWELL, &Arc::default(), move |_| drop(tree))
+        {
+            log::error!("the database could not be closed: {lost:?}");
+        }
+    }
+}
+
+/// Opens and checks the database in a thread of its own.
+pub(super) fn open_guarded(
+    layout: &Layout,
+    store: &StoreId,
+    cache: KernelCache,
+    progress: &Arc<Progress>,
+) -> Result<Loaded, OpenError> {
+    let (root, sled, store) = (layout.root().to_owned(), layout.sled(), *store);
+    let patience = patience(&layout.sled());
+    guarded::run(patience, progress, move |progress| tree::open(&root, &sled, &store, cache, progress))
+        .unwrap_or_else(|lost| Err(lost_in_sled(layout.root(), lost)))
+}
+
+/// What it means that sled did not come back.
+pub(super) fn lost_in_sled(root: &std::path::Path, lost: Lost) -> OpenError {
+    let expected = "a database that can be opened";
+    match lost {
+        Lost::Panicked(words) => {
+            OpenError::damaged(root, format!("a database that sled panics on ({words})"), expected)
+        }
+        Lost::Stuck(patience) => OpenError::damaged(
+            root,
+            format!("a database that sled made no progress on for {} s", patience.as_secs()),
+            expected,
+        ),
+        Lost::NoThread(error) => OpenError::io(root, "starting a thread")(error),
+    }
+}
+
+/// How long sled may stand still: it reads the whole log before the first record.
+fn patience(sled: &std::path::Path) -> Duration {
+    const SLOWEST_DISK: u64 = 4 << 20;
+    let base = if cfg!(test) { 10 } else { 60 };
+    let size = std::fs::metadata(sled.join("db")).map_or(0, |db| db.len());
+    Duration::from_secs(base + size / SLOWEST_DISK)
+}

@@ -1,0 +1,344 @@
+//! The directory of a store: which files lie in it, who may read them, and how it comes into being.
+//!
+//! ```text
+//! format      which kind of store this is, its version and its random name; written last at creation
+//! lock        held while a process has the store open; contains its process id
+//! witness     the last acknowledged mark
+//! sled-v1/    the database
+//! creating    only while an empty store is being made
+//! ```
+//!
+//! Creation: `creating` is made durable before anything else, then the parts are made and synced, then `format`, then
+//! `creating` goes. Nothing is acknowledged before that, so a directory with `creating` and no `format` holds nothing and
+//! is made anew; one that has parts of ours and neither is damaged, and one with anything else is not ours.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::seal::StoreId;
+use super::witness::Witness;
+use crate::store::OpenError;
+
+const VERSION: u32 = 1;
+const TITLE: &str = "virksomhedslogin store";
+const FORMAT: &str = "format";
+const LOCK: &str = "lock";
+const WITNESS: &str = "witness";
+const SLED: &str = "sled-v1";
+const CREATING: &str = "creating";
+/// Where a repair tries whether there is room again.
+const SPACE_PROBE: &str = "space-probe";
+/// Every file system of the ext family has this at its root.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// A store's directory, locked by this process.
+#[derive(Debug)]
+pub(super) struct Layout {
+    root: PathBuf,
+    lock: File,
+}
+
+/// What stands in the directory.
+enum Found {
+    Nothing,
+    HalfMade,
+    Store,
+}
+
+impl Layout {
+    /// Locks the directory; makes an empty store with `make_database` where there is none and `create` allows it.
+    pub(super) fn open(
+        root: &Path,
+        create: bool,
+        make_database: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
+    ) -> Result<(Self, StoreId), OpenError> {
+        // Files that sled makes get no other mode than the process's mask allows.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+        let root = &std::path::absolute(root).map_err(OpenError::io(root, "finding the directory"))?;
+        if !root.exists() {
+            if !create {
+                return Err(OpenError::Missing(root.clone()));
+            }
+            make_directories(root).map_err(OpenError::io(root, "making the directory"))?;
+        }
+        // Looked at before the lock is made: a foreign directory stays untouched.
+        if matches!(look(root)?, Found::Nothing) && !create {
+            return Err(OpenError::Missing(root.clone()));
+        }
+        let layout = Self { root: root.clone(), lock: take_lock(root)? };
+        match look(root)? {
+            Found::Store => {
+                layout.finish_creation().map_err(OpenError::io(root, "finishing the creation"))?
+            }
+            Found::HalfMade | Found::Nothing if !create => return Err(OpenError::Missing(root.clone())),
+            Found::HalfMade | Found::Nothing => layout.create(make_database)?,
+        }
+        let store = read_format(root, &layout.path(FORMAT))?;
+        layout.check_parts()?;
+        layout.close_to_others().map_err(OpenError::io(root, "setting permissions"))?;
+        Ok((layout, store))
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn witness(&self) -> PathBuf {
+        self.path(WITNESS)
+    }
+
+    pub(super) fn sled(&self) -> PathBuf {
+        self.path(SLED)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Whether the directory is still the one that was locked, with the same store in it.
+    pub(super) fn check_still_there(&self, store: &StoreId) -> Result<(), OpenError> {
+        use std::os::unix::fs::MetadataExt;
+        let held = self.lock.metadata().map_err(OpenError::io(&self.root, "looking at the lock"))?;
+        let there =
+            fs::metadata(self.path(LOCK)).map_err(OpenError::io(&self.root, "looking for the lock"))?;
+        if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
+            return Err(OpenError::damaged(&self.root, "another lock file", "the one this process holds"));
+        }
+        if &read_format(&self.root, &self.path(FORMAT))? != store {
+            return Err(OpenError::damaged(&self.root, "another store", "the one this process opened"));
+        }
+        self.check_parts()
+    }
+
+    /// Whether a write of this size goes through to the disk now.
+    pub(super) fn probe_space(&self, bytes: usize) -> io::Result<()> {
+        let path = self.path(SPACE_PROBE);
+        let written =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(
+                |mut file| {
+                    file.write_all(&vec![0x5a; bytes])?;
+                    file.sync_all()
+                },
+            );
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        written.and(removed)
+    }
+
+    /// Everything that a full store has is there; else sled would make an empty one in its place.
+    fn check_parts(&self) -> Result<(), OpenError> {
+        for name in [SLED, "sled-v1/conf", "sled-v1/db", WITNESS] {
+            let path = self.path(name);
+            if !path.try_exists().map_err(OpenError::io(&self.root, format!("looking for {name}")))? {
+                return Err(OpenError::damaged(&self.root, format!("no {name}"), "every file of the store"));
+            }
+        }
+        Ok(())
+    }
+
+    fn create(
+        &self,
+        make_database: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        let failed = |doing: &str| OpenError::io(&self.root, format!("making an empty store: {doing}"));
+        let mut private = OpenOptions::new();
+        private.write(true).create(true).truncate(true).mode(0o600);
+        let marker = private.open(self.path(CREATING)).map_err(failed(CREATING))?;
+        marker.sync_all().and_then(|()| sync_directory(&self.root)).map_err(failed(CREATING))?;
+        if let Err(error) = fs::remove_dir_all(self.sled())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(failed(SLED)(error));
+        }
+        let store = *uuid::Uuid::new_v4().as_bytes();
+        DirBuilder::new().mode(0o700).create(self.sled()).map_err(failed(SLED))?;
+        make_database(&self.sled(), &store)?;
+        sync_tree(&self.sled()).map_err(failed(SLED))?;
+        Witness::create(&self.witness(), &store).map_err(failed(WITNESS))?;
+        let unfinished = self.path("format.new");
+        private
+            .open(&unfinished)
+            .and_then(|mut file| {
+                file.write_all(format_text(VERSION, &store).as_bytes())?;
+                file.sync_all()
+            })
+            .and_then(|()| sync_directory(&self.root))
+            .and_then(|()| fs::rename(&unfinished, self.path(FORMAT)))
+            .and_then(|()| sync_directory(&self.root))
+            .map_err(failed(FORMAT))?;
+        self.finish_creation().map_err(failed(CREATING))?;
+        log::info!("made an empty store at {}", self.root.display());
+        Ok(())
+    }
+
+    /// From here on the directory is taken for a full store, never again for a half-made one.
+    fn finish_creation(&self) -> io::Result<()> {
+        match fs::remove_file(self.path(CREATING)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| sync_directory(&self.root)),
+        }
+    }
+
+    /// Directories 0700 and files 0600, whatever they were.
+    fn close_to_others(&self) -> io::Result<()> {
+        close_to_others(&self.root, Permissions::from_mode(0o700))?;
+        for name in [FORMAT, LOCK, WITNESS] {
+            close_to_others(&self.path(name), Permissions::from_mode(0o600))?;
+        }
+        close_tree(&self.sled())
+    }
+}
+
+fn close_to_others(path: &Path, wanted: Permissions) -> io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
+    if mode == wanted.mode() { Ok(()) } else { fs::set_permissions(path, wanted) }
+}
+
+fn close_tree(directory: &Path) -> io::Result<()> {
+    close_to_others(directory, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            close_tree(&entry.path())?;
+        } else if entry.file_type()?.is_file() {
+            close_to_others(&entry.path(), Permissions::from_mode(0o600))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the directory and whatever of its parents is missing, each 0700, each durable in the one above.
+fn make_directories(path: &Path) -> io::Result<()> {
+    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    if !parent.try_exists()? {
+        make_directories(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_directory(path)?;
+    sync_directory(parent)
+}
+
+/// Makes the names in a directory durable.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    match File::open(path) {
+        // One that we may enter but not list (a parent of another owner) is its owner's to sync.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        opened => opened?.sync_all(),
+    }
+}
+
+/// Makes a directory with everything in it durable: sled syncs neither its `conf` nor its directories.
+fn sync_tree(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(directory)?.sync_all()
+}
+
+fn look(root: &Path) -> Result<Found, OpenError> {
+    let failed = || OpenError::io(root, "reading the directory");
+    if !fs::metadata(root).map_err(failed())?.is_dir() {
+        return Err(OpenError::Foreign { path: root.to_owned(), found: "a file".to_owned() });
+    }
+    let (mut ours, mut foreign, mut format, mut creating) = (Vec::new(), Vec::new(), false, false);
+    for entry in fs::read_dir(root).map_err(failed())? {
+        let name = entry.map_err(failed())?.file_name().to_string_lossy().into_owned();
+        match name.as_str() {
+            FORMAT => format = true,
+            CREATING => creating = true,
+            LOCK | LOST_AND_FOUND => {}
+            WITNESS | SLED | SPACE_PROBE | "format.new" => ours.push(name),
+            _ => foreign.push(name),
+        }
+    }
+    foreign.sort();
+    match (format, creating) {
+        (true, _) => Ok(Found::Store),
+        (false, _) if !foreign.is_empty() => {
+            foreign.truncate(5);
+            Err(OpenError::Foreign { path: root.to_owned(), found: foreign.join(", ") })
+        }
+        (false, true) => Ok(Found::HalfMade),
+        (false, false) if ours.is_empty() => Ok(Found::Nothing),
+        (false, false) => {
+            Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"))
+        }
+    }
+}
+
+fn take_lock(root: &Path) -> Result<File, OpenError> {
+    let failed = || OpenError::io(root, "taking the lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(root.join(LOCK))
+        .map_err(failed())?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = Read::by_ref(&mut file).take(20).read_to_string(&mut holder);
+            let holder = holder.trim().chars().filter(char::is_ascii_digit).collect();
+            return Err(OpenError::InUse { path: root.to_owned(), holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(failed()(error)),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed())?;
+    Ok(file)
+}
+
+fn format_text(version: u32, store: &StoreId) -> String {
+    let body = format!("{TITLE}\nversion {version}\nid {}\n", data_encoding::HEXLOWER.encode(store));
+    format!("{body}sha256 {}\n", data_encoding::HEXLOWER.encode(&Sha256::digest(&body)))
+}
+
+fn read_format(root: &Path, path: &Path) -> Result<StoreId, OpenError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(4096).read_to_end(&mut bytes))
+        .map_err(OpenError::io(root, "reading the format file"))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut lines = text.lines();
+    if lines.next() != Some(TITLE) {
+        return Err(OpenError::Foreign {
+            path: root.to_owned(),
+            found: format!("a format file that does not begin with \"{TITLE}\""),
+        });
+    }
+    let damaged = || OpenError::damaged(root, "an unreadable format file", "one whose checksum fits");
+    let (body, check) = text.split_at(text.rfind("sha256 ").ok_or_else(damaged)?);
+    if check != format!("sha256 {}\n", data_encoding::HEXLOWER.encode(&Sha256::digest(body))) {
+        return Err(damaged());
+    }
+    let mut after = |word: &str| lines.next().and_then(|line| line.strip_prefix(word)).ok_or_else(damaged);
+    let version = after("version ")?;
+    if version != VERSION.to_string() {
+        return Err(OpenError::UnknownFormat {
+            path: root.to_owned(),
+            found: version.to_owned(),
+            expected: VERSION,
+        });
+    }
+    let id = data_encoding::HEXLOWER.decode(after("id ")?.as_bytes()).map_err(|_| damaged())?;
+    id.try_into().map_err(|_| damaged())
+}
+
+#[cfg(test)]
+mod tests;

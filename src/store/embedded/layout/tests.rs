@@ -1,0 +1,137 @@
+use super::*;
+
+fn make(path: &Path, _: &StoreId) -> Result<(), OpenError> {
+    fs::write(path.join("conf"), "c").unwrap();
+    fs::write(path.join("db"), "d").unwrap();
+    Ok(())
+}
+
+fn never(_: &Path, _: &StoreId) -> Result<(), OpenError> {
+    panic!("made a database where one was")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn an_empty_store_is_made_once_closed_to_others_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("a/b/store");
+    let (layout, store) = Layout::open(&root, true, make).unwrap();
+    for directory in ["a", "a/b", "a/b/store", "a/b/store/sled-v1"] {
+        assert_eq!(mode(&dir.path().join(directory)), 0o700, "{directory}");
+    }
+    for file in ["format", "lock", "witness", "sled-v1/db", "sled-v1/conf"] {
+        assert_eq!(mode(&root.join(file)), 0o600, "{file}");
+    }
+    drop(layout);
+    fs::set_permissions(root.join("sled-v1/db"), Permissions::from_mode(0o644)).unwrap();
+    let (layout, again) = Layout::open(&root, true, never).unwrap();
+    assert_eq!(store, again);
+    assert_eq!(mode(&root.join("sled-v1/db")), 0o600);
+    layout.check_still_there(&store).unwrap();
+    layout.probe_space(1000).unwrap();
+    assert!(!root.join(SPACE_PROBE).exists());
+}
+
+#[test]
+fn a_second_opening_is_refused_at_once_and_names_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_held, _) = Layout::open(dir.path(), true, make).unwrap();
+    let error = Layout::open(dir.path(), true, never).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert!(
+        error.to_string().ends_with(&format!("in use by another process (process {})", std::process::id())),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_foreign_directory_is_refused_and_left_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("somebody's.txt"), "x").unwrap();
+    for create in [true, false] {
+        let error = Layout::open(dir.path(), create, never).unwrap_err();
+        assert!(matches!(&error, OpenError::Foreign { found, .. } if found == "somebody's.txt"), "{error}");
+        assert_eq!(error.exit_code(), 3);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+    let file = dir.path().join("somebody's.txt");
+    assert_eq!(Layout::open(&file, true, never).unwrap_err().exit_code(), 3);
+}
+
+#[test]
+fn nothing_is_made_where_a_store_must_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Layout::open(&dir.path().join("a/b"), false, never).unwrap_err();
+    assert_eq!((error.exit_code(), dir.path().join("a").exists()), (1, false));
+    assert!(error.to_string().starts_with("no store at "), "{error}");
+    assert!(matches!(Layout::open(dir.path(), false, never), Err(OpenError::Missing(_))));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_unknown_version_is_told_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Layout::open(dir.path(), true, make).unwrap());
+    fs::write(dir.path().join(FORMAT), format_text(2, &[7; 16])).unwrap();
+    let error = Layout::open(dir.path(), true, never).unwrap_err();
+    assert!(matches!(&error, OpenError::UnknownFormat { found, .. } if found == "2"), "{error}");
+    assert_eq!(error.exit_code(), 3);
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_of_the_format_file_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Layout::open(dir.path(), true, make).unwrap());
+    let path = dir.path().join(FORMAT);
+    let good = fs::read(&path).unwrap();
+    for bit in 0..good.len() * 8 {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(Layout::open(dir.path(), true, never).unwrap_err().exit_code(), 3, "bit {bit}");
+    }
+    for length in 0..good.len() {
+        fs::write(&path, &good[..length]).unwrap();
+        assert_eq!(Layout::open(dir.path(), true, never).unwrap_err().exit_code(), 3, "length {length}");
+    }
+}
+
+#[test]
+fn a_store_that_lost_a_file_is_damaged_not_empty() {
+    for lost in ["format", "witness", "sled-v1/db", "sled-v1/conf"] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Layout::open(dir.path(), true, make).unwrap());
+        fs::remove_file(dir.path().join(lost)).unwrap();
+        let error = Layout::open(dir.path(), true, never).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{lost}: {error}");
+    }
+}
+
+#[test]
+fn an_interrupted_creation_is_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let interrupted = Layout::open(dir.path(), true, |path, store| {
+        make(path, store)?;
+        Err(OpenError::Missing(path.to_owned()))
+    });
+    assert!(interrupted.is_err());
+    assert!(dir.path().join(CREATING).exists() && !dir.path().join(FORMAT).exists());
+    assert!(matches!(Layout::open(dir.path(), false, never), Err(OpenError::Missing(_))));
+    let mut made = false;
+    Layout::open(dir.path(), true, |path, store| {
+        made = fs::read_dir(path).unwrap().count() == 0;
+        make(path, store)
+    })
+    .unwrap();
+    assert!(made && !dir.path().join(CREATING).exists());
+}
+
+#[test]
+fn the_root_of_a_file_system_will_do() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join(LOST_AND_FOUND)).unwrap();
+    Layout::open(dir.path(), true, make).unwrap();
+}

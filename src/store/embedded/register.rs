@@ -1,0 +1,377 @@
+//! The published, durable view that every read is served from.
+//!
+//! Records lie in sorted, immutable blocks of at most [`Block::CAPACITY`]; a write copies the blocks it touches and
+//! shares the rest, so a snapshot is a handful of pointers and never changes. A block is also the unit in which a
+//! list may be kept ready made: it has room for bytes derived from it, which live and die with it.
+//!
+//! The register says nothing of the disk: the committer publishes only what is durable.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use imbl::OrdMap;
+
+use super::seal::{Mark, SetHash};
+use crate::domain::cvr::Cvr;
+use crate::domain::login::Login;
+use crate::domain::timestamp::Timestamp;
+
+/// One company and its logins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// The company.
+    pub cvr: Cvr,
+    /// Its first and its latest login.
+    pub login: Login,
+}
+
+/// Neighbouring records, ascending by company; never changed once made.
+pub struct Block {
+    records: Box<[Record]>,
+    derived: [OnceLock<Box<[u8]>>; Block::SLOTS],
+}
+
+impl Block {
+    /// The most records that a block holds.
+    pub const CAPACITY: usize = 256;
+    /// How many different kinds of derived bytes a block has room for.
+    pub const SLOTS: usize = 2;
+    /// How full a block is made when many are made at once: room to grow before the first split.
+    const FILL: usize = 192;
+
+    fn new(records: &[Record]) -> Arc<Self> {
+        Arc::new(Self { records: records.into(), derived: Default::default() })
+    }
+
+    /// The records, ascending by company.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Room for bytes derived from this block's records (a compressed piece of the list); empty in a new block.
+    pub fn derived(&self, slot: usize) -> Option<&OnceLock<Box<[u8]>>> {
+        self.derived.get(slot)
+    }
+
+    fn find(&self, cvr: Cvr) -> Option<Login> {
+        let at = self.records.binary_search_by_key(&cvr, |record| record.cvr).ok()?;
+        Some(self.records[at].login)
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Block({} records)", self.records.len())
+    }
+}
+
+/// A value that two snapshots share exactly when they hold the same records; it survives a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version {
+    count: u64,
+    hash: SetHash,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:x}-{}", self.count, self.hash)
+    }
+}
+
+/// All records at one moment. Cheap to clone; never changes.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    /// Blocks by the smallest company that may lie in them; the first is always keyed 0.
+    blocks: OrdMap<u32, Arc<Block>>,
+    mark: Mark,
+    earliest: Option<Timestamp>,
+    latest: Option<Timestamp>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Snapshot({} records, sequence {})", self.mark.count, self.mark.sequence)
+    }
+}
+
+impl Snapshot {
+    /// How many companies are known.
+    pub fn len(&self) -> u64 {
+        self.mark.count
+    }
+
+    /// Whether no company is known.
+    pub fn is_empty(&self) -> bool {
+        self.mark.count == 0
+    }
+
+    /// The number of the last durable batch of changes; it never goes back, restarts included.
+    pub fn sequence(&self) -> u64 {
+        self.mark.sequence
+    }
+
+    /// Same content, same version; every durable change gives another.
+    pub fn version(&self) -> Version {
+        Version { count: self.mark.count, hash: self.mark.hash }
+    }
+
+    /// The earliest first login of any company.
+    pub fn earliest(&self) -> Option<Timestamp> {
+        self.earliest
+    }
+
+    /// The latest login of any company.
+    pub fn latest(&self) -> Option<Timestamp> {
+        self.latest
+    }
+
+    /// What is known of one company.
+    pub fn get(&self, cvr: Cvr) -> Option<Login> {
+        self.blocks.get_prev(&cvr.number()).and_then(|(_, block)| block.find(cvr))
+    }
+
+    /// All blocks, ascending by company.
+    pub fn blocks(&self) -> impl DoubleEndedIterator<Item = &Arc<Block>> {
+        self.blocks.values()
+    }
+
+    /// All records, ascending by company.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        self.blocks().flat_map(|block| block.records().iter().copied())
+    }
+
+    /// What seal and witness say of this snapshot.
+    pub(super) fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// The same snapshot under another sequence number.
+    pub(super) fn numbered(mut self, sequence: u64) -> Self {
+        self.mark.sequence = sequence;
+        self
+    }
+
+    /// What these logins add: one record a company, ascending, each already merged with what is known; logins that
+    /// tell nothing new are left out. The logins must be sorted by company.
+    pub(super) fn news(&self, sorted: &[Record]) -> Vec<Record> {
+        sorted
+            .chunk_by(|one, other| one.cvr == other.cvr)
+            .filter_map(|logins| {
+                let cvr = logins[0].cvr;
+                let known = self.get(cvr);
+                let merged = logins.iter().map(|record| record.login).chain(known).reduce(Login::merge)?;
+                (known != Some(merged)).then_some(Record { cvr, login: merged })
+            })
+            .collect()
+    }
+
+    /// The snapshot in which these records stand in the place of what was known of their companies.
+    ///
+    /// The records must be ascending, one a company. Count and hash follow; the sequence does not.
+    pub(in crate::store) fn with(&self, changes: &[Record]) -> Self {
+        let mut next = self.clone();
+        let mut rest = changes;
+        while let Some(first) = rest.first() {
+            let number = first.cvr.number();
+            let key = self.blocks.get_prev(&number).map_or(0, |(key, _)| *key);
+            let limit =
+                number.checked_add(1).and_then(|above| self.blocks.get_next(&above)).map(|(key, _)| *key);
+            let inside =
+                limit.map_or(rest.len(), |limit| rest.partition_point(|record| record.cvr.number() < limit));
+            let (these, others) = rest.split_at(inside);
+            next.change_block(key, these);
+            rest = others;
+        }
+        next
+    }
+
+    fn change_block(&mut self, key: u32, changes: &[Record]) {
+        let old = self.blocks.get(&key).cloned();
+        let old = old.as_deref().map_or(&[][..], Block::records);
+        let mut merged = Vec::with_capacity(old.len() + changes.len());
+        let mut remaining = old;
+        for change in changes {
+            let (before, after) =
+                remaining.split_at(remaining.partition_point(|record| record.cvr < change.cvr));
+            merged.extend_from_slice(before);
+            remaining = match after.split_first() {
+                Some((replaced, after)) if replaced.cvr == change.cvr => {
+                    self.mark.replace(replaced, change);
+                    after
+                }
+                _ => {
+                    self.mark.add(change);
+                    after
+                }
+            };
+            self.stretch(change);
+            merged.push(*change);
+        }
+        merged.extend_from_slice(remaining);
+        self.put_blocks(key, &merged);
+    }
+
+    /// Puts the records in the place of the block at the key, as more than one block where they do not fit.
+    fn put_blocks(&mut self, key: u32, records: &[Record]) {
+        let pieces = if records.len() <= Block::CAPACITY { 1 } else { records.len().div_ceil(Block::FILL) };
+        let size = records.len().div_ceil(pieces).max(1);
+        for (at, piece) in records.chunks(size).enumerate() {
+            self.blocks.insert(if at == 0 { key } else { piece[0].cvr.number() }, Block::new(piece));
+        }
+    }
+
+    /// A record only ever widens the span: a first login is never raised and a latest never lowered.
+    fn stretch(&mut self, record: &Record) {
+        let (first, last) = (record.login.first(), record.login.last());
+        self.earliest = Some(self.earliest.map_or(first, |earliest| earliest.min(first)));
+        self.latest = Some(self.latest.map_or(last, |latest| latest.max(last)));
+    }
+}
+
+/// Makes a snapshot of records that come in ascending order.
+#[derive(Default)]
+pub(super) struct Builder {
+    snapshot: Snapshot,
+    pending: Vec<Record>,
+}
+
+impl Builder {
+    /// Takes the next record; `false` when it is not above the one before.
+    pub(super) fn push(&mut self, record: Record) -> bool {
+        if self.pending.last().is_some_and(|last| last.cvr >= record.cvr) {
+            return false;
+        }
+        self.snapshot.mark.add(&record);
+        self.snapshot.stretch(&record);
+        if self.pending.len() > Block::FILL {
+            // One record stays behind, so that the next can be compared with it.
+            let kept = self.pending.split_off(Block::FILL);
+            self.take();
+            self.pending = kept;
+        }
+        self.pending.push(record);
+        true
+    }
+
+    fn take(&mut self) {
+        let key = if self.snapshot.blocks.is_empty() { 0 } else { self.pending[0].cvr.number() };
+        self.snapshot.put_blocks(key, &self.pending);
+    }
+
+    pub(super) fn finish(mut self) -> Snapshot {
+        if !self.pending.is_empty() {
+            self.take();
+        }
+        self.snapshot
+    }
+}
+
+/// The snapshot that reads are served from.
+#[derive(Debug)]
+pub(super) struct Register(ArcSwap<Snapshot>);
+
+impl Register {
+    pub(super) fn new(snapshot: Snapshot) -> Self {
+        Self(ArcSwap::from_pointee(snapshot))
+    }
+
+    pub(super) fn get(&self, cvr: Cvr) -> Option<Login> {
+        self.0.load().get(cvr)
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot::clone(&self.0.load())
+    }
+
+    pub(super) fn publish(&self, snapshot: Snapshot) {
+        self.0.store(Arc::new(snapshot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn record(number: u32, first: i64, last: i64) -> Record {
+        let moment = |millis| Timestamp::from_millis(millis).unwrap();
+        Record {
+            cvr: Cvr::from_number(number).unwrap(),
+            login: Login::new(moment(first.min(last)), moment(first.max(last))).unwrap(),
+        }
+    }
+
+    fn check(snapshot: &Snapshot, model: &BTreeMap<Cvr, Login>) {
+        let expected: Vec<_> = model.iter().map(|(&cvr, &login)| Record { cvr, login }).collect();
+        assert_eq!(snapshot.records().collect::<Vec<_>>(), expected);
+        let mut builder = Builder::default();
+        assert!(expected.iter().all(|record| builder.push(*record)));
+        let built = builder.finish();
+        assert_eq!(built.version(), snapshot.version());
+        assert_eq!((built.earliest(), built.latest()), (snapshot.earliest(), snapshot.latest()));
+        assert_eq!(built.records().collect::<Vec<_>>(), expected);
+        for (key, block) in snapshot.blocks.iter().chain(built.blocks.iter()) {
+            assert!(!block.records().is_empty() && block.records().len() <= Block::CAPACITY);
+            assert!(*key <= block.records()[0].cvr.number());
+        }
+        assert!(expected.iter().all(|record| snapshot.get(record.cvr) == Some(record.login)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn blocks_agree_with_a_plain_map(
+            batches in prop::collection::vec(
+                prop::collection::vec((0u32..3_000, 0i64..50, 0i64..50), 1..700), 1..8),
+            spread in prop::sample::select(vec![1u32, 33_333]),
+        ) {
+            let mut model = BTreeMap::new();
+            let mut snapshot = Snapshot::default();
+            for batch in batches {
+                let before = (snapshot.clone(), model.clone());
+                let mut logins: Vec<_> =
+                    batch.iter().map(|&(number, first, last)| record(number * spread, first, last)).collect();
+                logins.sort_by_key(|record| record.cvr);
+                for login in &logins {
+                    model.entry(login.cvr)
+                        .and_modify(|known: &mut Login| *known = known.merge(login.login))
+                        .or_insert(login.login);
+                }
+                let news = snapshot.news(&logins);
+                snapshot = snapshot.with(&news);
+                check(&snapshot, &model);
+                check(&before.0, &before.1);
+                prop_assert!(snapshot.news(&logins).is_empty());
+                prop_assert_eq!(before.0.version() == snapshot.version(), before.1 == model);
+            }
+        }
+    }
+
+    #[test]
+    fn a_company_that_is_not_there_is_not_found() {
+        let snapshot = Snapshot::default().with(&[record(5, 1, 2), record(7, 1, 2)]);
+        for number in [0, 4, 6, 8, 99_999_999] {
+            assert_eq!(snapshot.get(Cvr::from_number(number).unwrap()), None);
+        }
+    }
+
+    #[test]
+    fn records_out_of_order_are_not_built_upon() {
+        let mut builder = Builder::default();
+        assert!(builder.push(record(5, 1, 1)));
+        assert!(!builder.push(record(5, 1, 1)));
+        assert!(!builder.push(record(4, 1, 1)));
+    }
+
+    #[test]
+    fn a_changed_block_forgets_what_was_derived_from_it() {
+        let snapshot = Snapshot::default().with(&[record(5, 1, 2)]);
+        let block = snapshot.blocks().next().unwrap();
+        block.derived(0).unwrap().set((*b"piece").into()).unwrap();
+        let changed = snapshot.with(&[record(6, 1, 2)]);
+        assert!(changed.blocks().next().unwrap().derived(0).unwrap().get().is_none());
+        assert!(block.derived(0).unwrap().get().is_some());
+    }
+}

@@ -1,0 +1,383 @@
+//! The store as a whole, on real sled in a temporary directory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::future::Future;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+
+use super::seal::Mark;
+use super::*;
+use crate::store::{Progress, Store};
+
+fn options(path: &Path) -> Options {
+    Options::new(path, Duration::from_secs(20))
+}
+
+fn open(path: &Path) -> Result<Store, OpenError> {
+    Store::open(&options(path))
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+fn cvr(number: u32) -> Cvr {
+    Cvr::from_number(number).unwrap()
+}
+
+fn moment(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
+}
+
+fn record(number: u32, first: i64, last: i64) -> Record {
+    Record { cvr: cvr(number), login: Login::new(moment(first), moment(last)).unwrap() }
+}
+
+fn contents(store: &Store) -> Vec<Record> {
+    store.list().unwrap().records().collect()
+}
+
+/// Copies a store as a crash would leave it: without a word to whoever has it open.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A closed store with these many companies, written in several batches.
+fn filled(path: &Path, companies: u32) -> Vec<Record> {
+    let store = open(path).unwrap();
+    let records: Vec<_> = (0..companies).map(|number| record(number * 7, 5, i64::from(number) + 6)).collect();
+    for batch in records.chunks(companies.div_ceil(5) as usize) {
+        store.import(batch.iter().copied(), |_| ()).unwrap();
+    }
+    assert!(store.close());
+    records
+}
+
+#[test]
+fn what_was_recorded_is_read_listed_and_still_there_after_opening_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    assert_eq!((store.get(cvr(1)), store.list().unwrap().len()), (Ok(None), 0));
+    let empty = store.list().unwrap();
+    wait(async {
+        for (number, at) in [(1, 50), (2, 10), (1, 40), (1, 45), (1, 90)] {
+            store.record(cvr(number), moment(at)).await.unwrap();
+        }
+        store.ready().await.unwrap();
+    });
+    let expected = vec![record(1, 40, 90), record(2, 10, 10)];
+    assert_eq!(contents(&store), expected);
+    assert_eq!(store.get(cvr(1)), Ok(Some(expected[0].login)));
+    let listed = store.list().unwrap();
+    assert_eq!((listed.earliest(), listed.latest()), (Some(moment(10)), Some(moment(90))));
+    assert_eq!((empty.len(), listed.len(), listed.sequence()), (0, 2, 4));
+    assert_ne!(empty.version(), listed.version());
+    assert!(store.close() && store.close());
+    assert_eq!(wait(store.record(cvr(3), moment(1))), Err(StoreError::Closing));
+    assert_eq!(wait(store.ready()), Err(StoreError::Closing));
+    assert_eq!(contents(&store), expected);
+    let store = Store::open_existing(&options(dir.path())).unwrap();
+    assert_eq!(contents(&store), expected);
+    let again = store.list().unwrap();
+    assert_eq!((again.version(), again.sequence()), (listed.version(), 4));
+    assert_eq!((again.earliest(), again.latest()), (listed.earliest(), listed.latest()));
+}
+
+#[test]
+fn many_writers_are_answered_together_and_agree_with_a_plain_map() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).unwrap());
+    let writers: Vec<_> = (0..8u32)
+        .map(|writer| {
+            let store = Arc::clone(&store);
+            thread::spawn(move || {
+                wait(async {
+                    for round in 0..60u32 {
+                        let (number, at) =
+                            ((writer + round * 3) % 40, (writer * 1_000 + round * 7 % 100) as i64);
+                        store.record(cvr(number), moment(at)).await.unwrap();
+                        let login = store.get(cvr(number)).unwrap().unwrap();
+                        assert!(login.first() <= moment(at) && login.last() >= moment(at));
+                    }
+                });
+            })
+        })
+        .collect();
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    let mut model = BTreeMap::new();
+    for writer in 0..8u32 {
+        for round in 0..60u32 {
+            let (number, at) = ((writer + round * 3) % 40, (writer * 1_000 + round * 7 % 100) as i64);
+            let login = Login::at(moment(at));
+            model
+                .entry(cvr(number))
+                .and_modify(|known: &mut Login| *known = known.merge(login))
+                .or_insert(login);
+        }
+    }
+    let expected: Vec<_> = model.into_iter().map(|(cvr, login)| Record { cvr, login }).collect();
+    assert_eq!(contents(&store), expected);
+    let crashed = tempfile::tempdir().unwrap();
+    copy(dir.path(), crashed.path());
+    assert_eq!(contents(&open(crashed.path()).unwrap()), expected);
+}
+
+#[test]
+fn an_import_may_be_repeated_and_tells_what_was_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let records: Vec<_> = (0..5_000).map(|number| record(number * 3, 5, 9)).collect();
+    let mut told = Vec::new();
+    let imported = store.import(records.iter().copied(), |done| told.push(done)).unwrap();
+    assert_eq!(imported, Imported { read: 5_000, changed: 5_000 });
+    assert_eq!(told, [2048, 4096, 5_000]);
+    let sequence = store.list().unwrap().sequence();
+    let again = store.import(records.iter().rev().copied(), |_| ()).unwrap();
+    assert_eq!(again, Imported { read: 5_000, changed: 0 });
+    assert_eq!(store.list().unwrap().sequence(), sequence);
+    let later = store.import([record(3, 1, 1), record(4, 2, 2), record(4, 3, 3)], |_| ()).unwrap();
+    assert_eq!(later, Imported { read: 3, changed: 2 });
+    assert_eq!(store.get(cvr(3)).unwrap().unwrap(), record(3, 1, 9).login);
+    assert_eq!(store.get(cvr(4)).unwrap().unwrap(), record(4, 2, 3).login);
+}
+
+#[test]
+fn the_last_batch_is_finished_from_its_seal_whatever_part_of_it_was_written() {
+    let base = tempfile::tempdir().unwrap();
+    let before = filled(base.path(), 300);
+    let batch =
+        [record(0, 1, 900), record(3, 2, 2), record(7, 5, 70), record(14, 4, 8), record(90_000, 1, 1)];
+    for written in 0..=batch.len() {
+        let dir = tempfile::tempdir().unwrap();
+        copy(base.path(), dir.path());
+        let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
+        let loaded = open_guarded(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+        let news = loaded.snapshot.news(&batch);
+        let next = loaded.snapshot.with(&news).numbered(loaded.snapshot.sequence() + 1);
+        loaded.tree.write_part(&id, &next.mark(), &news, written);
+        loaded.tree.sync().unwrap();
+        drop((loaded, layout));
+        for _ in 0..2 {
+            let store = open(dir.path()).unwrap();
+            let found = store.list().unwrap();
+            assert_eq!(
+                (found.len(), found.version()),
+                (before.len() as u64 + 2, next.version()),
+                "{written} rows"
+            );
+            assert_eq!(contents(&store), next.records().collect::<Vec<_>>());
+            assert_eq!(found.sequence(), next.sequence());
+        }
+    }
+}
+
+#[test]
+fn a_database_put_back_from_an_older_copy_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 100);
+    let old = tempfile::tempdir().unwrap();
+    copy(&dir.path().join("sled-v1"), old.path());
+    let store = open(dir.path()).unwrap();
+    wait(store.record(cvr(99_999_999), moment(7))).unwrap();
+    assert!(store.close());
+    drop(store);
+    fs::remove_dir_all(dir.path().join("sled-v1")).unwrap();
+    copy(old.path(), &dir.path().join("sled-v1"));
+    for _ in 0..2 {
+        let error = open(dir.path()).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        let words = error.to_string();
+        assert!(words.contains("older copy") && words.contains("virksomhedslogin import"), "{words}");
+    }
+}
+
+#[test]
+fn the_parts_of_two_stores_are_not_taken_for_one() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    filled(one.path(), 10);
+    filled(other.path(), 10);
+    for part in ["witness", "format"] {
+        let mixed = tempfile::tempdir().unwrap();
+        copy(one.path(), mixed.path());
+        fs::copy(other.path().join(part), mixed.path().join(part)).unwrap();
+        assert_eq!(open(mixed.path()).unwrap_err().exit_code(), 3, "{part}");
+    }
+}
+
+#[test]
+fn a_record_that_vanished_or_changed_behind_the_seal_is_noticed() {
+    let base = tempfile::tempdir().unwrap();
+    filled(base.path(), 50);
+    type Harm = fn(&sled::Tree);
+    let harms: [(&str, Harm); 5] = [
+        ("removed", |tree| drop(tree.remove(7u32.to_be_bytes()).unwrap())),
+        ("added", |tree| drop(tree.insert(8u32.to_be_bytes(), &[0; 16]).unwrap())),
+        ("changed", |tree| drop(tree.insert(7u32.to_be_bytes(), &[0; 16]).unwrap())),
+        ("bad value", |tree| drop(tree.insert(7u32.to_be_bytes(), &[255; 16]).unwrap())),
+        ("bad key", |tree| drop(tree.insert([1], &[0; 16]).unwrap())),
+    ];
+    for (harm, doing) in harms {
+        let dir = tempfile::tempdir().unwrap();
+        copy(base.path(), dir.path());
+        let db = sled::open(dir.path().join("sled-v1")).unwrap();
+        doing(&db.open_tree("records").unwrap());
+        db.flush().unwrap();
+        drop(db);
+        let error = open(dir.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{harm}: {error}");
+    }
+}
+
+#[test]
+fn a_snapshot_file_left_half_written_by_a_crash_is_cleaned_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = filled(dir.path(), 100);
+    let left = dir.path().join("sled-v1/snap.00000000000FFFFF.generating");
+    fs::write(&left, "half").unwrap();
+    assert_eq!(contents(&open(dir.path()).unwrap()), records);
+    assert!(!left.exists());
+}
+
+#[test]
+fn a_second_opening_is_refused_and_a_closed_store_opens_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }) && error.exit_code() == 1);
+    store.close();
+    open(dir.path()).unwrap();
+}
+
+#[test]
+fn a_directory_taken_away_is_told_and_writes_return_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, away) = (dir.path().join("store"), dir.path().join("away"));
+    let store = open(&path).unwrap();
+    wait(store.record(cvr(1), moment(5))).unwrap();
+    fs::rename(&path, &away).unwrap();
+    assert!(matches!(wait(store.record(cvr(2), moment(5))), Err(StoreError::Failing(_))));
+    assert!(matches!(wait(store.ready()), Err(StoreError::Failing(_))));
+    assert_eq!(contents(&store), [record(1, 5, 5)]);
+    assert!(!path.exists());
+    fs::rename(&away, &path).unwrap();
+    let began = Instant::now();
+    while wait(store.record(cvr(3), moment(5))).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(10), "it does not return");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(store.get(cvr(1)), Ok(Some(record(1, 5, 5).login)));
+    assert!(store.close());
+    drop(store);
+    assert!(open(&path).unwrap().get(cvr(3)).unwrap().is_some());
+}
+
+#[test]
+fn a_deleted_directory_swallows_no_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let store = open(&path).unwrap();
+    wait(store.record(cvr(1), moment(5))).unwrap();
+    fs::remove_dir_all(&path).unwrap();
+    assert!(matches!(wait(store.record(cvr(2), moment(5))), Err(StoreError::Failing(_))));
+    thread::sleep(Duration::from_millis(1500));
+    assert!(matches!(wait(store.record(cvr(2), moment(5))), Err(StoreError::Failing(_))));
+    assert_eq!(contents(&store), [record(1, 5, 5)]);
+    assert!(store.close());
+    assert!(!path.exists());
+}
+
+#[test]
+fn while_the_committer_is_stuck_writes_end_at_the_deadline_or_are_refused_and_reads_go_on() {
+    let stuck = Embedded {
+        register: Arc::new(Register::new(Snapshot::default().with(&[record(1, 5, 5)]))),
+        queue: Arc::default(),
+        deadline: Duration::from_millis(30),
+        done: Mutex::new(None),
+    };
+    wait(async {
+        assert_eq!(stuck.record(cvr(2), moment(5)).await, Err(StoreError::Deadline));
+        assert_eq!(stuck.ready().await, Err(StoreError::Deadline));
+        let answers: Vec<_> = (0..4095).map(|_| Box::pin(stuck.record(cvr(2), moment(5)))).collect();
+        let (answers, refused) =
+            (futures_util::future::join_all(answers).await, stuck.record(cvr(2), moment(5)).await);
+        assert!(answers.iter().all(|answer| answer == &Err(StoreError::Deadline)));
+        assert_eq!(refused, Err(StoreError::Full));
+    });
+    assert_eq!(stuck.get(cvr(1)), Some(record(1, 5, 5).login));
+}
+
+#[test]
+fn the_check_tells_how_far_it_has_come() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 100);
+    let options = options(dir.path());
+    Store::open_existing(&options).unwrap();
+    let Progress { done, total } = &*options.progress;
+    let read = |counter: &AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!((read(done), read(total)), (100, 100));
+}
+
+#[test]
+fn flipped_bits_and_cuts_end_in_all_records_or_in_exit_code_3() {
+    let base = tempfile::tempdir().unwrap();
+    let records = filled(base.path(), 500);
+    let mut files = vec!["format", "lock", "witness", "sled-v1/conf", "sled-v1/db"]
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    for entry in fs::read_dir(base.path().join("sled-v1")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with("snap.") {
+            files.push(format!("sled-v1/{name}"));
+        }
+    }
+    let (mut whole, mut refused) = (0, 0);
+    for file in files {
+        let good = fs::read(base.path().join(&file)).unwrap();
+        let used = good.iter().rposition(|byte| *byte != 0).map_or(good.len(), |last| last + 1);
+        for step in 0..12 {
+            let dir = tempfile::tempdir().unwrap();
+            copy(base.path(), dir.path());
+            let at = used * step / 12;
+            let bytes = if step % 3 == 2 {
+                good[..at].to_vec()
+            } else {
+                let mut bytes = good.clone();
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 1 << (step % 8);
+                }
+                bytes
+            };
+            fs::write(dir.path().join(&file), bytes).unwrap();
+            match open(dir.path()) {
+                Ok(store) => {
+                    assert_eq!(contents(&store), records, "{file} step {step}");
+                    whole += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error.exit_code(), 3, "{file} step {step}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(whole > 0 && refused > 20, "{whole} whole, {refused} refused");
+}
+
+#[test]
+fn marks_print_as_words_for_the_operator() {
+    let mut mark = Mark { sequence: 3, ..Mark::default() };
+    mark.add(&record(1, 5, 6));
+    assert!(mark.to_string().starts_with("1 records with hash "));
+    assert!(mark.to_string().ends_with(" at sequence 3"));
+}

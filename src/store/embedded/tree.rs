@@ -1,0 +1,262 @@
+//! sled, held at arm's length: opening, checking all records, and the few calls that are made while serving.
+//!
+//! `flush` of sled is no sync on Linux: [`Tree::sync`] adds a `fdatasync` on an own handle of its file. Opening happens
+//! in a thread of its own with panics caught and an eye on its progress, because sled panics on some damage and may
+//! lose a thread it waits for. Never used: `flush_async` (deadlocks), transactions, `apply_batch`, `watch_prefix`,
+//! `checksum`, `export`, `import`.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use super::layout::sync_directory;
+use super::record_bytes;
+use super::register::{Builder, Record, Snapshot};
+use super::seal::{self, Mark, Seal, StoreId};
+use crate::store::{OpenError, Progress, StoreError};
+
+const RECORDS: &str = "records";
+/// Rows about the store itself: [`SEAL`] and [`PROBE`]. Neither is counted nor hashed.
+const ABOUT: &str = "about";
+const SEAL: &[u8] = b"seal";
+const PROBE: &[u8] = b"probe";
+/// What sled may keep of its pages in memory. Reads are served from the register, so this only spares writes a
+/// read of the page they change; the kernel's cache makes that cheap.
+const CACHE_BYTES: u64 = 16 << 20;
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Tree {
+    db: sled::Db,
+    records: sled::Tree,
+    about: sled::Tree,
+    /// Our own handle of sled's file, for the sync that sled does not make.
+    file: File,
+    path: PathBuf,
+}
+
+/// A database that has been checked, and what is in it.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) tree: Tree,
+    pub(super) snapshot: Snapshot,
+}
+
+/// Makes the database of an empty store: sled's files and the seal of no records.
+pub(super) fn create(root: &Path, sled: &Path, store: &StoreId) -> Result<(), OpenError> {
+    let failed = |error: sled::Error| fault(root, "making the database", error);
+    let db = config(sled).open().map_err(failed)?;
+    db.open_tree(RECORDS).map_err(failed)?;
+    let about = db.open_tree(ABOUT).map_err(failed)?;
+    about.insert(SEAL, seal::encode(store, &Mark::default(), &[])).map_err(failed)?;
+    db.flush().map_err(failed)?;
+    Ok(())
+}
+
+fn config(sled: &Path) -> sled::Config {
+    // No background flush: it would only log its errors, and the committer flushes each batch.
+    sled::Config::new().path(sled).cache_capacity(CACHE_BYTES).flush_every_ms(None)
+}
+
+/// Whether the kernel's copy of the database may be read in the place of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KernelCache {
+    /// As usual.
+    Trusted,
+    /// A sync has failed: the kernel shows data that never reached the disk, so everything is read anew.
+    Distrusted,
+}
+
+/// Opens the database, checks every record against the seal and brings back what a crash cut off the last batch.
+pub(super) fn open(
+    root: &Path,
+    sled: &Path,
+    store: &StoreId,
+    cache: KernelCache,
+    progress: &Progress,
+) -> Result<Loaded, OpenError> {
+    let disk = |doing: &'static str| OpenError::io(root, doing);
+    remove_unfinished_snapshots(sled).map_err(disk("removing an unfinished snapshot"))?;
+    let file = File::open(sled.join("db")).map_err(disk("opening the database file"))?;
+    // sled builds on what it reads; after a crash of the process some of that may not have reached the disk yet.
+    file.sync_all().map_err(disk("syncing the database file"))?;
+    if cache == KernelCache::Distrusted {
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
+            .map_err(|error| disk("reading the disk anew")(error.into()))?;
+    }
+
+    let failed = |error: sled::Error| fault(root, "opening the database", error);
+    let db = config(sled).open().map_err(failed)?;
+    let has = |name: &str| db.tree_names().iter().any(|tree| tree == name.as_bytes());
+    if !has(RECORDS) || !has(ABOUT) {
+        return Err(OpenError::damaged(root, "a database without our tables", "records and their seal"));
+    }
+    let tree = Tree {
+        records: db.open_tree(RECORDS).map_err(failed)?,
+        about: db.open_tree(ABOUT).map_err(failed)?,
+        db,
+        file,
+        path: sled.join("db"),
+    };
+    let row = tree.about.get(SEAL).map_err(failed)?;
+    let row = row.ok_or_else(|| OpenError::damaged(root, "no seal", "the seal of the last batch"))?;
+    let seal = seal::decode(store, &row)
+        .map_err(|found| OpenError::damaged(root, found, "the seal of the last batch"))?;
+    progress.total.store(seal.mark.count, Ordering::Relaxed);
+    let loaded = tree.load(root, progress)?;
+    let snapshot = tree.roll_forward(root, loaded, &seal)?;
+    // What sled changed by opening (a new snapshot file, a cut tail) must be durable before anything is built on it.
+    tree.sync().map_err(|error| match error {
+        StoreError::DiskFull => disk("syncing the database")(io::ErrorKind::StorageFull.into()),
+        error => disk("syncing the database")(io::Error::other(error)),
+    })?;
+    sync_directory(sled).map_err(disk("syncing the database's directory"))?;
+    Ok(Loaded { tree, snapshot })
+}
+
+/// A crash while sled starts can leave its new snapshot half written, which the next start takes for damage. The one
+/// before is removed only after the new one has its name, so the half-written one may always go.
+fn remove_unfinished_snapshots(sled: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(sled)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+            log::info!("removed {name}, left by a crash during an earlier start");
+        }
+    }
+    Ok(())
+}
+
+/// What sled says while opening: damage, unless the machine itself refused.
+fn fault(root: &Path, doing: &str, error: sled::Error) -> OpenError {
+    use io::ErrorKind::{
+        Interrupted, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy,
+        StorageFull, TimedOut, WouldBlock,
+    };
+    match error {
+        sled::Error::Io(error)
+            if matches!(
+                error.kind(),
+                StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | OutOfMemory | ResourceBusy
+                    | Interrupted | TimedOut | WouldBlock
+            ) || is_read_error(&error)
+                // sled's own words for a file that another process has locked.
+                || error.to_string().contains("could not acquire lock") =>
+        {
+            OpenError::io(root, doing)(error)
+        }
+        error => OpenError::damaged(root, format!("what sled calls {error}"), "a database that can be read"),
+    }
+}
+
+/// EIO has no kind of its own, and sled's copies of an error keep its text only.
+fn is_read_error(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+        || error.to_string().contains("Input/output error")
+}
+
+impl Tree {
+    fn load(&self, root: &Path, progress: &Progress) -> Result<Snapshot, OpenError> {
+        let mut builder = Builder::default();
+        for row in self.records.iter() {
+            let (key, value) = row.map_err(|error| fault(root, "reading the records", error))?;
+            let record = record_bytes::read(&key, &value).ok_or_else(|| {
+                OpenError::damaged(root, "a row that is no record", "a company and its logins")
+            })?;
+            if !builder.push(record) {
+                return Err(OpenError::damaged(root, "records out of order", "ascending records"));
+            }
+            progress.done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(builder.finish())
+    }
+
+    /// Writes what the last batch should have written, then compares with the seal.
+    fn roll_forward(&self, root: &Path, loaded: Snapshot, seal: &Seal) -> Result<Snapshot, OpenError> {
+        let missing = loaded.news(&seal.changes);
+        let snapshot = loaded.with(&missing).numbered(seal.mark.sequence);
+        if snapshot.mark() != seal.mark {
+            return Err(OpenError::damaged(root, snapshot.mark().to_string(), seal.mark.to_string()));
+        }
+        if !missing.is_empty() {
+            log::info!(
+                "finished the last batch of writes: {} records were cut off by a crash",
+                missing.len()
+            );
+            self.insert_records(&missing).map_err(|error| fault(root, "finishing the last batch", error))?;
+        }
+        Ok(snapshot)
+    }
+
+    /// Writes a batch: its seal first, then its records. Durable only after [`Tree::sync`].
+    pub(super) fn write(&self, store: &StoreId, mark: &Mark, changes: &[Record]) -> Result<(), StoreError> {
+        self.about
+            .insert(SEAL, seal::encode(store, mark, changes))
+            .and_then(|_| self.insert_records(changes))
+            .map_err(|error| store_error("writing", error))
+    }
+
+    /// Writes a batch as a crash after so many of its records would leave it.
+    #[cfg(test)]
+    pub(super) fn write_part(&self, store: &StoreId, mark: &Mark, changes: &[Record], written: usize) {
+        self.about.insert(SEAL, seal::encode(store, mark, changes)).unwrap();
+        self.insert_records(&changes[..written]).unwrap();
+    }
+
+    fn insert_records(&self, changes: &[Record]) -> sled::Result<()> {
+        changes.iter().try_for_each(|record| {
+            self.records.insert(record_bytes::key(record.cvr), &record_bytes::value(record.login)).map(drop)
+        })
+    }
+
+    /// Writes a value that means nothing, to see whether a write goes through.
+    pub(super) fn write_probe(&self, value: u64) -> Result<(), StoreError> {
+        self.about
+            .insert(PROBE, &value.to_be_bytes())
+            .map(drop)
+            .map_err(|error| store_error("probing", error))
+    }
+
+    /// Reads the probe back.
+    pub(super) fn read_probe(&self, value: u64) -> Result<(), StoreError> {
+        match self.about.get(PROBE).map_err(|error| store_error("probing", error))? {
+            Some(read) if read == value.to_be_bytes() => Ok(()),
+            _ => Err(StoreError::Failing("the probe read back another value than was written".to_owned())),
+        }
+    }
+
+    /// Makes everything written so far durable, in the file that the directory names.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(|error| store_error("flushing", error))?;
+        self.file.sync_data().map_err(|error| StoreError::from_io("syncing", &error))?;
+        self.check_file()
+    }
+
+    /// A database that was deleted or replaced under us would swallow writes without a word.
+    pub(super) fn check_file(&self) -> Result<(), StoreError> {
+        let held =
+            self.file.metadata().map_err(|error| StoreError::from_io("looking at the database", &error))?;
+        let there = fs::metadata(&self.path)
+            .map_err(|error| StoreError::from_io("looking for the database", &error))?;
+        if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
+            return Err(StoreError::Failing("the database file has been replaced".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// A second handle, for [`super::watchdog`].
+    pub(super) fn handle(&self) -> sled::Db {
+        self.db.clone()
+    }
+}
+
+fn store_error(doing: &str, error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) => StoreError::from_io(doing, &error),
+        error => StoreError::Failing(format!("{doing}: {error}")),
+    }
+}

@@ -1,0 +1,124 @@
+//! What can go wrong with a store: while it is opened, and while it serves.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a write or a probe was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// As many writes wait as may wait.
+    #[error("too many writes are waiting for the disk")]
+    Full,
+    /// The disk did not answer in time.
+    #[error("the disk did not answer before the deadline")]
+    Deadline,
+    /// There is no room (or no quota) left.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The disk refuses for another reason.
+    #[error("the store cannot write: {0}")]
+    Failing(String),
+    /// The store is being closed.
+    #[error("the store is closing")]
+    Closing,
+}
+
+impl StoreError {
+    /// A full disk is told as such, everything else with its text.
+    pub(super) fn from_io(doing: &str, error: &io::Error) -> Self {
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            Self::DiskFull
+        } else {
+            Self::Failing(format!("{doing}: {error}"))
+        }
+    }
+}
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no store where one was asked for.
+    #[error("no store at {}", .0.display())]
+    Missing(PathBuf),
+    /// Another process has the store open.
+    #[error("the store at {} is in use by another process{}", path.display(), pid_words(holder))]
+    InUse {
+        /// The store's directory.
+        path: PathBuf,
+        /// What the other process wrote into the lock file: its process id.
+        holder: String,
+    },
+    /// The machine refused: no permission, disk full, read error.
+    #[error("the store at {} cannot be opened: {doing}: {source}", path.display())]
+    Io {
+        /// The store's directory.
+        path: PathBuf,
+        /// What was tried.
+        doing: String,
+        /// What the machine said.
+        source: io::Error,
+    },
+    /// The directory holds something that this program did not make.
+    #[error(
+        "{} is not a store of virksomhedslogin and is left untouched: found {found}, expected a missing or an empty \
+         directory, or one with our own `format` file; set store.path to another directory",
+        path.display()
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// What stands there.
+        found: String,
+    },
+    /// The store was written by another version of this program, in a form that this one does not know.
+    #[error(
+        "the store at {} has format version {found}, expected version {expected}; start the version of \
+         virksomhedslogin that wrote it, or export with that one and import into an empty directory with this one",
+        path.display()
+    )]
+    UnknownFormat {
+        /// The store's directory.
+        path: PathBuf,
+        /// The version that the store names.
+        found: String,
+        /// The version that this program knows.
+        expected: u32,
+    },
+    /// The store is not whole.
+    #[error(
+        "the store at {} is damaged: found {found}, expected {expected}; it is not served. Keep the directory, and \
+         restore the latest export into an empty directory with `virksomhedslogin import`",
+        path.display()
+    )]
+    Damaged {
+        /// The store's directory.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What should have been there.
+        expected: String,
+    },
+}
+
+fn pid_words(holder: &str) -> String {
+    if holder.is_empty() { String::new() } else { format!(" (process {holder})") }
+}
+
+impl OpenError {
+    /// The process's exit code: 3 when the store is damaged or not ours, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Missing(_) | Self::InUse { .. } | Self::Io { .. } => 1,
+            Self::Foreign { .. } | Self::UnknownFormat { .. } | Self::Damaged { .. } => 3,
+        }
+    }
+
+    pub(super) fn io(path: &Path, doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let (path, doing) = (path.to_owned(), doing.into());
+        move |source| Self::Io { path, doing, source }
+    }
+
+    pub(super) fn damaged(path: &Path, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), found: found.into(), expected: expected.into() }
+    }
+}

@@ -1,0 +1,78 @@
+//! Writing records as lines of fixed width. The list of the HTTP interface has the same objects.
+
+use std::io::{self, Write};
+
+use sha2::{Digest, Sha256};
+
+use crate::store::{Block, Record, Snapshot};
+
+const TEMPLATE: &[u8; OBJECT] =
+    br#"{"cvrNummer":"00000000","tidligsteLoginTidspunkt":"0000-00-00T00:00:00.000Z","senesteLogintidspunkt":"0000-00-00T00:00:00.000Z"}"#;
+const CVR_AT: usize = 14;
+const FIRST_AT: usize = 51;
+const LAST_AT: usize = 102;
+
+/// How many bytes a record's JSON object has.
+pub const OBJECT: usize = 128;
+/// How many bytes a record's line has.
+pub const ROW: usize = OBJECT + 1;
+
+/// Appends the record's JSON object.
+pub fn write_object(out: &mut Vec<u8>, record: &Record) {
+    let mut object = *TEMPLATE;
+    object[CVR_AT..CVR_AT + 8].copy_from_slice(&record.cvr.digits());
+    object[FIRST_AT..FIRST_AT + 24].copy_from_slice(&record.login.first().write());
+    object[LAST_AT..LAST_AT + 24].copy_from_slice(&record.login.last().write());
+    out.extend_from_slice(&object);
+}
+
+/// Appends the record's line.
+pub fn write_row(out: &mut Vec<u8>, record: &Record) {
+    write_object(out, record);
+    out.push(b'\n');
+}
+
+/// An export that is made piece by piece, for whoever streams it.
+#[derive(Debug, Default)]
+pub struct Exporter {
+    hash: Sha256,
+    count: u64,
+}
+
+impl Exporter {
+    /// Appends the lines of a block.
+    pub fn block(&mut self, out: &mut Vec<u8>, block: &Block) {
+        let from = out.len();
+        out.reserve(block.records().len() * ROW);
+        block.records().iter().for_each(|record| write_row(out, record));
+        self.count += block.records().len() as u64;
+        self.hash.update(&out[from..]);
+    }
+
+    /// Appends the trailer, which ends the export.
+    pub fn trailer(self, out: &mut Vec<u8>) {
+        let hash = data_encoding::HEXLOWER.encode(&self.hash.finalize());
+        out.extend_from_slice(format!("{{\"antal\":{},\"sha256\":\"{hash}\"}}\n", self.count).as_bytes());
+    }
+}
+
+/// Writes every record and the trailer; returns how many records. `progress` is told how many are written so far.
+pub fn export(snapshot: &Snapshot, out: &mut impl Write, mut progress: impl FnMut(u64)) -> io::Result<u64> {
+    const PIECE: usize = 64 << 10;
+    let mut exporter = Exporter::default();
+    let mut piece = Vec::with_capacity(PIECE + Block::CAPACITY * ROW);
+    for block in snapshot.blocks() {
+        exporter.block(&mut piece, block);
+        if piece.len() >= PIECE {
+            out.write_all(&piece)?;
+            piece.clear();
+            progress(exporter.count);
+        }
+    }
+    let count = exporter.count;
+    exporter.trailer(&mut piece);
+    out.write_all(&piece)?;
+    out.flush()?;
+    progress(count);
+    Ok(count)
+}
