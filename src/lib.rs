@@ -28,5 +28,6 @@
 //!
 //! `auth` and `store` never meet.
 
+pub mod auth;
 pub mod domain;
 pub mod strict_json;
