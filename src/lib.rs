@@ -28,8 +28,11 @@
 //!
 //! `auth` and `store` never meet.
 
+pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod domain;
+pub mod http;
 pub mod logging;
 pub mod settings;
 pub mod store;

@@ -1,0 +1,106 @@
+//! Tokens that were verified a moment ago, so that the next request with one costs a hash and a look-up.
+//!
+//! Bounded in entries and in bytes. Keyed by the SHA-256 of the whole token, signature included, so that a
+//! changed bit is another token. An entry holds no longer than its token, and only with the key set under
+//! which it was verified. Refused tokens are not kept: nobody can fill the cache without a valid token.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quick_cache::sync::Cache as Store;
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use ring::digest;
+
+use super::caller::Caller;
+
+/// The most tokens that are kept.
+const MAX_ENTRIES: u64 = 16_384;
+/// The most memory that they take, in bytes, about.
+const MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// SHA-256 of a token.
+pub(super) type Digest = [u8; digest::SHA256_OUTPUT_LEN];
+
+/// What a token hashes to.
+pub(super) fn digest(token: &str) -> Digest {
+    let mut hash = Digest::default();
+    hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    hash
+}
+
+#[derive(Clone)]
+struct Entry {
+    caller: Arc<Caller>,
+    ends: i64,
+    generation: u64,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Digest, Entry> for Weight {
+    /// No entry weighs less than its share, so the bound on bytes is a bound on entries too.
+    fn weight(&self, _: &Digest, entry: &Entry) -> u64 {
+        (entry.caller.weight() as u64).max(MAX_BYTES / MAX_ENTRIES)
+    }
+}
+
+/// The verified tokens.
+pub(super) struct Cache {
+    store: Store<Digest, Entry, Weight>,
+    generation: AtomicU64,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Cache {
+    pub(super) fn new() -> Self {
+        let store = match OptionsBuilder::new()
+            .estimated_items_capacity(MAX_ENTRIES as usize)
+            .weight_capacity(MAX_BYTES)
+            .build()
+        {
+            Ok(options) => {
+                Store::with_options(options, Weight, DefaultHashBuilder::default(), Default::default())
+            }
+            Err(_) => Store::with_weighter(MAX_ENTRIES as usize, MAX_BYTES, Weight),
+        };
+        Self { store, generation: AtomicU64::new(0), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    /// The caller of a token that was verified under this generation of keys and has not ended by `now`.
+    pub(super) fn get(&self, token: &Digest, generation: u64, now: i64) -> Option<Arc<Caller>> {
+        if self.generation.load(Ordering::Relaxed) != generation {
+            // The check of each entry is what keeps old keys out; emptying only gives the memory back.
+            self.generation.store(generation, Ordering::Relaxed);
+            self.store.clear();
+        }
+        let found = self.store.get(token).filter(|entry| entry.generation == generation && now < entry.ends);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found.map(|entry| entry.caller)
+    }
+
+    /// Keeps a token that was verified under this generation of keys, until `ends`.
+    pub(super) fn put(&self, token: Digest, caller: Arc<Caller>, ends: i64, generation: u64) {
+        self.store.insert(token, Entry { caller, ends, generation });
+    }
+
+    pub(super) fn clear(&self) {
+        self.store.clear();
+    }
+
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> u64 {
+        self.store.weight()
+    }
+}

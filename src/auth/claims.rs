@@ -1,0 +1,101 @@
+//! The claims that decide whether a token is accepted at all: who issued it, for whom, and when it holds.
+//!
+//! Times are RFC 7519 NumericDates: seconds since 1970, fractions allowed. They are compared in whole
+//! milliseconds, the clock's own unit; rounding never lets a token live past its `exp`.
+
+use super::Rules;
+use super::compact::member;
+use super::fault::{Claim, TokenFault};
+use crate::domain::timestamp::Timestamp;
+use crate::strict_json::Json;
+
+/// What an accepted token's own claims say about it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// The first millisecond since 1970 at which the token is no longer accepted: `exp` plus the leeway.
+    pub(super) ends: i64,
+    /// `sub`, unless empty.
+    pub(super) subject: Option<String>,
+    /// `client_id`, unless empty.
+    pub(super) client_id: Option<String>,
+}
+
+/// Checks issuer, audience, times and caller. `now` is in milliseconds since 1970.
+pub(super) fn check(claims: &[(String, Json)], rules: &Rules, now: i64) -> Result<Accepted, TokenFault> {
+    check_issuer(claims, &rules.issuer)?;
+    check_audience(claims, &rules.audience)?;
+    let leeway = rules.leeway_seconds.saturating_mul(1_000);
+    let ends = moment(claims, "exp", Claim::Expiry)?
+        .ok_or(TokenFault::Missing(Claim::Expiry))?
+        .saturating_add(leeway);
+    if now >= ends {
+        return Err(TokenFault::Expired);
+    }
+    let latest = now.saturating_add(leeway);
+    if moment(claims, "nbf", Claim::NotBefore)?.is_some_and(|moment| moment > latest) {
+        return Err(TokenFault::NotYetValid);
+    }
+    if moment(claims, "iat", Claim::IssuedAt)?.is_some_and(|moment| moment > latest) {
+        return Err(TokenFault::IssuedInFuture);
+    }
+    let subject = name(claims, "sub", Claim::Subject)?;
+    let client_id = name(claims, "client_id", Claim::ClientId)?;
+    if subject.is_none() && client_id.is_none() {
+        return Err(TokenFault::NoCaller);
+    }
+    Ok(Accepted { ends, subject, client_id })
+}
+
+fn check_issuer(claims: &[(String, Json)], issuer: &str) -> Result<(), TokenFault> {
+    match member(claims, "iss") {
+        None => Err(TokenFault::Missing(Claim::Issuer)),
+        Some(Json::Text(claimed)) if claimed == issuer => Ok(()),
+        Some(Json::Text(_)) => Err(TokenFault::Issuer),
+        Some(_) => Err(TokenFault::WrongType(Claim::Issuer)),
+    }
+}
+
+fn check_audience(claims: &[(String, Json)], ours: &[String]) -> Result<(), TokenFault> {
+    let wrong = TokenFault::WrongType(Claim::Audience);
+    let is_ours = |audience: &str| ours.iter().any(|our| our == audience);
+    let met = match member(claims, "aud") {
+        None => return Err(TokenFault::Missing(Claim::Audience)),
+        Some(Json::Text(audience)) => is_ours(audience),
+        Some(Json::List(audiences)) => audiences
+            .iter()
+            .try_fold(false, |met, audience| Some(met | is_ours(audience.text()?)))
+            .ok_or(wrong)?,
+        Some(_) => return Err(wrong),
+    };
+    if met { Ok(()) } else { Err(TokenFault::Audience) }
+}
+
+/// A NumericDate in milliseconds since 1970.
+fn moment(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<i64>, TokenFault> {
+    let number = match member(claims, name) {
+        None => return Ok(None),
+        Some(Json::Number(number)) => number,
+        Some(_) => return Err(TokenFault::WrongType(claim)),
+    };
+    let millis = match number.as_i64() {
+        Some(seconds) => seconds.checked_mul(1_000),
+        // An f64 holds every millisecond of these years exactly enough; a cast of one out of range saturates.
+        None => number
+            .as_f64()
+            .filter(|seconds| *seconds >= 0.0)
+            .map(|seconds| (seconds * 1_000.0).round() as i64),
+    };
+    millis
+        .filter(|millis| Timestamp::from_millis(*millis).is_ok())
+        .map(Some)
+        .ok_or(TokenFault::OutOfRange(claim))
+}
+
+/// A caller's name; an empty one names nobody.
+fn name(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<String>, TokenFault> {
+    match member(claims, name) {
+        None => Ok(None),
+        Some(Json::Text(text)) => Ok((!text.is_empty()).then(|| text.clone())),
+        Some(_) => Err(TokenFault::WrongType(claim)),
+    }
+}

@@ -1,0 +1,110 @@
+//! The compact form of a token (RFC 7515 §3.1), read strictly before any cryptography.
+//!
+//! What comes out is a header whose every rule holds and the payload's members; whether the claims and the
+//! signature are good is judged elsewhere. `jku`, `x5u`, `jwk` and `x5c` are never looked at: keys come from
+//! the configured source alone. biscuit's own reading is not used, since it ignores `crit` and `b64`.
+
+use data_encoding::BASE64URL_NOPAD;
+
+use super::algorithm::Algorithm;
+use super::fault::{Part, TokenFault};
+use crate::strict_json::Json;
+
+/// The longest token that is looked at, in bytes.
+pub(super) const MAX_BYTES: usize = 16 * 1024;
+
+/// The longest `kid`, in characters.
+pub(super) const MAX_KID_CHARACTERS: usize = 256;
+
+/// A token that is well formed and nothing more: **its signature has not been checked**.
+#[derive(Debug)]
+pub(super) struct Compact<'a> {
+    /// The header's `alg`, one of the allow-list.
+    pub(super) algorithm: Algorithm,
+    /// The header's `kid`, for look-up only.
+    pub(super) kid: Option<String>,
+    /// The payload's members, no name twice.
+    pub(super) claims: Vec<(String, Json)>,
+    /// What the signature is over: the first two parts as they came.
+    pub(super) signed: &'a str,
+    /// The signature's bytes.
+    pub(super) signature: Vec<u8>,
+}
+
+/// Reads a token whose `alg` must be on the allow-list.
+pub(super) fn read<'a>(token: &'a str, allowed: &[Algorithm]) -> Result<Compact<'a>, TokenFault> {
+    if token.len() > MAX_BYTES {
+        return Err(TokenFault::TooLong);
+    }
+    let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::NotThreeParts)?;
+    let (header, payload) = signed.split_once('.').ok_or(TokenFault::NotThreeParts)?;
+    if payload.contains('.') {
+        return Err(TokenFault::NotThreeParts);
+    }
+    let (algorithm, kid) = read_header(&members(header, Part::Header)?, allowed)?;
+    let claims = members(payload, Part::Payload)?;
+    let signature = decode(signature, Part::Signature)?;
+    if signature.is_empty() {
+        return Err(TokenFault::Unsigned);
+    }
+    Ok(Compact { algorithm, kid, claims, signed, signature })
+}
+
+fn decode(text: &str, part: Part) -> Result<Vec<u8>, TokenFault> {
+    BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| TokenFault::NotBase64(part))
+}
+
+fn members(text: &str, part: Part) -> Result<Vec<(String, Json)>, TokenFault> {
+    let json = Json::parse(&decode(text, part)?).map_err(|_| TokenFault::NotJson(part))?;
+    if json.duplicate().is_some() {
+        return Err(TokenFault::Duplicate(part));
+    }
+    match json {
+        Json::Object(members) => Ok(members),
+        _ => Err(TokenFault::NotAnObject(part)),
+    }
+}
+
+fn read_header(
+    header: &[(String, Json)],
+    allowed: &[Algorithm],
+) -> Result<(Algorithm, Option<String>), TokenFault> {
+    let algorithm = member(header, "alg")
+        .and_then(Json::text)
+        .and_then(Algorithm::parse)
+        .filter(|algorithm| allowed.contains(algorithm))
+        .ok_or(TokenFault::Algorithm)?;
+    if member(header, "crit").is_some() {
+        return Err(TokenFault::Critical);
+    }
+    if member(header, "b64").is_some() {
+        return Err(TokenFault::UnencodedPayload);
+    }
+    if member(header, "typ").is_some_and(|typ| !typ.text().is_some_and(is_access_token)) {
+        return Err(TokenFault::Type);
+    }
+    if member(header, "cty").is_some_and(|cty| cty.text().is_none_or(is_nested_token)) {
+        return Err(TokenFault::ContentType);
+    }
+    let kid = match member(header, "kid") {
+        None => None,
+        Some(Json::Text(kid)) if kid.chars().count() <= MAX_KID_CHARACTERS => Some(kid.clone()),
+        Some(_) => return Err(TokenFault::KeyId),
+    };
+    Ok((algorithm, kid))
+}
+
+/// RFC 9068 §2.1 and RFC 7519 §5.1; media types are compared without case.
+fn is_access_token(typ: &str) -> bool {
+    ["JWT", "at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
+}
+
+/// RFC 7519 §5.2; the media type may be written with its `application/`.
+fn is_nested_token(cty: &str) -> bool {
+    ["JWT", "application/jwt"].iter().any(|nested| cty.eq_ignore_ascii_case(nested))
+}
+
+/// The member of this name, in a list that has no name twice.
+pub(super) fn member<'a>(members: &'a [(String, Json)], name: &str) -> Option<&'a Json> {
+    members.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+}

@@ -1,0 +1,287 @@
+//! Where keys come from, and the one thread that keeps them fresh.
+//!
+//! A file is read at once and again when it changes; a published set is fetched in the background before it is
+//! due, and with growing pauses while that fails. Whatever goes wrong, the last good set stays.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use url::Url;
+
+use super::algorithm::Algorithm;
+use super::fetch::{Fetched, Fetcher, Limits, Target};
+use super::keyring::Keyring;
+use super::keys::{KeyError, KeySet, MAX_BYTES};
+
+/// Where the keys are.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// In this text, for ever.
+    Fixed(String),
+    /// In this file, which is read again when it changes.
+    File(PathBuf),
+    /// Published by the issuer.
+    Remote(Remote),
+}
+
+/// A set that the issuer publishes.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// Its address (`https://`, or `http://` to this machine); `None`: where the OpenID configuration of
+    /// [`super::Rules::issuer`] says.
+    pub address: Option<Url>,
+    /// Certificates in PEM that are trusted beside the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// How often the set is fetched when the issuer does not say.
+    pub refresh: Duration,
+    /// How long the last good set serves while the issuer is away.
+    pub max_stale: Duration,
+}
+
+/// The paces of the background thread and of those who wait for it. Tests run faster ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) limits: Limits,
+    pub(super) shortest: Duration,
+    pub(super) longest: Duration,
+    pub(super) first_pause: Duration,
+    pub(super) longest_pause: Duration,
+    pub(super) unknown_spacing: Duration,
+    pub(super) file_poll: Duration,
+}
+
+impl Pace {
+    pub(super) const SERVING: Self = Self {
+        limits: Limits { connect: Duration::from_secs(2), whole: Duration::from_secs(5) },
+        shortest: Duration::from_secs(10),
+        longest: Duration::from_secs(3_600),
+        first_pause: Duration::from_secs(1),
+        longest_pause: Duration::from_secs(30),
+        unknown_spacing: Duration::from_secs(10),
+        file_poll: Duration::from_secs(2),
+    };
+
+    /// How long a request waits for a fetch: the whole of it and a little.
+    pub(super) fn patience(&self) -> Duration {
+        self.limits.whole + self.limits.whole / 10
+    }
+}
+
+/// A set that was read and does not serve yet.
+pub struct Prepared(Option<(KeySet, Vec<u8>)>);
+
+/// A source that is open: its thread runs until this is dropped.
+pub(super) struct Opened {
+    pub(super) keyring: Arc<Keyring>,
+    algorithms: Vec<Algorithm>,
+    source: Source,
+}
+
+impl Opened {
+    /// Reads a file at once and fails with it; fetches a published set in the background.
+    pub(super) fn open(
+        source: Source,
+        issuer: &str,
+        algorithms: Vec<Algorithm>,
+        pace: Pace,
+    ) -> Result<Self, KeyError> {
+        let max_stale = match &source {
+            Source::Remote(remote) => Some(remote.max_stale),
+            _ => None,
+        };
+        let keyring = Arc::new(Keyring::new(max_stale, pace.unknown_spacing));
+        let opened = Self { keyring: Arc::clone(&keyring), algorithms: algorithms.clone(), source };
+        match &opened.source {
+            Source::Fixed(_) => {
+                opened.reload()?;
+                keyring.stop();
+            }
+            Source::File(path) => {
+                let (path, seen) = (path.clone(), stamp(path));
+                opened.reload()?;
+                spawn(move || watch_file(&keyring, &path, seen, &algorithms, pace))?;
+            }
+            Source::Remote(remote) => {
+                let fetcher = fetcher(remote, issuer, pace.limits).map_err(KeyError::Fetch)?;
+                let refresh = remote.refresh;
+                keyring.begin();
+                spawn(move || keep_fetching(&keyring, fetcher, refresh, &algorithms, pace))?;
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Reads a file anew, for [`Opened::commit`]. Of a published set nothing is prepared.
+    pub(super) fn prepare(&self) -> Result<Prepared, KeyError> {
+        let text = match &self.source {
+            Source::Fixed(text) => text.clone().into_bytes(),
+            Source::File(path) => read_file(path)?,
+            Source::Remote(_) => return Ok(Prepared(None)),
+        };
+        KeySet::read(&text, &self.algorithms).map(|set| Prepared(Some((set, text))))
+    }
+
+    /// Lets what was prepared serve; has a published set fetched soon.
+    pub(super) fn commit(&self, prepared: Prepared) {
+        match prepared.0 {
+            Some((_, text)) if self.keyring.holds(&text) => self.keyring.confirm(),
+            Some((set, text)) => self.keyring.put(set, text),
+            None => self.keyring.ask(),
+        }
+    }
+
+    fn reload(&self) -> Result<(), KeyError> {
+        let outcome = self.prepare().map(|prepared| self.commit(prepared));
+        self.keyring.end(outcome.as_ref().map(drop).map_err(ToString::to_string));
+        outcome
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.keyring.stop();
+    }
+}
+
+/// Reads or fetches a source once, in the calling thread, within the usual limits.
+pub(super) fn read_once(source: &Source, issuer: &str, algorithms: &[Algorithm]) -> Result<KeySet, KeyError> {
+    let text = match source {
+        Source::Fixed(text) => text.clone().into_bytes(),
+        Source::File(path) => read_file(path)?,
+        Source::Remote(remote) => {
+            let fetcher = fetcher(remote, issuer, Pace::SERVING.limits).map_err(KeyError::Fetch)?;
+            match fetcher.fetch().map_err(KeyError::Fetch)? {
+                Fetched::Text(text, ..) => text,
+                Fetched::Unchanged(_) => return Err(KeyError::Fetch("the issuer sent no keys".to_owned())),
+            }
+        }
+    };
+    KeySet::read(&text, algorithms)
+}
+
+fn fetcher(remote: &Remote, issuer: &str, limits: Limits) -> Result<Fetcher, String> {
+    let target = remote.address.clone().map_or_else(|| Target::Issuer(issuer.to_owned()), Target::Address);
+    Fetcher::new(target, remote.ca_file.as_deref(), limits)
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), KeyError> {
+    let thread = thread::Builder::new().name("keys".to_owned()).spawn(work);
+    thread.map(drop).map_err(|error| KeyError::Fetch(format!("no thread for the keys: {error}")))
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, KeyError> {
+    let mut text = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut text))
+        .map_err(|cause| KeyError::Unreadable { path: path.display().to_string(), cause })?;
+    Ok(text)
+}
+
+/// What changes when a file is written or replaced: modification time, size, inode.
+fn stamp(path: &Path) -> Option<(i64, i64, u64, u64)> {
+    fs::metadata(path).ok().map(|file| (file.mtime(), file.mtime_nsec(), file.size(), file.ino()))
+}
+
+fn watch_file(
+    keyring: &Keyring,
+    path: &Path,
+    mut seen: Option<(i64, i64, u64, u64)>,
+    algorithms: &[Algorithm],
+    pace: Pace,
+) {
+    while keyring.sleep(pace.file_poll) {
+        keyring.begin();
+        let now = stamp(path);
+        if now == seen {
+            keyring.end_idle();
+            continue;
+        }
+        seen = now;
+        let outcome = read_file(path).and_then(|text| accept(keyring, text, algorithms));
+        keyring.end(outcome.map_err(|error| {
+            log::warn!("the key file is not taken, the old keys stay: {error}");
+            error.to_string()
+        }));
+    }
+}
+
+fn accept(keyring: &Keyring, text: Vec<u8>, algorithms: &[Algorithm]) -> Result<(), KeyError> {
+    if keyring.holds(&text) {
+        keyring.confirm();
+    } else {
+        keyring.put(KeySet::read(&text, algorithms)?, text);
+    }
+    Ok(())
+}
+
+fn keep_fetching(
+    keyring: &Keyring,
+    mut fetcher: Fetcher,
+    refresh: Duration,
+    algorithms: &[Algorithm],
+    pace: Pace,
+) {
+    let mut failures = 0;
+    loop {
+        keyring.begin();
+        // Should anything in the client panic, this thread must not die with keys that grow old unseen.
+        let outcome = catch_unwind(AssertUnwindSafe(|| fetch_once(keyring, &mut fetcher, algorithms)))
+            .unwrap_or_else(|_| Err("the fetch panicked".to_owned()));
+        let pause = match &outcome {
+            Ok(lifetime) => {
+                failures = 0;
+                let interval = lifetime.unwrap_or(refresh).clamp(pace.shortest, pace.longest);
+                interval.mul_f64(0.8 + 0.1 * random_fraction())
+            }
+            Err(error) => {
+                log::warn!("keys could not be fetched, the last good ones stay: {error}");
+                failures += 1;
+                pause_after(failures, pace)
+            }
+        };
+        keyring.end(outcome.map(drop));
+        if !keyring.sleep(pause) {
+            return;
+        }
+    }
+}
+
+fn fetch_once(
+    keyring: &Keyring,
+    fetcher: &mut Fetcher,
+    algorithms: &[Algorithm],
+) -> Result<Option<Duration>, String> {
+    match fetcher.fetch()? {
+        Fetched::Unchanged(lifetime) => {
+            keyring.confirm();
+            Ok(lifetime)
+        }
+        Fetched::Text(text, validators, lifetime) => {
+            accept(keyring, text, algorithms).map_err(|error| error.to_string())?;
+            fetcher.accept(validators);
+            Ok(lifetime)
+        }
+    }
+}
+
+/// Doubles with each failure up to the longest; half of it is chance, so that many instances do not return as one.
+fn pause_after(failures: u32, pace: Pace) -> Duration {
+    let whole = pace.first_pause.saturating_mul(1 << (failures - 1).min(16)).min(pace.longest_pause);
+    whole.mul_f64(0.5 + 0.5 * random_fraction())
+}
+
+/// A number from 0 to 1.
+fn random_fraction() -> f64 {
+    let mut bytes = [0; 2];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => f64::from(u16::from_be_bytes(bytes)) / f64::from(u16::MAX),
+        Err(_) => 0.5,
+    }
+}
