@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App as WebApp, HttpServer, rt, web};
 use arc_swap::ArcSwap;
@@ -23,7 +23,7 @@ use crate::http::audit::AuditLog;
 use crate::http::boundary::boundary;
 use crate::http::management::Lifecycle;
 use crate::http::{self, Api};
-use crate::settings::{AuditTarget, Settings};
+use crate::settings::{AuditTarget, JwksSource, Settings, StoreKind};
 use crate::store::{self, Store};
 
 pub use listener::Bound;
@@ -42,10 +42,13 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum StartError {
     /// The key set cannot be used.
     #[error("token.jwks: {0}")]
-    Keys(String),
+    Keys(#[from] auth::StartError),
     /// The store cannot be opened; it carries its own exit code.
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    /// The configuration asks for a store that this version does not have.
+    #[error("store.kind: this version has no \"postgres\" store; use \"embedded\"")]
+    NoPostgres,
     /// The audit file cannot be opened.
     #[error("audit.file: {0} cannot be opened for appending: {1}")]
     Audit(std::path::PathBuf, io::Error),
@@ -62,10 +65,10 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The exit code of the process (INTERFACE: "Commands").
+    /// The exit code of the process (INTERFACE: "Commands"): 1 failed, 2 configuration, 3 store damaged or not ours.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Keys(_) => 2,
+            Self::Keys(_) | Self::NoPostgres => 2,
             Self::Store(error) => error.exit_code(),
             Self::Audit(..) | Self::Listen { .. } => 1,
         }
@@ -94,9 +97,9 @@ impl App {
                 AuditLog::to_file(path).map_err(|error| StartError::Audit(path.clone(), error))?
             }
         };
-        let authenticator = Authenticator::new(rules(&settings), source(&settings), Arc::clone(&clock))
-            .map_err(|error| StartError::Keys(error.to_string()))?;
-        let store = Store::open(store_options(&settings)?)?;
+        let authenticator =
+            Authenticator::new(token_rules(&settings), key_source(&settings), Arc::clone(&clock))?;
+        let store = Store::open(&store_options(&settings)?)?;
         let api = web::Data::new(Api {
             authenticator: Arc::new(authenticator),
             matrix: Arc::new(ArcSwap::from_pointee(settings.matrix.clone())),
@@ -144,21 +147,18 @@ impl App {
             ended = running => log::error!("the server ended by itself: {ended:?}"),
         }
         api.lifecycle.stop();
-        stop_gracefully(&handle).await;
+        handle.stop(true).await;
         if let Some(management) = management_handle {
             management.stop(true).await;
         }
         let store = Arc::clone(&api.store);
-        if let Err(error) = rt::task::spawn_blocking(move || store.close()).await {
-            log::error!("closing the store: {error}");
+        match rt::task::spawn_blocking(move || store.close()).await {
+            Ok(true) => log::info!("stopped"),
+            Ok(false) => log::error!("stopped, although the disk did not take the last sync in time"),
+            Err(error) => log::error!("stopped, although the store could not be closed: {error}"),
         }
-        log::info!("stopped");
         Ok(())
     }
-}
-
-async fn stop_gracefully(handle: &ServerHandle) {
-    handle.stop(true).await;
 }
 
 fn serve_management(listener: TcpListener, api: web::Data<Api>) -> io::Result<Server> {
@@ -168,7 +168,32 @@ fn serve_management(listener: TcpListener, api: web::Data<Api>) -> io::Result<Se
     Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }
 
-fn rules(settings: &Settings) -> auth::Rules {
+fn store_options(settings: &Settings) -> Result<store::Options, StartError> {
+    match &settings.store.kind {
+        StoreKind::Embedded { path } => Ok(store::Options::new(path, settings.store.deadline)),
+        StoreKind::Postgres { .. } => Err(StartError::NoPostgres),
+    }
+}
+
+/// Where the keys come from, as `auth` is told it.
+pub fn key_source(settings: &Settings) -> auth::Source {
+    let remote = |address| {
+        auth::Source::Remote(auth::Remote {
+            address,
+            ca_file: settings.token.ca_file.clone(),
+            refresh: settings.token.jwks_refresh,
+            max_stale: settings.token.jwks_max_stale,
+        })
+    };
+    match &settings.token.jwks {
+        JwksSource::File(path) => auth::Source::File(path.clone()),
+        JwksSource::Https(address) => remote(Some(address.clone())),
+        JwksSource::Discover => remote(None),
+    }
+}
+
+/// What a token must meet, as `auth` is told it.
+pub fn token_rules(settings: &Settings) -> auth::Rules {
     let token = &settings.token;
     auth::Rules {
         issuer: token.issuer.clone(),

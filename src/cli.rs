@@ -34,6 +34,17 @@ pub enum Exit {
     Damaged = 3,
 }
 
+impl Exit {
+    fn of(code: u8) -> Self {
+        match code {
+            0 => Self::Done,
+            2 => Self::Usage,
+            3 => Self::Damaged,
+            _ => Self::Failed,
+        }
+    }
+}
+
 /// Why a command could not do its work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -79,7 +79,8 @@ fn other_verb(request: &HttpRequest, allow: &'static str) -> Result<HttpResponse
     if request.method() == Verb::OPTIONS {
         return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish());
     }
-    Err(Problem::new(Kind::VerbNotAllowed).with_header(header::ALLOW, header::HeaderValue::from_static(allow)))
+    Err(Problem::new(Kind::VerbNotAllowed)
+        .with_header(header::ALLOW, header::HeaderValue::from_static(allow)))
 }
 
 async fn unknown_path() -> Result<HttpResponse, Problem> {

@@ -49,7 +49,11 @@ fn modules() -> Vec<(String, String, String)> {
             let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
             let module = name.split(['/', '.']).next().unwrap().to_owned();
             let text = fs::read_to_string(&file).unwrap();
-            let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            let code = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect::<Vec<_>>()
+                .join("\n");
             (module, name, code)
         })
         .collect()
@@ -95,9 +99,10 @@ fn modules_use_only_what_stands_to_their_right() {
         if module == "lib" {
             continue;
         }
-        let (_, allowed) = ARROWS.iter().find(|(name, _)| *name == module).unwrap_or_else(|| {
-            panic!("{file}: the module {module} has no row in ARROWS")
-        });
+        let (_, allowed) = ARROWS
+            .iter()
+            .find(|(name, _)| *name == module)
+            .unwrap_or_else(|| panic!("{file}: the module {module} has no row in ARROWS"));
         let prefix = if module == "main" { "virksomhedslogin::" } else { "crate::" };
         for used in named_after(&code, prefix) {
             if known.contains(used) && used != module {

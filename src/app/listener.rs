@@ -35,9 +35,8 @@ impl Bound {
     /// Binds the configured address. A Unix socket that a dead process left behind is replaced; one that somebody
     /// still listens on is not.
     pub fn bind(listen: &Listen) -> Result<Self, StartError> {
-        let refused = |address: String| {
-            move |error| StartError::Listen { key: "server.listen", address, error }
-        };
+        let refused =
+            |address: String| move |error| StartError::Listen { key: "server.listen", address, error };
         match listen {
             Listen::Tcp(address) => bind_tcp(*address).map(Self::Tcp).map_err(refused(address.to_string())),
             Listen::Unix(path) => bind_unix(path)
@@ -96,7 +95,9 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    if path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket()) && UnixStream::connect(path).is_err() {
+    if path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket())
+        && UnixStream::connect(path).is_err()
+    {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;

@@ -30,13 +30,15 @@ impl Reload {
             faults.extend(found.iter().map(ToString::to_string));
         });
         let audit = self.api.audit.reopen().map_err(|error| faults.push(format!("audit.file: {error}")));
-        let (Ok(matrix), Ok(audit)) = (matrix, audit) else {
+        let authenticator = &self.api.authenticator;
+        let keys =
+            authenticator.prepare_reload().map_err(|error| faults.push(format!("token.jwks: {error}")));
+        let (Ok(matrix), Ok(audit), Ok(keys)) = (matrix, audit, keys) else {
             return Err(faults.join("\n"));
         };
-        // The last step that can fail: after it, only swaps.
-        self.api.authenticator.reload().map_err(|error| format!("token.jwks: {error}"))?;
         self.api.matrix.store(Arc::new(matrix));
-        self.api.authenticator.clear_cache();
+        authenticator.commit_reload(keys);
+        authenticator.forget_verified();
         if let Some(audit) = audit {
             self.api.audit.switch_to(audit);
         }

@@ -2,11 +2,13 @@
 
 use super::arguments::CheckArgs;
 use super::{Exit, Failure, Output, load_settings, refused};
-use crate::settings::{Fault, Faults, Settings};
+use crate::app::{key_source, token_rules};
+use crate::auth;
+use crate::settings::{Fault, Faults, Origin, Settings};
 
 pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let settings = load_settings(arguments)?;
-    let faults = check_keys(&settings);
+    let faults = check_keys(&settings, output)?;
     if !faults.is_empty() {
         return Err(refused(&Faults(faults)));
     }
@@ -14,7 +16,24 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// SEAM: whether the key set that the settings name holds one usable key. Joined when `auth` can tell.
-fn check_keys(_settings: &Settings) -> Vec<Fault> {
-    Vec::new()
+/// Whether the key set that the settings name holds one usable key; the ones left out are warned of.
+fn check_keys(settings: &Settings, output: &mut Output<'_>) -> Result<Vec<Fault>, Failure> {
+    let source = key_source(settings);
+    match auth::check_source(&token_rules(settings), &source) {
+        Ok(checked) => {
+            for key in &checked.left_out {
+                output.print(&format!("warning: token.jwks: {key}\n"))?;
+            }
+            Ok(vec![])
+        }
+        Err(error) => Ok(vec![Fault {
+            origin: match source {
+                auth::Source::File(path) => Origin::File { path, line: None },
+                _ => Origin::Variable("token.jwks".to_owned()),
+            },
+            key: Some("token.jwks".to_owned()),
+            reason: error.to_string(),
+            mend: "publish at least one public key that can check signatures of token.algorithms".to_owned(),
+        }]),
+    }
 }

@@ -4,16 +4,17 @@
 //! nothing a newcomer sees differs from `serve` but where it came from. Loopback only: the signing key is in this
 //! process, and its tokens let anybody in who can read the terminal.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Failure, serve};
+use super::arguments::DevArgs;
+use super::{Exit, Failure, Output, refused, serve};
 use crate::app::App;
-use crate::auth::signer::Signer;
+use crate::auth::{Signer, SigningError};
 use crate::domain::access::OrganisationType;
 use crate::domain::clock::{Clock, SystemClock};
-use crate::{logging, settings};
+use crate::settings;
 
 const ISSUER: &str = "https://sts.dev.invalid";
 const AUDIENCE: &str = "virksomhedslogin-dev";
@@ -24,43 +25,39 @@ const READ: &str = "virksomhedsinstats.login.read";
 const WRITE: &str = "virksomhedsinstats.login.write";
 
 /// Runs the service on a loopback address, with its store in `data` or in a temporary folder.
-pub fn run(listen: SocketAddr, data: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let failed = |what: &str| {
         let what = what.to_owned();
-        move |error: io::Error| Failure { code: 1, message: format!("{what}: {error}") }
+        move |error: io::Error| Failure::new(Exit::Failed, format!("{what}: {error}"))
     };
     let folder = tempfile::Builder::new()
         .prefix("virksomhedslogin-dev-")
         .tempdir()
         .map_err(failed("a temporary folder cannot be made"))?;
-    let signer = Signer::generate_es256("dev").map_err(|error| Failure { code: 1, message: error.to_string() })?;
+    let signer = Signer::generate_es256("dev").map_err(signing)?;
     let config = folder.path().join("virksomhedslogin.toml");
-    let store = match data {
+    let store = match &arguments.data {
         Some(data) => std::path::absolute(data).map_err(failed("--data"))?,
         None => folder.path().join("store"),
     };
     for (name, text) in [
         ("access.toml", ACCESS.to_owned()),
         ("jwks.json", signer.jwks()),
-        ("virksomhedslogin.toml", configuration(listen, &store)),
+        ("virksomhedslogin.toml", configuration(arguments.listen, &store)),
     ] {
-        std::fs::write(folder.path().join(name), text).map_err(failed("the temporary folder cannot be written"))?;
+        std::fs::write(folder.path().join(name), text)
+            .map_err(failed("the temporary folder cannot be written"))?;
     }
-    let settings =
-        settings::load(&config, std::iter::empty()).map_err(|faults| Failure::configuration(&faults))?;
-    logging::init(settings.log_format);
+    let settings = settings::load(&config, std::iter::empty()).map_err(|faults| refused(&faults))?;
     serve::run_with(settings, |app| {
-        let text = greeting(app, &signer, &store, folder.path(), data.is_none());
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).or_else(ignore_closed_pipe)
+        let text =
+            greeting(app, &signer, &store, folder.path(), arguments.data.is_none()).map_err(signing)?;
+        output.print(&text)
     })
 }
 
-fn ignore_closed_pipe(error: io::Error) -> Result<(), Failure> {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(Failure { code: 1, message: format!("standard output: {error}") }),
-    }
+fn signing(error: SigningError) -> Failure {
+    Failure::new(Exit::Failed, error.to_string())
 }
 
 fn configuration(listen: SocketAddr, store: &Path) -> String {
@@ -89,7 +86,12 @@ file = "audit.ndjson"
     )
 }
 
-fn token(signer: &Signer, organisation: OrganisationType, code: &str, scope: &str) -> String {
+fn token(
+    signer: &Signer,
+    organisation: OrganisationType,
+    code: &str,
+    scope: &str,
+) -> Result<String, SigningError> {
     let now = SystemClock.now().millis() / 1_000;
     let claims = serde_json::json!({
         "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS,
@@ -99,12 +101,18 @@ fn token(signer: &Signer, organisation: OrganisationType, code: &str, scope: &st
     signer.sign(&claims.to_string())
 }
 
-fn greeting(app: &App, signer: &Signer, store: &Path, folder: &Path, temporary: bool) -> String {
+fn greeting(
+    app: &App,
+    signer: &Signer,
+    store: &Path,
+    folder: &Path,
+    temporary: bool,
+) -> Result<String, SigningError> {
     let base = format!("http://{}", app.address());
     let management = app.management_address().map(|address| address.to_string()).unwrap_or_default();
-    let star = token(signer, OrganisationType::Star, "STAR", &format!("{READ} {WRITE}"));
-    let job_center = token(signer, OrganisationType::JobCenter, "101", &format!("{READ} {WRITE}"));
-    let fund = token(signer, OrganisationType::AKasse, "12", READ);
+    let star = token(signer, OrganisationType::Star, "STAR", &format!("{READ} {WRITE}"))?;
+    let job_center = token(signer, OrganisationType::JobCenter, "101", &format!("{READ} {WRITE}"))?;
+    let fund = token(signer, OrganisationType::AKasse, "12", READ)?;
     let put = |token: &str, number: &str| {
         format!(
             "curl -i -X PUT '{base}/v1/Login/{number}' -H 'Authorization: Bearer {token}' \
@@ -114,7 +122,7 @@ fn greeting(app: &App, signer: &Signer, store: &Path, folder: &Path, temporary: 
     let get = |token: &str, path: &str| format!("curl -i '{base}{path}' -H 'Authorization: Bearer {token}'");
     let kept = if temporary { " (temporary: gone when this stops)" } else { "" };
     let hours = TOKEN_SECONDS / 3_600;
-    format!(
+    Ok(format!(
         "virksomhedslogin runs for development; Ctrl-C stops it.
 
   API            {base}
@@ -151,5 +159,5 @@ A-kasse    {fund}
         job_center_get = get(&job_center, "/v1/Login?cvrNummer=12345678"),
         fund_list = get(&fund, "/v1/Logins"),
         job_center_put = put(&job_center, "12345678"),
-    )
+    ))
 }

@@ -1,6 +1,6 @@
 //! `serve`: runs the service until SIGTERM or SIGINT; SIGHUP reloads.
 
-use std::path::Path;
+use std::future::Future;
 use std::sync::Arc;
 
 use actix_web::rt;
@@ -8,25 +8,28 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Reload};
 use crate::domain::clock::SystemClock;
-use crate::settings::Settings;
-use crate::{logging, settings};
+use crate::logging;
+use crate::settings::{LogFormat, Settings};
 
-use super::Failure;
+use super::arguments::ServeArgs;
+use super::{Exit, Failure, Output, load_settings};
 
 /// Runs the service that the configuration file describes.
-pub fn run(config: &Path) -> Result<(), Failure> {
-    let settings = settings::load(config, std::env::vars_os()).map_err(|faults| Failure::configuration(&faults))?;
-    logging::init(settings.log_format);
-    run_with(settings, |_| Ok(()))
+pub(super) fn run(arguments: &ServeArgs, _: &mut Output<'_>) -> Result<Exit, Failure> {
+    run_with(load_settings(arguments)?, |_| Ok(()))
 }
 
 /// Runs the service; `started` is called once when it is bound, before the first request is taken.
 pub(super) fn run_with(
     settings: Settings,
     started: impl FnOnce(&App) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
+    logging::init(match settings.log_format {
+        LogFormat::Text => logging::Format::Text,
+        LogFormat::Json => logging::Format::Json,
+    });
     let app = App::build(settings, Arc::new(SystemClock))
-        .map_err(|error| Failure { code: error.exit_code(), message: error.to_string() })?;
+        .map_err(|error| Failure::new(Exit::of(error.exit_code()), error.to_string()))?;
     started(&app)?;
     log::info!(
         "version {} listens on {}, management on {}",
@@ -40,7 +43,8 @@ pub(super) fn run_with(
             rt::spawn(reload_on_hangup(app.reload(), signal(SignalKind::hangup())?));
             app.run_until_stopped(stop).await
         })
-        .map_err(|error| Failure { code: 1, message: error.to_string() })
+        .map(|()| Exit::Done)
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))
 }
 
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {

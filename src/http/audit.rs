@@ -148,12 +148,12 @@ impl Entry {
         line.optional("aarsag", notes.reason.as_deref().or(notes.cause.as_deref()));
         line.optional("cvrNummer", cvr.as_deref());
         line.optional("traceId", None);
-        line.optional("sub", caller.and_then(|caller| caller.subject()));
-        line.optional("clientId", caller.and_then(|caller| caller.client_id()));
-        line.optional("organisationType", caller.and_then(|caller| caller.organisation_type()));
-        line.optional("organisationCode", caller.and_then(|caller| caller.organisation_code()));
-        line.list("adgang", caller.map(|caller| caller.access()).unwrap_or_default());
-        line.optional("aktoerCvr", caller.and_then(|caller| caller.acting_cvr()));
+        line.optional("sub", caller.and_then(|caller| caller.subject.as_deref()));
+        line.optional("clientId", caller.and_then(|caller| caller.client_id.as_deref()));
+        line.optional("organisationType", caller.and_then(|caller| caller.organisation_type.as_deref()));
+        line.optional("organisationCode", caller.and_then(|caller| caller.organisation_code.as_deref()));
+        line.list("adgang", caller.map(|caller| caller.access.as_slice()).unwrap_or_default());
+        line.optional("aktoerCvr", caller.and_then(|caller| caller.acting_cvr.as_deref()));
         match self.remote {
             Some(remote) => line.text("remote", &remote.ip().to_string()),
             None => line.text("remote", "unix"),

@@ -64,10 +64,11 @@ fn is_json(headers: &HeaderMap) -> bool {
         return false;
     };
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let coded = headers.get_all(header::CONTENT_ENCODING).any(|coding| {
-        coding.to_str().map_or(true, |coding| !coding.trim().eq_ignore_ascii_case("identity"))
-    });
-    let json = essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json");
+    let coded = headers
+        .get_all(header::CONTENT_ENCODING)
+        .any(|coding| coding.to_str().map_or(true, |coding| !coding.trim().eq_ignore_ascii_case("identity")));
+    let json =
+        essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json");
     json && !coded
 }
 
@@ -86,10 +87,23 @@ mod tests {
 
     #[test]
     fn json_is_known_by_its_media_type() {
-        for value in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.x+json", "application/json;"] {
+        for value in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/vnd.x+json",
+            "application/json;",
+        ] {
             assert!(is_json(&headers(&[(header::CONTENT_TYPE, value)])), "{value}");
         }
-        for value in ["text/plain", "text/json", "application/x-www-form-urlencoded", "", "json", "application/jsonx", "image/x+json"] {
+        for value in [
+            "text/plain",
+            "text/json",
+            "application/x-www-form-urlencoded",
+            "",
+            "json",
+            "application/jsonx",
+            "image/x+json",
+        ] {
             assert!(!is_json(&headers(&[(header::CONTENT_TYPE, value)])), "{value}");
         }
         assert!(!is_json(&headers(&[])));

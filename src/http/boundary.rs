@@ -67,7 +67,8 @@ pub async fn boundary<B: MessageBody + 'static>(
             (None, problem.render(exchange.request_id.as_str()), Some(problem.code()))
         }
     };
-    let (mut answer, code) = audited(api.as_deref(), &exchange, &line, answer, code);
+    let (mut answer, code) =
+        audited(api.as_deref().map(std::convert::AsRef::as_ref), &exchange, &line, answer, code);
 
     let headers = answer.headers_mut();
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
@@ -107,21 +108,26 @@ fn audited(
         (None, Some(_)) => Err(std::io::Error::other("no audit log")),
         (Some(api), Some(method)) => {
             let notes = exchange.notes.borrow();
-            let entry = Entry { time: api.clock.now(), method, status: answer.status(), code, remote: line.remote };
+            let entry =
+                Entry { time: api.clock.now(), method, status: answer.status(), code, remote: line.remote };
             api.audit.write(&entry.line(exchange.request_id.as_str(), &notes))
         }
     };
     match written {
         Ok(()) => (answer, code),
         Err(error) => {
-            exchange.note(|notes| notes.cause = Some(format!("the audit line could not be written: {error}")));
+            exchange
+                .note(|notes| notes.cause = Some(format!("the audit line could not be written: {error}")));
             let problem = Problem::unavailable(RETRY_WITHOUT_AUDIT_SECONDS);
             (problem.render(exchange.request_id.as_str()), Some(problem.code()))
         }
     }
 }
 
-fn finish(request: Option<HttpRequest>, answer: HttpResponse<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+fn finish(
+    request: Option<HttpRequest>,
+    answer: HttpResponse<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     match request {
         Some(request) => Ok(ServiceResponse::new(request, answer)),
         None => Err(InternalError::from_response("the handler gave no answer", answer).into()),
@@ -131,7 +137,11 @@ fn finish(request: Option<HttpRequest>, answer: HttpResponse<BoxBody>) -> Result
 /// The path for the log. It comes from outside and may carry anything, a token put in the wrong place included, so
 /// only what is short and does not look like one is kept.
 fn loggable(path: &str) -> String {
-    if path.len() <= LOGGED_PATH_LENGTH && !path.contains("eyJ") { path.to_owned() } else { "(long)".to_owned() }
+    if path.len() <= LOGGED_PATH_LENGTH && !path.contains("eyJ") {
+        path.to_owned()
+    } else {
+        "(long)".to_owned()
+    }
 }
 
 fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: Option<&str>) {
@@ -139,8 +149,8 @@ fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: O
     let milliseconds = milliseconds(exchange.started.elapsed());
     let request_id = exchange.request_id.as_str();
     let caller = notes.caller.as_deref();
-    let organisation = caller.and_then(|caller| caller.organisation_type()).unwrap_or("-");
-    let organisation_code = caller.and_then(|caller| caller.organisation_code()).unwrap_or("-");
+    let organisation = caller.and_then(|caller| caller.organisation_type.as_deref()).unwrap_or("-");
+    let organisation_code = caller.and_then(|caller| caller.organisation_code.as_deref()).unwrap_or("-");
     let decision = notes.reason.as_deref().unwrap_or("-");
     let what = notes.method.map_or("-", |method| method.name());
     let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };

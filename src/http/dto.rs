@@ -205,7 +205,9 @@ mod tests {
 
     #[test]
     fn a_good_query_names_one_company() {
-        for text in ["cvrNummer=00000042", "CvrNummer=00000042", "x=1&cvrNummer=0000004%32&y", "%63vrNummer=00000042"] {
+        for text in
+            ["cvrNummer=00000042", "CvrNummer=00000042", "x=1&cvrNummer=0000004%32&y", "%63vrNummer=00000042"]
+        {
             assert_eq!(query(text), (Some("00000042".to_owned()), vec![]), "{text}");
         }
     }
@@ -252,7 +254,10 @@ mod tests {
             (r#"{"virksomhedslogindto":{}}"#, vec![(DTO, "Mangler.")]),
             (r#"{"VirksomhedsLoginDto":"12345678"}"#, vec![(DTO, "Skal være et JSON-objekt.")]),
             (r#"{"VirksomhedsLoginDto":{}}"#, vec![(NUMBER, "Mangler.")]),
-            (r#"{"VirksomhedsLoginDto":{"cvrNummer":12345678}}"#, vec![(NUMBER, "Skal være en tekststreng.")]),
+            (
+                r#"{"VirksomhedsLoginDto":{"cvrNummer":12345678}}"#,
+                vec![(NUMBER, "Skal være en tekststreng.")],
+            ),
             (r#"{"VirksomhedsLoginDto":{"cvrNummer":null}}"#, vec![(NUMBER, "Skal være en tekststreng.")]),
             (r#"{"VirksomhedsLoginDto":{"cvrNummer":"1234567"}}"#, vec![(NUMBER, PATTERN)]),
             (

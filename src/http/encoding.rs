@@ -65,14 +65,25 @@ mod tests {
 
     #[test]
     fn gzip_is_sent_to_those_who_ask_for_it() {
-        for line in ["gzip", "GZIP", "x-gzip", "deflate, gzip, br", "gzip;q=0.001", "br, *", "gzip ; q=1.0", "*;q=0.5"] {
+        for line in [
+            "gzip",
+            "GZIP",
+            "x-gzip",
+            "deflate, gzip, br",
+            "gzip;q=0.001",
+            "br, *",
+            "gzip ; q=1.0",
+            "*;q=0.5",
+        ] {
             assert_eq!(wanted(line), Coding::Gzip, "{line}");
         }
     }
 
     #[test]
     fn nothing_is_compressed_for_the_others() {
-        for line in ["", "identity", "gzip;q=0", "gzip;q=0.000, *", "*;q=0", "br", "gzip;q=2", "gzip;q=x", "gzipped"] {
+        for line in
+            ["", "identity", "gzip;q=0", "gzip;q=0.000, *", "*;q=0", "br", "gzip;q=2", "gzip;q=x", "gzipped"]
+        {
             assert_eq!(wanted(line), Coding::Identity, "{line}");
         }
         assert_eq!(Coding::wanted(&HeaderMap::new()), Coding::Identity);

@@ -84,9 +84,13 @@ async fn authorise(request: &HttpRequest, exchange: &Exchange, method: Method) -
 
 /// The rule that lets the caller in; scope comes before the table.
 fn may(api: &Api, caller: &Caller, method: Method) -> Result<String, (String, Problem)> {
-    if let Err(fault) = caller.require_scope(method.scope()) {
+    if !caller.has_scope(method.scope()) {
+        let reason = match caller.scope_fault() {
+            Some(fault) => fault.to_string(),
+            None => format!("the token lacks the scope {}", method.scope()),
+        };
         let challenge = format!(r#", error="insufficient_scope", scope="{}""#, method.scope());
-        return Err((fault.to_string(), challenged(Problem::new(Kind::ScopeMissing), &challenge)));
+        return Err((reason, challenged(Problem::new(Kind::ScopeMissing), &challenge)));
     }
     let denied = |reason: String| (reason, Problem::new(Kind::AccessDenied));
     let (organisation, acting) = caller.organisation().map_err(|fault| denied(fault.to_string()))?;
@@ -101,7 +105,8 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, (&'static str, Problem)> 
     if second.is_some() {
         return Err(("more than one Authorization header", ambiguous()));
     }
-    let in_query = form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == QUERY_TOKEN);
+    let in_query =
+        form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == QUERY_TOKEN);
     let Some(value) = first else {
         let reason = if in_query { "a token in the query only" } else { "no Authorization header" };
         return Err((reason, unauthorised("")));
@@ -116,7 +121,9 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, (&'static str, Problem)> 
             "" => Err(malformed("the Authorization header has no token")),
             token => Ok(token),
         },
-        None if text.eq_ignore_ascii_case("Bearer") => Err(malformed("the Authorization header has no token")),
+        None if text.eq_ignore_ascii_case("Bearer") => {
+            Err(malformed("the Authorization header has no token"))
+        }
         _ => Err(("the Authorization scheme is not Bearer", unauthorised(""))),
     }
 }

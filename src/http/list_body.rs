@@ -13,8 +13,7 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress};
 use futures_util::FutureExt;
 
-use crate::domain::cvr::Cvr;
-use crate::store::{Snapshot, ndjson};
+use crate::store::{Block, Snapshot, ndjson};
 
 const OPEN: &[u8] = br#"{"virksomheder":["#;
 const CLOSE: &[u8] = b"]}";
@@ -31,47 +30,37 @@ const LEVEL: u32 = 6;
 #[derive(Debug)]
 struct Rows {
     snapshot: Snapshot,
-    /// Where the next block is looked for; nothing when the list has been closed.
-    next: Option<Cvr>,
+    /// The key from which the next block is looked for; nothing when the list has been closed.
+    next: Option<u32>,
     opened: bool,
 }
 
 impl Rows {
     fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot, next: Some(Cvr::MIN), opened: false }
+        Self { snapshot, next: Some(0), opened: false }
     }
 
     /// The next chunk of the list's text; nothing after the last.
     fn chunk(&mut self) -> Option<Vec<u8>> {
-        let mut from = self.next?;
-        let mut text = Vec::with_capacity(CHUNK + CHUNK / 2);
-        if !self.opened {
+        let from = self.next.take()?;
+        let mut text = Vec::with_capacity(CHUNK + Block::CAPACITY * (ndjson::OBJECT + 1));
+        if from == 0 {
             text.extend_from_slice(OPEN);
         }
-        while text.len() < CHUNK {
-            let Some(block) = self.snapshot.block_from(from) else {
-                self.next = None;
-                text.extend_from_slice(CLOSE);
-                return Some(text);
-            };
-            for (company, login) in block.records() {
+        for (key, block) in self.snapshot.blocks_from(from) {
+            for record in block.records() {
                 if self.opened {
                     text.push(b',');
                 }
                 self.opened = true;
-                ndjson::write_row(&mut text, company, login);
-                from = company;
+                ndjson::write_object(&mut text, record);
             }
-            match Cvr::from_number(from.number() + 1) {
-                Ok(next) => from = next,
-                Err(_) => {
-                    self.next = None;
-                    text.extend_from_slice(CLOSE);
-                    return Some(text);
-                }
+            if text.len() >= CHUNK {
+                self.next = Some(key + 1);
+                return Some(text);
             }
         }
-        self.next = Some(from);
+        text.extend_from_slice(CLOSE);
         Some(text)
     }
 
@@ -79,7 +68,7 @@ impl Rows {
     fn length(&self) -> u64 {
         let rows = self.snapshot.len();
         let commas = rows.saturating_sub(1);
-        (OPEN.len() + CLOSE.len()) as u64 + rows * ndjson::ROW_LENGTH as u64 + commas
+        (OPEN.len() + CLOSE.len()) as u64 + rows * ndjson::OBJECT as u64 + commas
     }
 }
 
@@ -181,7 +170,10 @@ impl MessageBody for Gzip {
         BodySize::Stream
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let Some(working) = self.working.as_mut() else {
             return Poll::Ready(None);
         };
@@ -207,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_gzip_member_of_parts_reads_back_as_one() {
-        let parts: Vec<Vec<u8>> = (0..5u32).map(|part| (0..part * 9_000).map(|at| (at % 251) as u8).collect()).collect();
+        let parts: Vec<Vec<u8>> =
+            (0..5u32).map(|part| (0..part * 9_000).map(|at| (at % 251) as u8).collect()).collect();
         let (mut bytes, mut checksum) = (GZIP_HEADER.to_vec(), Crc::new());
         for part in &parts {
             checksum.update(part);

@@ -11,7 +11,7 @@ use super::{Api, body, dto, list_body};
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
-use crate::store::{StoreError, ndjson};
+use crate::store::{Record, StoreError, ndjson};
 
 /// Where the company stands in SetLogin's path.
 pub const PATH_PARAMETER: &str = "CvrNummer";
@@ -66,7 +66,7 @@ pub async fn get_login(
     let (Some(company), true) = (company, faults.is_empty()) else {
         return Err(Problem::bad_request(faults));
     };
-    let found = api.store.get(company).await.map_err(|error| told(&authorised.exchange, error))?;
+    let found = api.store.get(company).map_err(|error| told(&authorised.exchange, error))?;
     let login = found.ok_or_else(|| Problem::new(Kind::CompanyUnknown))?;
     let coding = Coding::wanted(request.headers());
     let tag = tag(&format!("{:x}-{:x}", login.first().millis(), login.last().millis()), coding);
@@ -86,7 +86,7 @@ pub async fn get_login(
 pub fn one(company: Cvr, login: Login) -> Vec<u8> {
     let mut text = Vec::with_capacity(160);
     text.extend_from_slice(br#"{"VirksomhedsLoginDto":"#);
-    ndjson::write_row(&mut text, company, login);
+    ndjson::write_object(&mut text, &Record { cvr: company, login });
     text.push(b'}');
     text
 }
@@ -130,9 +130,9 @@ pub async fn get_logins(
     if !twice.is_empty() {
         return Err(Problem::bad_request(twice));
     }
-    let list = api.store.list().await.map_err(|error| told(&authorised.exchange, error))?;
+    let list = api.store.list().map_err(|error| told(&authorised.exchange, error))?;
     let coding = Coding::wanted(request.headers());
-    let tag = tag(&list.version(), coding);
+    let tag = tag(&list.version().to_string(), coding);
     if let Some(unchanged) = unchanged(request.headers(), &tag) {
         return Ok(unchanged);
     }
@@ -176,9 +176,8 @@ fn read_headers(response: &mut actix_web::HttpResponseBuilder, tag: &str, coding
 fn told(exchange: &super::exchange::Exchange, error: StoreError) -> Problem {
     exchange.note(|notes| notes.cause = Some(error.to_string()));
     match error {
-        StoreError::DiskFull => {
-            Problem::new(Kind::DiskFull).with_header(header::RETRY_AFTER, header::HeaderValue::from_static("10"))
-        }
+        StoreError::DiskFull => Problem::new(Kind::DiskFull)
+            .with_header(header::RETRY_AFTER, header::HeaderValue::from_static("10")),
         StoreError::Full => Problem::unavailable(1),
         _ => Problem::unavailable(5),
     }

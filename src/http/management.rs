@@ -48,7 +48,11 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
         missing.push(("store", error.to_string()));
     }
     let mut body = Vec::new();
-    body.extend_from_slice(if missing.is_empty() { br#"{"status":"ready""# } else { br#"{"status":"not ready","missing":{"# });
+    body.extend_from_slice(if missing.is_empty() {
+        br#"{"status":"ready""#
+    } else {
+        br#"{"status":"not ready","missing":{"#
+    });
     for (index, (part, reason)) in missing.iter().enumerate() {
         if index > 0 {
             body.push(b',');
@@ -61,7 +65,8 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
         body.push(b'}');
     }
     body.push(b'}');
-    let mut response = if missing.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let mut response =
+        if missing.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header((header::CONTENT_TYPE, "application/json"));
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     response.body(body)

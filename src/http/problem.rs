@@ -204,7 +204,9 @@ impl Problem {
         let mut body = Vec::with_capacity(256);
         body.extend_from_slice(br#"{"type":"about:blank","title":"#);
         write_text(&mut body, status.canonical_reason().unwrap_or("Error"));
-        body.extend_from_slice(format!(r#","status":{},"fejlkode":"{code}","fejltekst":"#, status.as_u16()).as_bytes());
+        body.extend_from_slice(
+            format!(r#","status":{},"fejlkode":"{code}","fejltekst":"#, status.as_u16()).as_bytes(),
+        );
         write_text(&mut body, text);
         if status == StatusCode::BAD_REQUEST {
             body.extend_from_slice(br#","fejl":["#);
@@ -254,7 +256,8 @@ mod tests {
 
     #[test]
     fn the_table_is_the_contracts() {
-        let rows: Vec<(u16, &str)> = Kind::ALL.iter().map(|kind| (kind.row().0.as_u16(), kind.row().1)).collect();
+        let rows: Vec<(u16, &str)> =
+            Kind::ALL.iter().map(|kind| (kind.row().0.as_u16(), kind.row().1)).collect();
         assert_eq!(
             rows,
             [

@@ -88,7 +88,9 @@ mod tests {
     #[test]
     fn an_unusable_id_is_a_fault_and_not_echoed() {
         let too_long = "x".repeat(47);
-        for values in [&[&b""[..]][..], &[too_long.as_bytes()], &[b"a\tb"], &["\u{e6}".as_bytes()], &[b"a", b"a"]] {
+        for values in
+            [&[&b""[..]][..], &[too_long.as_bytes()], &[b"a\tb"], &["\u{e6}".as_bytes()], &[b"a", b"a"]]
+        {
             let refused = of(values);
             assert_eq!(refused.fault().unwrap().felt, "x-requestId");
             assert_eq!(refused.as_str().len(), 36);

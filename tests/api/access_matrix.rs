@@ -13,7 +13,9 @@ const WRITE: &str = "virksomhedsinstats.login.write";
 fn marks(method: Method, organisation: OrganisationType) -> &'static [&'static str] {
     match (method, organisation) {
         (Method::GetLogin, OrganisationType::AKasse) => &["AlleBorgere"],
-        (Method::GetLogin, OrganisationType::JobCenter) => &["AlleBorgere", "EgneBorgere", "TidligereEgneBorgere"],
+        (Method::GetLogin, OrganisationType::JobCenter) => {
+            &["AlleBorgere", "EgneBorgere", "TidligereEgneBorgere"]
+        }
         (Method::GetLogin, OrganisationType::Star) => &["AlleBorgere"],
         (Method::SetLogin, OrganisationType::AKasse) => &[],
         (Method::SetLogin, OrganisationType::JobCenter) => &[],
@@ -40,13 +42,23 @@ fn app_with_a_company() -> TestApp {
 #[test]
 fn every_cell_of_the_table_is_enforced() {
     let app = app_with_a_company();
-    let scopes = [READ, WRITE, "virksomhedsinstats.login.read virksomhedsinstats.login.write", "", "andet", "virksomhedsstats.login.read"];
+    let scopes = [
+        READ,
+        WRITE,
+        "virksomhedsinstats.login.read virksomhedsinstats.login.write",
+        "",
+        "andet",
+        "virksomhedsstats.login.read",
+    ];
     let mut calls = 0;
     for method in Method::ALL {
         for organisation in OrganisationType::ALL {
             for mode in AccessMode::ALL {
                 for scope in scopes {
-                    let caller = app.as_org(organisation).with("scope", json!(scope)).with("adgang", json!(mode.name()));
+                    let caller = app
+                        .as_org(organisation)
+                        .with("scope", json!(scope))
+                        .with("adgang", json!(mode.name()));
                     let answer = caller.call(method);
                     let has_scope = scope.split(' ').any(|part| part == needed_scope(method));
                     let expected = match (has_scope, marks(method, organisation).contains(&mode.name())) {
@@ -54,7 +66,8 @@ fn every_cell_of_the_table_is_enforced() {
                         (true, false) => (403, "4575".to_owned()),
                         (true, true) => (if method == Method::SetLogin { 204 } else { 200 }, String::new()),
                     };
-                    let told = if answer.status < 400 { (answer.status, String::new()) } else { answer.problem() };
+                    let told =
+                        if answer.status < 400 { (answer.status, String::new()) } else { answer.problem() };
                     assert_eq!(told, expected, "{method} {organisation} {mode} {scope:?}");
                     calls += 1;
                 }
@@ -112,13 +125,17 @@ fn one_allowed_mode_among_others_is_enough() {
 #[test]
 fn a_scope_of_another_type_is_a_missing_scope() {
     let app = app_with_a_company();
-    for scope in [json!([READ, WRITE]), json!(1), json!({}), Value::Null, json!("VIRKSOMHEDSINSTATS.LOGIN.READ")] {
+    for scope in
+        [json!([READ, WRITE]), json!(1), json!({}), Value::Null, json!("VIRKSOMHEDSINSTATS.LOGIN.READ")]
+    {
         let caller = app.as_org(OrganisationType::Star).with("scope", scope.clone());
         let answer = caller.call(Method::GetLogin);
         assert_eq!(answer.problem(), (403, "1013".to_owned()), "{scope}");
         assert_eq!(
             answer.header("www-authenticate"),
-            Some(r#"Bearer realm="virksomhedslogin", error="insufficient_scope", scope="virksomhedsinstats.login.read""#)
+            Some(
+                r#"Bearer realm="virksomhedslogin", error="insufficient_scope", scope="virksomhedsinstats.login.read""#
+            )
         );
     }
 }

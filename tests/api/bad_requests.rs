@@ -44,7 +44,12 @@ fn a_bad_put_is_told_field_by_field_and_writes_nothing() {
         ("/v1/Login/12345678", r#"{"VirksomhedsLoginDto":{"cvrNummer":12345678}}"#, "id", &[NUMBER]),
         ("/v1/Login/12345678", r#"{"VirksomhedsLoginDto":{"cvrNummer":"87654321"}}"#, "id", &[NUMBER]),
         ("/v1/Login/12345678", BODY, long_id.as_str(), &["x-requestId"]),
-        ("/v1/Login/x", r#"{"VirksomhedsLoginDto":{"cvrNummer":"y"}}"#, long_id.as_str(), &["x-requestId", "cvrNummer", NUMBER]),
+        (
+            "/v1/Login/x",
+            r#"{"VirksomhedsLoginDto":{"cvrNummer":"y"}}"#,
+            long_id.as_str(),
+            &["x-requestId", "cvrNummer", NUMBER],
+        ),
     ] {
         let headers = [("Content-Type", "application/json"), ("x-requestId", id)];
         let answer = app.as_org(Star).send("PUT", path, &headers, Some(body.as_bytes()));
@@ -56,7 +61,9 @@ fn a_bad_put_is_told_field_by_field_and_writes_nothing() {
 #[test]
 fn only_json_is_read() {
     let app = spawn_app();
-    for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data"] {
+    for media_type in
+        ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data"]
+    {
         let headers = [("Content-Type", media_type)];
         let answer = app.as_org(Star).send("PUT", "/v1/Login/12345678", &headers, Some(BODY.as_bytes()));
         assert_eq!(answer.problem(), (415, "1014".to_owned()), "{media_type}");
@@ -97,6 +104,7 @@ fn the_request_id_comes_back_as_it_was_sent() {
     let refused = app.as_org(Star).send("GET", "/v1/Logins", &[("x-requestId", "\u{e6}")], None);
     is_a_400(&refused, &["x-requestId"], "an id that is not ASCII");
     assert_eq!(refused.header("x-requestid").map(str::len), Some(36));
-    let twice = app.as_org(Star).send("GET", "/v1/Logins", &[("x-requestId", "a"), ("x-requestId", "a")], None);
+    let twice =
+        app.as_org(Star).send("GET", "/v1/Logins", &[("x-requestId", "a"), ("x-requestId", "a")], None);
     is_a_400(&twice, &["x-requestId"], "an id sent twice");
 }

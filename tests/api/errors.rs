@@ -7,7 +7,8 @@ use crate::harness::spawn_app;
 #[test]
 fn an_unknown_company_is_a_404_with_the_contracts_words() {
     let app = spawn_app();
-    let answer = app.as_org(JobCenter).send("GET", "/v1/Login?cvrNummer=12345678", &[("x-requestId", "id-1")], None);
+    let answer =
+        app.as_org(JobCenter).send("GET", "/v1/Login?cvrNummer=12345678", &[("x-requestId", "id-1")], None);
     assert_eq!(answer.problem(), (404, "120500".to_owned()));
     insta::assert_snapshot!(answer.text(), @r#"{"type":"about:blank","title":"Not Found","status":404,"fejlkode":"120500","fejltekst":"Virksomheden blev ikke fundet.","requestId":"id-1"}"#);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -23,7 +24,22 @@ fn a_400_is_shaped_like_this() {
 #[test]
 fn unknown_paths_are_told_alike_with_and_without_a_token() {
     let app = spawn_app();
-    for path in ["/x", "/v1", "/v1/", "/v1/login", "/V1/Login", "/v1/Login/", "/v1/Logins/", "/v1//Login", "/v1/Login/1/2", "/v2/Login", "/livez", "/readyz", "/metrics", "/export"] {
+    for path in [
+        "/x",
+        "/v1",
+        "/v1/",
+        "/v1/login",
+        "/V1/Login",
+        "/v1/Login/",
+        "/v1/Logins/",
+        "/v1//Login",
+        "/v1/Login/1/2",
+        "/v2/Login",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/export",
+    ] {
         for verb in ["GET", "PUT", "POST", "OPTIONS"] {
             let body = (verb == "PUT" || verb == "POST").then_some(&b"{}"[..]);
             let with = app.as_org(Star).send(verb, path, &[("x-requestId", "a")], body);

@@ -34,11 +34,23 @@ fn the_absolute_form_is_the_same_request() {
 #[test]
 fn odd_targets_get_one_answer_and_reach_nothing() {
     let app = spawn_app();
-    for target in ["*", "/v1/%2e%2e/v1/Logins", "/v1/../v1/Logins", "//v1/Logins", "/v1/Logins%2f", "/v1%2fLogins", "/v1/Logins;x"] {
+    for target in [
+        "*",
+        "/v1/%2e%2e/v1/Logins",
+        "/v1/../v1/Logins",
+        "//v1/Logins",
+        "/v1/Logins%2f",
+        "/v1%2fLogins",
+        "/v1/Logins;x",
+    ] {
         for verb in ["GET", "OPTIONS", "TRACE"] {
-            let answer = app.raw(format!("{verb} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());
+            let answer = app
+                .raw(format!("{verb} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());
             assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{verb} {target}: {answer}");
-            assert!(answer.starts_with("HTTP/1.1 404 ") || answer.starts_with("HTTP/1.1 400 "), "{verb} {target}: {answer}");
+            assert!(
+                answer.starts_with("HTTP/1.1 404 ") || answer.starts_with("HTTP/1.1 400 "),
+                "{verb} {target}: {answer}"
+            );
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use virksomhedslogin::app::{App, Reload};
-use virksomhedslogin::auth::signer::Signer;
+use virksomhedslogin::auth::Signer;
 use virksomhedslogin::domain::access::{AccessMode, Method, OrganisationType};
 use virksomhedslogin::domain::clock::ManualClock;
 use virksomhedslogin::domain::timestamp::Timestamp;
@@ -75,7 +75,8 @@ fn start(folder: TempDir, config: &Path, clock: Arc<ManualClock>, signer: Arc<Si
             app.run_until_stopped(stop).await.unwrap();
         });
     });
-    let (address, management, reload) = told.recv_timeout(Duration::from_secs(20)).expect("the service starts");
+    let (address, management, reload) =
+        told.recv_timeout(Duration::from_secs(20)).expect("the service starts");
     TestApp { address, management, clock, signer, folder, reload, stop: Some(stop), thread: Some(thread) }
 }
 
@@ -185,7 +186,7 @@ impl Caller<'_> {
     }
 
     pub fn token(&self) -> Option<String> {
-        self.claims.as_ref().map(|claims| self.app.signer.sign(&claims.to_string()))
+        self.claims.as_ref().map(|claims| self.app.signer.sign(&claims.to_string()).unwrap())
     }
 
     /// Calls the method for company 12345678 in the plainest way.

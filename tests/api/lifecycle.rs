@@ -63,12 +63,20 @@ fn a_reload_goes_on_in_a_new_audit_file_after_a_rotation() {
 fn every_call_that_reached_a_method_is_one_audit_line() {
     let app = spawn_app();
     let id = [("x-requestId", "id-1")];
-    app.as_org(JobCenter).with("cvr", json!("11111111")).send("GET", "/v1/Login?cvrNummer=12345678", &id, None);
+    app.as_org(JobCenter).with("cvr", json!("11111111")).send(
+        "GET",
+        "/v1/Login?cvrNummer=12345678",
+        &id,
+        None,
+    );
     app.as_org(JobCenter).set_login("12345678");
     app.as_nobody().get_login("12345678");
     app.as_nobody().send("GET", "/nowhere", &id, None);
     app.as_org(Star).send("DELETE", "/v1/Logins", &id, None);
-    app.as_org(Star).with("sub", json!("a\nb\u{2028}\u{7f}")).with("adgang", json!(["Ukendt", "AlleBorgere"])).get_logins();
+    app.as_org(Star)
+        .with("sub", json!("a\nb\u{2028}\u{7f}"))
+        .with("adgang", json!(["Ukendt", "AlleBorgere"]))
+        .get_logins();
 
     let lines = app.audit();
     assert_eq!(lines.len(), 4, "{lines:#?}");

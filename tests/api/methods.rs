@@ -162,11 +162,18 @@ fn the_list_is_one_snapshot_whatever_its_size() {
         assert_eq!(app.as_org(Star).set_login(&format!("{:08}", number * 83_333)).status, 204);
     }
     let list = app.as_org(AKasse).get_logins().json();
-    let numbers: Vec<String> =
-        list["virksomheder"].as_array().unwrap().iter().map(|row| row["cvrNummer"].as_str().unwrap().to_owned()).collect();
+    let numbers: Vec<String> = list["virksomheder"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["cvrNummer"].as_str().unwrap().to_owned())
+        .collect();
     let expected: Vec<String> = (0..1_200u32).map(|number| format!("{:08}", number * 83_333)).collect();
     assert_eq!(numbers, expected);
-    assert_eq!(Timestamp::parse(list["virksomheder"][0]["senesteLogintidspunkt"].as_str().unwrap()), Timestamp::parse(START));
+    assert_eq!(
+        Timestamp::parse(list["virksomheder"][0]["senesteLogintidspunkt"].as_str().unwrap()),
+        Timestamp::parse(START)
+    );
 }
 
 #[test]

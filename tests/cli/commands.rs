@@ -26,7 +26,17 @@ fn check_accepts_a_good_site_and_lists_every_fault_of_a_bad_one() {
 fn explain_tells_the_rule_or_the_lack_of_one() {
     let site = Site::new();
     let explain = |organisation: &str, mode: &str| {
-        run(&["explain", "--config", &site.config(), "--method", "GetLogin", "--organisation", organisation, "--adgang", mode])
+        run(&[
+            "explain",
+            "--config",
+            &site.config(),
+            "--method",
+            "GetLogin",
+            "--organisation",
+            organisation,
+            "--adgang",
+            mode,
+        ])
     };
     let let_in = explain("JobCenter", "EgneBorgere");
     assert_eq!(let_in.status.code(), Some(0));
@@ -35,7 +45,17 @@ fn explain_tells_the_rule_or_the_lack_of_one() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(stdout(&refused).contains("GetLogin.A-kasse does not allow EgneBorgere"), "{}", stdout(&refused));
     assert_eq!(explain("Kommune", "EgneBorgere").status.code(), Some(1));
-    let unknown = run(&["explain", "--config", &site.config(), "--method", "Get", "--organisation", "STAR", "--adgang", "x"]);
+    let unknown = run(&[
+        "explain",
+        "--config",
+        &site.config(),
+        "--method",
+        "Get",
+        "--organisation",
+        "STAR",
+        "--adgang",
+        "x",
+    ]);
     assert_eq!(unknown.status.code(), Some(2));
 }
 
@@ -52,7 +72,19 @@ fn health_asks_readiness() {
 
 #[test]
 fn every_help_ends_with_an_example() {
-    for command in ["serve", "dev", "check", "explain", "export", "import", "verify", "openapi", "man", "completions", "health"] {
+    for command in [
+        "serve",
+        "dev",
+        "check",
+        "explain",
+        "export",
+        "import",
+        "verify",
+        "openapi",
+        "man",
+        "completions",
+        "health",
+    ] {
         let output = run(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         let text = stdout(&output).trim_end();

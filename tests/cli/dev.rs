@@ -11,7 +11,12 @@ fn the_printed_curl_lines_work_as_pasted() {
     if std::process::Command::new("curl").arg("--version").output().is_err() {
         panic!("this test pastes curl lines: install curl");
     }
-    let mut child = binary().args(["dev", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = binary()
+        .args(["dev", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut lines = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();

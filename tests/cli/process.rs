@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
-use virksomhedslogin::auth::signer::Signer;
+use virksomhedslogin::auth::Signer;
 
 pub const ISSUER: &str = "https://sts.example.dk";
 
@@ -74,7 +74,7 @@ impl Site {
             "scope": "virksomhedsinstats.login.read virksomhedsinstats.login.write",
             "organisationType": "STAR", "organisationCode": "STAR", "adgang": "AlleBorgere",
         });
-        self.signer.sign(&claims.to_string())
+        self.signer.sign(&claims.to_string()).unwrap()
     }
 
     /// Starts `serve` and waits until it listens.
@@ -104,7 +104,9 @@ impl Service {
         loop {
             match log.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
-                    let addresses = line.split_once("listens on ").and_then(|(_, rest)| rest.split_once(", management on "));
+                    let addresses = line
+                        .split_once("listens on ")
+                        .and_then(|(_, rest)| rest.split_once(", management on "));
                     if let Some((address, management)) = addresses {
                         let word = |text: &str| text.split([' ', ',', '"']).next().unwrap().to_owned();
                         let (address, management) = (word(address), word(management));
@@ -176,7 +178,13 @@ pub fn agent() -> ureq::Agent {
         .into()
 }
 
-pub fn put(agent: &ureq::Agent, address: &str, token: &str, cvr: &str, body: &str) -> Result<u16, ureq::Error> {
+pub fn put(
+    agent: &ureq::Agent,
+    address: &str,
+    token: &str,
+    cvr: &str,
+    body: &str,
+) -> Result<u16, ureq::Error> {
     let request = agent.put(format!("http://{address}/v1/Login/{cvr}"));
     let request = request.header("Authorization", format!("Bearer {token}")).content_type("application/json");
     let mut response = request.send(body)?;

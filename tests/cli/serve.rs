@@ -42,7 +42,11 @@ fn every_write_answered_204_is_there_after_kill_9() {
     for round in 0..5u32 {
         let mut service = site.serve();
         for number in &acknowledged {
-            assert_eq!(service.get(&format!("/v1/Login?cvrNummer={number}")).0, 200, "{number} in round {round}");
+            assert_eq!(
+                service.get(&format!("/v1/Login?cvrNummer={number}")).0,
+                200,
+                "{number} in round {round}"
+            );
         }
         let written = Arc::new(Mutex::new(Vec::new()));
         let writers: Vec<_> = (0..4u32)
@@ -140,7 +144,10 @@ fn it_listens_on_a_unix_socket() {
     let service = crate::process::Service::start(command, site.token());
     assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
     let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
-    let request = format!("GET /v1/Logins HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n", service.token);
+    let request = format!(
+        "GET /v1/Logins HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+        service.token
+    );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -136,6 +136,12 @@ impl Snapshot {
         self.blocks.values()
     }
 
+    /// The blocks whose key is at least this, each with its key, ascending. Keys are no companies; the one after a
+    /// block is found from its key + 1, which is how a stream keeps its place without holding a borrow.
+    pub fn blocks_from(&self, key: u32) -> impl Iterator<Item = (u32, &Arc<Block>)> {
+        self.blocks.range(key..).map(|(key, block)| (*key, block))
+    }
+
     /// All records, ascending by company.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         self.blocks().flat_map(|block| block.records().iter().copied())
