@@ -219,7 +219,18 @@ fn read_access(source: &mut Source) -> Result<(PathBuf, Matrix), Told> {
     match access::read_matrix(&file) {
         Ok(matrix) => Ok((file, matrix)),
         Err(faults) => {
-            source.faults.extend(faults);
+            for fault in faults {
+                // A table that cannot be read at all is a fault of the key that names it.
+                if fault.key.is_none() && fault.line().is_none() {
+                    source.fault(
+                        &keys::ACCESS_FILE,
+                        format!("{} {}", fault.origin, fault.reason),
+                        fault.mend,
+                    );
+                } else {
+                    source.faults.push(fault);
+                }
+            }
             Err(Told)
         }
     }

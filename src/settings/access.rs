@@ -42,7 +42,8 @@ impl<'a> Reader<'a> {
         Self { file, matrix: Matrix::deny_all(), faults: Vec::new() }
     }
 
-    fn finish(self) -> Result<Matrix, Vec<Fault>> {
+    fn finish(mut self) -> Result<Matrix, Vec<Fault>> {
+        self.faults.sort_by_key(Fault::line);
         if self.faults.is_empty() { Ok(self.matrix) } else { Err(self.faults) }
     }
 

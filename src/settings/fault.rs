@@ -36,6 +36,16 @@ pub struct Fault {
     pub mend: String,
 }
 
+impl Fault {
+    /// The line of the file, when the fault stands in one.
+    pub(crate) fn line(&self) -> Option<usize> {
+        match self.origin {
+            Origin::File { line, .. } => line,
+            Origin::Variable(_) => None,
+        }
+    }
+}
+
 /// Every fault that was found, in the order: files, unknown names, values by section, the access table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(pub Vec<Fault>);

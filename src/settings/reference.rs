@@ -1,1 +1,124 @@
+//! Holds `config/virksomhedslogin.toml` against the table of keys: every key with its default, its meaning and
+//! its range, and nothing else.
 
+use std::collections::BTreeMap;
+
+use super::keys::{self, Default, Key, Kind};
+
+const REFERENCE: &str = include_str!("../../config/virksomhedslogin.toml");
+
+/// A key as the reference prints it.
+struct Printed {
+    comment: String,
+    commented_out: bool,
+    value: toml::Value,
+}
+
+fn printed() -> BTreeMap<String, Printed> {
+    let (mut section, mut comment, mut printed) = (String::new(), String::new(), BTreeMap::new());
+    for line in REFERENCE.lines() {
+        let bare = line.trim_start_matches("# ");
+        let assignment = bare.split_once(" = ").filter(|(name, _)| {
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && !name.is_empty()
+        });
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if let Some((name, value)) = assignment {
+            let table: toml::Table = format!("{name} = {value}").parse().unwrap();
+            let entry = Printed {
+                comment: std::mem::take(&mut comment),
+                commented_out: line.starts_with('#'),
+                value: table[name].clone(),
+            };
+            assert!(printed.insert(format!("{section}.{name}"), entry).is_none(), "{section}.{name} twice");
+        } else if line.is_empty() {
+            comment.clear();
+        } else {
+            comment.push_str(bare);
+            comment.push(' ');
+        }
+    }
+    printed
+}
+
+fn default(key: &Key) -> Option<toml::Value> {
+    match key.default {
+        Default::Text(text) => Some(text.into()),
+        Default::Number(number) => Some(i64::try_from(number).unwrap().into()),
+        Default::Boolean(truth) => Some(truth.into()),
+        Default::List(items) => Some(items.to_vec().into()),
+        Default::Mandatory | Default::Nothing | Default::Cores | Default::EmptyTable => None,
+    }
+}
+
+#[test]
+fn the_reference_has_every_key_with_its_meaning_range_and_default() {
+    let printed = printed();
+    for key in keys::ALL.iter().filter(|key| key.kind != Kind::Table) {
+        let Some(entry) = printed.get(key.path) else { panic!("{} is not in the reference", key.path) };
+        assert!(entry.comment.contains(key.meaning), "{}: {}", key.path, entry.comment);
+        match key.default {
+            Default::Mandatory => assert!(!entry.commented_out, "{} is mandatory", key.path),
+            Default::Nothing => assert!(entry.comment.contains("No default."), "{}", key.path),
+            _ => assert!(entry.commented_out, "{} has a default", key.path),
+        }
+        if let Some(value) = default(key) {
+            assert_eq!(entry.value, value, "{}", key.path);
+        }
+        if let Kind::Number { min, max } = key.kind {
+            assert!(entry.comment.contains(&format!("{min} to {max}")), "{}: {}", key.path, entry.comment);
+            assert!(!key.path.ends_with("_seconds") || entry.comment.contains("Seconds"), "{}", key.path);
+        }
+        if let Kind::OneOf(words) = key.kind {
+            assert!(words.iter().all(|word| entry.comment.contains(word)), "{}", key.path);
+        }
+    }
+}
+
+#[test]
+fn the_reference_has_no_other_keys() {
+    for path in printed().keys() {
+        assert!(keys::find(path).is_some(), "{path}");
+    }
+}
+
+#[test]
+fn the_reference_explains_the_table_of_organisation_types() {
+    assert!(REFERENCE.contains(keys::ORGANISATION_TYPES.meaning));
+    assert!(REFERENCE.contains("[token.organisation_types]"));
+}
+
+#[test]
+fn the_reference_has_every_algorithm() {
+    assert!(REFERENCE.contains(&keys::ALGORITHMS.join(", ")));
+}
+
+#[test]
+fn the_reference_loads_once_the_keys_are_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("virksomhedslogin.toml");
+    std::fs::write(&file, REFERENCE).unwrap();
+    std::fs::write(directory.path().join("access.toml"), super::access::SHIPPED).unwrap();
+    std::fs::write(directory.path().join("jwks.json"), "{}").unwrap();
+    super::load(&file, std::iter::empty()).unwrap();
+}
+
+#[test]
+fn the_reference_loads_with_every_default_written_out() {
+    let mut text = String::new();
+    for line in REFERENCE.lines() {
+        let bare = line.trim_start_matches("# ");
+        let path_like = bare.split_once(" = ").map(|(name, _)| name);
+        let wanted = !matches!(path_like, Some("url" | "url_file" | "ca_file"));
+        let is_key = path_like.is_some_and(|name| !name.contains(' '));
+        text.push_str(if wanted && is_key { bare } else { line });
+        text.push('\n');
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("virksomhedslogin.toml");
+    std::fs::write(&file, text).unwrap();
+    std::fs::write(directory.path().join("access.toml"), super::access::SHIPPED).unwrap();
+    std::fs::write(directory.path().join("jwks.json"), "{}").unwrap();
+    let settings = super::load(&file, std::iter::empty()).unwrap();
+    assert_eq!(settings.token.organisation_types.len(), 2);
+}

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::fault::shown;
-use super::keys::{self, Key};
+use super::keys::{self, Default, Key};
 use super::read::Told;
 use super::source::Source;
 use super::{Listen, Server};
@@ -67,6 +67,7 @@ fn management(source: &mut Source) -> Result<Option<SocketAddr>, Told> {
 /// Names are refused: what a name resolves to can change, and with it who can reach the listener.
 fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAddr, Told> {
     text.parse().map_err(|_| {
+        let example = if let Default::Text(text) = key.default { text } else { "127.0.0.1:8080" };
         let bare: Option<IpAddr> = text.trim_matches(['[', ']']).parse().ok();
         let (reason, mend) = match (bare, text.rsplit_once(':')) {
             (Some(IpAddr::V4(ip)), _) => ("has no port", format!("write {ip}:8080")),
@@ -79,7 +80,7 @@ fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<Socke
             }
             _ => (
                 "is not an IP address with a port",
-                format!("write 127.0.0.1:8080 or {or}; host names are not resolved"),
+                format!("write {example} or {or}; host names are not resolved"),
             ),
         };
         source.fault(key, format!("{} {reason}", shown(text)), mend)

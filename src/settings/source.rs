@@ -61,7 +61,8 @@ impl Source {
             incomplete: false,
         };
         match read_toml(file, |table, text| source.table(table, "", text)) {
-            Ok(()) => {}
+            // The parser hands keys over by name; people read a file by line.
+            Ok(()) => source.faults.sort_by_key(Fault::line),
             Err(faults) => {
                 source.incomplete = true;
                 source.faults.extend(faults);
@@ -133,10 +134,12 @@ impl Source {
         };
         if key.is_none() && mapped.is_none_or(str::is_empty) {
             let names: Vec<String> = keys::ALL.iter().map(Key::variable).collect();
-            let mend = nearest(name, names.iter().map(String::as_str)).map_or_else(
-                || format!("unset it; every variable that begins with {PREFIX} must be a key"),
-                |name| format!("did you mean {name}?"),
-            );
+            // Compared without the prefix: what all have in common would make anything look near.
+            let mend = nearest(without_prefix(name), names.iter().map(|name| without_prefix(name)))
+                .map_or_else(
+                    || format!("unset it; every variable that begins with {PREFIX} must be a key"),
+                    |name| format!("did you mean {PREFIX}{name}?"),
+                );
             self.faults.push(fault(None, "names no key of the configuration", mend));
             return;
         }
@@ -177,7 +180,7 @@ fn plain(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or(Value::Other("a whole number beyond 64 bits"), Value::Number),
+            .map_or(Value::Other("a number beyond 64 bits"), Value::Number),
         DeValue::Boolean(truth) => Value::Boolean(*truth),
         DeValue::Array(items) => Value::List(items.iter().map(|item| plain(item.get_ref())).collect()),
         DeValue::Float(_) => Value::Other("a number with a fraction"),
@@ -192,6 +195,10 @@ pub(super) fn joined(prefix: &str, name: &str) -> String {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     let name = if bare { name.to_owned() } else { shown(name) };
     if prefix.is_empty() { name } else { format!("{prefix}.{name}") }
+}
+
+fn without_prefix(variable: &str) -> &str {
+    variable.strip_prefix(PREFIX).unwrap_or(variable)
 }
 
 fn escaped(name: &str) -> String {
@@ -238,15 +245,31 @@ pub(super) fn parse_toml(
             line: Some(error.span().map_or(1, |span| line(text, span.start))),
         };
         if faults.iter().all(|fault| fault.origin != origin) {
-            let reason = format!("is not TOML: {}", error.message().replace('\n', ", "));
-            faults.push(Fault { origin, key: None, reason, mend: "mend the syntax".to_owned() });
+            let (reason, mend) = syntax(&error, text);
+            faults.push(Fault { origin, key: None, reason, mend });
         }
     }
+    faults.sort_by_key(Fault::line);
     if faults.is_empty() {
         visit(table.get_ref(), text);
         Ok(())
     } else {
         Err(faults)
+    }
+}
+
+/// What the parser stumbled over, and how to mend it. The text itself may hold a secret: only the name of a key
+/// that stands twice is repeated.
+fn syntax(error: &toml::de::Error, text: &str) -> (String, String) {
+    let name = error.span().and_then(|span| text.get(span));
+    match (error.message(), name) {
+        ("duplicate key", Some(name)) => {
+            (format!("{} stands twice", shown(name)), "write it once".to_owned())
+        }
+        (message, _) => (
+            format!("is not TOML: {}", message.replace('\n', ", ")),
+            "mend the syntax; every string stands in quotes".to_owned(),
+        ),
     }
 }
 

@@ -1,1 +1,256 @@
+//! What is loaded, and what the environment does to it.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// A directory with a sound configuration in it, to be spoiled or overridden.
+struct Place(tempfile::TempDir);
+
+const SOUND: &str = r#"
+[store]
+path = "data"
+
+[token]
+issuer = "https://sts.example.dk"
+audience = "virksomhedslogin"
+jwks = "file:jwks.json"
+
+[access]
+file = "access.toml"
+"#;
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        place.write("virksomhedslogin.toml", SOUND);
+        place.write("access.toml", access::SHIPPED);
+        place.write("jwks.json", "{}");
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.path(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn load(&self, environment: &[(&str, &str)]) -> Result<Settings, String> {
+        let variables = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        self.load_os(variables.collect())
+    }
+
+    fn load_os(&self, environment: Vec<(OsString, OsString)>) -> Result<Settings, String> {
+        load(&self.path("virksomhedslogin.toml"), environment.into_iter())
+            .map_err(|faults| faults.to_string().replace(&format!("{}/", self.0.path().display()), ""))
+    }
+
+    fn faults(&self, environment: &[(&str, &str)]) -> String {
+        self.load(environment).unwrap_err()
+    }
+}
+
+#[test]
+fn what_is_left_out_has_the_documented_default() {
+    let place = Place::new();
+    let settings = place.load(&[]).unwrap();
+    assert_eq!(settings.server.listen, Listen::Tcp("127.0.0.1:8080".parse().unwrap()));
+    assert_eq!(settings.server.management, Some("127.0.0.1:9090".parse().unwrap()));
+    assert!((1..=1024).contains(&settings.server.workers));
+    assert_eq!(settings.server.shutdown_timeout, Duration::from_secs(10));
+    assert!(settings.server.documentation);
+    assert_eq!(settings.store.kind, StoreKind::Embedded { path: place.path("data") });
+    assert_eq!(settings.store.deadline, Duration::from_secs(5));
+    assert!(settings.store.create_schema);
+    assert_eq!(settings.token.audience, ["virksomhedslogin"]);
+    assert_eq!(settings.token.jwks, JwksSource::File(place.path("jwks.json")));
+    assert_eq!(settings.token.algorithms, ["RS256", "PS256", "ES256"]);
+    assert_eq!(settings.token.leeway, Duration::from_secs(30));
+    assert_eq!(settings.token.jwks_refresh, Duration::from_secs(300));
+    assert_eq!(settings.token.jwks_max_stale, Duration::from_secs(86_400));
+    assert_eq!(settings.token.claims.organisation_type, "organisationType");
+    assert_eq!(settings.token.claims.organisation_code, "organisationCode");
+    assert_eq!(settings.token.claims.access, "adgang");
+    assert_eq!(settings.token.claims.scope, "scope");
+    assert_eq!(settings.token.claims.acting_cvr, "cvr");
+    assert!(settings.token.organisation_types.is_empty());
+    assert_eq!(settings.access_file, place.path("access.toml"));
+    assert_eq!(settings.audit_file, AuditTarget::Stdout);
+    assert_eq!(settings.log_format, LogFormat::Text);
+}
+
+#[test]
+fn a_variable_overrides_the_file_and_is_read_as_the_keys_type() {
+    let place = Place::new();
+    let settings = place
+        .load(&[
+            ("VIRKSOMHEDSLOGIN__SERVER__LISTEN", "unix:run/api.sock"),
+            ("VIRKSOMHEDSLOGIN__SERVER__MANAGEMENT", "off"),
+            ("VIRKSOMHEDSLOGIN__SERVER__WORKERS", "3"),
+            ("VIRKSOMHEDSLOGIN__SERVER__DOCUMENTATION", "false"),
+            ("VIRKSOMHEDSLOGIN__STORE__PATH", "/var/lib/logins"),
+            ("VIRKSOMHEDSLOGIN__TOKEN__AUDIENCE", "one, two"),
+            ("VIRKSOMHEDSLOGIN__TOKEN__ALGORITHMS", "ES384,EdDSA"),
+            ("VIRKSOMHEDSLOGIN__TOKEN__CLAIMS__SCOPE", "scp"),
+            ("VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__8", "JobCenter"),
+            ("VIRKSOMHEDSLOGIN__AUDIT__FILE", "audit.log"),
+            ("VIRKSOMHEDSLOGIN__LOG__FORMAT", "json"),
+        ])
+        .unwrap();
+    assert_eq!(settings.server.listen, Listen::Unix(place.path("run/api.sock")));
+    assert_eq!(settings.server.management, None);
+    assert_eq!(settings.server.workers, 3);
+    assert!(!settings.server.documentation);
+    assert_eq!(settings.store.kind, StoreKind::Embedded { path: "/var/lib/logins".into() });
+    assert_eq!(settings.token.audience, ["one", "two"]);
+    assert_eq!(settings.token.algorithms, ["ES384", "EdDSA"]);
+    assert_eq!(settings.token.claims.scope, "scp");
+    assert_eq!(settings.token.organisation_types["8"], OrganisationType::JobCenter);
+    assert_eq!(settings.audit_file, AuditTarget::File(place.path("audit.log")));
+    assert_eq!(settings.log_format, LogFormat::Json);
+}
+
+#[test]
+fn organisation_types_of_file_and_environment_are_merged_one_by_one() {
+    let place = Place::new();
+    let text = format!("{SOUND}\n[token.organisation_types]\n8 = \"JobCenter\"\n2 = \"STAR\"\n");
+    place.write("virksomhedslogin.toml", &text);
+    let settings = place.load(&[("VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__2", "A-kasse")]).unwrap();
+    let types: Vec<_> = settings.token.organisation_types.into_iter().collect();
+    assert_eq!(
+        types,
+        [("2".to_owned(), OrganisationType::AKasse), ("8".to_owned(), OrganisationType::JobCenter)]
+    );
+}
+
+#[test]
+fn every_variable_can_be_set_and_is_known() {
+    for key in keys::ALL {
+        let faults = Place::new().load(&[(&key.variable(), "?")]).err().unwrap_or_default();
+        assert!(!faults.contains("names no key"), "{}: {faults}", key.path);
+    }
+}
+
+#[test]
+fn other_programs_variables_are_left_alone() {
+    let others = [
+        ("VIRKSOMHEDSLOGIN_CONFIG", "x"),
+        ("VIRKSOMHEDSLOGIN_SERVICE_HOST", "10.0.0.1"),
+        ("VIRKSOMHEDSLOGIN_PORT", "tcp://10.0.0.1:80"),
+        ("PATH", "/bin"),
+    ];
+    assert!(Place::new().load(&others).is_ok());
+}
+
+#[test]
+fn faults_of_the_environment_are_told_with_the_variables_name() {
+    let environment = [
+        ("VIRKSOMHEDSLOGIN__SERVER__WORKERS", "many"),
+        ("VIRKSOMHEDSLOGIN__SERVER__DOCUMENTATION", "1"),
+        ("VIRKSOMHEDSLOGIN__SERVER__LISTEN", ""),
+        ("VIRKSOMHEDSLOGIN__SERVER__LISTN", "127.0.0.1:1"),
+        ("VIRKSOMHEDSLOGIN__server__listen", "127.0.0.1:1"),
+        ("VIRKSOMHEDSLOGIN__COLOUR", "blue"),
+        ("VIRKSOMHEDSLOGIN__", ""),
+        ("VIRKSOMHEDSLOGIN__TOKEN__ALGORITHMS", "RS256,"),
+        ("VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES", "8=JobCenter"),
+        ("VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__9", "Jobcentre"),
+    ];
+    insta::assert_snapshot!(Place::new().faults(&environment), @r#"
+        VIRKSOMHEDSLOGIN__: names no key of the configuration; unset it; every variable that begins with VIRKSOMHEDSLOGIN__ must be a key
+        VIRKSOMHEDSLOGIN__COLOUR: names no key of the configuration; unset it; every variable that begins with VIRKSOMHEDSLOGIN__ must be a key
+        VIRKSOMHEDSLOGIN__SERVER__LISTN: names no key of the configuration; did you mean VIRKSOMHEDSLOGIN__SERVER__LISTEN?
+        VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES: token.organisation_types: is a table and cannot be set as a whole; name the claim's value: VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__8=JobCenter
+        VIRKSOMHEDSLOGIN__server__listen: names no key of the configuration; did you mean VIRKSOMHEDSLOGIN__SERVER__LISTEN?
+        VIRKSOMHEDSLOGIN__SERVER__LISTEN: server.listen: is empty; give it a value, or leave it out
+        VIRKSOMHEDSLOGIN__SERVER__WORKERS: server.workers: "many" is not a whole number; use 1 to 1024
+        VIRKSOMHEDSLOGIN__SERVER__DOCUMENTATION: server.documentation: "1" is neither true nor false; use true or false
+        VIRKSOMHEDSLOGIN__TOKEN__ALGORITHMS: token.algorithms: an entry is empty; give it a value, or leave it out
+        VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__9: token.organisation_types.9: "Jobcentre" is no organisation type; did you mean JobCenter?
+    "#);
+}
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_a_fault() {
+    let broken = OsString::from_vec(vec![b'a', 0xff]);
+    let mut name = OsString::from("VIRKSOMHEDSLOGIN__STORE__");
+    name.push(&broken);
+    let place = Place::new();
+    let environment = vec![("VIRKSOMHEDSLOGIN__STORE__PATH".into(), broken), (name, "x".into())];
+    insta::assert_snapshot!(place.load_os(environment).unwrap_err(), @r#"
+        VIRKSOMHEDSLOGIN__STORE__PATH: store.path: is not UTF-8; give it a value in UTF-8, or unset it
+        VIRKSOMHEDSLOGIN__STORE__a�: names no key of the configuration; unset it; every variable that begins with VIRKSOMHEDSLOGIN__ must be a key
+    "#);
+}
+
+#[test]
+fn a_file_with_a_syntax_error_still_lets_the_environments_faults_be_told() {
+    let place = Place::new();
+    place.write("virksomhedslogin.toml", "[server]\nlisten = 1.2.3\n[token\n");
+    insta::assert_snapshot!(place.faults(&[("VIRKSOMHEDSLOGIN__SERVER__WORKERS", "0")]), @r#"
+        virksomhedslogin.toml:2: is not TOML: invalid float, expected nothing; mend the syntax; every string stands in quotes
+        virksomhedslogin.toml:3: is not TOML: unclosed table, expected `]`; mend the syntax; every string stands in quotes
+        VIRKSOMHEDSLOGIN__SERVER__WORKERS: server.workers: 0 is out of range; use 1 to 1024
+    "#);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_without_what_would_be_missing() {
+    let place = Place::new();
+    let missing = load(&place.path("absent.toml"), std::iter::empty()).unwrap_err();
+    assert_eq!(missing.0.len(), 1, "{missing}");
+    let directory = load(place.0.path(), std::iter::empty()).unwrap_err();
+    assert_eq!(directory.0.len(), 1, "{directory}");
+}
+
+#[test]
+fn a_secret_does_not_show_in_the_settings() {
+    let place = Place::new();
+    let text = SOUND.replace("path = \"data\"", "kind = \"postgres\"\nurl_file = \"url\"");
+    place.write("virksomhedslogin.toml", &text);
+    place.write("url", "postgresql://u:hunter2@db/logins\n");
+    let settings = place.load(&[]).unwrap();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let StoreKind::Postgres { url } = settings.store.kind else { panic!("not postgres") };
+    assert_eq!(url.expose(), "postgresql://u:hunter2@db/logins");
+}
+
+#[test]
+fn every_sound_source_of_keys_is_taken() {
+    let place = Place::new();
+    let jwks = |value: &str| place.load(&[("VIRKSOMHEDSLOGIN__TOKEN__JWKS", value)]).map(|s| s.token.jwks);
+    let absolute = place.path("jwks.json");
+    assert_eq!(jwks(&format!("file:{}", absolute.display())), Ok(JwksSource::File(absolute)));
+    assert_eq!(jwks("discover"), Ok(JwksSource::Discover));
+    for address in [
+        "https://sts.example.dk/keys?v=1",
+        "http://127.0.0.1:1/keys",
+        "http://127.8.9.1/",
+        "http://[::1]:1/",
+        "http://localhost/",
+    ] {
+        assert_eq!(jwks(address), Ok(JwksSource::Https(address.parse().unwrap())));
+    }
+}
+
+#[test]
+fn a_bundle_with_a_certificate_is_taken() {
+    let file = Path::new("tests/fixtures/config/beside/ca.pem").canonicalize().unwrap();
+    let variable = ("VIRKSOMHEDSLOGIN__TOKEN__CA_FILE", file.to_str().unwrap());
+    assert_eq!(Place::new().load(&[variable]).unwrap().token.ca_file, Some(file.clone()));
+}
+
+#[test]
+fn port_zero_may_stand_twice() {
+    let ports = [
+        ("VIRKSOMHEDSLOGIN__SERVER__LISTEN", "127.0.0.1:0"),
+        ("VIRKSOMHEDSLOGIN__SERVER__MANAGEMENT", "127.0.0.1:0"),
+    ];
+    assert!(Place::new().load(&ports).is_ok());
+}

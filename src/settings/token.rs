@@ -170,9 +170,11 @@ fn algorithms(source: &mut Source) -> Result<Vec<String>, Told> {
             _ if ALGORITHMS.contains(&name.as_str()) => continue,
             _ => format!("{} is no algorithm of this program", shown(name)),
         };
-        let all = || format!("use {}", ALGORITHMS.join(", "));
-        // For HS256 the nearest name would be a guess at something quite different.
-        let mend = if reason.ends_with("program") { did_you_mean(name, ALGORITHMS, all) } else { all() };
+        // Only letter case is a slip; the name next in spelling is quite another algorithm.
+        let mend = ALGORITHMS.iter().find(|known| known.eq_ignore_ascii_case(name)).map_or_else(
+            || format!("use {}", ALGORITHMS.join(", ")),
+            |known| format!("did you mean {known}?"),
+        );
         told = Some(source.fault(&keys::TOKEN_ALGORITHMS, reason, mend));
     }
     told.map_or(Ok(names), Err)
