@@ -125,10 +125,6 @@ impl TestApp {
         Answer::of(agent().get(format!("http://{}{path}", self.management)).call().unwrap())
     }
 
-    /// Stops the service as a signal would and waits until it is down; returns its folder.
-    pub fn stop(mut self) {
-        self.shut_down();
-    }
 
     /// Stops the service and starts it again on the same folder.
     pub fn restart(mut self) -> Self {

@@ -55,8 +55,8 @@ proptest! {
             static LOCK: crate::auth::Authenticator = authenticator(rules(), &all_keys());
         }
         let token = format!("{}.{}.{}", encode(header), encode(payload), encode(signature));
-        LOCK.with(|lock| prop_assert!(authenticate(lock, &token).is_err()));
-        Ok(())?;
+        let refused = LOCK.with(|lock| authenticate(lock, &token).is_err());
+        prop_assert!(refused);
     }
 
     #[test]
