@@ -5,6 +5,7 @@
 //! control characters are escaped, so that nobody outside can write a line of their own. What cannot be
 //! written is dropped: a log that nobody reads must not stop the service.
 
+use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::io::Write;
 
@@ -31,10 +32,7 @@ const OURS: [&str; 4] = ["time", "level", "target", "message"];
 /// Starts logging to standard error, at the level that `RUST_LOG` says. A second call changes nothing.
 pub fn init(format: Format) {
     let wish = std::env::var_os("RUST_LOG").unwrap_or_default();
-    let wish = wish.to_str().ok_or("is not UTF-8".to_owned()).and_then(|wish| {
-        // Tried first, because the logger itself would complain with a print that panics on a closed stream.
-        env_filter::Builder::new().try_parse(wish).map(|_| wish).map_err(|error| error.to_string())
-    });
+    let wish = filters(&wish);
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Info);
     for library in QUIET {
@@ -55,6 +53,14 @@ pub fn init(format: Format) {
     {
         log::warn!(reason = reason.as_str(); "RUST_LOG cannot be read; logging at info");
     }
+}
+
+/// What `RUST_LOG` asks for, or why it cannot be read.
+///
+/// Tried before it is used: the logger itself would complain with a print that panics on a closed stream.
+fn filters(wish: &OsStr) -> Result<&str, String> {
+    let wish = wish.to_str().ok_or("is not UTF-8")?;
+    env_filter::Builder::new().try_parse(wish).map(|_| wish).map_err(|error| error.to_string())
 }
 
 /// The line for one record, line feed included.
@@ -180,6 +186,8 @@ impl VisitValue<'_> for Json {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     const TIME: &str = "2026-11-23T08:15:30.123Z";
@@ -227,5 +235,15 @@ mod tests {
         let line = render(Format::Json, hostile, &[]);
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["message"], hostile);
+    }
+
+    #[test]
+    fn a_level_that_cannot_be_read_is_told_and_not_used() {
+        for good in ["", "debug", "info,sled=debug", "off"] {
+            assert_eq!(filters(OsStr::new(good)), Ok(good));
+        }
+        for bad in [OsStr::new("sled=loud"), OsStr::new("info/(/x"), OsStr::from_bytes(&[0xff])] {
+            assert!(filters(bad).is_err(), "{bad:?}");
+        }
     }
 }

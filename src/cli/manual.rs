@@ -32,9 +32,16 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
         man.render_options_section(&mut sections)?;
         man.render_extra_section(&mut sections)?;
         // What is a section of a page of its own is a subsection here.
-        page.extend(String::from_utf8_lossy(&sections).replace(".SH ", ".SS ").into_bytes());
+        page.extend(
+            String::from_utf8_lossy(&sections)
+                .replace(".SH EXTRA", ".SH EXAMPLE")
+                .replace(".SH ", ".SS ")
+                .into_bytes(),
+        );
     }
-    man.render_extra_section(page)?;
+    let mut codes = Vec::new();
+    man.render_extra_section(&mut codes)?;
+    page.extend(String::from_utf8_lossy(&codes).replace(".SH EXTRA", ".SH \"EXIT STATUS\"").into_bytes());
     man.render_version_section(page)
 }
 

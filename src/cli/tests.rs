@@ -197,6 +197,7 @@ fn the_manual_has_every_command_and_its_example() {
     let (exit, page, _) = ran(&["man"]);
     assert_eq!(exit, Exit::Done);
     assert!(page.contains(".TH virksomhedslogin 1"), "{page}");
+    assert!(!page.contains("EXTRA"), "{page}");
     for command in Arguments::command().get_subcommands() {
         let heading = format!(".SH \"{}\"", command.get_name().to_uppercase());
         assert!(page.contains(&heading), "{heading}");
