@@ -1,0 +1,315 @@
+//! Claims: which tokens are accepted for what they say, and what they say about the caller.
+
+use serde_json::{Value, json};
+
+use super::mint::*;
+use crate::auth::{Claim, ClaimFault, Refusal, Rules, TokenFault as Fault};
+use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
+
+fn outcome(rules: Rules, claims: &Value) -> Result<std::sync::Arc<crate::auth::Caller>, Refusal> {
+    authenticate(&authenticator(rules, &all_keys()), &token_with_claims(claims))
+}
+
+/// The raw text stands where `"@"` stands in the claims: for numbers that serde_json would not write.
+fn with_raw(name: &str, raw: &str) -> String {
+    claims_with(json!({ name: "@" })).to_string().replace("\"@\"", raw)
+}
+
+#[test]
+fn issuer_audience_and_caller_are_checked_exactly() {
+    let wrong = |claim| Err(Fault::WrongType(claim));
+    let missing = |claim| Err(Fault::Missing(claim));
+    let rows: Vec<(Value, Result<(), Fault>)> = vec![
+        (json!({}), Ok(())),
+        (json!({"iss": null}), missing(Claim::Issuer)),
+        (json!({"iss": format!("{ISSUER}/")}), Err(Fault::Issuer)),
+        (json!({"iss": ISSUER.to_uppercase()}), Err(Fault::Issuer)),
+        (json!({"iss": format!(" {ISSUER}")}), Err(Fault::Issuer)),
+        (json!({"iss": ""}), Err(Fault::Issuer)),
+        (json!({"iss": [ISSUER]}), wrong(Claim::Issuer)),
+        (json!({"iss": 1}), wrong(Claim::Issuer)),
+        (json!({"aud": null}), missing(Claim::Audience)),
+        (json!({"aud": "another"}), Err(Fault::Audience)),
+        (json!({"aud": "Virksomhedslogin"}), Err(Fault::Audience)),
+        (json!({"aud": "another virksomhedslogin"}), Err(Fault::Audience)),
+        (json!({"aud": ""}), Err(Fault::Audience)),
+        (json!({"aud": []}), Err(Fault::Audience)),
+        (json!({"aud": ["another"]}), Err(Fault::Audience)),
+        (json!({"aud": ["another", AUDIENCE]}), Ok(())),
+        (json!({"aud": [AUDIENCE]}), Ok(())),
+        (json!({"aud": [AUDIENCE, 1]}), wrong(Claim::Audience)),
+        (json!({"aud": [1, AUDIENCE]}), wrong(Claim::Audience)),
+        (json!({"aud": [[AUDIENCE]]}), wrong(Claim::Audience)),
+        (json!({"aud": {AUDIENCE: true}}), wrong(Claim::Audience)),
+        (json!({"aud": 7}), wrong(Claim::Audience)),
+        (json!({"sub": null}), Ok(())),
+        (json!({"client_id": null}), Ok(())),
+        (json!({"sub": null, "client_id": null}), Err(Fault::NoCaller)),
+        (json!({"sub": "", "client_id": ""}), Err(Fault::NoCaller)),
+        (json!({"sub": "", "client_id": null}), Err(Fault::NoCaller)),
+        (json!({"sub": ""}), Ok(())),
+        (json!({"sub": 7}), wrong(Claim::Subject)),
+        (json!({"sub": ["caller"]}), wrong(Claim::Subject)),
+        (json!({"client_id": 7}), wrong(Claim::ClientId)),
+        (json!({"client_id": {}}), wrong(Claim::ClientId)),
+    ];
+    for (changes, expected) in rows {
+        let outcome = outcome(rules(), &claims_with(changes.clone())).map(drop);
+        assert_eq!(outcome, expected.map_err(Refusal::Token), "{changes}");
+    }
+    let null = with_raw("sub", "null");
+    let token = token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &null);
+    let refused = authenticate(&authenticator(rules(), &all_keys()), &token).map(drop);
+    assert_eq!(refused, Err(Refusal::Token(Fault::WrongType(Claim::Subject))), "null is no string");
+}
+
+#[test]
+fn times_hold_to_the_millisecond_within_the_leeway() {
+    let ok = Ok(());
+    let out = |claim| Err(Fault::OutOfRange(claim));
+    let wrong = |claim| Err(Fault::WrongType(claim));
+    let rows: Vec<(&str, String, Result<(), Fault>)> = vec![
+        ("exp", (NOW - 29).to_string(), ok),
+        ("exp", (NOW - 30).to_string(), Err(Fault::Expired)),
+        ("exp", (NOW - 31).to_string(), Err(Fault::Expired)),
+        ("exp", format!("{}.001", NOW - 30), ok),
+        ("exp", format!("{}.999", NOW - 31), Err(Fault::Expired)),
+        ("exp", format!("{}.0", NOW + 1), ok),
+        ("exp", format!("{}.5", NOW + 1), ok),
+        ("exp", "1.8e9".to_owned(), ok),
+        ("exp", "253402300799".to_owned(), ok),
+        ("exp", "253402300800".to_owned(), out(Claim::Expiry)),
+        ("exp", "1e300".to_owned(), out(Claim::Expiry)),
+        ("exp", "9223372036854775807".to_owned(), out(Claim::Expiry)),
+        ("exp", "9223372036854775808".to_owned(), out(Claim::Expiry)),
+        ("exp", "18446744073709551615".to_owned(), out(Claim::Expiry)),
+        ("exp", "18446744073709551616".to_owned(), out(Claim::Expiry)),
+        ("exp", "-9223372036854775808".to_owned(), out(Claim::Expiry)),
+        ("exp", "-1".to_owned(), out(Claim::Expiry)),
+        ("exp", "-0.5".to_owned(), out(Claim::Expiry)),
+        ("exp", "-1e300".to_owned(), out(Claim::Expiry)),
+        ("exp", "0".to_owned(), Err(Fault::Expired)),
+        ("exp", "-0".to_owned(), Err(Fault::Expired)),
+        ("exp", format!("\"{}\"", NOW + 300), wrong(Claim::Expiry)),
+        ("exp", "null".to_owned(), wrong(Claim::Expiry)),
+        ("exp", "true".to_owned(), wrong(Claim::Expiry)),
+        ("exp", format!("[{}]", NOW + 300), wrong(Claim::Expiry)),
+        ("nbf", (NOW + 30).to_string(), ok),
+        ("nbf", (NOW + 31).to_string(), Err(Fault::NotYetValid)),
+        ("nbf", format!("{}.001", NOW + 30), Err(Fault::NotYetValid)),
+        ("nbf", "0".to_owned(), ok),
+        ("nbf", "-1".to_owned(), out(Claim::NotBefore)),
+        ("nbf", "1e300".to_owned(), out(Claim::NotBefore)),
+        ("nbf", "\"0\"".to_owned(), wrong(Claim::NotBefore)),
+        ("nbf", "null".to_owned(), wrong(Claim::NotBefore)),
+        ("iat", (NOW + 30).to_string(), ok),
+        ("iat", (NOW + 31).to_string(), Err(Fault::IssuedInFuture)),
+        ("iat", format!("{}.001", NOW + 30), Err(Fault::IssuedInFuture)),
+        ("iat", "253402300800".to_owned(), out(Claim::IssuedAt)),
+        ("iat", "-1".to_owned(), out(Claim::IssuedAt)),
+        ("iat", "{}".to_owned(), wrong(Claim::IssuedAt)),
+    ];
+    let authenticator = authenticator(rules(), &all_keys());
+    for (name, raw, expected) in rows {
+        let payload = with_raw(name, &raw);
+        let token = token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &payload);
+        let outcome = authenticate(&authenticator, &token).map(drop);
+        assert_eq!(outcome, expected.map_err(Refusal::Token), "{name}: {raw}");
+    }
+    for (name, expected) in [("exp", Err(Fault::Missing(Claim::Expiry))), ("nbf", ok), ("iat", ok)] {
+        let outcome = outcome(rules(), &claims_with(json!({ name: null }))).map(drop);
+        assert_eq!(outcome, expected.map_err(Refusal::Token), "no {name}");
+    }
+}
+
+const READ: &str = "virksomhedsinstats.login.read";
+
+#[test]
+fn a_scope_is_a_word_between_single_spaces_compared_exactly() {
+    let rows: Vec<(Value, bool, Option<ClaimFault>)> = vec![
+        (json!({"scope": READ}), true, None),
+        (json!({"scope": format!("openid {READ} other")}), true, None),
+        (json!({"scope": format!("  {READ}  ")}), true, None),
+        (json!({"scope": ""}), false, None),
+        (json!({"scope": READ.to_uppercase()}), false, None),
+        (json!({"scope": format!("{READ}s")}), false, None),
+        (json!({"scope": "virksomhedsinstats.login"}), false, None),
+        (json!({"scope": "virksomhedsinstats.login.*"}), false, None),
+        (json!({"scope": format!("openid\t{READ}")}), false, None),
+        (json!({"scope": format!("openid\n{READ}")}), false, None),
+        (json!({"scope": format!("openid,{READ}")}), false, None),
+        (json!({"scope": format!("openid\u{a0}{READ}")}), false, None),
+        (json!({"scope": format!("{READ}\u{0}")}), false, None),
+        (json!({"scope": READ.replace('i', "ı")}), false, None),
+        (json!({"scope": null}), false, Some(ClaimFault::Missing(Claim::Scope))),
+        (json!({"scope": [READ]}), false, Some(ClaimFault::WrongType(Claim::Scope))),
+        (json!({"scope": {READ: true}}), false, Some(ClaimFault::WrongType(Claim::Scope))),
+        (json!({"scope": 1}), false, Some(ClaimFault::WrongType(Claim::Scope))),
+        (json!({"scope": null, "scp": READ}), false, Some(ClaimFault::Missing(Claim::Scope))),
+    ];
+    for (changes, carried, fault) in rows {
+        let caller = outcome(rules(), &claims_with(changes.clone())).unwrap();
+        assert_eq!((caller.has_scope(READ), caller.scope_fault()), (carried, fault), "{changes}");
+    }
+}
+
+#[test]
+fn a_scope_claim_named_scp_may_be_a_list() {
+    let rules = || {
+        let mut rules = rules();
+        rules.claims.scope = "scp".to_owned();
+        rules
+    };
+    for (scp, carried, fault) in [
+        (json!([READ]), true, None),
+        (json!(["openid", READ]), true, None),
+        (json!(READ), true, None),
+        (json!([]), false, None),
+        (json!([format!("openid {READ}")]), false, None),
+        (json!([READ, 1]), false, Some(ClaimFault::WrongType(Claim::Scope))),
+        (json!([[READ]]), false, Some(ClaimFault::WrongType(Claim::Scope))),
+    ] {
+        let caller = outcome(rules(), &claims_with(json!({ "scp": scp }))).unwrap();
+        assert_eq!((caller.has_scope(READ), caller.scope_fault()), (carried, fault), "{scp}");
+    }
+}
+
+fn modes(modes: &[AccessMode]) -> AccessModes {
+    modes.iter().copied().collect()
+}
+
+#[test]
+fn organisation_claims_are_read_exactly_and_their_faults_are_kept() {
+    use AccessMode::{AlleBorgere, EgneBorgere};
+    let job_center = |known: &[AccessMode]| Ok((OrganisationType::JobCenter, modes(known)));
+    let wrong = |claim| Err(ClaimFault::WrongType(claim));
+    let missing = |claim| Err(ClaimFault::Missing(claim));
+    let unknown = Err(ClaimFault::UnknownOrganisation);
+    let rows = vec![
+        (json!({}), job_center(&[AlleBorgere])),
+        (json!({"organisationType": "STAR"}), Ok((OrganisationType::Star, modes(&[AlleBorgere])))),
+        (json!({"organisationType": "A-kasse"}), Ok((OrganisationType::AKasse, modes(&[AlleBorgere])))),
+        (json!({"organisationType": null}), missing(Claim::OrganisationType)),
+        (json!({"organisationType": "jobcenter"}), unknown),
+        (json!({"organisationType": "JobCenter "}), unknown),
+        (json!({"organisationType": "JobCente\u{0155}"}), unknown),
+        (json!({"organisationType": ""}), unknown),
+        (json!({"organisationType": "8"}), unknown),
+        (json!({"organisationType": 8}), unknown),
+        (json!({"organisationType": 8.5}), wrong(Claim::OrganisationType)),
+        (json!({"organisationType": ["JobCenter"]}), wrong(Claim::OrganisationType)),
+        (json!({"organisationType": true}), wrong(Claim::OrganisationType)),
+        (json!({"organisationCode": null}), missing(Claim::OrganisationCode)),
+        (json!({"organisationCode": ""}), Err(ClaimFault::CodeLength)),
+        (json!({"organisationCode": "æ".repeat(20)}), job_center(&[AlleBorgere])),
+        (json!({"organisationCode": "1".repeat(21)}), Err(ClaimFault::CodeLength)),
+        (json!({"organisationCode": 101}), wrong(Claim::OrganisationCode)),
+        (json!({"adgang": null}), missing(Claim::Access)),
+        (
+            json!({"adgang": ["EgneBorgere", "Ukendt", "AlleBorgere"]}),
+            job_center(&[AlleBorgere, EgneBorgere]),
+        ),
+        (json!({"adgang": "alleborgere"}), job_center(&[])),
+        (json!({"adgang": "AlleBorgere EgneBorgere"}), job_center(&[])),
+        (json!({"adgang": "AlleBorgere "}), job_center(&[])),
+        (json!({"adgang": []}), job_center(&[])),
+        (json!({"adgang": ["AlleBorgere", 1]}), wrong(Claim::Access)),
+        (json!({"adgang": 1}), wrong(Claim::Access)),
+        (json!({"adgang": {"AlleBorgere": true}}), wrong(Claim::Access)),
+        (json!({"cvr": "12345678"}), job_center(&[AlleBorgere])),
+        (json!({"cvr": "1234567"}), Err(ClaimFault::NotACvr)),
+        (json!({"cvr": "١٢٣٤٥٦٧٨"}), Err(ClaimFault::NotACvr)),
+        (json!({"cvr": 12345678}), wrong(Claim::ActingCvr)),
+    ];
+    for (changes, expected) in rows {
+        let caller = outcome(rules(), &claims_with(changes.clone())).unwrap();
+        assert_eq!(caller.organisation(), expected, "{changes}");
+    }
+}
+
+#[test]
+fn a_mapped_number_and_its_string_are_the_same_and_plain_names_stay_valid() {
+    let rules = || {
+        let mut rules = rules();
+        rules.organisation_types = [
+            ("8".to_owned(), OrganisationType::JobCenter),
+            ("2".to_owned(), OrganisationType::AKasse),
+            ("STAR".to_owned(), OrganisationType::AKasse),
+        ]
+        .into();
+        rules
+    };
+    for (claimed, expected) in [
+        (json!(8), Ok(OrganisationType::JobCenter)),
+        (json!("8"), Ok(OrganisationType::JobCenter)),
+        (json!(2), Ok(OrganisationType::AKasse)),
+        (json!("A-kasse"), Ok(OrganisationType::AKasse)),
+        (json!("STAR"), Ok(OrganisationType::Star)),
+        (json!("08"), Err(ClaimFault::UnknownOrganisation)),
+        (json!(" 8"), Err(ClaimFault::UnknownOrganisation)),
+        (json!(-8), Err(ClaimFault::UnknownOrganisation)),
+        (json!(8.0), Err(ClaimFault::WrongType(Claim::OrganisationType))),
+    ] {
+        let caller = outcome(rules(), &claims_with(json!({ "organisationType": claimed }))).unwrap();
+        assert_eq!(caller.organisation().map(|(organisation, _)| organisation), expected, "{claimed}");
+    }
+}
+
+#[test]
+fn what_was_claimed_is_kept_for_the_audit_log_even_when_refused() {
+    let caller = outcome(
+        rules(),
+        &claims_with(json!({
+            "sub": "sub\n1", "organisationType": 99, "organisationCode": "x".repeat(30),
+            "adgang": ["Ukendt", 7, "AlleBorgere"], "cvr": "no number",
+        })),
+    )
+    .unwrap();
+    assert_eq!(caller.subject.as_deref(), Some("sub\n1"));
+    assert_eq!(caller.client_id.as_deref(), Some("client"));
+    assert_eq!(caller.organisation_type.as_deref(), Some("99"));
+    assert_eq!(caller.organisation_code, Some("x".repeat(30)));
+    assert_eq!(caller.access, ["Ukendt", "AlleBorgere"]);
+    assert_eq!(caller.acting_cvr.as_deref(), Some("no number"));
+    assert_eq!(caller.organisation(), Err(ClaimFault::UnknownOrganisation));
+}
+
+#[test]
+fn every_claim_name_can_be_another() {
+    let mut rules = rules();
+    rules.claims = crate::auth::ClaimNames {
+        organisation_type: "https://star.dk/org".to_owned(),
+        organisation_code: "code".to_owned(),
+        access: "modes".to_owned(),
+        scope: "scopes".to_owned(),
+        acting_cvr: "aktoer".to_owned(),
+    };
+    let renamed = claims_with(json!({
+        "organisationType": null, "organisationCode": null, "adgang": null, "scope": null, "cvr": 1,
+        "https://star.dk/org": "STAR", "code": "1", "modes": "AlleBorgere", "scopes": READ, "aktoer": "00000000",
+    }));
+    let caller = outcome(rules, &renamed).unwrap();
+    assert!(caller.has_scope(READ));
+    assert_eq!(caller.organisation(), Ok((OrganisationType::Star, modes(&[AccessMode::AlleBorgere]))));
+    assert_eq!(caller.acting_cvr.as_deref(), Some("00000000"));
+}
+
+#[test]
+fn rules_that_would_let_everybody_or_nobody_in_are_refused() {
+    use crate::auth::{Authenticator, Source};
+    let bad: [fn(&mut Rules); 7] = [
+        |rules| rules.issuer.clear(),
+        |rules| rules.audience.clear(),
+        |rules| rules.audience.push(String::new()),
+        |rules| rules.algorithms.clear(),
+        |rules| rules.leeway_seconds = -1,
+        |rules| rules.leeway_seconds = 61,
+        |rules| rules.leeway_seconds = i64::MAX,
+    ];
+    for spoil in bad {
+        let mut rules = rules();
+        spoil(&mut rules);
+        let made = Authenticator::new(rules.clone(), Source::Fixed(all_keys()), clock());
+        assert!(matches!(made, Err(crate::auth::StartError::Rules(_))), "{rules:?}");
+    }
+}

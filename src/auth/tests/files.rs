@@ -1,0 +1,110 @@
+//! A key file: read at the start, on request, and when it changes.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::issuer::quick;
+use super::mint::*;
+use crate::auth::{Authenticator, KeyError, Refusal, Source, StartError, TokenFault as Fault};
+
+fn one(pair: Pair) -> String {
+    jwks([pair.jwk_with(json!({"kid": "one"}))])
+}
+
+/// Tries for 5 seconds.
+pub(super) fn soon(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(5);
+    while !holds() {
+        assert!(Instant::now() < until, "not within 5 seconds: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_file_without_a_usable_key_stops_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.json");
+    let start = || Authenticator::new(rules(), Source::File(path.clone()), clock()).map(drop);
+    assert!(matches!(start(), Err(StartError::Keys(KeyError::Unreadable { .. }))));
+    fs::write(&path, "{}").unwrap();
+    assert!(matches!(start(), Err(StartError::Keys(KeyError::NotASet))));
+    fs::write(&path, r#"{"keys":[{"kty":"oct","k":"AA"}]}"#).unwrap();
+    assert!(matches!(start(), Err(StartError::Keys(KeyError::NoUsableKey(_)))));
+    fs::write(&path, one(Pair::P256A)).unwrap();
+    assert!(start().is_ok());
+}
+
+#[test]
+fn a_reload_takes_a_good_file_and_keeps_the_old_keys_over_a_bad_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.json");
+    fs::write(&path, one(Pair::P256A)).unwrap();
+    let authenticator = Authenticator::new(rules(), Source::File(path.clone()), clock()).unwrap();
+    let (a, b) = (token(Pair::P256A, "ES256", "one"), token(Pair::P256B, "ES256", "one"));
+    assert!(authenticate(&authenticator, &a).is_ok());
+    assert!(authenticate(&authenticator, &b).is_err());
+
+    fs::write(&path, "garbage").unwrap();
+    assert!(matches!(authenticator.reload(), Err(KeyError::NotJson(_))));
+    assert!(authenticate(&authenticator, &a).is_ok(), "the old keys stay");
+
+    fs::write(&path, one(Pair::P256B)).unwrap();
+    let prepared = authenticator.prepare_reload().unwrap();
+    assert!(authenticate(&authenticator, &a).is_ok(), "nothing has changed before the commit");
+    authenticator.commit_reload(prepared);
+    assert_eq!(
+        authenticate(&authenticator, &a).map(drop),
+        Err(Refusal::Token(Fault::Signature)),
+        "even if cached"
+    );
+    assert!(authenticate(&authenticator, &b).is_ok());
+
+    let hits = authenticator.status().cache_hits;
+    authenticator.reload().unwrap();
+    authenticate(&authenticator, &b).unwrap();
+    assert_eq!(authenticator.status().cache_hits, hits + 1, "an unchanged file empties no cache");
+}
+
+#[test]
+fn a_changed_file_is_taken_without_being_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.json");
+    fs::write(&path, one(Pair::P256A)).unwrap();
+    let authenticator =
+        Authenticator::with_pace(rules(), Source::File(path.clone()), clock(), quick()).unwrap();
+    let (a, b) = (token(Pair::P256A, "ES256", "one"), token(Pair::P256B, "ES256", "one"));
+    fs::write(&path, "{").unwrap();
+    soon("the bad file is told", || authenticator.status().keys.failures == 1);
+    assert!(authenticate(&authenticator, &a).is_ok());
+    let other = directory.path().join("new.json");
+    fs::write(&other, one(Pair::P256B)).unwrap();
+    fs::rename(other, &path).unwrap();
+    soon("the new keys serve", || authenticate(&authenticator, &b).is_ok());
+    assert!(authenticate(&authenticator, &a).is_err());
+    assert_eq!(authenticator.status().keys.last_error, None);
+    fs::remove_file(&path).unwrap();
+    soon("the missing file is told", || authenticator.status().keys.failures == 2);
+    assert!(authenticate(&authenticator, &b).is_ok(), "the last good keys stay");
+}
+
+#[test]
+fn an_unknown_kid_does_not_wait_where_no_better_keys_can_come() {
+    let authenticator = authenticator(rules(), &all_keys());
+    let begun = Instant::now();
+    let refused = authenticate(&authenticator, &token(Pair::P256A, "ES256", "unknown")).map(drop);
+    assert_eq!(refused, Err(Refusal::Token(Fault::UnknownKey)));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn the_thread_ends_with_its_authenticator() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.json");
+    fs::write(&path, one(Pair::P256A)).unwrap();
+    let authenticator = Authenticator::with_pace(rules(), Source::File(path), clock(), quick()).unwrap();
+    let keyring = std::sync::Arc::downgrade(&authenticator.source.keyring);
+    drop(authenticator);
+    soon("nobody holds the keyring", || keyring.upgrade().is_none());
+}

@@ -1,0 +1,285 @@
+//! Key sets: which keys serve, which are left out and why, and which one a token means.
+
+use serde_json::{Value, json};
+
+use super::mint::*;
+use crate::auth::keys::{KeyError, KeySet};
+use crate::auth::{Algorithm, Refusal, Source, TokenFault as Fault, check_source};
+
+/// Why the JWK is left out, when a good one stands beside it.
+fn judged(jwk: &Value) -> Option<&'static str> {
+    judged_text(&jwk.to_string())
+}
+
+fn judged_text(jwk: &str) -> Option<&'static str> {
+    let text = format!(r#"{{"keys":[{},{jwk}]}}"#, Pair::P384.jwk());
+    let set = KeySet::read(text.as_bytes(), &Algorithm::ALL).unwrap();
+    assert_eq!(set.len() + set.left_out().len(), 2);
+    set.left_out().first().map(|key| {
+        assert_eq!(key.position, 2);
+        key.reason
+    })
+}
+
+fn fixture_jwk(text: &[u8]) -> Value {
+    serde_json::from_slice(text).unwrap()
+}
+
+#[test]
+fn keys_that_cannot_or_should_not_serve_are_left_out_with_the_reason() {
+    let (rsa, p256, ed) = (Pair::RsaA, Pair::P256A, Pair::Ed25519);
+    let n = rsa.jwk()["n"].as_str().unwrap().to_owned();
+    let x = p256.jwk()["x"].as_str().unwrap().to_owned();
+    let no_verify = "its key_ops do not name verify";
+    let not_operations = "its key_ops are not an array of strings";
+    let illegible = "a number is missing or not canonical base64url without padding";
+    let exponent = "the exponent is not an odd number from 65537 to 33 bits";
+    let length = "a coordinate has the wrong length";
+    let private = "it has private members";
+    let unsupported_alg = "its alg is not a supported signature algorithm";
+    let alg_misfit = "its alg does not fit its kty and crv";
+    let kid = "the kid is not a string of at most 256 characters";
+    let rows: Vec<(Value, Option<&str>)> = vec![
+        (rsa.jwk(), None),
+        (p256.jwk(), None),
+        (ed.jwk(), None),
+        (
+            rsa.jwk_with(
+                json!({"use": "sig", "alg": "PS256", "key_ops": ["verify"], "x5c": [1], "extra": {}}),
+            ),
+            None,
+        ),
+        (json!("key"), Some("it is not a JSON object")),
+        (json!(null), Some("it is not a JSON object")),
+        (json!({}), Some("the kty is missing or not a string")),
+        (json!({"kty": 1}), Some("the kty is missing or not a string")),
+        (json!({"kty": "rsa", "n": n, "e": "AQAB"}), Some("the kty is not supported")),
+        (json!({"kty": "oct", "k": "AAAA"}), Some("a symmetric key has no place in a published set")),
+        (json!({"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"}), Some("the kty is not supported")),
+        (rsa.jwk_with(json!({"use": "enc"})), Some("its use is not sig")),
+        (rsa.jwk_with(json!({"use": "SIG"})), Some("its use is not sig")),
+        (rsa.jwk_with(json!({"use": ["sig"]})), Some("its use is not sig")),
+        (rsa.jwk_with(json!({"use": null})), Some("its use is not sig")),
+        (rsa.jwk_with(json!({"key_ops": []})), Some(no_verify)),
+        (rsa.jwk_with(json!({"key_ops": ["sign"]})), Some(no_verify)),
+        (rsa.jwk_with(json!({"key_ops": ["Verify"]})), Some(no_verify)),
+        (rsa.jwk_with(json!({"key_ops": ["sign", "verify"]})), None),
+        (rsa.jwk_with(json!({"key_ops": "verify"})), Some(not_operations)),
+        (rsa.jwk_with(json!({"key_ops": ["verify", 1]})), Some(not_operations)),
+        (rsa.jwk_with(json!({"alg": "RSA-OAEP"})), Some(unsupported_alg)),
+        (rsa.jwk_with(json!({"alg": "HS256"})), Some(unsupported_alg)),
+        (rsa.jwk_with(json!({"alg": "none"})), Some(unsupported_alg)),
+        (rsa.jwk_with(json!({"alg": null})), Some(unsupported_alg)),
+        (rsa.jwk_with(json!({"alg": "ES256"})), Some(alg_misfit)),
+        (p256.jwk_with(json!({"alg": "RS256"})), Some(alg_misfit)),
+        (p256.jwk_with(json!({"alg": "ES384"})), Some(alg_misfit)),
+        (ed.jwk_with(json!({"alg": "ES256"})), Some(alg_misfit)),
+        (rsa.jwk_with(json!({"kid": 1})), Some(kid)),
+        (rsa.jwk_with(json!({"kid": null})), Some(kid)),
+        (rsa.jwk_with(json!({"kid": "k".repeat(257)})), Some(kid)),
+        (rsa.jwk_with(json!({"kid": "é".repeat(256)})), None),
+        (fixture_jwk(fixture!("rsa-1024.jwk")), Some("the modulus is not 2048 to 8192 bits long")),
+        (fixture_jwk(fixture!("rsa-exponent-3.jwk")), Some(exponent)),
+        (rsa.jwk_with(json!({"e": "AQAA"})), Some(exponent)),
+        (rsa.jwk_with(json!({"e": "AQ"})), Some(exponent)),
+        (rsa.jwk_with(json!({"e": ""})), Some(exponent)),
+        (rsa.jwk_with(json!({"e": "AgAAAAE"})), Some(exponent)),
+        (rsa.jwk_with(json!({"e": n})), Some(exponent)),
+        (rsa.jwk_with(json!({"e": 65537})), Some(illegible)),
+        (rsa.jwk_with(json!({"e": "AQAB="})), Some(illegible)),
+        (rsa.jwk_with(json!({"n": format!("{n}==")})), Some(illegible)),
+        (rsa.jwk_with(json!({"n": format!("{n} ")})), Some(illegible)),
+        (rsa.jwk_with(json!({"n": n.replace(['-', '_'], "+")})), Some(illegible)),
+        (json!({"kty": "RSA", "e": "AQAB"}), Some(illegible)),
+        (json!({"kty": "RSA", "n": n}), Some(illegible)),
+        (fixture_jwk(fixture!("p521.jwk")), Some("the curve is not supported")),
+        (fixture_jwk(fixture!("secp256k1.jwk")), Some("the curve is not supported")),
+        (p256.jwk_with(json!({"crv": "p-256"})), Some("the curve is not supported")),
+        (p256.jwk_with(json!({"crv": null})), Some("the curve is not supported")),
+        (p256.jwk_with(json!({"crv": "P-384"})), Some(length)),
+        (p256.jwk_with(json!({"x": encode([0; 32])})), Some("the point is not on the curve")),
+        (p256.jwk_with(json!({"y": x})), Some("the point is not on the curve")),
+        (
+            p256.jwk_with(json!({"x": encode([0; 32]), "y": encode([0; 32])})),
+            Some("the point is not on the curve"),
+        ),
+        (p256.jwk_with(json!({"x": encode([0xff; 32])})), Some("the point is not on the curve")),
+        (p256.jwk_with(json!({"x": encode([1; 31])})), Some(length)),
+        (p256.jwk_with(json!({"x": encode([1; 33])})), Some(length)),
+        (p256.jwk_with(json!({"x": ""})), Some(length)),
+        (p256.jwk_with(json!({"x": format!("{x}=")})), Some(illegible)),
+        (p256.jwk_with(json!({"y": 1})), Some(illegible)),
+        (json!({"kty": "OKP", "crv": "X25519", "x": encode([9; 32])}), Some("the curve is not supported")),
+        (json!({"kty": "OKP", "crv": "Ed448", "x": encode([9; 57])}), Some("the curve is not supported")),
+        (ed.jwk_with(json!({"x": encode([9; 31])})), Some(length)),
+        (ed.jwk_with(json!({"x": encode([0; 32])})), Some("the point is not on the curve or of small order")),
+        (rsa.jwk_with(json!({"d": "AA"})), Some(private)),
+        (p256.jwk_with(json!({"d": "AA"})), Some(private)),
+        (ed.jwk_with(json!({"d": null})), Some(private)),
+        (rsa.jwk_with(json!({"p": "AA"})), Some(private)),
+        (rsa.jwk_with(json!({"q": "AA"})), Some(private)),
+        (rsa.jwk_with(json!({"dp": "AA"})), Some(private)),
+        (rsa.jwk_with(json!({"dq": "AA"})), Some(private)),
+        (rsa.jwk_with(json!({"qi": "AA"})), Some(private)),
+        (rsa.jwk_with(json!({"oth": []})), Some(private)),
+        (rsa.jwk_with(json!({"k": "AA"})), Some(private)),
+    ];
+    for (jwk, expected) in rows {
+        assert_eq!(judged(&jwk), expected, "{jwk}");
+    }
+    for more in [r#""kty":"RSA""#, r#""kid":"a","kid":"b""#, r#""z":{"y":1,"y":2}"#] {
+        let text = Pair::RsaA.jwk().to_string().replacen('{', &format!("{{{more},"), 1);
+        assert_eq!(judged_text(&text), Some("a member stands twice"), "{more}");
+    }
+}
+
+#[test]
+fn a_key_whose_algorithms_are_not_allowed_is_left_out() {
+    let text = jwks([Pair::RsaA.jwk(), Pair::Ed25519.jwk(), Pair::P256A.jwk_with(json!({"alg": "ES256"}))]);
+    let set = KeySet::read(text.as_bytes(), &[Algorithm::ES256]).unwrap();
+    let reasons: Vec<_> = set.left_out().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        reasons,
+        [
+            "key 1 is left out: no allowed algorithm fits it",
+            "key 2 is left out: no allowed algorithm fits it"
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_set_of_usable_keys_is_an_error() {
+    let read = |text: &[u8]| KeySet::read(text, &Algorithm::ALL).map(|set| set.len());
+    for text in ["", "{", "[]]", "<html>", "{\"keys\":[]} x"] {
+        assert!(matches!(read(text.as_bytes()), Err(KeyError::NotJson(_))), "{text}");
+    }
+    let key = Pair::P256A.jwk();
+    for text in [
+        "[]".to_owned(),
+        "null".to_owned(),
+        "{}".to_owned(),
+        r#"{"keys":{}}"#.to_owned(),
+        r#"{"keys":null}"#.to_owned(),
+        r#"{"Keys":[]}"#.to_owned(),
+        key.to_string(),
+        format!("[{key}]"),
+        format!(r#"{{"keys":[{key}],"keys":[{key}]}}"#),
+        format!(r#"{{"keys":[{key}],"\u006beys":[]}}"#),
+    ] {
+        assert!(matches!(read(text.as_bytes()), Err(KeyError::NotASet)), "{text}");
+    }
+    assert!(matches!(read(br#"{"keys":[]}"#), Err(KeyError::NoUsableKey(left_out)) if left_out.is_empty()));
+    let error =
+        read(jwks([json!({"kty": "oct", "k": "AA", "kid": "a\n\u{2028}b\u{1b}"})]).as_bytes()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the key set has no usable key; key 1 (kid a\\n\\u{2028}b\\u{1b}) is left out: \
+         a symmetric key has no place in a published set"
+    );
+    let large = format!("{}{}", all_keys(), " ".repeat(1024 * 1024));
+    assert!(matches!(read(large.as_bytes()), Err(KeyError::TooLarge)));
+}
+
+/// Key set, who signs, `alg`, `kid`, expected, why.
+type Row = (Vec<Value>, Pair, &'static str, Option<&'static str>, Result<(), Fault>, &'static str);
+
+#[test]
+fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
+    let (rsa_a, rsa_b, p256) = (Pair::RsaA, Pair::RsaB, Pair::P256A);
+    let named = |pair: Pair, kid: &str| pair.jwk_with(json!({ "kid": kid }));
+    let with_alg = |pair: Pair, kid: &str, alg: &str| pair.jwk_with(json!({"kid": kid, "alg": alg}));
+    let rows: Vec<Row> = vec![
+        (vec![named(rsa_a, "1")], rsa_a, "RS256", Some("1"), Ok(()), "by kid"),
+        (vec![named(rsa_a, "1")], rsa_a, "RS256", Some("2"), Err(Fault::UnknownKey), "another kid"),
+        (vec![named(rsa_a, "1")], rsa_a, "RS256", None, Ok(()), "no kid, one key"),
+        (vec![named(rsa_a, "1")], rsa_a, "RS256", Some(""), Err(Fault::UnknownKey), "an empty kid is a kid"),
+        (vec![rsa_a.jwk()], rsa_a, "RS256", None, Ok(()), "neither has a kid"),
+        (vec![rsa_a.jwk()], rsa_a, "RS256", Some("1"), Err(Fault::UnknownKey), "the key has no kid"),
+        (vec![rsa_a.jwk(), rsa_b.jwk()], rsa_a, "RS256", None, Err(Fault::AmbiguousKey), "no kid, two fit"),
+        (vec![rsa_a.jwk(), p256.jwk()], rsa_a, "RS256", None, Ok(()), "no kid, one of two fits"),
+        (vec![p256.jwk()], rsa_a, "RS256", None, Err(Fault::NoFittingKey), "no kid, none fits"),
+        (
+            vec![named(rsa_a, "1"), named(p256, "1")],
+            rsa_a,
+            "RS256",
+            Some("1"),
+            Ok(()),
+            "same kid, types differ",
+        ),
+        (
+            vec![named(rsa_a, "1"), named(p256, "1")],
+            p256,
+            "ES256",
+            Some("1"),
+            Ok(()),
+            "and the other of them",
+        ),
+        (
+            vec![named(rsa_a, "1"), named(rsa_b, "1")],
+            rsa_a,
+            "RS256",
+            Some("1"),
+            Err(Fault::AmbiguousKey),
+            "same kid, both fit",
+        ),
+        (
+            vec![named(rsa_a, "1"), named(rsa_a, "1")],
+            rsa_a,
+            "RS256",
+            Some("1"),
+            Err(Fault::AmbiguousKey),
+            "the same key twice",
+        ),
+        (
+            vec![with_alg(rsa_a, "1", "RS256"), with_alg(rsa_b, "1", "PS256")],
+            rsa_b,
+            "PS256",
+            Some("1"),
+            Ok(()),
+            "same kid and type, told apart by their alg",
+        ),
+        (
+            vec![with_alg(rsa_a, "1", "PS256")],
+            rsa_a,
+            "RS256",
+            Some("1"),
+            Err(Fault::NoFittingKey),
+            "the key's own alg is another",
+        ),
+        (
+            vec![with_alg(rsa_a, "1", "RS256"), rsa_b.jwk_with(json!({"kid": "1", "use": "enc"}))],
+            rsa_a,
+            "RS256",
+            Some("1"),
+            Ok(()),
+            "the other one of the same kid is for encryption",
+        ),
+    ];
+    for (keys, signer, alg, kid, expected, why) in rows {
+        let authenticator = authenticator(rules(), &jwks(keys));
+        let header = kid.map_or(json!({ "alg": alg }), |kid| json!({"alg": alg, "kid": kid}));
+        let token = token_of(signer, alg, &header.to_string(), &claims().to_string());
+        let outcome = authenticate(&authenticator, &token).map(drop);
+        assert_eq!(outcome, expected.map_err(Refusal::Token), "{why}");
+    }
+}
+
+#[test]
+fn a_source_can_be_checked_without_serving_it() {
+    let text = jwks([Pair::RsaA.jwk(), json!({"kty": "oct", "k": "AA", "kid": "secret"})]);
+    let checked = check_source(&rules(), &Source::Fixed(text)).unwrap();
+    assert_eq!((checked.usable_keys, checked.left_out.len()), (1, 1));
+    assert_eq!(checked.left_out[0].kid.as_deref(), Some("secret"));
+    let missing = check_source(&rules(), &Source::File("/nowhere/keys.json".into())).unwrap_err();
+    assert!(missing.to_string().starts_with("/nowhere/keys.json: "), "{missing}");
+}
+
+#[test]
+fn a_fresh_signer_is_accepted_by_its_own_set_alone() {
+    let signer = crate::auth::Signer::generate_es256("dev").unwrap();
+    let token = signer.sign(&claims().to_string()).unwrap();
+    assert!(authenticate(&authenticator(rules(), &signer.jwks()), &token).is_ok());
+    let other = crate::auth::Signer::generate_es256("dev").unwrap();
+    let refused = authenticate(&authenticator(rules(), &other.jwks()), &token).map(drop);
+    assert_eq!(refused, Err(Refusal::Token(Fault::Signature)));
+}

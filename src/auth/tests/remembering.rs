@@ -1,0 +1,91 @@
+//! The cache: what it saves, and that it never lets in what the lock would refuse.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::mint::*;
+use crate::auth::cache::{Cache, digest};
+use crate::auth::{Authenticator, Refusal, Source, TokenFault as Fault};
+
+#[test]
+fn a_known_token_is_served_from_memory_until_it_ends() {
+    let clock = clock();
+    let authenticator =
+        Authenticator::new(rules(), Source::Fixed(all_keys()), Arc::clone(&clock) as _).unwrap();
+    let token = token_with_claims(&claims_with(json!({"exp": NOW + 1})));
+    let first = authenticate(&authenticator, &token).unwrap();
+    let second = authenticate(&authenticator, &token).unwrap();
+    assert!(Arc::ptr_eq(&first, &second));
+    let status = authenticator.status();
+    assert_eq!((status.cache_hits, status.cache_misses), (1, 1));
+    clock.advance_millis(30_999);
+    assert!(authenticate(&authenticator, &token).is_ok(), "a millisecond before exp + leeway");
+    clock.advance_millis(1);
+    let refused = authenticate(&authenticator, &token).map(drop);
+    assert_eq!(refused, Err(Refusal::Token(Fault::Expired)), "at exp + leeway");
+}
+
+#[test]
+fn refused_tokens_are_not_kept() {
+    let authenticator = authenticator(rules(), &all_keys());
+    for at in 0..200 {
+        let token = token_of(Pair::P256B, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &at.to_string());
+        assert!(authenticate(&authenticator, &token).is_err());
+    }
+    let forged = token(Pair::P256B, "ES256", "p256-a");
+    assert!(authenticate(&authenticator, &forged).is_err());
+    assert_eq!(authenticator.cache.len(), 0);
+}
+
+#[test]
+fn what_is_forgotten_is_verified_again() {
+    let authenticator = authenticator(rules(), &all_keys());
+    let token = token(Pair::P256A, "ES256", "p256-a");
+    authenticate(&authenticator, &token).unwrap();
+    assert_eq!(authenticator.cache.len(), 1);
+    authenticator.forget_verified();
+    assert_eq!(authenticator.cache.len(), 0);
+    authenticate(&authenticator, &token).unwrap();
+    assert_eq!(authenticator.status().cache_misses, 2);
+}
+
+#[test]
+fn the_cache_is_bounded_in_entries_and_in_bytes() {
+    let caller =
+        authenticate(&authenticator(rules(), &all_keys()), &token(Pair::P256A, "ES256", "p256-a")).unwrap();
+    let cache = Cache::new();
+    for number in 0..40_000 {
+        cache.put(digest(&number.to_string()), Arc::clone(&caller), i64::MAX, 0);
+    }
+    assert!((8_000..=16_384).contains(&cache.len()), "{}", cache.len());
+    let mut large = (*caller).clone();
+    large.access = vec!["x".repeat(1_000); 10];
+    let (cache, large) = (Cache::new(), Arc::new(large));
+    for number in 0..10_000 {
+        cache.put(digest(&number.to_string()), Arc::clone(&large), i64::MAX, 0);
+    }
+    assert!(
+        cache.len() < 3_300 && cache.weight() <= 32 * 1024 * 1024,
+        "{} of {}",
+        cache.len(),
+        cache.weight()
+    );
+}
+
+#[test]
+fn an_entry_holds_for_its_generation_and_time_only() {
+    let caller =
+        authenticate(&authenticator(rules(), &all_keys()), &token(Pair::P256A, "ES256", "p256-a")).unwrap();
+    let cache = Cache::new();
+    let key = digest("token");
+    assert!(cache.get(&key, 1, 0).is_none());
+    cache.put(key, Arc::clone(&caller), 100, 1);
+    assert!(cache.get(&key, 1, 99).is_some());
+    assert!(cache.get(&key, 1, 100).is_none());
+    assert!(cache.get(&digest("Token"), 1, 99).is_none());
+    assert!(cache.get(&key, 2, 99).is_none());
+    assert_eq!(cache.len(), 0, "emptied when the keys changed");
+    cache.put(key, caller, 100, 1);
+    assert!(cache.get(&key, 2, 99).is_none(), "verified under the old keys, put in after they changed");
+}

@@ -1,0 +1,328 @@
+//! A published key set: rotation, outage and every way in which an issuer can misbehave.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::files::soon;
+use super::issuer::{Issuer, Manner, quick};
+use super::mint::*;
+use crate::auth::source::{Pace, Remote};
+use crate::auth::{Authenticator, Refusal, Rules, Source, TokenFault as Fault};
+
+const UNKNOWN: Result<(), Refusal> = Err(Refusal::Token(Fault::UnknownKey));
+const NO_KEYS: Result<(), Refusal> = Err(Refusal::KeysUnavailable);
+
+fn remote(address: &str) -> Remote {
+    Remote {
+        address: Some(address.parse().unwrap()),
+        ca_file: None,
+        refresh: Duration::from_secs(300),
+        max_stale: Duration::from_secs(86_400),
+    }
+}
+
+fn lock(remote: Remote, pace: Pace) -> Authenticator {
+    lock_with(rules(), remote, pace)
+}
+
+fn lock_with(rules: Rules, remote: Remote, pace: Pace) -> Authenticator {
+    Authenticator::with_pace(rules, Source::Remote(remote), clock(), pace).unwrap()
+}
+
+fn one(pair: Pair) -> String {
+    jwks([pair.jwk_with(json!({"kid": "one"}))])
+}
+
+fn good() -> String {
+    token(Pair::P256A, "ES256", "one")
+}
+
+fn tried(lock: &Authenticator, token: &str) -> Result<(), Refusal> {
+    authenticate(lock, token).map(drop)
+}
+
+#[test]
+fn fifty_requests_on_a_cold_start_cost_one_fetch() {
+    let issuer = Issuer::start_with(None, |_| {
+        std::thread::sleep(Duration::from_millis(100));
+        Manner::ok(one(Pair::P256A))
+    });
+    let lock = lock(remote(&issuer.address("/keys")), quick());
+    assert!(!lock.has_keys());
+    let token = good();
+    let all = block_on(join_all((0..50).map(|_| lock.authenticate(&token))));
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(issuer.requests(), 1);
+    assert!(lock.has_keys());
+}
+
+#[test]
+fn a_thousand_random_kids_cost_one_fetch_more() {
+    let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
+    let lock = lock(remote(&issuer.address("/keys")), quick());
+    assert_eq!(tried(&lock, &good()), Ok(()));
+    let tokens: Vec<_> =
+        (0..1_000).map(|kid| token(Pair::P256B, "ES256", &format!("random-{kid}"))).collect();
+    let all = block_on(join_all(tokens.iter().map(|token| lock.authenticate(token))));
+    assert!(all.iter().all(|outcome| outcome.as_ref().map(drop).map_err(|refusal| *refusal) == UNKNOWN));
+    assert!(issuer.requests() <= 2, "{}", issuer.requests());
+    let expired = token_of(
+        Pair::P256B,
+        "ES256",
+        r#"{"alg":"ES256","kid":"x"}"#,
+        &claims_with(json!({"exp": 1})).to_string(),
+    );
+    assert_eq!(tried(&lock, &expired), Err(Refusal::Token(Fault::Expired)), "bad claims fetch nothing");
+}
+
+#[test]
+fn a_new_key_is_fetched_when_a_token_names_it() {
+    let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
+    let lock = lock(remote(&issuer.address("/keys")), quick());
+    assert_eq!(tried(&lock, &good()), Ok(()));
+    issuer.behave(Manner::ok(all_keys()));
+    assert_eq!(tried(&lock, &token(Pair::RsaA, "RS256", "rsa-a")), Ok(()));
+    assert_eq!(issuer.requests(), 2);
+    issuer.behave(Manner::ok(jwks([Pair::RsaB.jwk_with(json!({"kid": "late"}))])));
+    let begun = Instant::now();
+    assert_eq!(
+        tried(&lock, &token(Pair::RsaB, "RS256", "late")),
+        UNKNOWN,
+        "within the spacing nothing is fetched"
+    );
+    assert!(begun.elapsed() < Duration::from_millis(300), "and nobody waits");
+    assert_eq!(issuer.requests(), 2);
+}
+
+#[test]
+fn a_removed_key_stops_within_the_interval_even_for_remembered_tokens() {
+    let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
+    let mut often = remote(&issuer.address("/keys"));
+    often.refresh = Duration::from_millis(200);
+    let (lock, token_a) = (lock(often, quick()), good());
+    assert_eq!(tried(&lock, &token_a), Ok(()));
+    issuer.behave(Manner::ok(one(Pair::P256B)));
+    let begun = Instant::now();
+    soon("the removed key is refused", || tried(&lock, &token_a).is_err());
+    assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
+    assert_eq!(tried(&lock, &token_a), Err(Refusal::Token(Fault::Signature)));
+    assert_eq!(tried(&lock, &token(Pair::P256B, "ES256", "one")), Ok(()));
+}
+
+#[test]
+fn an_unchanged_set_is_confirmed_and_nothing_is_forgotten() {
+    let unchanged: [fn() -> Manner; 2] = [
+        || Manner::Conditional("v1".to_owned(), one(Pair::P256A).into_bytes()),
+        || Manner::ok(one(Pair::P256A)),
+    ];
+    for manner in unchanged {
+        let issuer = Issuer::start(manner());
+        let mut often = remote(&issuer.address("/keys"));
+        often.refresh = Duration::from_millis(50);
+        often.max_stale = Duration::from_millis(600);
+        let (lock, token) = (lock(often, quick()), good());
+        assert_eq!(tried(&lock, &token), Ok(()));
+        soon("the set was confirmed twenty times", || lock.status().keys.refreshes > 20);
+        assert_eq!(tried(&lock, &token), Ok(()), "confirmed, so not stale");
+        assert_eq!(lock.status().cache_hits, 1);
+        assert_eq!(lock.status().keys.failures, 0);
+    }
+}
+
+#[test]
+fn a_set_that_was_refused_is_not_asked_for_on_condition() {
+    let issuer = Issuer::start(Manner::Conditional("bad".to_owned(), b"{\"keys\":[]}".to_vec()));
+    let lock = lock(remote(&issuer.address("/keys")), quick());
+    soon("two failures", || lock.status().keys.failures >= 2);
+    assert_eq!(lock.status().keys.refreshes, 0);
+    assert!(lock.status().keys.last_error.unwrap().contains("no usable key"));
+}
+
+#[test]
+fn max_age_decides_when_the_next_fetch_is_due() {
+    let lines = "Cache-Control: max-age=0\r\n".to_owned();
+    let issuer = Issuer::start(Manner::Answer(200, lines, one(Pair::P256A).into_bytes()));
+    let _lock = lock(remote(&issuer.address("/keys")), quick());
+    soon("three fetches at the shortest interval", || issuer.requests() >= 3);
+    let lines = "Cache-Control: max-age=99999999\r\n".to_owned();
+    let patient = Issuer::start(Manner::Answer(200, lines, one(Pair::P256A).into_bytes()));
+    let mut often = remote(&patient.address("/keys"));
+    often.refresh = Duration::from_millis(50);
+    let lock = lock(often, quick());
+    soon("the keys are there", || lock.has_keys());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(patient.requests(), 1, "the issuer's word counts, not the configured interval");
+}
+
+#[test]
+fn a_cold_start_without_the_issuer_refuses_at_once_and_heals() {
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let lock_down = lock(remote(&format!("http://127.0.0.1:{port}/keys")), quick());
+    soon("a failure", || lock_down.status().keys.failures > 0);
+    let begun = Instant::now();
+    assert_eq!(tried(&lock_down, &good()), NO_KEYS);
+    assert!(begun.elapsed() < Duration::from_millis(900));
+    assert!(!lock_down.has_keys());
+
+    let issuer = Issuer::start(Manner::Answer(500, String::new(), vec![]));
+    let lock = lock(remote(&issuer.address("/keys")), quick());
+    soon("a failure", || lock.status().keys.failures > 0);
+    assert_eq!(
+        tried(&lock, "garbage"),
+        Err(Refusal::Token(Fault::NotThreeParts)),
+        "bad tokens are bad without keys"
+    );
+    issuer.behave(Manner::ok(one(Pair::P256A)));
+    soon("it heals by itself", || tried(&lock, &good()).is_ok());
+}
+
+#[test]
+fn whatever_the_issuer_sends_the_last_good_set_stays() {
+    let answers: Vec<(&str, Manner)> = vec![
+        ("500", Manner::Answer(500, String::new(), one(Pair::P256B).into_bytes())),
+        ("404", Manner::Answer(404, String::new(), one(Pair::P256B).into_bytes())),
+        ("204", Manner::Answer(204, String::new(), vec![])),
+        ("304 unasked", Manner::Answer(304, String::new(), vec![])),
+        ("garbage", Manner::ok("<html>")),
+        ("nothing", Manner::ok("")),
+        ("no keys", Manner::ok(r#"{"keys":[]}"#)),
+        ("only unusable keys", Manner::ok(r#"{"keys":[{"kty":"oct","k":"AA"}]}"#)),
+        ("more than 1 MiB", Manner::ok(format!("{}{}", one(Pair::P256B), " ".repeat(1024 * 1024)))),
+        ("no answer", Manner::Hang(Duration::from_secs(3))),
+        ("a byte now and then", Manner::Trickle),
+        ("a closed connection", Manner::Close),
+    ];
+    for (what, manner) in answers {
+        let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
+        let mut often = remote(&issuer.address("/keys"));
+        often.refresh = Duration::from_millis(100);
+        let lock = lock(often, quick());
+        assert_eq!(tried(&lock, &good()), Ok(()), "{what}");
+        issuer.behave(manner);
+        let begun = Instant::now();
+        soon(what, || lock.status().keys.failures >= 1);
+        assert!(begun.elapsed() < Duration::from_secs(2), "{what}: the whole takes 0.8 s at most");
+        lock.forget_verified();
+        assert_eq!(tried(&lock, &good()), Ok(()), "{what}");
+        assert!(lock.status().keys.last_error.is_some(), "{what}");
+        issuer.behave(Manner::ok(one(Pair::P256B)));
+        soon("the next good set is taken", || tried(&lock, &token(Pair::P256B, "ES256", "one")).is_ok());
+    }
+}
+
+#[test]
+fn the_last_good_set_serves_only_so_long() {
+    let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
+    let mut short = remote(&issuer.address("/keys"));
+    short.refresh = Duration::from_millis(100);
+    short.max_stale = Duration::from_millis(700);
+    let (lock, token) = (lock(short, quick()), good());
+    assert_eq!(tried(&lock, &token), Ok(()));
+    issuer.behave(Manner::Close);
+    soon("failures", || lock.status().keys.failures > 0);
+    assert_eq!(tried(&lock, &token), Ok(()), "the issuer is away, the keys serve");
+    soon("the keys are too old", || !lock.has_keys());
+    assert_eq!(tried(&lock, &token), NO_KEYS, "remembered or not");
+    assert_eq!(lock.status().keys.usable_keys, 0);
+    issuer.behave(Manner::ok(one(Pair::P256A)));
+    soon("and it heals", || tried(&lock, &token).is_ok());
+}
+
+#[test]
+fn redirects_lead_to_the_same_origin_or_nowhere() {
+    let elsewhere = Issuer::start(Manner::ok(one(Pair::P256A)));
+    let there = elsewhere.address("/keys");
+    for (location, follows) in [
+        ("/new/keys".to_owned(), true),
+        ("keys2".to_owned(), true),
+        (there.clone(), false),
+        (there.replace("127.0.0.1", "localhost"), false),
+        ("https://127.0.0.1/keys".to_owned(), false),
+        ("file:///etc/passwd".to_owned(), false),
+        ("/start".to_owned(), false),
+        ("//127.0.0.2/keys".to_owned(), false),
+    ] {
+        let line = format!("Location: {location}\r\n");
+        let issuer = Issuer::start_with(None, move |path| match path {
+            "/start" => Manner::Answer(302, line.clone(), vec![]),
+            _ => Manner::ok(one(Pair::P256A)),
+        });
+        let lock = lock(remote(&issuer.address("/start")), quick());
+        soon("an end", || lock.has_keys() || lock.status().keys.failures > 0);
+        assert_eq!(lock.has_keys(), follows, "{location}: {:?}", lock.status());
+    }
+    assert_eq!(elsewhere.requests(), 0);
+}
+
+#[test]
+fn a_reload_fetches_soon() {
+    let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
+    let lock = lock(remote(&issuer.address("/keys")), quick());
+    assert_eq!(tried(&lock, &good()), Ok(()));
+    issuer.behave(Manner::ok(one(Pair::P256B)));
+    lock.reload().unwrap();
+    soon("the new set serves", || tried(&lock, &token(Pair::P256B, "ES256", "one")).is_ok());
+}
+
+/// The issuer's base address → its OpenID configuration.
+type Configuration = fn(&str) -> serde_json::Value;
+
+#[test]
+fn the_issuers_configuration_tells_where_the_keys_are() {
+    let cases: Vec<(&str, Configuration, bool)> = vec![
+        ("as it should be", |base| json!({"issuer": base, "jwks_uri": format!("{base}/keys")}), true),
+        ("another issuer", |base| json!({"issuer": "https://x", "jwks_uri": format!("{base}/keys")}), false),
+        (
+            "a slash more",
+            |base| json!({"issuer": format!("{base}/"), "jwks_uri": format!("{base}/keys")}),
+            false,
+        ),
+        ("no issuer", |base| json!({"jwks_uri": format!("{base}/keys")}), false),
+        ("no keys", |base| json!({ "issuer": base }), false),
+        ("no address", |base| json!({"issuer": base, "jwks_uri": "keys"}), false),
+        ("a file", |base| json!({"issuer": base, "jwks_uri": "file:///etc/keys"}), false),
+        ("http elsewhere", |base| json!({"issuer": base, "jwks_uri": "http://10.0.0.1/keys"}), false),
+        ("an array", |_| json!([]), false),
+    ];
+    for (what, configuration, works) in cases {
+        let issuer = Issuer::start(Manner::Close);
+        let base = issuer.address("");
+        let text = configuration(&base).to_string();
+        *issuer.choice() = std::sync::Arc::new(move |path| match path {
+            "/.well-known/openid-configuration" => Manner::ok(text.clone()),
+            "/keys" => Manner::ok(one(Pair::P256A)),
+            _ => Manner::Close,
+        });
+        let mut rules = rules();
+        rules.issuer.clone_from(&base);
+        let lock = lock_with(rules, Remote { address: None, ..remote(&base) }, quick());
+        soon("an end", || lock.has_keys() || lock.status().keys.failures > 1);
+        assert_eq!(lock.has_keys(), works, "{what}: {:?}", lock.status());
+        if works {
+            let token = token_of(
+                Pair::P256A,
+                "ES256",
+                r#"{"alg":"ES256","kid":"one"}"#,
+                &claims_with(json!({ "iss": base })).to_string(),
+            );
+            assert_eq!(tried(&lock, &token), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn an_address_out_of_reach_stops_the_start() {
+    for address in ["http://issuer.example/keys", "ftp://127.0.0.1/keys", "file:///etc/keys"] {
+        let made = Authenticator::new(rules(), Source::Remote(remote(address)), clock());
+        assert!(made.is_err(), "{address}");
+    }
+    let mut rules = rules();
+    rules.issuer = "http://issuer.example".to_owned();
+    let discover = Remote { address: None, ..remote("https://x.example") };
+    assert!(Authenticator::new(rules, Source::Remote(discover), clock()).is_err());
+}

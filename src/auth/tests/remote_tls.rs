@@ -1,0 +1,116 @@
+//! A published key set over HTTPS, under a certificate of a private authority.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::files::soon;
+use super::issuer::{Issuer, Manner, quick};
+use super::mint::*;
+use crate::auth::source::Remote;
+use crate::auth::{Authenticator, Source};
+
+/// An authority's certificate in a file, and a server with a certificate of it for this name.
+fn authority_and_server(name: &str) -> (TempDir, Arc<ServerConfig>) {
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let authority = Authority::new(params, key);
+    let server_key = KeyPair::generate().unwrap();
+    let server =
+        CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&server_key, &authority).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let pem = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        data_encoding::BASE64_MIME.encode(certificate.der()).trim_end()
+    );
+    fs::write(directory.path().join("ca.pem"), pem).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![server.der().clone()],
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der())),
+        )
+        .unwrap();
+    (directory, Arc::new(config))
+}
+
+fn lock(issuer: &Issuer, ca: Option<&TempDir>, host: &str) -> Authenticator {
+    let remote = Remote {
+        address: Some(format!("https://{host}:{}/keys", issuer.port).parse().unwrap()),
+        ca_file: ca.map(|directory| directory.path().join("ca.pem")),
+        refresh: Duration::from_millis(200),
+        max_stale: Duration::from_secs(60),
+    };
+    Authenticator::with_pace(rules(), Source::Remote(remote), clock(), quick()).unwrap()
+}
+
+#[test]
+fn keys_are_fetched_over_https_under_a_private_authority_and_rotate() {
+    let (directory, tls) = authority_and_server("127.0.0.1");
+    let set = |pair: Pair| jwks([pair.jwk_with(json!({"kid": "one"}))]);
+    let first = set(Pair::P256A);
+    let issuer = Issuer::start_with(Some(tls), move |_| Manner::ok(first.clone()));
+    let lock = lock(&issuer, Some(&directory), "127.0.0.1");
+    let (a, b) = (token(Pair::P256A, "ES256", "one"), token(Pair::P256B, "ES256", "one"));
+    assert!(authenticate(&lock, &a).is_ok(), "{:?}", lock.status());
+    issuer.behave(Manner::ok(set(Pair::P256B)));
+    soon("the new key serves", || authenticate(&lock, &b).is_ok());
+    assert!(authenticate(&lock, &a).is_err());
+    issuer.behave(Manner::Close);
+    soon("an outage", || lock.status().keys.failures > 0);
+    assert!(authenticate(&lock, &b).is_ok());
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_brings_no_keys() {
+    let (directory, tls) = authority_and_server("127.0.0.1");
+    let (other, _) = authority_and_server("127.0.0.1");
+    let (named, wrong_name) = authority_and_server("issuer.example");
+    let serve = |tls| Issuer::start_with(Some(tls), |_| Manner::ok(all_keys()));
+    let (issuer, misnamed) = (serve(tls), serve(wrong_name));
+    for (what, lock) in [
+        ("only the public roots", lock(&issuer, None, "127.0.0.1")),
+        ("another authority", lock(&issuer, Some(&other), "127.0.0.1")),
+        ("another name", lock(&misnamed, Some(&named), "127.0.0.1")),
+    ] {
+        soon(what, || lock.status().keys.failures > 0);
+        assert!(!lock.has_keys(), "{what}");
+    }
+    assert!(
+        authenticate(&lock(&issuer, Some(&directory), "127.0.0.1"), &token(Pair::RsaA, "RS256", "rsa-a"))
+            .is_ok()
+    );
+    assert_eq!(misnamed.requests(), 0);
+}
+
+#[test]
+fn a_bundle_without_certificates_stops_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    let start = || {
+        let remote = Remote {
+            address: Some("https://127.0.0.1/keys".parse().unwrap()),
+            ca_file: Some(path.clone()),
+            refresh: Duration::from_secs(300),
+            max_stale: Duration::from_secs(60),
+        };
+        Authenticator::new(rules(), Source::Remote(remote), clock())
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    assert!(start().is_err(), "no such file");
+    fs::write(&path, "no certificate").unwrap();
+    assert!(start().unwrap_err().ends_with("holds no certificate"));
+    fs::write(&path, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").unwrap();
+    assert!(start().is_err(), "a broken certificate");
+}
