@@ -70,11 +70,7 @@ impl Cache {
 
     /// The caller of a token that was verified under this generation of keys and has not ended by `now`.
     pub(super) fn get(&self, token: &Digest, generation: u64, now: i64) -> Option<Arc<Caller>> {
-        if self.generation.load(Ordering::Relaxed) != generation {
-            // The check of each entry is what keeps old keys out; emptying only gives the memory back.
-            self.generation.store(generation, Ordering::Relaxed);
-            self.store.clear();
-        }
+        self.align(generation);
         let found = self.store.get(token).filter(|entry| entry.generation == generation && now < entry.ends);
         let counter = if found.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -83,7 +79,19 @@ impl Cache {
 
     /// Keeps a token that was verified under this generation of keys, until `ends`.
     pub(super) fn put(&self, token: Digest, caller: Arc<Caller>, ends: i64, generation: u64) {
-        self.store.insert(token, Entry { caller, ends, generation });
+        if self.align(generation) {
+            self.store.insert(token, Entry { caller, ends, generation });
+        }
+    }
+
+    /// Empties the cache when the keys have changed; `false` when they have changed since this generation.
+    /// It is the check of each entry that keeps old keys out: emptying only gives the memory back.
+    fn align(&self, generation: u64) -> bool {
+        let newest = self.generation.load(Ordering::Relaxed);
+        if newest < generation && self.generation.fetch_max(generation, Ordering::Relaxed) < generation {
+            self.store.clear();
+        }
+        newest <= generation
     }
 
     pub(super) fn clear(&self) {

@@ -99,7 +99,9 @@ impl Fetcher {
             Target::Address(address) => address.clone(),
             Target::Issuer(issuer) => self.discover(issuer, until)?,
         };
-        let known = self.accepted.as_ref().filter(|accepted| accepted.address == address);
+        let on_condition = |known: &&Validators| known.etag.is_some() || known.modified.is_some();
+        let known =
+            self.accepted.as_ref().filter(|accepted| accepted.address == address).filter(on_condition);
         let mut response = self.get(&address, known, until)?;
         let lifetime = lifetime(response.headers());
         if response.status() == 304 && known.is_some() {

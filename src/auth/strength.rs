@@ -94,7 +94,7 @@ impl Curve {
 
 /// The y coordinates of the points of order 8 on Ed25519, big-endian; those of order 1, 2 and 4 are 1, −1 and 0.
 const ED25519_ORDER_8: [&[u8]; 2] = [
-    b"7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7",
+    b"7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7",
     b"05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826",
 ];
 

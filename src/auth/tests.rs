@@ -10,3 +10,4 @@ mod reader;
 mod remembering;
 mod remote;
 mod remote_tls;
+mod shapes;

@@ -1,16 +1,17 @@
 //! Tokens that must not pass, and near them the ones that must: token, key set, expected, why.
 
 use ring::hmac;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::mint::*;
-use crate::auth::fault::Part::{Header, Payload, Signature};
+use super::shapes::header;
+use crate::auth::fault::Part::Signature;
 use crate::auth::fault::TokenFault as Fault;
 use crate::auth::{Algorithm, Refusal};
 
-type Row = (String, Result<(), Fault>, String);
+pub(super) type Row = (String, Result<(), Fault>, String);
 
-fn try_all(keys: &str, rows: Vec<Row>) -> usize {
+pub(super) fn try_all(keys: &str, rows: Vec<Row>) -> usize {
     let authenticator = authenticator(rules(), keys);
     for (token, expected, why) in &rows {
         let outcome = authenticate(&authenticator, token).map(drop);
@@ -22,15 +23,6 @@ fn try_all(keys: &str, rows: Vec<Row>) -> usize {
         }
     }
     rows.len()
-}
-
-/// A token by P-256 key A whose header is this text, correctly signed.
-fn header(text: &str) -> String {
-    token_of(Pair::P256A, "ES256", text, &claims().to_string())
-}
-
-fn payload(text: &str) -> String {
-    token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, text)
 }
 
 #[test]
@@ -234,212 +226,6 @@ fn a_signature_is_exactly_what_the_algorithm_makes() {
 
 fn hex(text: &str) -> Vec<u8> {
     data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap()
-}
-
-#[test]
-fn the_compact_form_is_three_canonical_parts() {
-    let good = token(Pair::P256A, "ES256", "p256-a");
-    let parts: Vec<&str> = good.split('.').collect();
-    let [head, body, signature] = parts[..] else { panic!("three parts") };
-    let three = Fault::NotThreeParts;
-    // 32 + 32 bytes end in a character of which four bits are stray: another one there decodes alike elsewhere.
-    let last = signature.as_bytes()[signature.len() - 1];
-    let stray = if last == b'A' { 'B' } else { (last + 1) as char };
-    let rows: Vec<Row> = [
-        (String::new(), three, "nothing"),
-        (".".to_owned(), three, "one dot"),
-        ("..".to_owned(), Fault::NotJson(Header), "two dots"),
-        ("...".to_owned(), three, "three dots"),
-        (head.to_owned(), three, "one part"),
-        (format!("{head}.{body}"), three, "two parts"),
-        (format!("{good}."), three, "a fourth, empty part"),
-        (format!("{good}.{signature}"), three, "four parts"),
-        (format!("{good}.{body}.{signature}"), three, "five parts (JWE)"),
-        (format!(".{body}.{signature}"), Fault::NotJson(Header), "no header"),
-        (format!("{head}..{signature}"), Fault::NotJson(Payload), "no payload (detached)"),
-        (format!(" {good}"), Fault::NotBase64(Header), "a space before"),
-        (format!("{good} "), Fault::NotBase64(Signature), "a space behind"),
-        (format!("{good}\n"), Fault::NotBase64(Signature), "a line end behind"),
-        (format!("{head}=.{body}.{signature}"), Fault::NotBase64(Header), "padding in the header"),
-        (format!("{head}.{body}=.{signature}"), Fault::NotBase64(Payload), "padding in the payload"),
-        (format!("{head}.{body}A.{signature}"), Fault::NotBase64(Payload), "an impossible length"),
-        (format!("{head}.{body}.{}{stray}", &signature[..85]), Fault::NotBase64(Signature), "stray bits"),
-        (
-            format!("{head}.{body}.{}+", &signature[..85]),
-            Fault::NotBase64(Signature),
-            "the other alphabet: +",
-        ),
-        (
-            format!("{head}.{body}.{}/", &signature[..85]),
-            Fault::NotBase64(Signature),
-            "the other alphabet: /",
-        ),
-        (format!("{head}.{body}.{}é", &signature[..84]), Fault::NotBase64(Signature), "not ASCII"),
-        (format!("{head}.{body}.{}\u{0}", &signature[..85]), Fault::NotBase64(Signature), "a NUL"),
-        (format!("{}\n.{body}.{signature}", head), Fault::NotBase64(Header), "a line end within"),
-        ("A".repeat(16 * 1024), three, "16 KiB"),
-        ("A".repeat(16 * 1024 + 1), Fault::TooLong, "a byte more than 16 KiB"),
-        ("é".repeat(9_000), Fault::TooLong, "too long and not ASCII"),
-        (format!("Bearer {good}"), Fault::NotBase64(Header), "the scheme within the token"),
-        (format!(r#"{{"payload":"{body}","signature":"{signature}"}}"#), three, "the JSON serialization"),
-    ]
-    .map(|(token, fault, why)| (token, Err(fault), why.to_owned()))
-    .into();
-    assert_eq!(try_all(&all_keys(), rows), 28);
-    let long = claims_with(json!({"more": "x".repeat(11_900)}));
-    let longest = token_with_claims(&long);
-    assert!((16_000..=16_384).contains(&longest.len()), "{}", longest.len());
-    try_all(&all_keys(), vec![(longest, Ok(()), "almost 16 KiB".to_owned())]);
-}
-
-#[test]
-fn the_header_holds_to_every_rule() {
-    let ok: Result<(), Fault> = Ok(());
-    let with = |more: Value| {
-        let mut members = json!({"alg": "ES256", "kid": "p256-a"});
-        members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        header(&members.to_string())
-    };
-    let mut rows: Vec<Row> = vec![];
-    let mut row = |token, expected, why: &str| rows.push((token, expected, why.to_owned()));
-    for typ in ["JWT", "jwt", "Jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+JWT"] {
-        row(with(json!({"typ": typ})), ok, typ);
-    }
-    for typ in [
-        "",
-        "JWS",
-        "JOSE",
-        "JOSE+JSON",
-        "dpop+jwt",
-        "application/jwt",
-        "secevent+jwt",
-        "id_token+jwt",
-        "at+jwt ",
-        " JWT",
-        "at jwt",
-        "application/application/at+jwt",
-        "JWT\u{0}",
-    ] {
-        row(with(json!({"typ": typ})), Err(Fault::Type), typ);
-    }
-    for typ in [json!(null), json!(1), json!(["JWT"]), json!({}), json!(true)] {
-        row(with(json!({"typ": typ})), Err(Fault::Type), "typ of another JSON type");
-    }
-    for crit in
-        [json!(null), json!([]), json!(["exp"]), json!(["b64"]), json!("exp"), json!({}), json!(false)]
-    {
-        row(with(json!({"crit": crit})), Err(Fault::Critical), "crit in any form");
-    }
-    for b64 in [json!(true), json!(false), json!(null), json!("false")] {
-        row(with(json!({"b64": b64})), Err(Fault::UnencodedPayload), "b64 in any form");
-    }
-    row(with(json!({"b64": false, "crit": ["b64"]})), Err(Fault::Critical), "RFC 7797");
-    for cty in [json!("JWT"), json!("jwt"), json!("application/JWT"), json!(null), json!(["JWT"])] {
-        row(with(json!({"cty": cty})), Err(Fault::ContentType), "cty of a nested token, or no string");
-    }
-    row(with(json!({"cty": "json"})), ok, "another cty");
-    for kid in [json!(null), json!(1), json!(["p256-a"]), json!({"kid": "p256-a"}), json!("k".repeat(257))] {
-        row(with(json!({"kid": kid})), Err(Fault::KeyId), "kid is no string, or too long");
-    }
-    for kid in [
-        "",
-        "P256-A",
-        "p256-a ",
-        "p256-a\u{0}",
-        "../../../../dev/null",
-        "' OR '1'='1",
-        "p256-b/../p256-a",
-        "%70256-a",
-        "file:///etc/passwd",
-        "http://127.0.0.1/",
-        &"k".repeat(256),
-        &"é".repeat(256),
-    ] {
-        row(
-            with(json!({"kid": kid})),
-            Err(Fault::UnknownKey),
-            "kid is compared, and nothing else done with it",
-        );
-    }
-    let foreign = Pair::P256B.jwk();
-    for more in [
-        json!({"jwk": foreign}),
-        json!({"jwk": 7}),
-        json!({"jku": "http://127.0.0.1:9/keys"}),
-        json!({"jku": 7}),
-        json!({"x5u": "http://127.0.0.1:9/chain"}),
-        json!({"x5c": ["MII"]}),
-        json!({"x5c": "MII"}),
-        json!({"x5t": 1, "x5t#S256": 2, "unknown": [[[]]]}),
-    ] {
-        row(with(more.clone()), ok, "embedded keys are never looked at");
-        let text = {
-            let mut members = json!({"alg": "ES256", "kid": "p256-a"});
-            members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            members.to_string()
-        };
-        let forged = token_of(Pair::P256B, "ES256", &text, &claims().to_string());
-        row(forged, Err(Fault::Signature), "signed by the key that it brings along");
-    }
-    for (text, fault) in [
-        (r#"{"alg":"ES256","alg":"ES256","kid":"p256-a"}"#, Fault::Duplicate(Header)),
-        (r#"{"alg":"none","alg":"ES256","kid":"p256-a"}"#, Fault::Duplicate(Header)),
-        (r#"{"alg":"ES256","\u0061lg":"none","kid":"p256-a"}"#, Fault::Duplicate(Header)),
-        (r#"{"alg":"ES256","kid":"p256-b","kid":"p256-a"}"#, Fault::Duplicate(Header)),
-        (r#"{"alg":"ES256","kid":"p256-a","x":{"y":1,"y":2}}"#, Fault::Duplicate(Header)),
-        (r#"["alg","ES256"]"#, Fault::NotAnObject(Header)),
-        (r#""ES256""#, Fault::NotAnObject(Header)),
-        ("null", Fault::NotAnObject(Header)),
-        ("7", Fault::NotAnObject(Header)),
-        ("", Fault::NotJson(Header)),
-        ("{", Fault::NotJson(Header)),
-        (r#"{"alg":"ES256","kid":"p256-a"}{}"#, Fault::NotJson(Header)),
-        (r#"{"alg":"ES256","kid":"p256-a",}"#, Fault::NotJson(Header)),
-        (r#"{'alg':'ES256'}"#, Fault::NotJson(Header)),
-        ("\u{feff}{\"alg\":\"ES256\",\"kid\":\"p256-a\"}", Fault::NotJson(Header)),
-        (r#"{"alg":"ES256","kid":"\ud800"}"#, Fault::NotJson(Header)),
-    ] {
-        row(header(text), Err(fault), text);
-    }
-    let no_kid = header(r#"{"alg":"ES256"}"#);
-    row(no_kid, Err(Fault::AmbiguousKey), "no kid and two keys that fit");
-    row(
-        token_of(Pair::P384, "ES384", r#"{"alg":"ES384"}"#, &claims().to_string()),
-        ok,
-        "no kid, one key fits",
-    );
-    assert!(try_all(&all_keys(), rows) >= 95);
-}
-
-#[test]
-fn the_payload_is_one_json_object_without_duplicates() {
-    let good = claims().to_string();
-    let rows: Vec<Row> = [
-        (payload("[]"), Fault::NotAnObject(Payload), "an array"),
-        (payload("\"x\""), Fault::NotAnObject(Payload), "a string"),
-        (payload("null"), Fault::NotAnObject(Payload), "null"),
-        (payload(""), Fault::NotJson(Payload), "nothing"),
-        (payload("text"), Fault::NotJson(Payload), "text"),
-        (payload(&format!("{good}{good}")), Fault::NotJson(Payload), "two objects"),
-        (payload(&good.replacen('{', r#"{"sub":"x","#, 1)), Fault::Duplicate(Payload), "sub twice"),
-        (payload(&good.replacen('{', r#"{"exp":1,"#, 1)), Fault::Duplicate(Payload), "exp twice"),
-        (
-            payload(&good.replacen('{', r#"{"\u0065xp":1,"#, 1)),
-            Fault::Duplicate(Payload),
-            "exp twice, escaped",
-        ),
-        (payload(&good.replacen('{', r#"{"x":[{"y":1,"y":1}],"#, 1)), Fault::Duplicate(Payload), "deep down"),
-        (payload(&"[".repeat(5_000)), Fault::NotJson(Payload), "deep nesting"),
-        (payload(&good.replacen('{', r#"{"x":1e999,"#, 1)), Fault::NotJson(Payload), "a number beyond reach"),
-    ]
-    .map(|(token, fault, why)| (token, Err(fault), why.to_owned()))
-    .into();
-    assert_eq!(try_all(&all_keys(), rows), 12);
-    let mut bytes = good.into_bytes();
-    bytes.insert(2, 0xff);
-    let signed = format!("{}.{}", encode(r#"{"alg":"ES256","kid":"p256-a"}"#), encode(bytes));
-    let token = format!("{signed}.{}", encode(Pair::P256A.sign("ES256", signed.as_bytes())));
-    try_all(&all_keys(), vec![(token, Err(Fault::NotJson(Payload)), "not UTF-8".to_owned())]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Manner {
 pub(super) struct Issuer {
     pub(super) port: u16,
     requests: Arc<AtomicUsize>,
-    manner: Arc<Mutex<Arc<dyn Fn(&str) -> Manner + Send + Sync>>>,
+    manner: Arc<Choice>,
     stopped: Arc<std::sync::atomic::AtomicBool>,
 }
 
@@ -95,7 +95,7 @@ impl Issuer {
     }
 
     /// What is done with each path, to be replaced.
-    pub(super) fn choice(&self) -> std::sync::MutexGuard<'_, Arc<dyn Fn(&str) -> Manner + Send + Sync>> {
+    pub(super) fn choice(&self) -> std::sync::MutexGuard<'_, Choose> {
         self.manner.lock().unwrap()
     }
 
@@ -115,7 +115,8 @@ impl Drop for Issuer {
     }
 }
 
-type Choice = Mutex<Arc<dyn Fn(&str) -> Manner + Send + Sync>>;
+type Choose = Arc<dyn Fn(&str) -> Manner + Send + Sync>;
+type Choice = Mutex<Choose>;
 
 fn serve(mut stream: impl Read + Write, requests: &AtomicUsize, manner: &Choice) {
     let mut head = String::new();

@@ -180,12 +180,15 @@ fn what_is_no_set_of_usable_keys_is_an_error() {
     assert!(matches!(read(large.as_bytes()), Err(KeyError::TooLarge)));
 }
 
+/// Key set, who signs, `alg`, `kid`, expected, why.
+type Row = (Vec<Value>, Pair, &'static str, Option<&'static str>, Result<(), Fault>, &'static str);
+
 #[test]
 fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
     let (rsa_a, rsa_b, p256) = (Pair::RsaA, Pair::RsaB, Pair::P256A);
     let named = |pair: Pair, kid: &str| pair.jwk_with(json!({ "kid": kid }));
     let with_alg = |pair: Pair, kid: &str, alg: &str| pair.jwk_with(json!({"kid": kid, "alg": alg}));
-    let rows: Vec<(Vec<Value>, Pair, &str, Option<&str>, Result<(), Fault>, &str)> = vec![
+    let rows: Vec<Row> = vec![
         (vec![named(rsa_a, "1")], rsa_a, "RS256", Some("1"), Ok(()), "by kid"),
         (vec![named(rsa_a, "1")], rsa_a, "RS256", Some("2"), Err(Fault::UnknownKey), "another kid"),
         (vec![named(rsa_a, "1")], rsa_a, "RS256", None, Ok(()), "no kid, one key"),
