@@ -23,7 +23,7 @@ use crate::http::audit::AuditLog;
 use crate::http::boundary::boundary;
 use crate::http::management::Lifecycle;
 use crate::http::{self, Api};
-use crate::settings::{AuditTarget, JwksSource, Settings, StoreKind};
+use crate::settings::{AuditTarget, JwksSource, Settings, StoreKind, Token};
 use crate::store::{self, Store};
 
 pub use listener::Bound;
@@ -97,8 +97,11 @@ impl App {
                 AuditLog::to_file(path).map_err(|error| StartError::Audit(path.clone(), error))?
             }
         };
-        let authenticator =
-            Authenticator::new(token_rules(&settings), key_source(&settings), Arc::clone(&clock))?;
+        let authenticator = Authenticator::new(
+            token_rules(&settings.token),
+            key_source(&settings.token),
+            Arc::clone(&clock),
+        )?;
         let store = Store::open(&store_options(&settings)?)?;
         let api = web::Data::new(Api {
             authenticator: Arc::new(authenticator),
@@ -176,16 +179,16 @@ fn store_options(settings: &Settings) -> Result<store::Options, StartError> {
 }
 
 /// Where the keys come from, as `auth` is told it.
-pub fn key_source(settings: &Settings) -> auth::Source {
+pub fn key_source(token: &Token) -> auth::Source {
     let remote = |address| {
         auth::Source::Remote(auth::Remote {
             address,
-            ca_file: settings.token.ca_file.clone(),
-            refresh: settings.token.jwks_refresh,
-            max_stale: settings.token.jwks_max_stale,
+            ca_file: token.ca_file.clone(),
+            refresh: token.jwks_refresh,
+            max_stale: token.jwks_max_stale,
         })
     };
-    match &settings.token.jwks {
+    match &token.jwks {
         JwksSource::File(path) => auth::Source::File(path.clone()),
         JwksSource::Https(address) => remote(Some(address.clone())),
         JwksSource::Discover => remote(None),
@@ -193,8 +196,7 @@ pub fn key_source(settings: &Settings) -> auth::Source {
 }
 
 /// What a token must meet, as `auth` is told it.
-pub fn token_rules(settings: &Settings) -> auth::Rules {
-    let token = &settings.token;
+pub fn token_rules(token: &Token) -> auth::Rules {
     auth::Rules {
         issuer: token.issuer.clone(),
         audience: token.audience.clone(),

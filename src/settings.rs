@@ -193,6 +193,12 @@ pub fn load(
     }
 }
 
+/// The `[token]` section alone, when that one has no fault, whatever the others have. For `check`, which tries the
+/// key set too before it tells all faults.
+pub fn load_token(file: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Option<Token> {
+    token::read(&mut Source::gather(file, environment)).ok()
+}
+
 /// Every section is read before the first fault ends it, so that all are told.
 fn read_all(source: &mut Source) -> Result<Settings, Told> {
     let server = server::read(source);

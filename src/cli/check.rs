@@ -1,14 +1,19 @@
 //! `check`: everything that `serve` would refuse, without touching the store.
 
 use super::arguments::CheckArgs;
-use super::{Exit, Failure, Output, load_settings, refused};
+use super::{Exit, Failure, Output, refused};
 use crate::app::{key_source, token_rules};
 use crate::auth;
-use crate::settings::{Fault, Faults, Origin, Settings};
+use crate::settings::{self, Fault, Faults, Origin, Token};
 
 pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let settings = load_settings(arguments)?;
-    let faults = check_keys(&settings, output)?;
+    let mut faults = match settings::load(&arguments.config, std::env::vars_os()) {
+        Ok(_) => vec![],
+        Err(faults) => faults.0,
+    };
+    if let Some(token) = settings::load_token(&arguments.config, std::env::vars_os()) {
+        faults.extend(check_keys(&token, output)?);
+    }
     if !faults.is_empty() {
         return Err(refused(&Faults(faults)));
     }
@@ -17,9 +22,9 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit
 }
 
 /// Whether the key set that the settings name holds one usable key; the ones left out are warned of.
-fn check_keys(settings: &Settings, output: &mut Output<'_>) -> Result<Vec<Fault>, Failure> {
-    let source = key_source(settings);
-    match auth::check_source(&token_rules(settings), &source) {
+fn check_keys(token: &Token, output: &mut Output<'_>) -> Result<Vec<Fault>, Failure> {
+    let source = key_source(token);
+    match auth::check_source(&token_rules(token), &source) {
         Ok(checked) => {
             for key in &checked.left_out {
                 output.print(&format!("warning: token.jwks: {key}\n"))?;

@@ -24,7 +24,8 @@ fn configured(text: &str) -> (tempfile::TempDir, String) {
     let file = directory.path().join("virksomhedslogin.toml");
     std::fs::write(&file, text).unwrap();
     std::fs::write(directory.path().join("access.toml"), SHIPPED).unwrap();
-    std::fs::write(directory.path().join("jwks.json"), "{}").unwrap();
+    let keys = crate::auth::Signer::generate_es256("test").unwrap().jwks();
+    std::fs::write(directory.path().join("jwks.json"), keys).unwrap();
     let file = file.to_str().unwrap().to_owned();
     (directory, file)
 }

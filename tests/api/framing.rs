@@ -32,6 +32,29 @@ fn the_absolute_form_is_the_same_request() {
 }
 
 #[test]
+fn what_follows_the_path_of_a_method_is_a_number_and_nothing_else() {
+    let app = spawn_app();
+    let token = app.as_org(Star).token().unwrap();
+    for target in
+        ["/v1/Logins%2f", "/v1/Logins;x", "/v1/Login%2F12345678", "/v1/Login/..%2fLogins", "/v1/Login/%00"]
+    {
+        let get = app.raw(format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes());
+        assert!(get.starts_with("HTTP/1.1 405 "), "{target}: {get}");
+        let body = r#"{"VirksomhedsLoginDto":{"cvrNummer":"12345678"}}"#;
+        let put = app.raw(
+            format!(
+                "PUT {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .as_bytes(),
+        );
+        assert!(put.starts_with("HTTP/1.1 400 "), "{target}: {put}");
+    }
+    assert_eq!(app.as_org(Star).get_logins().text(), r#"{"virksomheder":[]}"#);
+}
+
+#[test]
 fn odd_targets_get_one_answer_and_reach_nothing() {
     let app = spawn_app();
     for target in [

@@ -125,7 +125,6 @@ impl TestApp {
         Answer::of(agent().get(format!("http://{}{path}", self.management)).call().unwrap())
     }
 
-
     /// Stops the service and starts it again on the same folder.
     pub fn restart(mut self) -> Self {
         self.shut_down();

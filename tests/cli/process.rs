@@ -156,11 +156,6 @@ impl Service {
         let mut response = request.header("Authorization", format!("Bearer {}", self.token)).call().unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
     }
-
-    pub fn readyz(&self) -> (u16, String) {
-        let mut response = agent().get(format!("http://{}/readyz", self.management)).call().unwrap();
-        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
-    }
 }
 
 impl Drop for Service {
