@@ -94,6 +94,30 @@ fn a_certificate_that_is_not_trusted_brings_no_keys() {
 }
 
 #[test]
+fn an_issuer_over_https_cannot_send_for_its_keys_over_http() {
+    let (directory, tls) = authority_and_server("127.0.0.1");
+    let plain = Issuer::start(Manner::ok(all_keys()));
+    let issuer = Issuer::start_with(Some(tls), |_| Manner::Close);
+    let base = format!("https://127.0.0.1:{}", issuer.port);
+    let tried = |keys: String| {
+        issuer.behave(Manner::ok(json!({"issuer": base, "jwks_uri": keys}).to_string()));
+        let remote = Remote {
+            address: None,
+            ca_file: Some(directory.path().join("ca.pem")),
+            refresh: Duration::from_secs(300),
+            max_stale: Duration::from_secs(60),
+        };
+        let mut rules = rules();
+        rules.issuer.clone_from(&base);
+        let lock = Authenticator::with_pace(rules, Source::Remote(remote), clock(), quick()).unwrap();
+        soon("a failure", || lock.status().keys.failures > 0);
+        lock.status().keys.last_error.unwrap()
+    };
+    assert!(tried(plain.address("/keys")).ends_with("jwks_uri is not https"));
+    assert_eq!(plain.requests(), 0);
+}
+
+#[test]
 fn a_bundle_without_certificates_stops_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ca.pem");
