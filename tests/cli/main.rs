@@ -10,4 +10,5 @@
 mod commands;
 mod dev;
 mod process;
+mod records;
 mod serve;
