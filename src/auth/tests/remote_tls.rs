@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -45,10 +46,14 @@ fn authority_and_server(name: &str) -> (TempDir, Arc<ServerConfig>) {
 }
 
 fn lock(issuer: &Issuer, ca: Option<&TempDir>, host: &str) -> Authenticator {
+    lock_refreshing(issuer, ca, host, Duration::from_millis(200))
+}
+
+fn lock_refreshing(issuer: &Issuer, ca: Option<&TempDir>, host: &str, refresh: Duration) -> Authenticator {
     let remote = Remote {
         address: Some(format!("https://{host}:{}/keys", issuer.port).parse().unwrap()),
         ca_file: ca.map(|directory| directory.path().join("ca.pem")),
-        refresh: Duration::from_millis(200),
+        refresh,
         max_stale: Duration::from_secs(60),
     };
     Authenticator::with_pace(rules(), Source::Remote(remote), clock(), quick()).unwrap()
@@ -69,6 +74,37 @@ fn keys_are_fetched_over_https_under_a_private_authority_and_rotate() {
     issuer.behave(Manner::Close);
     soon("an outage", || lock.status().keys.failures > 0);
     assert!(authenticate(&lock, &b).is_ok());
+}
+
+#[test]
+fn a_flood_over_https_costs_one_fetch_when_cold_and_one_more_for_unknown_kids() {
+    let (directory, tls) = authority_and_server("127.0.0.1");
+    let issuer = Issuer::start_with(Some(tls), |_| {
+        std::thread::sleep(Duration::from_millis(100));
+        Manner::ok(all_keys())
+    });
+    let lock = lock_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
+    assert!(!lock.has_keys());
+    let good = token(Pair::RsaA, "RS256", "rsa-a");
+    let cold = block_on(join_all((0..50).map(|_| lock.authenticate(&good))));
+    assert!(cold.iter().all(Result::is_ok));
+    assert_eq!(issuer.requests(), 1);
+    let strangers: Vec<_> =
+        (0..1_000).map(|kid| token(Pair::P256B, "ES256", &format!("random-{kid}"))).collect();
+    let refused = block_on(join_all(strangers.iter().map(|token| lock.authenticate(token))));
+    assert!(refused.iter().all(Result::is_err));
+    assert_eq!(issuer.requests(), 2);
+}
+
+#[test]
+fn an_issuer_that_hangs_over_https_holds_nobody_up_for_long() {
+    let (directory, tls) = authority_and_server("127.0.0.1");
+    let issuer = Issuer::start_with(Some(tls), |_| Manner::Hang(Duration::from_secs(3)));
+    let lock = lock_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
+    let begun = std::time::Instant::now();
+    let refused = authenticate(&lock, &token(Pair::RsaA, "RS256", "rsa-a"));
+    assert_eq!(refused.map(drop), Err(crate::auth::Refusal::KeysUnavailable));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[test]
