@@ -84,13 +84,11 @@ pub struct App {
 }
 
 impl App {
-    /// Loads the keys, opens the audit log and the store, and binds both listeners.
+    /// Opens the audit log, loads the keys, opens the store, and binds both listeners, in this order.
     ///
     /// # Errors
     /// The first part that cannot be had. Nothing is left running.
     pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
-        let listener = Bound::bind(&settings.server.listen)?;
-        let management = settings.server.management.map(listener::bind_management).transpose()?;
         let audit = match &settings.audit_file {
             AuditTarget::Stdout => AuditLog::to_stdout(),
             AuditTarget::File(path) => {
@@ -103,6 +101,9 @@ impl App {
             Arc::clone(&clock),
         )?;
         let store = Store::open(&store_options(&settings)?)?;
+        // Bound last: nobody is kept waiting on an open port while the store is being checked.
+        let listener = Bound::bind(&settings.server.listen)?;
+        let management = settings.server.management.map(listener::bind_management).transpose()?;
         let api = web::Data::new(Api {
             authenticator: Arc::new(authenticator),
             matrix: Arc::new(ArcSwap::from_pointee(settings.matrix.clone())),
