@@ -13,6 +13,7 @@
 
 mod crash;
 mod history;
+mod powercut;
 #[path = "../cli/process.rs"]
 mod process;
 mod site;
