@@ -12,7 +12,10 @@
 )]
 
 mod crash;
+mod damage;
+mod faults;
 mod history;
+mod model;
 mod powercut;
 #[path = "../cli/process.rs"]
 mod process;
