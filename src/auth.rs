@@ -163,9 +163,7 @@ impl Authenticator {
     /// Awaits nothing but a fetch of keys: when there are none yet, or the token names an unknown one. That wait
     /// ends after 5.5 seconds at the latest, and needs a tokio runtime with its timer on.
     pub async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, Refusal> {
-        if token.len() > compact::MAX_BYTES {
-            return Err(TokenFault::TooLong.into());
-        }
+        compact::check_length(token)?;
         let digest = cache::digest(token);
         if let Some(caller) = self.remembered(&digest) {
             return Ok(caller);

@@ -1,7 +1,7 @@
 //! The commands: arguments → work → exit code.
 //!
 //! What a command prints is its result and goes to standard output; why it failed goes to standard error. A
-//! reader that closes standard output early (`| head`) is no failure; a full disk behind it is.
+//! reader that closes standard output early (`| head`) is no failure, but for `export`; a full disk behind it is.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -91,7 +91,7 @@ pub fn run(
 ) -> Exit {
     let mut output = Output(output);
     let outcome = match parse(arguments) {
-        Ok(arguments) => execute(arguments.command, &mut output),
+        Ok(arguments) => execute(arguments.command, &mut output, &mut *errors),
         Err(error) if error.exit_code() == 0 => {
             output.print(&error.render().to_string()).map(|()| Exit::Done)
         }
@@ -114,15 +114,15 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, cla
     Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-fn execute(command: Command, output: &mut Output<'_>) -> Result<Exit, Failure> {
+fn execute(command: Command, output: &mut Output<'_>, errors: &mut dyn Write) -> Result<Exit, Failure> {
     match command {
         Command::Serve(arguments) => serve::run(&arguments, output),
         Command::Dev(arguments) => dev::run(&arguments, output),
         Command::Check(arguments) => check::run(&arguments, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
-        Command::Export(arguments) => records::export(&arguments, output),
-        Command::Import(arguments) => records::import(&arguments, output),
-        Command::Verify(arguments) => records::verify(&arguments, output),
+        Command::Export(arguments) => records::export(&arguments, output, errors),
+        Command::Import(arguments) => records::import(&arguments, output, errors),
+        Command::Verify(arguments) => records::verify(&arguments, output, errors),
         Command::Openapi => openapi::run(output),
         Command::Man => manual::man(output),
         Command::Completions(arguments) => manual::completions(&arguments, output),

@@ -7,6 +7,7 @@ mod conditional;
 pub mod dto;
 mod encoding;
 mod exchange;
+mod export_body;
 mod guard;
 mod list_body;
 mod login;
@@ -60,6 +61,7 @@ pub fn management(config: &mut web::ServiceConfig) {
     config
         .service(path("/livez", "GET, HEAD, OPTIONS", [read().to(management::livez)]))
         .service(path("/readyz", "GET, HEAD, OPTIONS", [read().to(management::readyz)]))
+        .service(path("/export", "GET, HEAD, OPTIONS", [read().to(management::export)]))
         .default_service(web::to(unknown_path));
 }
 

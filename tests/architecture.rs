@@ -1,5 +1,12 @@
 //! Holds the arrows of `src/lib.rs`: which module may use which, and which crate belongs to one module alone.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -112,3 +112,17 @@ impl Cache {
         self.store.weight()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::tests::any_caller;
+
+    #[test]
+    fn an_entry_that_slipped_in_while_the_keys_changed_is_not_served() {
+        let (cache, key) = (Cache::new(), digest("token"));
+        assert!(cache.get(&key, 2, 0).is_none());
+        cache.store.insert(key, Entry { caller: any_caller(), ends: 100, generation: 1 });
+        assert!(cache.get(&key, 2, 0).is_none());
+    }
+}

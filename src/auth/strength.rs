@@ -206,8 +206,20 @@ mod tests {
         assert!(!P256.has_point(&y, &x));
         assert!(!P384.has_point(&x, &y));
         assert!(!P256.has_point(&[0; 32], &[0; 32]));
-        let beyond = (BigUint::from_bytes_be(&[0; 32]) + &P256.prime).to_bytes_be();
-        assert!(!P256.has_point(&beyond, &y));
+    }
+
+    #[test]
+    fn a_coordinate_beyond_the_prime_is_no_second_name_of_a_point() {
+        let prime = &P256.prime;
+        let root = |x: &BigUint| {
+            let square = (x * x * x + (prime - 3u32) * x + &P256.b) % prime;
+            square.modpow(&((prime + 1u32) / 4u32), prime)
+        };
+        let has = |x: &BigUint, y: &BigUint| P256.has_point(&x.to_bytes_be(), &y.to_bytes_be());
+        let x = (0u32..).map(BigUint::from).find(|x| has(x, &root(x))).unwrap();
+        let y = root(&x);
+        assert!(!has(&(&x + prime), &y));
+        assert!(!has(&x, &(y + prime)));
     }
 
     #[test]

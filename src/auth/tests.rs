@@ -11,3 +11,9 @@ mod remembering;
 mod remote;
 mod remote_tls;
 mod shapes;
+
+/// A caller whose token was accepted.
+pub(super) fn any_caller() -> std::sync::Arc<super::Caller> {
+    let lock = mint::authenticator(mint::rules(), &mint::all_keys());
+    mint::authenticate(&lock, &mint::token(mint::Pair::P256A, "ES256", "p256-a")).unwrap()
+}

@@ -47,16 +47,25 @@ pub enum Command {
                             --method GetLogin --organisation JobCenter --adgang EgneBorgere")]
     Explain(ExplainArgs),
     /// Write every record as NDJSON with a trailer
-    #[command(after_help = "Example:\n  virksomhedslogin export --config virksomhedslogin.toml \\\n    \
-                            --from http://127.0.0.1:9090 --output logins.ndjson")]
+    #[command(
+        after_help = "With --output FILE the file is replaced whole, or left as it was (readable to its owner alone).\n\n\
+                            Example:\n  virksomhedslogin export --config virksomhedslogin.toml \\\n    \
+                            --from http://127.0.0.1:9090 --output logins.ndjson"
+    )]
     Export(ExportArgs),
     /// Merge NDJSON or CSV into the closed store: first = min, last = max; can be repeated
     #[command(
-        after_help = "Example:\n  virksomhedslogin import --config virksomhedslogin.toml logins.ndjson"
+        after_help = "Prints three lines: `read: N` (good lines), `skipped: N` (bad lines), `changed: N` (records that \
+                            were new or told something new). Bad lines are told on standard error.\n\n\
+                            Example:\n  virksomhedslogin import --config virksomhedslogin.toml logins.ndjson"
     )]
     Import(ImportArgs),
     /// Open the closed store and check every record against the seal
-    #[command(after_help = "Example:\n  virksomhedslogin verify --config virksomhedslogin.toml")]
+    #[command(
+        after_help = "Prints four lines: `records: N`, `first login: TIME`, `last login: TIME` (RFC 3339, or `none`) \
+                            and `sequence: N`, the number of the last durable change.\n\n\
+                            Example:\n  virksomhedslogin verify --config virksomhedslogin.toml"
+    )]
     Verify(ConfigArgs),
     /// Print the OpenAPI document
     #[command(after_help = "Example:\n  virksomhedslogin openapi > openapi.json")]
@@ -138,7 +147,7 @@ pub struct ImportArgs {
     /// `--config`
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// The file to read
+    /// The file to read, or - for standard input
     #[arg(value_name = "INPUT")]
     pub input: PathBuf,
     /// What the file holds; default: csv when its name ends in .csv, else ndjson

@@ -1,16 +1,107 @@
 //! `export`, `import`, `verify`: the commands that read or fill the store.
+//!
+//! A store has one process at a time: these commands open the closed one, but for `export --from`, which asks the service
+//! that has it open. Results go to standard output; how far the work has come goes to standard error.
 
-use super::arguments::{ExportArgs, ImportArgs, VerifyArgs};
-use super::{Exit, Failure, Output};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
-pub(super) fn export(_arguments: &ExportArgs, _output: &mut Output<'_>) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "export is not in this build"))
+use super::{Exit, Failure};
+use crate::logging;
+use crate::settings::{LogFormat, Settings, StoreKind};
+use crate::store::{OpenError, Options, Store};
+
+mod export;
+mod import;
+mod incoming;
+mod progress;
+mod replacement;
+mod verify;
+
+pub(super) use export::run as export;
+pub(super) use import::run as import;
+pub(super) use verify::run as verify;
+
+use progress::Progress;
+
+/// What to do about another process, for the commands that cannot do without the store.
+const STOP_IT: &str = "stop it first";
+/// How often the check of the records at opening is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a command may find where the store should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// A missing store is an error.
+    Refused,
+    /// A missing store is made.
+    Made,
 }
 
-pub(super) fn import(_arguments: &ImportArgs, _output: &mut Output<'_>) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "import is not in this build"))
+/// Opens the closed store and checks every record in it, telling how far that has come. `in_use` is what to do when
+/// another process has it open.
+fn open(settings: &Settings, absent: Absent, in_use: &str, errors: &mut dyn Write) -> Result<Store, Failure> {
+    let options = options(settings)?;
+    let told = Arc::clone(&options.progress);
+    let mut progress = Progress::start(errors, "checked");
+    let opened = thread::scope(|scope| {
+        let (ended, end) = mpsc::channel::<()>();
+        let opening = scope.spawn(move || {
+            let _ended = ended;
+            match absent {
+                Absent::Refused => Store::open_existing(&options),
+                Absent::Made => Store::open(&options),
+            }
+        });
+        while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(LOOK) {
+            let total = told.total.load(Ordering::Relaxed);
+            progress.at(told.done.load(Ordering::Relaxed), (total > 0).then_some(total));
+        }
+        opening.join()
+    });
+    progress.end();
+    match opened {
+        Ok(Ok(store)) => Ok(store),
+        Ok(Err(error)) => {
+            let hint =
+                if matches!(error, OpenError::InUse { .. }) { format!("; {in_use}") } else { String::new() };
+            Err(Failure::new(Exit::of(error.exit_code()), format!("{error}{hint}")))
+        }
+        Err(_) => Err(Failure::new(Exit::Failed, "opening the store ended in a fault of this program")),
+    }
 }
 
-pub(super) fn verify(_arguments: &VerifyArgs, _output: &mut Output<'_>) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "verify is not in this build"))
+fn options(settings: &Settings) -> Result<Options, Failure> {
+    match &settings.store.kind {
+        StoreKind::Embedded { path } => Ok(Options::new(path, settings.store.deadline)),
+        StoreKind::Postgres { .. } => Err(Failure::new(
+            Exit::Usage,
+            "store.kind: this version has no \"postgres\" store; use \"embedded\"",
+        )),
+    }
+}
+
+/// Warnings and errors are logged as `serve` logs them. The rest is not: the command tells itself what it does. `RUST_LOG`
+/// has the last word.
+fn start_logging(settings: &Settings) {
+    logging::init(match settings.log_format {
+        LogFormat::Text => logging::Format::Text,
+        LogFormat::Json => logging::Format::Json,
+    });
+    if std::env::var_os("RUST_LOG").is_none() {
+        log::set_max_level(log::LevelFilter::Warn);
+    }
+}
+
+/// Text that may hold what came from outside: no control character of it steers a terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
+}
+
+fn not_written(name: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("the export cannot be written to {name}: {error}"))
 }

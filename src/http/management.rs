@@ -1,12 +1,17 @@
-//! The management listener: is the process alive, may it be sent requests? Never reachable through the API's address.
+//! The management listener: is the process alive, may it be sent requests, what does it hold? Never reachable through
+//! the API's address.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
-use super::Api;
+use super::problem::Problem;
+use super::{Api, export_body};
 use crate::strict_json::write_text;
+
+/// Seconds after which an export that could not be read may be tried again.
+const RETRY_EXPORT_SECONDS: u32 = 5;
 
 /// Whether the service is on its way down.
 #[derive(Debug, Default)]
@@ -70,4 +75,19 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
     response.insert_header((header::CONTENT_TYPE, "application/json"));
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     response.body(body)
+}
+
+/// `GET /export`: every record of one moment as NDJSON with its trailer.
+///
+/// # Errors
+/// 503 when the store cannot be read.
+pub async fn export(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
+    let snapshot = api.store.list().map_err(|error| {
+        log::error!("the export cannot be read from the store: {error}");
+        Problem::unavailable(RETRY_EXPORT_SECONDS)
+    })?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/x-ndjson"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(export_body::Export::new(snapshot)))
 }

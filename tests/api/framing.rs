@@ -57,15 +57,9 @@ fn what_follows_the_path_of_a_method_is_a_number_and_nothing_else() {
 #[test]
 fn odd_targets_get_one_answer_and_reach_nothing() {
     let app = spawn_app();
-    for target in [
-        "*",
-        "/v1/%2e%2e/v1/Logins",
-        "/v1/../v1/Logins",
-        "//v1/Logins",
-        "/v1/Logins%2f",
-        "/v1%2fLogins",
-        "/v1/Logins;x",
-    ] {
+    for target in
+        ["*", "/v1/%2e%2e/v1/Logins", "/v1/../v1/Logins", "//v1/Logins", "/v1%2fLogins", "/v1/Login/1/../x"]
+    {
         for verb in ["GET", "OPTIONS", "TRACE"] {
             let answer = app
                 .raw(format!("{verb} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());

@@ -125,6 +125,13 @@ impl TestApp {
         Answer::of(agent().get(format!("http://{}{path}", self.management)).call().unwrap())
     }
 
+    /// As [`App::management`], with another verb.
+    pub fn management_as(&self, verb: &str, path: &str) -> Answer {
+        let uri = format!("http://{}{path}", self.management);
+        let request = ureq::http::Request::builder().method(verb).uri(uri).body(()).unwrap();
+        Answer::of(agent().run(request).unwrap())
+    }
+
     /// Stops the service and starts it again on the same folder.
     pub fn restart(mut self) -> Self {
         self.shut_down();

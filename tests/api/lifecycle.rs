@@ -16,6 +16,45 @@ fn management_tells_that_the_service_lives_and_is_ready() {
 }
 
 #[test]
+fn management_exports_every_record_with_a_trailer() {
+    let app = spawn_app();
+    assert_eq!(
+        app.management("/export").text(),
+        "{\"antal\":0,\"sha256\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}\n"
+    );
+    for number in 0..700 {
+        assert_eq!(app.as_org(Star).set_login(&format!("{:08}", number * 77_777)).status, 204);
+    }
+    let export = app.management("/export");
+    assert_eq!(export.status, 200);
+    assert_eq!(export.header("content-type"), Some("application/x-ndjson"));
+    assert_eq!(export.header("cache-control"), Some("no-store"));
+    assert_eq!(export.header("content-length"), Some(export.body.len().to_string().as_str()));
+    let (rows, trailer) = export.text().split_at(700 * 129);
+    let rows: Vec<&str> = rows.lines().collect();
+    assert!(rows.len() == 700 && rows.is_sorted());
+    let first = json!({
+        "cvrNummer": "00000000", "tidligsteLoginTidspunkt": START, "senesteLogintidspunkt": START,
+    });
+    assert_eq!(serde_json::from_str::<Value>(rows[0]).unwrap(), first);
+    assert!(trailer.starts_with("{\"antal\":700,\"sha256\":\"") && trailer.ends_with("\"}\n"), "{trailer}");
+
+    let head = app.management_as("HEAD", "/export");
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), export.header("content-length"));
+    for verb in ["POST", "DELETE"] {
+        let refused = app.management_as(verb, "/export");
+        assert_eq!(refused.status, 405);
+        assert_eq!(refused.header("allow"), Some("GET, HEAD, OPTIONS"));
+    }
+    assert_eq!(
+        app.as_org(Star).send("GET", "/export", &[], None).status,
+        404,
+        "not through the API's address"
+    );
+}
+
+#[test]
 fn a_reload_uses_the_new_table_at_once() {
     let app = spawn_app();
     assert_eq!(app.as_org(AKasse).get_logins().status, 200);

@@ -1,5 +1,12 @@
 //! The contract over real HTTP: one binary, so that the service is linked once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
 mod access_matrix;
 mod bad_requests;
 mod errors;

@@ -1,6 +1,14 @@
 //! The real binary as its users run it: commands, exit codes, signals, kill -9.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
 mod commands;
 mod dev;
 mod process;
+mod records;
 mod serve;

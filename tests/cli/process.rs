@@ -114,7 +114,11 @@ impl Service {
                     }
                     seen.push(line);
                 }
-                Err(_) => panic!("the service did not start:\n{}", seen.join("\n")),
+                Err(_) => {
+                    let _ = child.kill();
+                    let status = child.wait();
+                    panic!("the service did not start ({status:?}):\n{}", seen.join("\n"));
+                }
             }
         }
     }

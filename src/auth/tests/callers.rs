@@ -87,6 +87,7 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
         ("exp", "-9223372036854775808".to_owned(), out(Claim::Expiry)),
         ("exp", "-1".to_owned(), out(Claim::Expiry)),
         ("exp", "-0.5".to_owned(), out(Claim::Expiry)),
+        ("exp", "-0.0001".to_owned(), out(Claim::Expiry)),
         ("exp", "-1e300".to_owned(), out(Claim::Expiry)),
         ("exp", "0".to_owned(), Err(Fault::Expired)),
         ("exp", "-0".to_owned(), Err(Fault::Expired)),
@@ -120,6 +121,16 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
         let outcome = outcome(rules(), &claims_with(json!({ name: null }))).map(drop);
         assert_eq!(outcome, expected.map_err(Refusal::Token), "no {name}");
     }
+}
+
+#[test]
+fn a_token_ends_at_the_very_millisecond() {
+    let claims = crate::strict_json::Json::parse(claims().to_string().as_bytes()).unwrap();
+    let check =
+        |now| crate::auth::claims::check(claims.members().unwrap(), &rules(), now).map(|good| good.ends);
+    let ends = (NOW + 300 + 30) * 1_000;
+    assert_eq!(check(ends - 1), Ok(ends));
+    assert_eq!(check(ends), Err(Fault::Expired));
 }
 
 const READ: &str = "virksomhedsinstats.login.read";

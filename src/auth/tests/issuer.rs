@@ -50,6 +50,8 @@ impl Manner {
 pub(super) struct Issuer {
     pub(super) port: u16,
     requests: Arc<AtomicUsize>,
+    /// How often it answered 304.
+    pub(super) confirmed: Arc<AtomicUsize>,
     manner: Arc<Choice>,
     stopped: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -67,10 +69,12 @@ impl Issuer {
         let issuer = Self {
             port: listener.local_addr().unwrap().port(),
             requests: Arc::default(),
+            confirmed: Arc::default(),
             manner: Arc::new(Mutex::new(Arc::new(manner))),
             stopped: Arc::default(),
         };
         let (requests, manner) = (Arc::clone(&issuer.requests), Arc::clone(&issuer.manner));
+        let confirmed = Arc::clone(&issuer.confirmed);
         let stopped = Arc::clone(&issuer.stopped);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -78,11 +82,12 @@ impl Issuer {
                     return;
                 }
                 let (requests, manner, tls) = (Arc::clone(&requests), Arc::clone(&manner), tls.clone());
+                let confirmed = Arc::clone(&confirmed);
                 thread::spawn(move || match tls {
-                    None => serve(stream, &requests, &manner),
+                    None => serve(stream, &requests, &confirmed, &manner),
                     Some(tls) => {
                         let connection = ServerConnection::new(tls).unwrap();
-                        serve(StreamOwned::new(connection, stream), &requests, &manner);
+                        serve(StreamOwned::new(connection, stream), &requests, &confirmed, &manner);
                     }
                 });
             }
@@ -118,7 +123,7 @@ impl Drop for Issuer {
 type Choose = Arc<dyn Fn(&str) -> Manner + Send + Sync>;
 type Choice = Mutex<Choose>;
 
-fn serve(mut stream: impl Read + Write, requests: &AtomicUsize, manner: &Choice) {
+fn serve(mut stream: impl Read + Write, requests: &AtomicUsize, confirmed: &AtomicUsize, manner: &Choice) {
     let mut head = String::new();
     {
         let mut reader = BufReader::new(&mut stream);
@@ -143,6 +148,7 @@ fn serve(mut stream: impl Read + Write, requests: &AtomicUsize, manner: &Choice)
         Manner::Conditional(etag, body) => {
             let lines = format!("ETag: \"{etag}\"\r\n");
             if head.contains(&format!("if-none-match: \"{etag}\"")) {
+                confirmed.fetch_add(1, Ordering::SeqCst);
                 let text = format!("HTTP/1.1 304 X\r\nConnection: close\r\n{lines}\r\n");
                 drop(stream.write_all(text.as_bytes()));
             } else {

@@ -11,7 +11,11 @@ use crate::auth::{Algorithm, compact};
 
 fn cases() -> ProptestConfig {
     let cases = std::env::var("AUTH_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(512);
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+    ProptestConfig {
+        failure_persistence: None,
+        max_global_rejects: u32::MAX,
+        ..ProptestConfig::with_cases(cases)
+    }
 }
 
 /// JSON-like pieces, so that many inputs come past the first gates.

@@ -117,7 +117,7 @@ fn an_unchanged_set_is_confirmed_and_nothing_is_forgotten() {
         || Manner::Conditional("v1".to_owned(), one(Pair::P256A).into_bytes()),
         || Manner::ok(one(Pair::P256A)),
     ];
-    for manner in unchanged {
+    for (manner, conditional) in unchanged.into_iter().zip([true, false]) {
         let issuer = Issuer::start(manner());
         let mut often = remote(&issuer.address("/keys"));
         often.refresh = Duration::from_millis(50);
@@ -128,6 +128,8 @@ fn an_unchanged_set_is_confirmed_and_nothing_is_forgotten() {
         assert_eq!(tried(&lock, &token), Ok(()), "confirmed, so not stale");
         assert_eq!(lock.status().cache_hits, 1);
         assert_eq!(lock.status().keys.failures, 0);
+        let confirmed = issuer.confirmed.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(confirmed >= 20, conditional, "{confirmed} answers of 304");
     }
 }
 
@@ -257,6 +259,34 @@ fn redirects_lead_to_the_same_origin_or_nowhere() {
         assert_eq!(lock.has_keys(), follows, "{location}: {:?}", lock.status());
     }
     assert_eq!(elsewhere.requests(), 0);
+}
+
+#[test]
+fn a_token_that_ends_while_its_keys_are_fetched_is_refused() {
+    let clock = clock();
+    let turned = std::sync::Arc::clone(&clock);
+    let issuer = Issuer::start_with(None, move |_| {
+        std::thread::sleep(Duration::from_millis(200));
+        turned.advance_millis(400_000);
+        Manner::ok(one(Pair::P256A))
+    });
+    let source = Source::Remote(remote(&issuer.address("/keys")));
+    let lock = Authenticator::with_pace(rules(), source, clock, quick()).unwrap();
+    assert_eq!(tried(&lock, &good()), Err(Refusal::Token(Fault::Expired)));
+}
+
+#[test]
+fn only_so_many_requests_wait_for_an_issuer_that_hangs() {
+    let issuer = Issuer::start(Manner::Hang(Duration::from_secs(3)));
+    let lock = lock(remote(&issuer.address("/keys")), quick());
+    let (token, begun) = (good(), Instant::now());
+    let one = || async {
+        assert_eq!(lock.authenticate(&token).await.map(drop), NO_KEYS);
+        begun.elapsed() < Duration::from_millis(500)
+    };
+    let at_once = block_on(join_all((0..1_100).map(|_| one())));
+    assert_eq!(at_once.into_iter().filter(|at_once| *at_once).count(), 1_100 - 1_024);
+    assert!(begun.elapsed() < Duration::from_secs(2), "and those that wait do not wait for ever");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -45,10 +46,14 @@ fn authority_and_server(name: &str) -> (TempDir, Arc<ServerConfig>) {
 }
 
 fn lock(issuer: &Issuer, ca: Option<&TempDir>, host: &str) -> Authenticator {
+    lock_refreshing(issuer, ca, host, Duration::from_millis(200))
+}
+
+fn lock_refreshing(issuer: &Issuer, ca: Option<&TempDir>, host: &str, refresh: Duration) -> Authenticator {
     let remote = Remote {
         address: Some(format!("https://{host}:{}/keys", issuer.port).parse().unwrap()),
         ca_file: ca.map(|directory| directory.path().join("ca.pem")),
-        refresh: Duration::from_millis(200),
+        refresh,
         max_stale: Duration::from_secs(60),
     };
     Authenticator::with_pace(rules(), Source::Remote(remote), clock(), quick()).unwrap()
@@ -72,6 +77,37 @@ fn keys_are_fetched_over_https_under_a_private_authority_and_rotate() {
 }
 
 #[test]
+fn a_flood_over_https_costs_one_fetch_when_cold_and_one_more_for_unknown_kids() {
+    let (directory, tls) = authority_and_server("127.0.0.1");
+    let issuer = Issuer::start_with(Some(tls), |_| {
+        std::thread::sleep(Duration::from_millis(100));
+        Manner::ok(all_keys())
+    });
+    let lock = lock_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
+    assert!(!lock.has_keys());
+    let good = token(Pair::RsaA, "RS256", "rsa-a");
+    let cold = block_on(join_all((0..50).map(|_| lock.authenticate(&good))));
+    assert!(cold.iter().all(Result::is_ok));
+    assert_eq!(issuer.requests(), 1);
+    let strangers: Vec<_> =
+        (0..1_000).map(|kid| token(Pair::P256B, "ES256", &format!("random-{kid}"))).collect();
+    let refused = block_on(join_all(strangers.iter().map(|token| lock.authenticate(token))));
+    assert!(refused.iter().all(Result::is_err));
+    assert_eq!(issuer.requests(), 2);
+}
+
+#[test]
+fn an_issuer_that_hangs_over_https_holds_nobody_up_for_long() {
+    let (directory, tls) = authority_and_server("127.0.0.1");
+    let issuer = Issuer::start_with(Some(tls), |_| Manner::Hang(Duration::from_secs(3)));
+    let lock = lock_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
+    let begun = std::time::Instant::now();
+    let refused = authenticate(&lock, &token(Pair::RsaA, "RS256", "rsa-a"));
+    assert_eq!(refused.map(drop), Err(crate::auth::Refusal::KeysUnavailable));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_certificate_that_is_not_trusted_brings_no_keys() {
     let (directory, tls) = authority_and_server("127.0.0.1");
     let (other, _) = authority_and_server("127.0.0.1");
@@ -91,6 +127,30 @@ fn a_certificate_that_is_not_trusted_brings_no_keys() {
             .is_ok()
     );
     assert_eq!(misnamed.requests(), 0);
+}
+
+#[test]
+fn an_issuer_over_https_cannot_send_for_its_keys_over_http() {
+    let (directory, tls) = authority_and_server("127.0.0.1");
+    let plain = Issuer::start(Manner::ok(all_keys()));
+    let issuer = Issuer::start_with(Some(tls), |_| Manner::Close);
+    let base = format!("https://127.0.0.1:{}", issuer.port);
+    let tried = |keys: String| {
+        issuer.behave(Manner::ok(json!({"issuer": base, "jwks_uri": keys}).to_string()));
+        let remote = Remote {
+            address: None,
+            ca_file: Some(directory.path().join("ca.pem")),
+            refresh: Duration::from_secs(300),
+            max_stale: Duration::from_secs(60),
+        };
+        let mut rules = rules();
+        rules.issuer.clone_from(&base);
+        let lock = Authenticator::with_pace(rules, Source::Remote(remote), clock(), quick()).unwrap();
+        soon("a failure", || lock.status().keys.failures > 0);
+        lock.status().keys.last_error.unwrap()
+    };
+    assert!(tried(plain.address("/keys")).ends_with("jwks_uri is not https"));
+    assert_eq!(plain.requests(), 0);
 }
 
 #[test]

@@ -52,8 +52,18 @@ impl Exporter {
     /// Appends the trailer, which ends the export.
     pub fn trailer(self, out: &mut Vec<u8>) {
         let hash = data_encoding::HEXLOWER.encode(&self.hash.finalize());
-        out.extend_from_slice(format!("{{\"antal\":{},\"sha256\":\"{hash}\"}}\n", self.count).as_bytes());
+        out.extend_from_slice(write_trailer(self.count, &hash).as_bytes());
     }
+}
+
+/// How many bytes the export of this snapshot has, its trailer included.
+pub fn length(snapshot: &Snapshot) -> u64 {
+    let trailer = write_trailer(snapshot.len(), &"0".repeat(64));
+    snapshot.len() * ROW as u64 + trailer.len() as u64
+}
+
+fn write_trailer(count: u64, hash: &str) -> String {
+    format!("{{\"antal\":{count},\"sha256\":\"{hash}\"}}\n")
 }
 
 /// Writes every record and the trailer; returns how many records. `progress` is told how many are written so far.

@@ -1,0 +1,73 @@
+//! `export`: every record as NDJSON with a trailer, from the closed store or from a running service, to a file or to
+//! standard output.
+//!
+//! A file is replaced whole or not at all. On standard output a reader that goes away early is a failure here: half an
+//! export must not pass for one.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use super::incoming;
+use super::progress::Progress;
+use super::replacement::Replacement;
+use super::{Absent, not_written, open, start_logging};
+use crate::cli::arguments::ExportArgs;
+use crate::cli::{Exit, Failure, Output, load_settings};
+use crate::settings::Settings;
+use crate::store::ndjson;
+
+pub(in crate::cli) fn run(
+    arguments: &ExportArgs,
+    output: &mut Output<'_>,
+    errors: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let settings = load_settings(&arguments.config)?;
+    start_logging(&settings);
+    let Some(path) = &arguments.output else {
+        return export(arguments, &settings, &mut *output.0, "standard output", errors);
+    };
+    let name = path.display().to_string();
+    let mut file = Replacement::begin(path).map_err(|error| not_written(&name, &error))?;
+    export(arguments, &settings, &mut file, &name, errors)?;
+    file.finish().map_err(|error| not_written(&name, &error))?;
+    Ok(Exit::Done)
+}
+
+/// Writes the export to `out`, which is called `name`.
+fn export(
+    arguments: &ExportArgs,
+    settings: &Settings,
+    mut out: &mut dyn Write,
+    name: &str,
+    errors: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    if let Some(address) = &arguments.from {
+        let mut progress = Progress::start(errors, "written");
+        let copied = incoming::copy(address, out, name, &mut progress);
+        progress.end();
+        return copied.map(|()| Exit::Done);
+    }
+    let store = open(settings, Absent::Refused, &ask_it(settings.server.management), errors)?;
+    let snapshot = store.list().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let total = Some(snapshot.len());
+    let mut progress = Progress::start(errors, "written");
+    let written = ndjson::export(&snapshot, &mut out, |done| progress.at(done, total));
+    progress.end();
+    written.map_err(|error| not_written(name, &error))?;
+    if store.close() {
+        Ok(Exit::Done)
+    } else {
+        Err(Failure::new(Exit::Failed, "the disk did not let the store be closed in time"))
+    }
+}
+
+/// What to do about another process that has the store open: most likely it is the service, which can export itself.
+fn ask_it(management: Option<SocketAddr>) -> String {
+    match management {
+        None => "stop it first: server.management is off, so it cannot be asked".to_owned(),
+        Some(address) if address.port() == 0 || address.ip().is_unspecified() => {
+            "if it is the service, export from it with --from http://MANAGEMENT-ADDRESS".to_owned()
+        }
+        Some(address) => format!("if it is the service, export from it with --from http://{address}"),
+    }
+}

@@ -1,0 +1,85 @@
+//! `import`: reads a whole file, refuses it with all its faults, or merges it into the closed store.
+//!
+//! The file is read to its end before the store is opened: a refused one changes nothing and makes nothing.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
+use super::progress::Progress;
+use super::{Absent, STOP_IT, open, options, printable, start_logging};
+use crate::cli::arguments::{ImportArgs, ImportFormat};
+use crate::cli::{Exit, Failure, Output, load_settings};
+use crate::store::ndjson::{self, Format, Reading, Refused};
+
+const BUFFER: usize = 256 << 10;
+
+pub(in crate::cli) fn run(
+    arguments: &ImportArgs,
+    output: &mut Output<'_>,
+    errors: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let settings = load_settings(&arguments.config)?;
+    start_logging(&settings);
+    options(&settings)?;
+    let input = name_of(&arguments.input);
+    let reading = read(arguments, errors)
+        .map_err(|error| Failure::new(Exit::Failed, format!("{input} cannot be read: {error}")))?;
+    let (good, bad) = (reading.good, reading.bad);
+    if arguments.skip_bad && bad > 0 {
+        let skipped = Refused { faults: vec![], bad, bad_lines: reading.bad_lines.clone() };
+        let _ = writeln!(errors, "{input}: left out\n{}", printable(&skipped.to_string()));
+    }
+    let records = reading.accept(arguments.skip_bad).map_err(|refused| {
+        let told = format!("{input} is refused, nothing is written\n{refused}");
+        Failure::new(Exit::Failed, printable(&told))
+    })?;
+
+    let store = open(&settings, Absent::Made, STOP_IT, errors)?;
+    let total = Some(records.len() as u64);
+    let mut progress = Progress::start(errors, "written");
+    let imported = store.import(records, |done| progress.at(done, total));
+    progress.end();
+    let imported = imported.map_err(|error| {
+        let told = format!("{error}; what was merged so far stays, and the same import can be run again");
+        Failure::new(Exit::Failed, told)
+    })?;
+    if !store.close() {
+        let told = "everything is written, but the disk did not let the store be closed in time";
+        return Err(Failure::new(Exit::Failed, told));
+    }
+    output.print(&format!("read: {good}\nskipped: {bad}\nchanged: {}\n", imported.changed))?;
+    Ok(Exit::Done)
+}
+
+fn read(arguments: &ImportArgs, errors: &mut dyn Write) -> io::Result<Reading> {
+    let input: Box<dyn BufRead> = if is_standard_input(&arguments.input) {
+        Box::new(BufReader::with_capacity(BUFFER, io::stdin()))
+    } else {
+        Box::new(BufReader::with_capacity(BUFFER, File::open(&arguments.input)?))
+    };
+    let mut progress = Progress::start(errors, "read");
+    let reading = ndjson::read(input, format_of(arguments), |lines| progress.at(lines, None));
+    progress.end();
+    reading
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn name_of(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+fn format_of(arguments: &ImportArgs) -> Format {
+    let is_csv = || {
+        arguments.input.extension().and_then(OsStr::to_str).is_some_and(|end| end.eq_ignore_ascii_case("csv"))
+    };
+    match arguments.format {
+        Some(ImportFormat::Csv) => Format::Csv,
+        None if is_csv() => Format::Csv,
+        Some(ImportFormat::Ndjson) | None => Format::Ndjson { trailer: !arguments.no_trailer },
+    }
+}

@@ -1,0 +1,102 @@
+//! The export of a running service, checked while it is copied.
+
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use url::Url;
+
+use super::progress::Progress;
+use super::{not_written, printable};
+use crate::cli::{Exit, Failure};
+use crate::store::ndjson::Checker;
+
+/// How long the connection and the beginning of the answer may take.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long the service may be silent in the middle of an export. There is no limit to the whole: a large one takes its time.
+const SILENCE: Duration = Duration::from_secs(60);
+const PIECE: usize = 64 << 10;
+/// How many pieces may wait to be written.
+const WAITING: usize = 8;
+
+/// Copies the export of the service whose management listener is at the address to `out`, which is called `name`.
+pub(super) fn copy(
+    address: &Url,
+    out: &mut dyn Write,
+    name: &str,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let mut address = address.clone();
+    address.set_path("/export");
+    let failed = |told: String| Failure::new(Exit::Failed, printable(&told));
+    let wrong = |told: String| failed(format!("the export from {address} is not whole: {told}"));
+    let pieces = receive(ask(&address).map_err(|told| failed(format!("{address}: {told}")))?);
+    let (mut checker, mut lines) = (Checker::default(), Vec::new());
+    loop {
+        let piece = match pieces.recv_timeout(SILENCE) {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(error)) => {
+                return Err(wrong(format!("it is cut off after {} records: {error}", checker.count())));
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(wrong(format!(
+                    "nothing more came for {} s after {} records",
+                    SILENCE.as_secs(),
+                    checker.count()
+                )));
+            }
+        };
+        lines.clear();
+        let taken = checker.take(&piece, &mut lines);
+        out.write_all(&lines).map_err(|error| not_written(name, &error))?;
+        taken.map_err(wrong)?;
+        progress.at(checker.count(), None);
+    }
+    checker.finish().map_err(wrong)?;
+    out.flush().map_err(|error| not_written(name, &error))
+}
+
+fn ask(address: &Url) -> Result<impl Read + Send + use<>, String> {
+    // The listener is on this machine or its network: a proxy from the environment would only be in the way.
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_connect(Some(ANSWER))
+        .timeout_recv_response(Some(ANSWER))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .build()
+        .into();
+    let answer = agent.get(address.as_str()).call().map_err(|error| error.to_string())?;
+    match answer.status().as_u16() {
+        200 => Ok(answer.into_body().into_reader()),
+        404 => Err("404: this is not the management listener, or that of another version".to_owned()),
+        _ => Err(format!("the service answered {}", answer.status())),
+    }
+}
+
+/// Reads in a thread of its own, so that a silent service can be noticed. The channel is closed after the last piece.
+fn receive(mut answer: impl Read + Send + 'static) -> mpsc::Receiver<io::Result<Vec<u8>>> {
+    let (send, pieces) = mpsc::sync_channel(WAITING);
+    thread::spawn(move || {
+        loop {
+            let mut piece = vec![0; PIECE];
+            let read = match answer.read(&mut piece) {
+                Ok(0) => return,
+                Ok(length) => {
+                    piece.truncate(length);
+                    Ok(piece)
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => Err(error),
+            };
+            let ended = read.is_err();
+            if send.send(read).is_err() || ended {
+                return;
+            }
+        }
+    });
+    pieces
+}
