@@ -28,6 +28,10 @@ const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
 /// Longest path that is logged; a longer one may be anything.
 const LOGGED_PATH_LENGTH: usize = 64;
 
+/// Marks an error answer whose body is meant as it is: a health check names what is missing, to operators only.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OwnWords;
+
 /// What is kept of the request for the log, since the handler consumes it.
 struct RequestLine {
     verb: String,
@@ -86,8 +90,10 @@ fn rendered<B: MessageBody + 'static>(
 ) -> (HttpResponse<BoxBody>, Option<&'static str>) {
     let problem = response.error().and_then(|error| error.as_error::<Problem>()).cloned();
     let status = response.status();
+    let own_words = response.extensions().contains::<OwnWords>();
     let problem = problem.or_else(|| {
-        (status.is_client_error() || status.is_server_error()).then(|| Problem::of_framework(status))
+        (!own_words && (status.is_client_error() || status.is_server_error()))
+            .then(|| Problem::of_framework(status))
     });
     match problem {
         Some(problem) => (problem.render(exchange.request_id.as_str()), Some(problem.code())),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
+use super::boundary::OwnWords;
 use super::problem::Problem;
 use super::{Api, export_body};
 use crate::strict_json::write_text;
@@ -74,7 +75,9 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
         if missing.is_empty() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header((header::CONTENT_TYPE, "application/json"));
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    response.body(body)
+    let mut response = response.body(body);
+    response.extensions_mut().insert(OwnWords);
+    response
 }
 
 /// `GET /export`: every record of one moment as NDJSON with its trailer.

@@ -1,0 +1,217 @@
+//! A disk that is full, fails, is taken away or stands still, and a clock that is set back.
+//!
+//! Each time: writes get 507 or 503, reads go on, `/readyz` tells, writes work again within ten seconds after the
+//! cause is gone, and all acknowledged ones are there, also after a power cut.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::history::{History, Load};
+use crate::powercut::Forgetful;
+use crate::process::{Service, Site, agent};
+use crate::site::{Outcome, kill, listed, serve, try_start};
+
+const BACK_WITHIN: Duration = Duration::from_secs(10);
+/// The company of these tests' own calls, which the history leaves out.
+const BESIDE: &str = "99999999";
+
+fn ready(service: &Service) -> (u16, String) {
+    let mut response = agent().get(format!("http://{}/readyz", service.management)).call().unwrap();
+    (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+}
+
+/// Waits until a write is answered with this status; tells how long that took.
+fn until_put(service: &Service, status: u16, at_most: Duration) -> Duration {
+    let began = Instant::now();
+    loop {
+        let answered = service.put(BESIDE).unwrap();
+        if answered == status {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < at_most, "a write is answered {answered}, not {status}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Load, the fault comes, stays a while and goes; the writers run on through all of it.
+fn endure(
+    name: &str,
+    service: &Service,
+    history: &mut History,
+    refusal: u16,
+    begin: impl FnOnce(),
+    mend: impl FnOnce(),
+) -> BTreeMap<Option<u16>, u64> {
+    let load = Load::start(service, history);
+    assert!(load.wait_for(50, Duration::from_secs(20)), "{name}: the writers write");
+    begin();
+    // The database may have room of its own inside its file for a while, when the disk is full.
+    until_put(service, refusal, Duration::from_secs(20));
+    std::thread::sleep(Duration::from_millis(1_200));
+    let told = ready(service);
+    assert_eq!(told.0, 503, "{name}: {}", told.1);
+    assert!(told.1.contains("store"), "{name}: {}", told.1);
+    assert_eq!(service.put(BESIDE).unwrap(), refusal, "{name}");
+    assert_eq!(service.get("/v1/Login?cvrNummer=00000000").0, 200, "{name}: reads go on");
+    assert!(listed(service).len() > 20, "{name}: lists go on");
+    mend();
+    let took = until_put(service, 204, BACK_WITHIN);
+    assert!(load.wait_for(20, Duration::from_secs(10)), "{name}: the writers write again");
+    assert_eq!(ready(service).0, 200, "{name}");
+    let answers = load.finish(history);
+    assert!(answers.keys().all(|status| [Some(204), Some(refusal)].contains(status)), "{name}: {answers:?}");
+    eprintln!("{name}: {answers:?}, writing again after {took:.1?}");
+    answers
+}
+
+/// Kills the service and looks at what it left.
+fn assert_after_kill(site: &Site, mut service: Service, history: &mut History, name: &str) {
+    history.assert(&listed(&service), name);
+    kill(&mut service);
+    match try_start(site) {
+        Outcome::Serves(found) => history.assert(&found, name),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_sync_that_fails_is_told_lived_through_and_loses_nothing_even_at_a_power_cut() {
+    for (error, refusal) in [("EIO", 503), ("ENOSPC", 507)] {
+        let (disk, mut history) = (Forgetful::new(), History::default());
+        let mut service = disk.serve(&[("POWERCUT_FAIL_FSYNC", error)]);
+        endure(
+            &format!("syncs fail with {error}"),
+            &service,
+            &mut history,
+            refusal,
+            || fs::write(disk.trigger(), "").unwrap(),
+            || fs::remove_file(disk.trigger()).unwrap(),
+        );
+        history.assert(&listed(&service), error);
+        kill(&mut service);
+        disk.cut(None);
+        match try_start(&disk.site) {
+            Outcome::Serves(found) => history.assert(&found, error),
+            other => panic!("{error}: {other:?}"),
+        }
+    }
+}
+
+/// A small disk of its own in memory; unmounted with this value.
+struct SmallDisk<'a>(&'a Path);
+
+impl SmallDisk<'_> {
+    fn mount(path: &Path) -> Option<SmallDisk<'_>> {
+        fs::create_dir(path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
+            .arg(path)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        mounted.then_some(SmallDisk(path))
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_lived_through_and_loses_nothing() {
+    let (site, mut history) = (Site::new(), History::default());
+    let folder = site.path("disk");
+    let Some(_disk) = SmallDisk::mount(&folder) else {
+        eprintln!("left out: the full disk, because mounting a tmpfs needs root");
+        return;
+    };
+    let store = folder.join("store");
+    let variables = [("VIRKSOMHEDSLOGIN__STORE__PATH", store.to_str().unwrap())];
+    let mut service = serve(&site, &variables);
+    let filler = folder.join("filler");
+    endure(
+        "disk full",
+        &service,
+        &mut history,
+        507,
+        || drop(fs::write(&filler, vec![1; 17 << 20])),
+        || fs::remove_file(&filler).unwrap(),
+    );
+    history.assert(&listed(&service), "disk full");
+    kill(&mut service);
+    history.assert(&listed(&serve(&site, &variables)), "disk full, after kill -9");
+}
+
+#[test]
+fn a_directory_taken_away_is_told_and_writes_return_with_it() {
+    let (site, mut history) = (Site::new(), History::default());
+    let service = serve(&site, &[]);
+    let (here, away) = (site.path("store"), site.path("away"));
+    endure(
+        "directory taken away",
+        &service,
+        &mut history,
+        503,
+        || fs::rename(&here, &away).unwrap(),
+        || fs::rename(&away, &here).unwrap(),
+    );
+    assert_after_kill(&site, service, &mut history, "directory taken away");
+}
+
+#[test]
+fn a_directory_removed_for_good_swallows_no_write_and_reads_go_on() {
+    let (site, mut history) = (Site::new(), History::default());
+    let service = serve(&site, &[]);
+    let load = Load::start(&service, &history);
+    assert!(load.wait_for(50, Duration::from_secs(20)));
+    fs::remove_dir_all(site.path("store")).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!((service.put(BESIDE).unwrap(), ready(&service).0), (503, 503));
+    assert!(!load.wait_for(1, Duration::from_secs(2)), "nothing is acknowledged any more");
+    load.finish(&mut history);
+    history.assert(&listed(&service), "what was acknowledged before is still read");
+}
+
+#[test]
+fn a_process_stopped_and_continued_in_the_middle_of_load_loses_nothing() {
+    let (site, mut history) = (Site::new(), History::default());
+    let service = serve(&site, &[]);
+    let load = Load::start(&service, &history);
+    for _ in 0..3 {
+        assert!(load.wait_for(50, Duration::from_secs(20)));
+        service.signal("STOP");
+        std::thread::sleep(Duration::from_millis(700));
+        service.signal("CONT");
+        until_put(&service, 204, BACK_WITHIN);
+    }
+    let answers = load.finish(&mut history);
+    assert!(answers.keys().all(|status| [Some(204), Some(503)].contains(status)), "{answers:?}");
+    assert_after_kill(&site, service, &mut history, "stopped and continued");
+}
+
+#[test]
+fn a_clock_set_back_an_hour_makes_no_last_login_fall() {
+    let disk = Forgetful::new();
+    let mut service = disk.serve(&[("POWERCUT_CLOCK_SECONDS", "-3600")]);
+    assert_eq!(service.put("12345678").unwrap(), 204);
+    let before = listed(&service)[&12_345_678];
+    fs::write(disk.trigger(), "").unwrap();
+    assert_eq!(service.put("12345678").unwrap(), 204);
+    let (first, last) = listed(&service)[&12_345_678];
+    assert_eq!(last, before.1);
+    assert!(
+        (3_590_000..=3_600_000).contains(&(before.0 - first)),
+        "the earlier login is a first one: {first}"
+    );
+    fs::remove_file(disk.trigger()).unwrap();
+    assert_eq!(service.put("12345678").unwrap(), 204);
+    let after = listed(&service)[&12_345_678];
+    assert!(after.0 == first && after.1 >= last);
+    kill(&mut service);
+    disk.cut(None);
+    assert!(matches!(try_start(&disk.site), Outcome::Serves(found) if found[&12_345_678] == after));
+}

@@ -1,0 +1,132 @@
+//! Random sequences of record, crash, reopen, import and export against a plain map.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use tempfile::TempDir;
+use virksomhedslogin::domain::cvr::Cvr;
+use virksomhedslogin::domain::login::Login;
+use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::store::{Options, Record, Store, ndjson};
+
+use crate::site::{copy, long};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Record(u32, i64),
+    /// The process is gone without a word: what its files hold at this moment is opened.
+    Crash,
+    Reopen,
+    Import(Vec<(u32, i64, i64)>),
+    /// Exported, and imported into an empty store that takes the place of this one.
+    Restore,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let row =
+        (0u32..30, 0i64..100, 0i64..100).prop_map(|(cvr, one, other)| (cvr, one.min(other), one.max(other)));
+    let step = prop_oneof![
+        10 => (0u32..30, 0i64..100).prop_map(|(cvr, at)| Step::Record(cvr, at)),
+        2 => Just(Step::Crash),
+        1 => Just(Step::Reopen),
+        2 => prop::collection::vec(row, 0..40).prop_map(Step::Import),
+        1 => Just(Step::Restore),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+fn moment(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
+}
+
+fn record(cvr: u32, first: i64, last: i64) -> Record {
+    Record { cvr: Cvr::from_number(cvr).unwrap(), login: Login::new(moment(first), moment(last)).unwrap() }
+}
+
+/// Stores that take each other's place, each in a directory of its own.
+struct Stores {
+    folder: TempDir,
+    made: u32,
+    store: Store,
+}
+
+impl Stores {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let store = Self::open(folder.path().join("0"));
+        Self { folder, made: 0, store }
+    }
+
+    fn open(path: PathBuf) -> Store {
+        Store::open(&Options::new(path, Duration::from_secs(20))).unwrap()
+    }
+
+    fn here(&self) -> PathBuf {
+        self.folder.path().join(self.made.to_string())
+    }
+
+    fn crash(&mut self) {
+        let before = self.here();
+        self.made += 1;
+        copy(&before, &self.here());
+        self.store = Self::open(self.here());
+    }
+
+    fn reopen(&mut self) {
+        assert!(self.store.close());
+        self.store = Self::open(self.here());
+    }
+
+    fn restore(&mut self) {
+        let mut file = Vec::new();
+        ndjson::export(&self.store.list().unwrap(), &mut file, |_| ()).unwrap();
+        self.made += 1;
+        self.store = Self::open(self.here());
+        let format = ndjson::Format::Ndjson { trailer: true };
+        let records = ndjson::read(&file[..], format, |_| ()).unwrap().accept(false).unwrap();
+        self.store.import(records, |_| ()).unwrap();
+    }
+}
+
+fn merge(model: &mut BTreeMap<u32, Login>, record: Record) {
+    let known = model.entry(record.cvr.number()).or_insert(record.login);
+    *known = known.merge(record.login);
+}
+
+#[test]
+fn any_sequence_of_calls_crashes_imports_and_restores_agrees_with_a_plain_map() {
+    let cases = if long() { 200 } else { 12 };
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runner
+        .run(&steps(), |steps| {
+            let (mut stores, mut model) = (Stores::new(), BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Record(cvr, at) => {
+                        let record = record(cvr, at, at);
+                        runtime.block_on(stores.store.record(record.cvr, moment(at))).unwrap();
+                        merge(&mut model, record);
+                    }
+                    Step::Crash => stores.crash(),
+                    Step::Reopen => stores.reopen(),
+                    Step::Import(rows) => {
+                        let records: Vec<_> =
+                            rows.into_iter().map(|(cvr, first, last)| record(cvr, first, last)).collect();
+                        stores.store.import(records.iter().copied(), |_| ()).unwrap();
+                        records.into_iter().for_each(|record| merge(&mut model, record));
+                    }
+                    Step::Restore => stores.restore(),
+                }
+                let found: BTreeMap<_, _> =
+                    stores.store.list().unwrap().records().map(|row| (row.cvr.number(), row.login)).collect();
+                prop_assert_eq!(&found, &model);
+            }
+            Ok(())
+        })
+        .unwrap();
+    eprintln!("model: {cases} random sequences");
+}
