@@ -4,15 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use virksomhedslogin::domain::cvr::Cvr;
 use virksomhedslogin::domain::login::Login;
 use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::{Options, Record, Store};
+use virksomhedslogin::store::Record;
 
 use crate::process::Site;
-use crate::site::{Dice, Logins, Outcome, copy, files, long, try_start};
+use crate::site::{Dice, Logins, Outcome, copy, files, long, open, try_start};
 
 const COMPANIES: u32 = 3_000;
 
@@ -26,7 +25,7 @@ fn fill(path: &Path) -> Logins {
         })
         .collect();
     for third in records.chunks(records.len() / 3) {
-        let store = Store::open(&Options::new(path, Duration::from_secs(20))).unwrap();
+        let store = open(path);
         for batch in third.chunks(100) {
             store.import(batch.iter().copied(), |_| ()).unwrap();
         }

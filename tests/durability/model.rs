@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -10,9 +9,9 @@ use tempfile::TempDir;
 use virksomhedslogin::domain::cvr::Cvr;
 use virksomhedslogin::domain::login::Login;
 use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::{Options, Record, Store, ndjson};
+use virksomhedslogin::store::{Record, Store, ndjson};
 
-use crate::site::{copy, long};
+use crate::site::{copy, long, open};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -56,12 +55,8 @@ struct Stores {
 impl Stores {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let store = Self::open(folder.path().join("0"));
+        let store = open(&folder.path().join("0"));
         Self { folder, made: 0, store }
-    }
-
-    fn open(path: PathBuf) -> Store {
-        Store::open(&Options::new(path, Duration::from_secs(20))).unwrap()
     }
 
     fn here(&self) -> PathBuf {
@@ -72,19 +67,19 @@ impl Stores {
         let before = self.here();
         self.made += 1;
         copy(&before, &self.here());
-        self.store = Self::open(self.here());
+        self.store = open(&self.here());
     }
 
     fn reopen(&mut self) {
         assert!(self.store.close());
-        self.store = Self::open(self.here());
+        self.store = open(&self.here());
     }
 
     fn restore(&mut self) {
         let mut file = Vec::new();
         ndjson::export(&self.store.list().unwrap(), &mut file, |_| ()).unwrap();
         self.made += 1;
-        self.store = Self::open(self.here());
+        self.store = open(&self.here());
         let format = ndjson::Format::Ndjson { trailer: true };
         let records = ndjson::read(&file[..], format, |_| ()).unwrap().accept(false).unwrap();
         self.store.import(records, |_| ()).unwrap();

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::store::{OpenError, Options, Store};
 
 use crate::process::{Service, Site, agent, binary};
 
@@ -60,6 +61,22 @@ pub fn list(address: &str, token: &str) -> Option<Logins> {
 /// What a running service lists.
 pub fn listed(service: &Service) -> Logins {
     list(&service.address, &service.token).unwrap()
+}
+
+/// Opens a store in this process.
+///
+/// Other tests start processes meanwhile, and between fork and exec such a child holds a copy of every lock of ours, also of
+/// one that has just been let go. That passes within milliseconds.
+pub fn open(path: &Path) -> Store {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        match Store::open(&Options::new(path, PATIENCE)) {
+            Err(OpenError::InUse { .. }) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// Kills the process as `kill -9` does.
