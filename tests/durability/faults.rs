@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -17,6 +18,11 @@ use crate::site::{Outcome, kill, listed, serve, try_start};
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// The company of these tests' own calls, which the history leaves out.
 const BESIDE: &str = "99999999";
+
+/// Says so past the test runner, which keeps the words of a test that passes to itself.
+fn left_out(what: &str) {
+    let _ = writeln!(std::io::stderr(), "left out: {what}");
+}
 
 fn ready(service: &Service) -> (u16, String) {
     let mut response = agent().get(format!("http://{}/readyz", service.management)).call().unwrap();
@@ -100,6 +106,71 @@ fn a_sync_that_fails_is_told_lived_through_and_loses_nothing_even_at_a_power_cut
     }
 }
 
+#[test]
+fn a_stuck_disk_holds_no_write_beyond_the_deadline_and_no_read_at_all() {
+    let (disk, mut history) = (Forgetful::new(), History::default());
+    let variables = [("POWERCUT_FAIL_FSYNC", "HANG"), ("VIRKSOMHEDSLOGIN__STORE__DEADLINE_SECONDS", "1")];
+    let mut service = disk.serve(&variables);
+    let load = Load::start(&service, &history);
+    assert!(load.wait_for(50, Duration::from_secs(20)));
+    fs::write(disk.trigger(), "").unwrap();
+    until_put(&service, 503, Duration::from_secs(10));
+    for _ in 0..3 {
+        let began = Instant::now();
+        assert_eq!(service.put(BESIDE).unwrap(), 503);
+        assert!(began.elapsed() < Duration::from_millis(1_900), "by the deadline: {:?}", began.elapsed());
+        let began = Instant::now();
+        assert_eq!(service.get("/v1/Login?cvrNummer=00000000").0, 200);
+        assert!(
+            began.elapsed() < Duration::from_millis(500),
+            "a read waits for no disk: {:?}",
+            began.elapsed()
+        );
+    }
+    let told = ready(&service);
+    assert!(told.0 == 503 && told.1.contains("store"), "{told:?}");
+    fs::remove_file(disk.trigger()).unwrap();
+    until_put(&service, 204, BACK_WITHIN);
+    let answers = load.finish(&mut history);
+    assert!(answers.keys().all(|status| [Some(204), Some(503)].contains(status)), "{answers:?}");
+    history.assert(&listed(&service), "stuck disk");
+    kill(&mut service);
+    disk.cut(None);
+    match try_start(&disk.site) {
+        Outcome::Serves(found) => history.assert(&found, "stuck disk, then a power cut"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_read_only_file_system_is_told_at_the_start_with_exit_code_1() {
+    let site = Site::new();
+    let folder = site.path("disk");
+    let Some(_disk) = SmallDisk::mount(&folder) else {
+        left_out("the read-only file system, because mounting a tmpfs needs root");
+        return;
+    };
+    let store = folder.join("store");
+    let variables = [("VIRKSOMHEDSLOGIN__STORE__PATH", store.to_str().unwrap())];
+    let mut service = serve(&site, &variables);
+    assert_eq!(service.put(BESIDE).unwrap(), 204);
+    kill(&mut service);
+    let remounted =
+        |how: &str| Command::new("mount").args(["-o", how]).arg(&folder).status().unwrap().success();
+    assert!(remounted("remount,ro"));
+    let refused = crate::process::binary()
+        .args(["serve", "--config", &site.config()])
+        .envs(variables)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("Read-only file system") && told.contains("disk/store"), "{told}");
+    assert!(remounted("remount,rw"));
+    let service = serve(&site, &variables);
+    assert_eq!(service.get(&format!("/v1/Login?cvrNummer={BESIDE}")).0, 200);
+}
+
 /// A small disk of its own in memory; unmounted with this value.
 struct SmallDisk<'a>(&'a Path);
 
@@ -126,7 +197,7 @@ fn a_full_disk_is_told_lived_through_and_loses_nothing() {
     let (site, mut history) = (Site::new(), History::default());
     let folder = site.path("disk");
     let Some(_disk) = SmallDisk::mount(&folder) else {
-        eprintln!("left out: the full disk, because mounting a tmpfs needs root");
+        left_out("the full disk, because mounting a tmpfs needs root");
         return;
     };
     let store = folder.join("store");

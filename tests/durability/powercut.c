@@ -14,6 +14,7 @@
  * POWERCUT_IGNORE_FDATASYNC=1  fdatasync succeeds and does nothing
  * POWERCUT_FAIL_FSYNC=EIO|ENOSPC  while the file POWERCUT_TRIGGER exists, syncs fail with it, and the file loses what it was
  *                              to make durable, as on Linux, whose page cache may drop such pages
+ * POWERCUT_FAIL_FSYNC=HANG     while the file POWERCUT_TRIGGER exists, syncs do not return
  * POWERCUT_CLOCK_SECONDS=n     while the file POWERCUT_TRIGGER exists, the clock shows n seconds more (or less)
  */
 #define _GNU_SOURCE
@@ -329,6 +330,8 @@ int unlink(const char *path) { return removed(AT_FDCWD, path, 0); }
 int unlinkat(int directory, const char *path, int flags) { return removed(directory, path, flags); }
 
 static int synced(int fd, int data_only) {
+    pthread_once(&once, prepare);
+    while (failing && !strcmp(failing, "HANG") && triggered()) usleep(10000);
     begin();
     struct stat about;
     char path[PATH_MAX], link[64];
@@ -340,7 +343,7 @@ static int synced(int fd, int data_only) {
         if (length > 0) { path[length] = 0; directory = below(path); }
     }
     int result = 0, error = 0;
-    if ((file || directory) && failing && triggered()) {
+    if ((file || directory) && failing && strcmp(failing, "HANG") && triggered()) {
         if (file) settle(file, fd, 1);
         result = -1;
         error = strcmp(failing, "ENOSPC") ? EIO : ENOSPC;
