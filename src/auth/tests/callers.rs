@@ -37,6 +37,7 @@ fn issuer_audience_and_caller_are_checked_exactly() {
         (json!({"aud": ["another"]}), Err(Fault::Audience)),
         (json!({"aud": ["another", AUDIENCE]}), Ok(())),
         (json!({"aud": [AUDIENCE]}), Ok(())),
+        (json!({"aud": [AUDIENCE, AUDIENCE]}), Ok(())),
         (json!({"aud": [AUDIENCE, 1]}), wrong(Claim::Audience)),
         (json!({"aud": [1, AUDIENCE]}), wrong(Claim::Audience)),
         (json!({"aud": [[AUDIENCE]]}), wrong(Claim::Audience)),
