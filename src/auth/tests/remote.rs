@@ -318,6 +318,11 @@ fn the_issuers_configuration_tells_where_the_keys_are() {
         ("a file", |base| json!({"issuer": base, "jwks_uri": "file:///etc/keys"}), false),
         ("http elsewhere", |base| json!({"issuer": base, "jwks_uri": "http://10.0.0.1/keys"}), false),
         ("an array", |_| json!([]), false),
+        (
+            "more than 1 MiB",
+            |base| json!({"issuer": base, "jwks_uri": format!("{base}/keys"), "more": "x".repeat(1024 * 1024)}),
+            false,
+        ),
     ];
     for (what, configuration, works) in cases {
         let issuer = Issuer::start(Manner::Close);
