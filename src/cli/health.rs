@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use super::arguments::HealthArgs;
-use super::{Exit, Failure, Output};
+use super::{Exit, Failure, Output, management_client};
 
 /// Health checks come every few seconds; a service that takes longer is not healthy.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -15,15 +15,7 @@ const MAX_ANSWER: u64 = 4096;
 pub(super) fn run(arguments: &HealthArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let mut address = arguments.url.clone();
     address.set_path("/readyz");
-    // The listener is on this machine or its network: a proxy from the environment would only be in the way.
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .build()
-        .into();
+    let agent: ureq::Agent = management_client().timeout_global(Some(TIMEOUT)).build().into();
     let answer = agent
         .get(address.as_str())
         .call()

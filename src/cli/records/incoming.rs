@@ -9,6 +9,7 @@ use url::Url;
 
 use super::progress::Progress;
 use super::{not_written, printable};
+use crate::cli::management_client;
 use crate::cli::{Exit, Failure};
 use crate::store::ndjson::Checker;
 
@@ -59,16 +60,8 @@ pub(super) fn copy(
 }
 
 fn ask(address: &Url) -> Result<impl Read + Send + use<>, String> {
-    // The listener is on this machine or its network: a proxy from the environment would only be in the way.
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(ANSWER))
-        .timeout_recv_response(Some(ANSWER))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .build()
-        .into();
+    let agent: ureq::Agent =
+        management_client().timeout_connect(Some(ANSWER)).timeout_recv_response(Some(ANSWER)).build().into();
     let answer = agent.get(address.as_str()).call().map_err(|error| error.to_string())?;
     match answer.status().as_u16() {
         200 => Ok(answer.into_body().into_reader()),
