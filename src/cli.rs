@@ -19,6 +19,7 @@ mod openapi;
 mod records;
 mod serve;
 
+use crate::logging;
 use arguments::{Arguments, Command};
 
 /// The exit codes that scripts rely on.
@@ -101,6 +102,8 @@ pub fn run(
             return Exit::Usage;
         }
     };
+    // What was logged stands before what is told at the end.
+    logging::flush();
     outcome.unwrap_or_else(|failure| {
         // When not even this can be said, the exit code still can.
         let _ = writeln!(errors, "error: {failure}");

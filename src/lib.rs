@@ -13,7 +13,8 @@
 //! | [`store`] | get, record, list, ready: durable or an error; the only importer of sled |
 //! | [`domain`] | what a CVR number, a login and an access rule are; imports nothing of ours |
 //! | [`strict_json`] | JSON in which a duplicated member is seen, not swallowed; imports nothing of ours |
-//! | [`logging`] | the format of log lines; imports nothing of ours |
+//! | [`escape`] | text from outside, made safe to stand in one line; imports nothing of ours |
+//! | [`logging`] | the format of log lines, and their way to standard error |
 //!
 //! # Arrows
 //!
@@ -23,7 +24,7 @@
 //! main → cli → app → http → auth → domain
 //!                    http → store → domain
 //! cli → settings, store, domain     app → settings, auth, store     settings → domain
-//! auth, http → strict_json          cli → logging
+//! auth, http → strict_json          http, logging → escape          cli → logging
 //! ```
 //!
 //! `auth` and `store` never meet.
@@ -32,6 +33,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod domain;
+pub mod escape;
 pub mod http;
 pub mod logging;
 pub mod settings;

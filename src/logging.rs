@@ -1,17 +1,25 @@
-//! The format of log lines on standard error: for people or as JSON, one record one line.
+//! Log lines on standard error: for people or as JSON, one record one line.
 //!
 //! The level comes from `RUST_LOG` (default `info`; libraries that talk much only from `warn`, unless they are
 //! named: `RUST_LOG=info,sled=debug`). Structured fields come from log's `kv`. Whatever is in a message or a field,
-//! control characters are escaped, so that nobody outside can write a line of their own. What cannot be
-//! written is dropped: a log that nobody reads must not stop the service.
+//! control characters are escaped, so that nobody outside can write a line of their own.
+//!
+//! Lines are handed to a thread that writes many at once ([`pipe`]), so that no request waits for standard error. What
+//! cannot be written is dropped and counted: a log that nobody reads must not stop the service. [`flush`] at the end.
+
+mod pipe;
 
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::io::Write;
+use std::sync::OnceLock;
 
-use env_logger::Builder;
+use env_logger::{Builder, Target};
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{LevelFilter, Record};
+
+use crate::escape::{self, Bare, InJsonString};
+use pipe::Pipe;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +37,9 @@ const QUIET: [&str; 8] =
 /// The members of a JSON line that no field may overwrite.
 const OURS: [&str; 4] = ["time", "level", "target", "message"];
 
+/// The way to standard error, once logging has started.
+static PIPE: OnceLock<Pipe> = OnceLock::new();
+
 /// Starts logging to standard error, at the level that `RUST_LOG` says. A second call changes nothing.
 pub fn init(format: Format) {
     let wish = std::env::var_os("RUST_LOG").unwrap_or_default();
@@ -45,8 +56,15 @@ pub fn init(format: Format) {
     }
     builder.format(move |buffer, record| {
         let time = buffer.timestamp_millis().to_string();
-        buffer.write_all(line(format, &time, record).as_bytes())
+        let mut text = Vec::with_capacity(LINE);
+        line(&mut text, format, &time, record);
+        buffer.write_all(&text)
     });
+    // Without a thread for it, every line is written by whoever logs it: slower, but not lost.
+    if let Ok(pipe) = Pipe::start(std::io::stderr()) {
+        builder.target(Target::Pipe(Box::new(pipe.clone())));
+        let _ = PIPE.set(pipe);
+    }
     let started = builder.try_init().is_ok();
     if let Err(reason) = wish
         && started
@@ -63,123 +81,130 @@ fn filters(wish: &OsStr) -> Result<&str, String> {
     env_filter::Builder::new().try_parse(wish).map(|_| wish).map_err(|error| error.to_string())
 }
 
-/// The line for one record, line feed included.
-fn line(format: Format, time: &str, record: &Record<'_>) -> String {
-    let mut line = match format {
-        Format::Text => text_line(time, record),
-        Format::Json => json_line(time, record),
-    };
-    line.push('\n');
-    line
+/// Waits until what has been logged is written, but no longer than a second. To be called before the process ends.
+pub fn flush() {
+    if let Some(pipe) = PIPE.get() {
+        pipe.drain();
+    }
 }
 
-fn text_line(time: &str, record: &Record<'_>) -> String {
-    let mut line = format!("{time} {:<5} {} {}", record.level(), record.target(), record.args());
-    line = escaped(&line);
-    let mut fields = Fields(Vec::new());
-    let _ = record.key_values().visit(&mut fields);
-    for (key, value) in fields.0 {
-        let value = match value {
-            serde_json::Value::String(text) if is_bare(&text) => text,
-            other => escaped(&other.to_string()),
-        };
-        let _ = write!(line, " {}={value}", escaped(&key));
+/// Most lines are not longer than this, in bytes.
+const LINE: usize = 512;
+
+/// Writes the line for one record, line feed included.
+fn line(out: &mut Vec<u8>, format: Format, time: &str, record: &Record<'_>) {
+    match format {
+        Format::Text => text_line(out, time, record),
+        Format::Json => json_line(out, time, record),
     }
-    line
+    out.push(b'\n');
 }
 
-fn json_line(time: &str, record: &Record<'_>) -> String {
-    let mut members = serde_json::Map::new();
-    let mut put = |name: &str, value: String| members.insert(name.to_owned(), value.into());
-    put("time", time.to_owned());
-    put("level", record.level().to_string());
-    put("target", record.target().to_owned());
-    put("message", record.args().to_string());
-    let mut fields = Fields(Vec::new());
-    let _ = record.key_values().visit(&mut fields);
-    for (key, value) in fields.0 {
-        let key = if OURS.contains(&key.as_str()) { format!("field_{key}") } else { key };
-        members.insert(key, value);
+fn text_line(out: &mut Vec<u8>, time: &str, record: &Record<'_>) {
+    let level = record.level().as_str();
+    for part in [time, " ", level, &"      "[level.len()..], record.target(), " "] {
+        escape::bare(out, part);
     }
-    // serde_json escapes C0; what it leaves can only stand within a string, where \u is read as the same.
-    escaped(&serde_json::Value::Object(members).to_string())
+    // Writing into memory does not fail, and a Display that does must not take the line with it.
+    let _ = Bare(out).write_fmt(*record.args());
+    let _ = record.key_values().visit(&mut TextFields(out));
+}
+
+fn json_line(out: &mut Vec<u8>, time: &str, record: &Record<'_>) {
+    out.extend_from_slice(b"{\"time\":");
+    escape::json_string(out, time);
+    out.extend_from_slice(b",\"level\":");
+    escape::json_string(out, record.level().as_str());
+    out.extend_from_slice(b",\"target\":");
+    escape::json_string(out, record.target());
+    out.extend_from_slice(b",\"message\":\"");
+    let _ = InJsonString(out).write_fmt(*record.args());
+    out.push(b'"');
+    let _ = record.key_values().visit(&mut JsonFields(out));
+    out.push(b'}');
 }
 
 /// Whether a text can stand after `=` without quotes and still be told from its neighbours.
 fn is_bare(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|letter| !letter.is_whitespace() && !letter.is_control() && !"\"=\\".contains(letter))
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
+    let is_plain_letter =
+        |letter: char| !letter.is_whitespace() && !letter.is_control() && !"\"=\\".contains(letter);
+    !text.is_empty() && (text.bytes().all(is_plain) || text.chars().all(is_plain_letter))
 }
 
-/// The text with every character escaped that a terminal or a reader of lines could take for more than text.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\n' => safe.push_str("\\n"),
-            '\r' => safe.push_str("\\r"),
-            '\t' => safe.push_str("\\t"),
-            letter if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') => {
-                let _ = write!(safe, "\\u{:04x}", u32::from(letter));
-            }
-            letter => safe.push(letter),
-        }
-    }
-    safe
-}
+/// Writes each field as ` key=value`.
+struct TextFields<'a>(&'a mut Vec<u8>);
 
-struct Fields(Vec<(String, serde_json::Value)>);
-
-impl<'kvs> VisitSource<'kvs> for Fields {
+impl<'kvs> VisitSource<'kvs> for TextFields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        let mut json = Json(serde_json::Value::Null);
-        value.visit(&mut json)?;
-        self.0.push((key.to_string(), json.0));
-        Ok(())
+        self.0.push(b' ');
+        escape::bare(self.0, key.as_str());
+        self.0.push(b'=');
+        value.visit(&mut FieldValue { out: self.0, quoted: false })
     }
 }
 
-/// A field's value as JSON: numbers and truths stay what they are, all else is its text.
-struct Json(serde_json::Value);
+/// Writes each field as `,"key":value`.
+struct JsonFields<'a>(&'a mut Vec<u8>);
 
-impl VisitValue<'_> for Json {
+impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        self.0.extend_from_slice(b",\"");
+        let prefix = if OURS.contains(&key.as_str()) { "field_" } else { "" };
+        let _ = write!(InJsonString(self.0), "{prefix}{key}");
+        self.0.extend_from_slice(b"\":");
+        value.visit(&mut FieldValue { out: self.0, quoted: true })
+    }
+}
+
+/// Writes a field's value: numbers and truths as they are, all else as its text, which has quotes in JSON and
+/// wherever it could be taken for more than one value.
+struct FieldValue<'a> {
+    out: &'a mut Vec<u8>,
+    quoted: bool,
+}
+
+impl FieldValue<'_> {
+    fn raw(&mut self, value: fmt::Arguments<'_>) -> Result<(), kv::Error> {
+        self.out.write_fmt(value).map_err(|_| kv::Error::msg("a value that cannot be written"))
+    }
+}
+
+impl VisitValue<'_> for FieldValue<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
         // A Display that fails must not take the line with it.
         let mut text = String::new();
         let _ = fmt::write(&mut text, format_args!("{value}"));
-        self.0 = text.into();
-        Ok(())
+        self.visit_str(&text)
     }
 
     fn visit_null(&mut self) -> Result<(), kv::Error> {
-        self.0 = serde_json::Value::Null;
-        Ok(())
+        self.raw(format_args!("null"))
     }
 
     fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        self.0 = value.into();
-        Ok(())
+        self.raw(format_args!("{value}"))
     }
 
     fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        self.0 = value.into();
-        Ok(())
+        self.raw(format_args!("{value}"))
     }
 
+    /// JSON has no number for what is not finite.
     fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        self.0 = value.into();
-        Ok(())
+        if value.is_finite() { self.raw(format_args!("{value:?}")) } else { self.visit_null() }
     }
 
     fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        self.0 = value.into();
-        Ok(())
+        self.raw(format_args!("{value}"))
     }
 
     fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-        self.0 = value.into();
+        if self.quoted || !is_bare(value) {
+            escape::json_string(self.out, value);
+        } else {
+            self.out.extend_from_slice(value.as_bytes());
+        }
         Ok(())
     }
 }
@@ -195,7 +220,9 @@ mod tests {
     fn render(format: Format, message: &str, fields: &[(&str, Value<'_>)]) -> String {
         let mut builder = Record::builder();
         builder.level(log::Level::Info).target("virksomhedslogin::http").key_values(&fields);
-        line(format, TIME, &builder.args(format_args!("{message}")).build())
+        let mut text = Vec::new();
+        line(&mut text, format, TIME, &builder.args(format_args!("{message}")).build());
+        String::from_utf8(text).unwrap()
     }
 
     #[test]

@@ -75,23 +75,6 @@ fn duplicate_name(members: &[(String, Json)]) -> Option<&str> {
     names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
-/// Writes the text as a JSON string in which nothing can end a line or steer a terminal: besides what JSON asks
-/// for, DEL, U+0085, U+2028 and U+2029 are written as `\\u` escapes.
-pub fn write_text(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    for character in text.chars() {
-        match character {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '\0'..='\x1f' | '\x7f' | '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
-                out.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes());
-            }
-            other => out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-    out.push(b'"');
-}
-
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(JsonVisitor)
@@ -170,16 +153,6 @@ mod tests {
         let many: String = (0..40).map(|number| format!(r#""n{}":0,"#, number % 39)).collect();
         let text = format!("{{{}}}", many.trim_end_matches(','));
         assert_eq!(Json::parse(text.as_bytes()).unwrap().duplicate(), Some("n0"));
-    }
-
-    #[test]
-    fn a_written_text_stays_on_its_line_and_reads_back() {
-        let text = "æ\"\\/\n\r\t\0\u{7f}\u{85}\u{9b}\u{2028}\u{2029}\u{1f600}";
-        let mut line = Vec::new();
-        write_text(&mut line, text);
-        let line = String::from_utf8(line).unwrap();
-        assert_eq!(line, r#""æ\"\\/\u000a\u000d\u0009\u0000\u007f\u0085\u009b\u2028\u2029😀""#);
-        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
     }
 
     #[test]

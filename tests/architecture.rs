@@ -12,15 +12,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// module → the modules of ours that it may use.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("main", &["cli"]),
     ("cli", &["app", "settings", "store", "domain", "auth", "http", "logging"]),
     ("app", &["http", "settings", "auth", "store", "domain"]),
-    ("http", &["auth", "store", "domain", "strict_json"]),
+    ("http", &["auth", "store", "domain", "strict_json", "escape"]),
     ("auth", &["domain", "strict_json"]),
     ("store", &["domain"]),
     ("settings", &["domain"]),
-    ("logging", &[]),
+    ("logging", &["escape"]),
+    ("escape", &[]),
     ("domain", &[]),
     ("strict_json", &[]),
 ];

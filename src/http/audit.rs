@@ -3,6 +3,7 @@
 //! One JSON object per call that reached a method, written before the answer is sent. Nothing that came from
 //! outside can break the line. Neither a token nor a part of one ever stands in it.
 
+use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -14,8 +15,9 @@ use actix_web::http::StatusCode;
 
 use super::exchange::Notes;
 use crate::domain::access::Method;
+use crate::domain::cvr::Cvr;
 use crate::domain::timestamp::Timestamp;
-use crate::strict_json::write_text;
+use crate::escape::{InJsonString, json_string};
 
 /// Where audit lines go. Shared by all workers.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl AuditLog {
         *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = reopened.0;
     }
 
-    /// Writes one line; `line` has no line break of its own.
+    /// Writes one line, line feed included.
     ///
     /// # Errors
     /// When the line is not wholly written. A part of it that did get out is closed off by the next line.
@@ -70,22 +72,18 @@ impl AuditLog {
 
 impl Sink {
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        let mut whole = Vec::with_capacity(line.len() + 2);
         match self {
             Self::Stdout => {
-                whole.extend_from_slice(line);
-                whole.push(b'\n');
                 let mut stdout = io::stdout().lock();
-                stdout.write_all(&whole)?;
+                stdout.write_all(line)?;
                 stdout.flush()
             }
             Self::File { file, torn } => {
                 if *torn {
-                    whole.push(b'\n');
+                    file.write_all(b"\n")?;
+                    *torn = false;
                 }
-                whole.extend_from_slice(line);
-                whole.push(b'\n');
-                let mut rest = whole.as_slice();
+                let mut rest = line;
                 while !rest.is_empty() {
                     match file.write(rest) {
                         Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -134,19 +132,19 @@ impl Entry {
         }
     }
 
-    /// The line, without its line break.
+    /// The line, line feed included.
     pub fn line(&self, request_id: &str, notes: &Notes) -> Vec<u8> {
         let caller = notes.caller.as_deref();
-        let cvr = notes.cvr.map(|cvr| cvr.to_string());
-        let mut line = Line::default();
-        line.text("tid", &self.time.to_string());
+        let digits = notes.cvr.map(Cvr::digits);
+        let mut line = Line::new();
+        line.text("tid", ascii(&self.time.write()));
         line.text("requestId", request_id);
         line.text("metode", self.method.name());
         line.text("udfald", self.outcome(notes));
         line.raw("status", self.status.as_str());
         line.optional("fejlkode", self.code);
         line.optional("aarsag", notes.reason.as_deref().or(notes.cause.as_deref()));
-        line.optional("cvrNummer", cvr.as_deref());
+        line.optional("cvrNummer", digits.as_ref().map(|digits| ascii(digits)));
         line.optional("traceId", None);
         line.optional("sub", caller.and_then(|caller| caller.subject.as_deref()));
         line.optional("clientId", caller.and_then(|caller| caller.client_id.as_deref()));
@@ -155,22 +153,43 @@ impl Entry {
         line.list("adgang", caller.map(|caller| caller.access.as_slice()).unwrap_or_default());
         line.optional("aktoerCvr", caller.and_then(|caller| caller.acting_cvr.as_deref()));
         match self.remote {
-            Some(remote) => line.text("remote", &remote.ip().to_string()),
+            Some(remote) => line.formatted("remote", format_args!("{}", remote.ip())),
             None => line.text("remote", "unix"),
         }
         line.close()
     }
 }
 
+/// Digits and marks that were just written; they are ASCII.
+fn ascii(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_default()
+}
+
 /// A JSON object being written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Line(Vec<u8>);
 
 impl Line {
+    /// Most lines are not longer than this, in bytes.
+    const USUAL: usize = 640;
+
+    fn new() -> Self {
+        Self(Vec::with_capacity(Self::USUAL))
+    }
+
+    /// The names are ours and need no escapes.
     fn name(&mut self, name: &str) {
-        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        write_text(&mut self.0, name);
-        self.0.push(b':');
+        self.0.extend_from_slice(if self.0.is_empty() { b"{\"" } else { b",\"" });
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn formatted(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        self.name(name);
+        self.0.push(b'"');
+        // Writing into memory does not fail.
+        let _ = InJsonString(&mut self.0).write_fmt(value);
+        self.0.push(b'"');
     }
 
     fn raw(&mut self, name: &str, value: &str) {
@@ -180,7 +199,7 @@ impl Line {
 
     fn text(&mut self, name: &str, value: &str) {
         self.name(name);
-        write_text(&mut self.0, value);
+        json_string(&mut self.0, value);
     }
 
     fn optional(&mut self, name: &str, value: Option<&str>) {
@@ -197,13 +216,13 @@ impl Line {
             if index > 0 {
                 self.0.push(b',');
             }
-            write_text(&mut self.0, value);
+            json_string(&mut self.0, value);
         }
         self.0.push(b']');
     }
 
     fn close(mut self) -> Vec<u8> {
-        self.0.push(b'}');
+        self.0.extend_from_slice(b"}\n");
         self.0
     }
 }

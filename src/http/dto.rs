@@ -87,7 +87,10 @@ fn contract_name(text: &str) -> &str {
 }
 
 /// The names that stand twice among these, each once, in the order of their second appearance.
-fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn repeated<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Vec<&'a str> {
+    if names.len() < 2 {
+        return Vec::new();
+    }
     let (mut seen, mut repeated) = (HashSet::new(), Vec::new());
     for name in names {
         if !seen.insert(name) && !repeated.contains(&name) {
@@ -102,8 +105,20 @@ fn echoed(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
+/// What a request asks for, as far as its head tells.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The company that it names.
+    pub company: Option<Cvr>,
+    /// What is wrong with it.
+    pub faults: Vec<FieldFault>,
+}
+
 /// A fault for each query parameter that stands more than once.
 pub fn repeated_parameters(query: &str) -> Vec<FieldFault> {
+    if !query.contains('&') {
+        return Vec::new();
+    }
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     let twice = repeated(pairs.iter().map(|(name, _)| contract_name(name)));
     twice.into_iter().map(|name| FieldFault::new(echoed(name), "Må kun stå én gang.")).collect()

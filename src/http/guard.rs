@@ -13,11 +13,11 @@ use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
 use super::Api;
+use super::dto::Asked;
 use super::exchange::{Exchange, SharedExchange};
 use super::problem::{FieldFault, Kind, Problem};
 use crate::auth::{Caller, Refusal};
 use crate::domain::access::Method;
-use crate::domain::cvr::Cvr;
 
 /// Seconds after which a caller may try again while no key set is at hand.
 const RETRY_WITHOUT_KEYS_SECONDS: u32 = 5;
@@ -29,9 +29,9 @@ pub trait Guarded: 'static {
     /// The method whose scope and row in the table of access apply.
     const METHOD: Method;
 
-    /// The company that the request names, as far as that can be told before anything is checked. For the audit
-    /// line of a refused call: who asked for which company matters most when they were not let in.
-    fn company(request: &HttpRequest) -> Option<Cvr>;
+    /// What the request's head asks for. Read before anything is checked, for the audit line of a refused call: who
+    /// asked for which company matters most when they were not let in.
+    fn asked(request: &HttpRequest) -> Asked;
 }
 
 /// Proof that the caller may call `M`.
@@ -39,6 +39,8 @@ pub trait Guarded: 'static {
 pub struct Authorised<M> {
     /// The request's exchange, for what the handler learns.
     pub exchange: SharedExchange,
+    /// What the request's head asks for.
+    pub asked: Asked,
     method: PhantomData<M>,
 }
 
@@ -49,13 +51,13 @@ impl<M: Guarded> FromRequest for Authorised<M> {
     fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let exchange = Exchange::of(&request);
+            let (exchange, asked) = (Exchange::of(&request), M::asked(&request));
             exchange.note(|notes| {
                 notes.method = Some(M::METHOD);
-                notes.cvr = M::company(&request);
+                notes.cvr = asked.company;
             });
             authorise(&request, &exchange, M::METHOD).await?;
-            Ok(Self { exchange, method: PhantomData })
+            Ok(Self { exchange, asked, method: PhantomData })
         })
     }
 }
@@ -105,8 +107,7 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, (&'static str, Problem)> 
     if second.is_some() {
         return Err(("more than one Authorization header", ambiguous()));
     }
-    let in_query =
-        form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == QUERY_TOKEN);
+    let in_query = is_in_query(request.query_string());
     let Some(value) = first else {
         let reason = if in_query { "a token in the query only" } else { "no Authorization header" };
         return Err((reason, unauthorised("")));
@@ -115,7 +116,9 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, (&'static str, Problem)> 
         return Err(("a token in the query beside the header", ambiguous()));
     }
     let malformed = |reason| (reason, unauthorised(r#", error="invalid_token""#));
-    let text = value.to_str().map_err(|_| malformed("the Authorization header is not ASCII"))?;
+    let text =
+        Some(value.as_bytes()).filter(|bytes| bytes.is_ascii()).and_then(|bytes| str::from_utf8(bytes).ok());
+    let text = text.ok_or_else(|| malformed("the Authorization header is not ASCII"))?;
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => match token.trim_matches(' ') {
             "" => Err(malformed("the Authorization header has no token")),
@@ -126,6 +129,12 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, (&'static str, Problem)> 
         }
         _ => Err(("the Authorization scheme is not Bearer", unauthorised(""))),
     }
+}
+
+/// Whether a token stands in the query. Most queries can be told at a glance to hold none.
+fn is_in_query(query: &str) -> bool {
+    (query.contains(QUERY_TOKEN) || query.contains('%'))
+        && form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == QUERY_TOKEN)
 }
 
 fn unauthorised(parameters: &str) -> Problem {

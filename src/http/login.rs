@@ -4,7 +4,9 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::conditional::is_unchanged;
+use super::dto::Asked;
 use super::encoding::Coding;
+use super::exchange::Exchange;
 use super::guard::{Authorised, Guarded};
 use super::problem::{FieldFault, Kind, Problem};
 use super::{Api, body, dto, list_body};
@@ -34,24 +36,29 @@ pub struct GetLogins;
 impl Guarded for GetLogin {
     const METHOD: Method = Method::GetLogin;
 
-    fn company(request: &HttpRequest) -> Option<Cvr> {
-        dto::company_in_query(request.query_string(), &mut Vec::new())
+    fn asked(request: &HttpRequest) -> Asked {
+        let mut faults = Vec::new();
+        let company = dto::company_in_query(request.query_string(), &mut faults);
+        Asked { company, faults }
     }
 }
 
 impl Guarded for SetLogin {
     const METHOD: Method = Method::SetLogin;
 
-    fn company(request: &HttpRequest) -> Option<Cvr> {
-        Cvr::parse(request.match_info().get(PATH_PARAMETER)?).ok()
+    fn asked(request: &HttpRequest) -> Asked {
+        let mut faults = Vec::new();
+        let segment = request.match_info().get(PATH_PARAMETER).unwrap_or_default();
+        let company = dto::company_in_path(segment, &mut faults);
+        Asked { company, faults }
     }
 }
 
 impl Guarded for GetLogins {
     const METHOD: Method = Method::GetLogins;
 
-    fn company(_: &HttpRequest) -> Option<Cvr> {
-        None
+    fn asked(request: &HttpRequest) -> Asked {
+        Asked { company: None, faults: dto::repeated_parameters(request.query_string()) }
     }
 }
 
@@ -61,8 +68,7 @@ pub async fn get_login(
     request: HttpRequest,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, Problem> {
-    let mut faults: Vec<FieldFault> = authorised.exchange.request_id.fault().into_iter().collect();
-    let company = dto::company_in_query(request.query_string(), &mut faults);
+    let (company, faults) = asked(authorised.asked, &authorised.exchange);
     let (Some(company), true) = (company, faults.is_empty()) else {
         return Err(Problem::bad_request(faults));
     };
@@ -99,9 +105,7 @@ pub async fn set_login(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, Problem> {
     let text = body::read(&request, payload).await?;
-    let mut faults: Vec<FieldFault> = authorised.exchange.request_id.fault().into_iter().collect();
-    let segment = request.match_info().get(PATH_PARAMETER).unwrap_or_default();
-    let in_path = dto::company_in_path(segment, &mut faults);
+    let (in_path, mut faults) = asked(authorised.asked, &authorised.exchange);
     let in_body = dto::company_in_body(&text, &mut faults);
     if let (Some(in_path), Some(in_body)) = (in_path, in_body)
         && in_path != in_body
@@ -123,12 +127,9 @@ pub async fn get_logins(
     request: HttpRequest,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(fault) = authorised.exchange.request_id.fault() {
-        return Err(Problem::bad_request(vec![fault]));
-    }
-    let twice = dto::repeated_parameters(request.query_string());
-    if !twice.is_empty() {
-        return Err(Problem::bad_request(twice));
+    let (_, faults) = asked(authorised.asked, &authorised.exchange);
+    if !faults.is_empty() {
+        return Err(Problem::bad_request(faults));
     }
     let list = api.store.list().map_err(|error| told(&authorised.exchange, error))?;
     let coding = Coding::wanted(request.headers());
@@ -142,6 +143,13 @@ pub async fn get_logins(
         Coding::Identity => response.body(list_body::Plain::new(list)),
         Coding::Gzip => response.body(list_body::Gzip::new(list)),
     })
+}
+
+/// The company that was asked for, and every fault in the request's head.
+fn asked(asked: Asked, exchange: &Exchange) -> (Option<Cvr>, Vec<FieldFault>) {
+    let mut faults: Vec<_> = exchange.request_id.fault().into_iter().collect();
+    faults.extend(asked.faults);
+    (asked.company, faults)
 }
 
 /// The weak entity tag of a representation; each coding is one of its own (RFC 9110 §8.8.3.3).
@@ -173,7 +181,7 @@ fn read_headers(response: &mut actix_web::HttpResponseBuilder, tag: &str, coding
 }
 
 /// What a caller learns of a store that cannot do its part; the rest goes to the log.
-fn told(exchange: &super::exchange::Exchange, error: StoreError) -> Problem {
+fn told(exchange: &Exchange, error: StoreError) -> Problem {
     exchange.note(|notes| notes.cause = Some(error.to_string()));
     match error {
         StoreError::DiskFull => Problem::new(Kind::DiskFull)

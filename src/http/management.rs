@@ -9,7 +9,7 @@ use actix_web::{HttpResponse, web};
 use super::boundary::OwnWords;
 use super::problem::Problem;
 use super::{Api, export_body};
-use crate::strict_json::write_text;
+use crate::escape::json_string;
 
 /// Seconds after which an export that could not be read may be tried again.
 const RETRY_EXPORT_SECONDS: u32 = 5;
@@ -63,9 +63,9 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
         if index > 0 {
             body.push(b',');
         }
-        write_text(&mut body, part);
+        json_string(&mut body, part);
         body.push(b':');
-        write_text(&mut body, reason);
+        json_string(&mut body, reason);
     }
     if !missing.is_empty() {
         body.push(b'}');

@@ -8,7 +8,7 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
-use crate::strict_json::write_text;
+use crate::escape::json_string;
 
 /// What went wrong, as the contract's table of errors divides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,24 +203,24 @@ impl Problem {
         let (status, code, text) = self.kind.row();
         let mut body = Vec::with_capacity(256);
         body.extend_from_slice(br#"{"type":"about:blank","title":"#);
-        write_text(&mut body, status.canonical_reason().unwrap_or("Error"));
+        json_string(&mut body, status.canonical_reason().unwrap_or("Error"));
         body.extend_from_slice(
             format!(r#","status":{},"fejlkode":"{code}","fejltekst":"#, status.as_u16()).as_bytes(),
         );
-        write_text(&mut body, text);
+        json_string(&mut body, text);
         if status == StatusCode::BAD_REQUEST {
             body.extend_from_slice(br#","fejl":["#);
             for (index, fault) in self.faults.iter().enumerate() {
                 body.extend_from_slice(if index == 0 { br#"{"felt":"# } else { br#",{"felt":"# });
-                write_text(&mut body, &fault.felt);
+                json_string(&mut body, &fault.felt);
                 body.extend_from_slice(br#","fejltekst":"#);
-                write_text(&mut body, &fault.fejltekst);
+                json_string(&mut body, &fault.fejltekst);
                 body.push(b'}');
             }
             body.push(b']');
         }
         body.extend_from_slice(br#","requestId":"#);
-        write_text(&mut body, request_id);
+        json_string(&mut body, request_id);
         body.push(b'}');
 
         let mut response = HttpResponseBuilder::new(status);
