@@ -153,6 +153,9 @@ mod tests {
         let many: String = (0..40).map(|number| format!(r#""n{}":0,"#, number % 39)).collect();
         let text = format!("{{{}}}", many.trim_end_matches(','));
         assert_eq!(Json::parse(text.as_bytes()).unwrap().duplicate(), Some("n0"));
+        let many: String = (0..40).map(|number| format!(r#""n{number}":0,"#)).collect();
+        let text = format!("{{{}}}", many.trim_end_matches(','));
+        assert_eq!(Json::parse(text.as_bytes()).unwrap().duplicate(), None);
     }
 
     #[test]

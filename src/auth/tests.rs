@@ -11,6 +11,7 @@ mod remembering;
 mod remote;
 mod remote_tls;
 mod shapes;
+mod words;
 
 /// A caller whose token was accepted.
 pub(super) fn any_caller() -> std::sync::Arc<super::Caller> {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::issuer::quick;
 use super::mint::*;
+use crate::auth::keys::MAX_BYTES;
 use crate::auth::{Authenticator, KeyError, Refusal, Source, StartError, TokenFault as Fault};
 
 fn one(pair: Pair) -> String {
@@ -34,6 +35,19 @@ fn a_file_without_a_usable_key_stops_the_start() {
     assert!(matches!(start(), Err(StartError::Keys(KeyError::NoUsableKey(_)))));
     fs::write(&path, one(Pair::P256A)).unwrap();
     assert!(start().is_ok());
+}
+
+#[test]
+fn a_file_is_read_to_the_limit_and_a_larger_one_is_told_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.json");
+    let start = || Authenticator::new(rules(), Source::File(path.clone()), clock()).map(drop);
+    let mut text = one(Pair::P256A);
+    text.push_str(&" ".repeat(MAX_BYTES - text.len()));
+    fs::write(&path, &text).unwrap();
+    assert!(start().is_ok());
+    fs::write(&path, text + " ").unwrap();
+    assert!(matches!(start(), Err(StartError::Keys(KeyError::TooLarge))));
 }
 
 #[test]

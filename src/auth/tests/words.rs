@@ -1,0 +1,47 @@
+//! What an operator reads in the log and the audit line when somebody is refused: it names the rule.
+
+use crate::auth::source::Pace;
+use crate::auth::{Algorithm, Claim, ClaimFault, Part, TokenFault};
+use std::time::Duration;
+
+#[test]
+fn a_refusal_names_the_part_and_the_claim() {
+    let parts =
+        [Part::Header, Part::Payload, Part::Signature].map(|part| TokenFault::NotJson(part).to_string());
+    assert_eq!(parts, ["the header is not JSON", "the payload is not JSON", "the signature is not JSON"]);
+    let claims = [
+        (Claim::Issuer, "iss is missing"),
+        (Claim::Audience, "aud is missing"),
+        (Claim::Expiry, "exp is missing"),
+        (Claim::NotBefore, "nbf is missing"),
+        (Claim::IssuedAt, "iat is missing"),
+        (Claim::Subject, "sub is missing"),
+        (Claim::ClientId, "client_id is missing"),
+    ];
+    for (claim, words) in claims {
+        assert_eq!(TokenFault::Missing(claim).to_string(), words);
+    }
+    let claims = [
+        (Claim::Scope, "the claim for scope is missing"),
+        (Claim::OrganisationType, "the claim for organisation type is missing"),
+        (Claim::OrganisationCode, "the claim for organisation code is missing"),
+        (Claim::Access, "the claim for access mode is missing"),
+        (Claim::ActingCvr, "the claim for acting CVR number is missing"),
+    ];
+    for (claim, words) in claims {
+        assert_eq!(ClaimFault::Missing(claim).to_string(), words);
+    }
+}
+
+#[test]
+fn an_algorithm_is_shown_by_its_name() {
+    for algorithm in Algorithm::ALL {
+        assert_eq!(algorithm.to_string(), algorithm.name());
+        assert_eq!(Algorithm::parse(algorithm.name()), Some(algorithm));
+    }
+}
+
+#[test]
+fn a_request_waits_for_a_fetch_a_little_longer_than_the_fetch_may_take() {
+    assert_eq!(Pace::SERVING.patience(), Duration::from_millis(5_500));
+}
