@@ -302,6 +302,7 @@ fn every_claim_name_can_be_another() {
     }));
     let caller = outcome(rules, &renamed).unwrap();
     assert!(caller.has_scope(READ));
+    assert_eq!(caller.access, ["AlleBorgere"]);
     assert_eq!(caller.organisation(), Ok((OrganisationType::Star, modes(&[AccessMode::AlleBorgere]))));
     assert_eq!(caller.acting_cvr.as_deref(), Some("00000000"));
 }
