@@ -237,13 +237,12 @@ fn keep_fetching(
         let pause = match &outcome {
             Ok(lifetime) => {
                 failures = 0;
-                let interval = lifetime.unwrap_or(refresh).clamp(pace.shortest, pace.longest);
-                interval.mul_f64(0.8 + 0.1 * random_fraction())
+                pause_before_refresh(lifetime.unwrap_or(refresh), pace, random_fraction())
             }
             Err(error) => {
                 log::warn!("keys could not be fetched, the last good ones stay: {error}");
                 failures += 1;
-                pause_after(failures, pace)
+                pause_after(failures, pace, random_fraction())
             }
         };
         keyring.end(outcome.map(drop));
@@ -271,10 +270,16 @@ fn fetch_once(
     }
 }
 
-/// Doubles with each failure up to the longest; half of it is chance, so that many instances do not return as one.
-fn pause_after(failures: u32, pace: Pace) -> Duration {
+/// Four fifths of the time that the keys are good for, and up to a tenth more by chance (0 to 1): before it is due.
+fn pause_before_refresh(lifetime: Duration, pace: Pace, chance: f64) -> Duration {
+    lifetime.clamp(pace.shortest, pace.longest).mul_f64(0.8 + 0.1 * chance)
+}
+
+/// Doubles with each failure up to the longest; half of it is chance (0 to 1), so that many instances do not return
+/// as one.
+fn pause_after(failures: u32, pace: Pace, chance: f64) -> Duration {
     let whole = pace.first_pause.saturating_mul(1 << (failures - 1).min(16)).min(pace.longest_pause);
-    whole.mul_f64(0.5 + 0.5 * random_fraction())
+    whole.mul_f64(0.5 + 0.5 * chance)
 }
 
 /// A number from 0 to 1.
@@ -283,5 +288,45 @@ fn random_fraction() -> f64 {
     match SystemRandom::new().fill(&mut bytes) {
         Ok(()) => f64::from(u16::from_be_bytes(bytes)) / f64::from(u16::MAX),
         Err(_) => 0.5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace::SERVING;
+
+    #[test]
+    fn keys_are_fetched_before_they_are_due_and_within_the_clamp() {
+        let pause = |seconds, chance| pause_before_refresh(Duration::from_secs(seconds), PACE, chance);
+        for (seconds, chance, milliseconds) in [
+            (300, 0.0, 240_000),
+            (300, 1.0, 270_000),
+            (0, 0.0, 8_000),
+            (9, 1.0, 9_000),
+            (4_000, 0.0, 2_880_000),
+            (u64::MAX, 1.0, 3_240_000),
+        ] {
+            assert_eq!(pause(seconds, chance), Duration::from_millis(milliseconds), "{seconds} {chance}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_with_each_failure_up_to_the_longest() {
+        for (failures, none, all) in
+            [(1, 500, 1_000), (2, 1_000, 2_000), (3, 2_000, 4_000), (5, 8_000, 16_000), (6, 15_000, 30_000)]
+        {
+            assert_eq!(pause_after(failures, PACE, 0.0), Duration::from_millis(none), "{failures}");
+            assert_eq!(pause_after(failures, PACE, 1.0), Duration::from_millis(all), "{failures}");
+        }
+        assert_eq!(pause_after(u32::MAX, PACE, 1.0), PACE.longest_pause);
+    }
+
+    #[test]
+    fn chance_is_spread_between_0_and_1() {
+        let drawn: Vec<f64> = (0..200).map(|_| random_fraction()).collect();
+        assert!(drawn.iter().all(|fraction| (0.0..=1.0).contains(fraction)), "{drawn:?}");
+        assert!(drawn.iter().any(|fraction| *fraction < 0.3) && drawn.iter().any(|fraction| *fraction > 0.7));
     }
 }

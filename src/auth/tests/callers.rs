@@ -287,6 +287,21 @@ fn what_was_claimed_is_kept_for_the_audit_log_even_when_refused() {
 }
 
 #[test]
+fn a_caller_weighs_what_it_holds() {
+    let weight = |changes| outcome(rules(), &claims_with(changes)).unwrap().weight();
+    let with = |scope: &str, modes: &[&str], code: &str| {
+        weight(json!({ "scope": scope, "adgang": modes, "organisationCode": code }))
+    };
+    let least = with("a", &["b"], "c");
+    assert!(least > size_of::<crate::auth::Caller>() + 2 * size_of::<String>());
+    assert_eq!(with("a", &["b"], "cdef"), least + 3);
+    assert_eq!(with("abcd", &["b"], "c"), least + 3);
+    assert_eq!(with("a", &["bcde"], "c"), least + 3);
+    assert_eq!(with("a b", &["b"], "c"), least + 1 + size_of::<String>());
+    assert_eq!(with("a", &["b", "cd"], "c"), least + 2 + size_of::<String>());
+}
+
+#[test]
 fn every_claim_name_can_be_another() {
     let mut rules = rules();
     rules.claims = crate::auth::ClaimNames {
