@@ -63,7 +63,8 @@ pub(super) struct Keyring {
     unknown_spacing: Duration,
     board: Mutex<Board>,
     bell: Condvar,
-    attempts: watch::Sender<u64>,
+    /// Tells the waiting that an attempt has ended.
+    attempts: watch::Sender<()>,
     waiting: AtomicUsize,
 }
 
@@ -79,7 +80,7 @@ impl Keyring {
             unknown_spacing,
             board: Mutex::default(),
             bell: Condvar::new(),
-            attempts: watch::Sender::new(0),
+            attempts: watch::Sender::new(()),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -158,13 +159,13 @@ impl Keyring {
                 board.last_error = Some(error);
             }
         }
-        self.attempts.send_modify(|attempts| *attempts += 1);
+        self.attempts.send_replace(());
     }
 
     /// The attempt found nothing to do.
     pub(super) fn end_idle(&self) {
         self.board().busy = false;
-        self.attempts.send_modify(|attempts| *attempts += 1);
+        self.attempts.send_replace(());
     }
 
     /// Asks the thread for an attempt soon.
@@ -221,7 +222,7 @@ impl Keyring {
         self.wait(attempts, at_most).await
     }
 
-    async fn wait(&self, mut attempts: watch::Receiver<u64>, at_most: Duration) -> bool {
+    async fn wait(&self, mut attempts: watch::Receiver<()>, at_most: Duration) -> bool {
         let Some(_place) = Place::take(&self.waiting) else { return false };
         matches!(tokio::time::timeout(at_most, attempts.changed()).await, Ok(Ok(())))
     }

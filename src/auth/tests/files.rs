@@ -113,6 +113,23 @@ fn an_unknown_kid_does_not_wait_where_no_better_keys_can_come() {
 }
 
 #[test]
+fn an_unknown_kid_waits_for_one_look_at_the_file_and_no_longer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.json");
+    fs::write(&path, one(Pair::P256A)).unwrap();
+    let authenticator = Authenticator::with_pace(rules(), Source::File(path), clock(), quick()).unwrap();
+    let unknown = token(Pair::P256A, "ES256", "unknown");
+    for _ in 0..20 {
+        let begun = Instant::now();
+        let refused = authenticate(&authenticator, &unknown).map(drop);
+        assert_eq!(refused, Err(Refusal::Token(Fault::UnknownKey)));
+        // Twenty looks lie between the two; only a look that nobody tells the end of is waited for to the last.
+        assert!(begun.elapsed() < quick().patience() / 2, "{:?}", begun.elapsed());
+        std::thread::sleep(quick().file_poll);
+    }
+}
+
+#[test]
 fn the_thread_ends_with_its_authenticator() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.json");
