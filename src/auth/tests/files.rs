@@ -43,6 +43,7 @@ fn a_file_is_read_to_the_limit_and_a_larger_one_is_told_as_such() {
     let path = directory.path().join("keys.json");
     let start = || Authenticator::new(rules(), Source::File(path.clone()), clock()).map(drop);
     let mut text = one(Pair::P256A);
+    assert_eq!(MAX_BYTES, 1_048_576);
     text.push_str(&" ".repeat(MAX_BYTES - text.len()));
     fs::write(&path, &text).unwrap();
     assert!(start().is_ok());
