@@ -1,0 +1,109 @@
+"""GetLogin and the unchanged list, measured against the cheapest answer there is and against a peer."""
+
+import math
+import signal
+import time
+
+from load import Run
+from measure import Row, Rounds, interleave
+from processes import Failed, status_of
+from targets import TARGETS
+from world import CLIENT_CORE, SERVER_CORE, WARM_UP_SECONDS
+
+# More than the aim, so that the tokens of a run last it out also when the service does better than that.
+MOST_MISSES_BY_CONSTANT = 0.25
+
+
+def pinned_reads(world, wanted):
+    """get-hit, get-miss and not-modified: one worker on one core, the client on the other.
+
+    The constant is `/livez` of the same process: the same HTTP server, and nothing to do.
+    """
+    with world.service(workers=1, core=SERVER_CORE) as service:
+        def constant(seconds=world.seconds):
+            return world.wrk.measure(service.management, "fixed", seconds, path="/livez", core=CLIENT_CORE)[0]
+
+        def hit():
+            return world.wrk.measure(service.port, "get", world.seconds, core=CLIENT_CORE)[0]
+
+        def miss():
+            forget_tokens(service)
+            return world.wrk.measure(service.port, "miss", world.seconds, core=CLIENT_CORE)[0]
+
+        def unchanged():
+            headers = (("Authorization", f"Bearer {world.fixtures.token}"), ("If-None-Match", tag))
+            return world.wrk.measure(service.port, "fixed", world.seconds, path="/v1/Logins", headers=headers,
+                                     core=CLIENT_CORE, expected=304)[0]
+
+        contestants = {"constant": constant}
+        if "get-hit" in wanted:
+            contestants["get-hit"] = hit
+        if "get-miss" in wanted:
+            rate = constant(1).value
+            tokens = world.fixtures.tokens(math.ceil(rate * MOST_MISSES_BY_CONSTANT) * world.seconds)
+            (world.folder / "tokens.txt").write_text("\n".join(tokens) + "\n")
+            contestants["get-miss"] = miss
+        if "not-modified" in wanted:
+            tag = list_tag(service, world.fixtures.token)
+            contestants["not-modified"] = unchanged
+        constant(1)
+        measured = interleave(world.rounds, contestants)
+    rows = [Row(TARGETS[name], measured.ratio(name, "constant"), measured.faults_of(name, "constant"))
+            for name in contestants if name != "constant"]
+    return rows, measured.values
+
+
+def forget_tokens(service):
+    """SIGHUP empties the service's memory of verified tokens."""
+    log = service.process.log_path
+    # What the service logs when it is done.
+    marker = "read anew"
+    before = log.read_text().count(marker)
+    service.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 5
+    while log.read_text().count(marker) == before:
+        if time.monotonic() > deadline:
+            raise Failed("the service did not say that it reloaded after SIGHUP")
+        time.sleep(0.01)
+
+
+def list_tag(service, token):
+    """The entity tag of the list."""
+    status, _, headers = status_of(service.port, "/v1/Logins", {"Authorization": f"Bearer {token}"}, "HEAD")
+    tag = {name.lower(): value for name, value in headers.items()}.get("etag")
+    if status != 200 or not tag:
+        raise Failed(f"HEAD /v1/Logins answers {status} with the entity tag {tag}")
+    return tag
+
+
+def against_fastify(world, _):
+    """get-peer: both with two workers, neither pinned, the token known to both."""
+    with world.service() as service, world.fastify() as peer:
+        world.wrk.measure(peer, "get", WARM_UP_SECONDS)
+        world.wrk.measure(service.port, "get", 1)
+        measured = interleave(world.rounds, {
+            "service-get": lambda: world.wrk.measure(service.port, "get", world.seconds)[0],
+            "fastify-get": lambda: world.wrk.measure(peer, "get", world.seconds)[0],
+        })
+    row = Row(TARGETS["get-peer"], measured.ratio("service-get", "fastify-get"), measured.faults)
+    return [row], measured.values
+
+
+def against_fastapi(world, _):
+    """The FastAPI peer, for information: all three methods."""
+    from lists import list_seconds
+    rounds = Rounds()
+    with world.service(writable=True) as service, world.fastapi() as peer:
+        ports = {"service": service.port, "fastapi": peer}
+        for kind in ("get", "put"):
+            world.wrk.measure(peer, kind, WARM_UP_SECONDS)
+            interleave(world.rounds, {
+                f"{name}-{kind}": lambda port=port, kind=kind: world.wrk.measure(port, kind, world.seconds)[0]
+                for name, port in ports.items()}, rounds)
+        # One round: its list takes seconds.
+        interleave(1, {f"{name}-list": lambda port=port: Run(list_seconds(port, world.fixtures.token))
+                       for name, port in ports.items()}, rounds)
+    rows = [Row(TARGETS["fastapi-get"], rounds.ratio("service-get", "fastapi-get"), rounds.faults),
+            Row(TARGETS["fastapi-set"], rounds.ratio("service-put", "fastapi-put"), rounds.faults),
+            Row(TARGETS["fastapi-list"], rounds.ratio("fastapi-list", "service-list"), rounds.faults)]
+    return rows, rounds.values
