@@ -12,6 +12,8 @@ from pathlib import Path
 from fixtures import FIRST_COMPANY, STEP, company
 from processes import Failed, pinned, run, status_of
 
+# How many ask at once, where a row does not say otherwise.
+CLIENTS = 64
 SCRIPT = Path(__file__).with_name("requests.lua")
 
 
@@ -32,7 +34,7 @@ class Wrk:
         self.seed = 0
         (folder / "token.txt").write_text(token + "\n")
 
-    def measure(self, port, kind, seconds, clients=64, path="/", headers=(), core=None, expected=200):
+    def measure(self, port, kind, seconds, clients=CLIENTS, path="/", headers=(), core=None, expected=200):
         """Requests a second and the slowest 1 % in seconds, as two `Run`s."""
         self.check(port, kind, path, headers, expected)
         (self.folder / "headers.txt").write_text("".join(f"{name}: {value}\n" for name, value in headers))

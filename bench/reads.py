@@ -4,14 +4,16 @@ import math
 import signal
 import time
 
-from load import Run
+from load import CLIENTS, Run
 from measure import Row, Rounds, interleave
 from processes import Failed, status_of
 from targets import TARGETS
-from world import CLIENT_CORE, SERVER_CORE, WARM_UP_SECONDS
+from world import CLIENT_CORE, SERVER_CORE
 
 # More than the aim, so that the tokens of a run last it out also when the service does better than that.
-MOST_MISSES_BY_CONSTANT = 0.25
+MISSES_BY_CONSTANT = 0.25
+# How often the tokens are doubled when they did not.
+MORE_TOKENS = 3
 
 
 def pinned_reads(world, wanted):
@@ -27,8 +29,15 @@ def pinned_reads(world, wanted):
             return world.wrk.measure(service.port, "get", world.seconds, core=CLIENT_CORE)[0]
 
         def miss():
-            forget_tokens(service)
-            return world.wrk.measure(service.port, "miss", world.seconds, core=CLIENT_CORE)[0]
+            for _ in range(MORE_TOKENS):
+                forget_tokens(service)
+                run = world.wrk.measure(service.port, "miss", world.seconds, core=CLIENT_CORE)[0]
+                # Requests that were under way at the end have taken a token, too.
+                if run.value * world.seconds + CLIENTS < tokens.count:
+                    break
+                # All were used up, and what came after was refused: that run says nothing.
+                tokens.write(2 * tokens.count)
+            return run
 
         def unchanged():
             headers = (("Authorization", f"Bearer {world.fixtures.token}"), ("If-None-Match", tag))
@@ -39,9 +48,8 @@ def pinned_reads(world, wanted):
         if "get-hit" in wanted:
             contestants["get-hit"] = hit
         if "get-miss" in wanted:
-            rate = constant(1).value
-            tokens = world.fixtures.tokens(math.ceil(rate * MOST_MISSES_BY_CONSTANT) * world.seconds)
-            (world.folder / "tokens.txt").write_text("\n".join(tokens) + "\n")
+            tokens = NewTokens(world)
+            tokens.write(math.ceil(constant(1).value * MISSES_BY_CONSTANT) * world.seconds)
             contestants["get-miss"] = miss
         if "not-modified" in wanted:
             tag = list_tag(service, world.fixtures.token)
@@ -51,6 +59,19 @@ def pinned_reads(world, wanted):
     rows = [Row(TARGETS[name], measured.ratio(name, "constant"), measured.faults_of(name, "constant"))
             for name in contestants if name != "constant"]
     return rows, measured.values
+
+
+class NewTokens:
+    """Tokens for one run of which none is used twice."""
+
+    def __init__(self, world):
+        self.world = world
+        self.count = 0
+
+    def write(self, count):
+        """Makes so many, in the file that wrk reads."""
+        self.count = count
+        (self.world.folder / "tokens.txt").write_text("\n".join(self.world.fixtures.tokens(count)) + "\n")
 
 
 def forget_tokens(service):
@@ -79,7 +100,7 @@ def list_tag(service, token):
 def against_fastify(world, _):
     """get-peer: both with two workers, neither pinned, the token known to both."""
     with world.service() as service, world.fastify() as peer:
-        world.wrk.measure(peer, "get", WARM_UP_SECONDS)
+        world.wrk.measure(peer, "get", world.warm_up)
         world.wrk.measure(service.port, "get", 1)
         measured = interleave(world.rounds, {
             "service-get": lambda: world.wrk.measure(service.port, "get", world.seconds)[0],
@@ -96,7 +117,7 @@ def against_fastapi(world, _):
     with world.service(writable=True) as service, world.fastapi() as peer:
         ports = {"service": service.port, "fastapi": peer}
         for kind in ("get", "put"):
-            world.wrk.measure(peer, kind, WARM_UP_SECONDS)
+            world.wrk.measure(peer, kind, world.warm_up)
             interleave(world.rounds, {
                 f"{name}-{kind}": lambda port=port, kind=kind: world.wrk.measure(port, kind, world.seconds)[0]
                 for name, port in ports.items()}, rounds)

@@ -18,7 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [key, kid, claims, count] = arguments.as_slice() else {
         return Err("usage: bench-tokens KEY.der KID CLAIMS.json COUNT".into());
     };
-    let pair = RsaKeyPair::from_pkcs8(&std::fs::read(key)?).map_err(|rejected| format!("{key}: {rejected}"))?;
+    let pair =
+        RsaKeyPair::from_pkcs8(&std::fs::read(key)?).map_err(|rejected| format!("{key}: {rejected}"))?;
     let claims: Map<String, Value> = serde_json::from_slice(&std::fs::read(claims)?)?;
     let count: usize = count.parse()?;
 

@@ -31,7 +31,7 @@ class Tools:
         """The nginx program."""
         return shutil.which("nginx", path=SEARCH)
 
-    def install(self, groups):
+    def install(self, groups, quick):
         """Installs what these groups of rows need and is not there."""
         missing = sorted({package for program, package in PROGRAMS.items()
                           if shutil.which(program, path=SEARCH) is None})
@@ -40,7 +40,7 @@ class Tools:
             environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
             run(["apt-get", "update", "-qq"], env=environment)
             run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=environment)
-        if {"get-peer", "set-peer", "set-redis", "set-clients"} & groups:
+        if {"get-peer", "set-peer"} & groups or "set-clients" in groups and not quick:
             self.install_fastify()
         if "fastapi" in groups:
             self.install_fastapi()

@@ -8,7 +8,6 @@ from targets import TARGETS
 
 MEGABYTE = 1_000_000
 SIZES = (100_000, 1_000_000, 5_000_000)
-SHARED = 64
 
 
 def start_and_memory(world, wanted):
@@ -48,9 +47,9 @@ def scale(world, _):
                     lists(world, service, size, measured)
         with world.service(size, writable=True) as service:
             wrk = world.wrk_for(size)
-            wrk.measure(service.port, "put", 1, SHARED)
+            wrk.measure(service.port, "put", 1)
             for number in range(world.rounds):
-                measured.add(f"put-{size}", wrk.measure(service.port, "put", world.seconds, SHARED)[0], number)
+                measured.add(f"put-{size}", wrk.measure(service.port, "put", world.seconds)[0], number)
 
     def growth(cost):
         costs = {size: cost(size) for size in sizes}

@@ -20,8 +20,6 @@ PEERS = HERE / "peers"
 
 # Where a cost is measured, server and client have a core each, so that neither waits for the other.
 SERVER_CORE, CLIENT_CORE = 0, 1
-# A peer's code is half as fast while it is still being compiled.
-WARM_UP_SECONDS = 3
 
 
 @dataclass
@@ -49,6 +47,8 @@ class World:
         self.quick = quick
         self.rounds = 3 if quick else 5
         self.seconds = 1 if quick else 2
+        # A peer's code is half as fast while it is still being compiled.
+        self.warm_up = 2 if quick else 4
         self.records = 1_000_000
         self.started = 0
         self.wrk = Wrk(folder, fixtures.token, self.records)

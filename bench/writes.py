@@ -1,42 +1,50 @@
 """SetLogin: every answer is on the disk, and so is that of those it is measured against."""
 
+from contextlib import ExitStack
+
+from load import CLIENTS as SHARED
 from load import redis_set
 from measure import Row, Rounds, interleave
 from targets import TARGETS
-from world import WARM_UP_SECONDS
 
 CLIENTS = (1, 8, 64, 256)
-SHARED = 64
 
 
 def writes(world, wanted):
     """set-redis, set-peer and set-clients: one grid of contestants and clients, so that no figure is taken twice."""
     grid = CLIENTS if "set-clients" in wanted else (SHARED,)
-    with world.service(writable=True) as service, world.redis() as redis, world.fastify() as peer:
-        def service_run(clients):
-            return world.wrk.measure(service.port, "put", world.seconds, clients)[0]
-
-        def fastify_run(clients):
-            return world.wrk.measure(peer, "put", world.seconds, clients)[0]
-
-        def redis_run(clients, seconds=world.seconds):
-            # It is told how many to set, not for how long.
-            return redis_set(redis, clients, max(1000, int(redis_rate[clients] * seconds)))
-
-        runs = {"service": service_run}
-        if "set-redis" in wanted or "set-clients" in wanted:
-            runs["redis"] = redis_run
-            redis_rate = {clients: redis_set(redis, clients, 200 * clients + 1000).value for clients in grid}
-        if "set-peer" in wanted or "set-clients" in wanted and not world.quick:
-            runs["fastify"] = fastify_run
-            world.wrk.measure(peer, "put", WARM_UP_SECONDS)
+    # The others at other numbers of clients are for the plot alone.
+    plotted = "set-clients" in wanted and not world.quick
+    grid_of_others = grid if plotted else (SHARED,)
+    # Contestant → what measures it, and with which numbers of clients.
+    runs = {}
+    with ExitStack() as started:
+        service = started.enter_context(world.service(writable=True))
+        runs["service"] = (lambda clients: put(world, service.port, clients), grid)
+        if "set-redis" in wanted or plotted:
+            runs["redis"] = (redis_runs(world, started.enter_context(world.redis()), grid_of_others), grid_of_others)
+        if "set-peer" in wanted or plotted:
+            peer = started.enter_context(world.fastify())
+            world.wrk.measure(peer, "put", world.warm_up)
+            runs["fastify"] = (lambda clients: put(world, peer, clients), grid_of_others)
         world.wrk.measure(service.port, "put", 1)
         measured = Rounds()
         for clients in grid:
             interleave(world.rounds, {
                 f"{name}-set-{clients}": lambda run=run, clients=clients: run(clients)
-                for name, run in runs.items()}, measured)
+                for name, (run, numbers) in runs.items() if clients in numbers}, measured)
     return rows(measured, wanted), measured.values
+
+
+def put(world, port, clients):
+    """SetLogins a second."""
+    return world.wrk.measure(port, "put", world.seconds, clients)[0]
+
+
+def redis_runs(world, port, grid):
+    """A measurement of redis, which is told how many to set and not for how long: so a first one finds its rate."""
+    rates = {clients: redis_set(port, clients, 200 * clients + 1000).value for clients in grid}
+    return lambda clients: redis_set(port, clients, max(1000, int(rates[clients] * world.seconds)))
 
 
 def rows(measured, wanted):
