@@ -15,8 +15,8 @@ ISSUER = "https://sts.bench.invalid"
 AUDIENCE = "virksomhedslogin-bench"
 KEY_NAME = "bench"
 # Companies are spread evenly over the eight digits, as the real ones are.
-FIRST_COMPANY = 10000007
-STEP = 89
+FIRST_COMPANY, LAST_NUMBER = 10000007, 99_999_999
+WIDEST_STEP = 89
 SCOPES = "virksomhedsinstats.login.read virksomhedsinstats.login.write"
 SEED = 20261123
 HEADER = "cvrNummer,tidligsteLoginTidspunkt,senesteLogintidspunkt\n"
@@ -25,9 +25,14 @@ DAY_MILLIS = 86_400_000
 FIRST_DAY, DAYS = 16801, 3653
 
 
-def company(number):
-    """The CVR number of the company with this number."""
-    return f"{FIRST_COMPANY + STEP * number:08d}"
+def step(records):
+    """How far apart the CVR numbers of so many companies are: 89 up to a million, less where they would not fit."""
+    return min(WIDEST_STEP, (LAST_NUMBER - FIRST_COMPANY) // records)
+
+
+def company(number, records):
+    """The CVR number of the company with this number, among so many."""
+    return f"{FIRST_COMPANY + step(records) * number:08d}"
 
 
 class Fixtures:
@@ -117,7 +122,7 @@ file = "{self.folder / name}.audit"
                 database.execute("CREATE TABLE logins (cvr INTEGER PRIMARY KEY, first INTEGER NOT NULL, "
                                  "last INTEGER NOT NULL)")
                 database.executemany("INSERT INTO logins VALUES (?, ?, ?)", (
-                    (FIRST_COMPANY + STEP * number, first, last)
+                    (FIRST_COMPANY + step(records) * number, first, last)
                     for number, (first, last) in enumerate(moments(records))))
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             database.close()
@@ -151,4 +156,4 @@ def write_companies(path, records):
     with open(path, "w", encoding="ascii") as file:
         file.write(HEADER)
         for number, (first, last) in enumerate(moments(records)):
-            file.write(f"{company(number)},{text(first)},{text(last)}\n")
+            file.write(f"{company(number, records)},{text(first)},{text(last)}\n")

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fixtures import FIRST_COMPANY, STEP, company
+from fixtures import FIRST_COMPANY, company, step
 from processes import Failed, pinned, run, status_of
 
 # How many ask at once, where a row does not say otherwise.
@@ -41,7 +41,7 @@ class Wrk:
         self.seed += 1
         told = run(["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "5s", "-s", SCRIPT,
                     f"http://127.0.0.1:{port}{path}", "--", kind, self.folder, self.records,
-                    FIRST_COMPANY, STEP, self.seed], core=core, timeout=seconds + 60)
+                    FIRST_COMPANY, step(self.records), self.seed], core=core, timeout=seconds + 60)
         line = [line for line in told.splitlines() if line.startswith("RESULT ")]
         if not line:
             raise Failed(f"wrk printed no result: {told[-500:]}")
@@ -56,7 +56,7 @@ class Wrk:
 
     def check(self, port, kind, path, headers, expected):
         """Asks once, and looks at the whole answer, which wrk does not."""
-        number = company(self.records // 2)
+        number = company(self.records // 2, self.records)
         bearer = {"Authorization": f"Bearer {self.token}"}
         if kind == "fixed":
             status, body, _ = status_of(port, path, dict(headers))

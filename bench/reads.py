@@ -4,11 +4,13 @@ import math
 import signal
 import time
 
+from lists import list_seconds
 from load import CLIENTS, Run
 from measure import Row, Rounds, interleave
 from processes import Failed, status_of
 from targets import TARGETS
 from world import CLIENT_CORE, SERVER_CORE
+from writes import CLIENTS as PLOTTED_CLIENTS
 
 # More than the aim, so that the tokens of a run last it out also when the service does better than that.
 MISSES_BY_CONSTANT = 0.25
@@ -111,20 +113,27 @@ def against_fastify(world, _):
 
 
 def against_fastapi(world, _):
-    """The FastAPI peer, for information: all three methods."""
-    from lists import list_seconds
-    rounds = Rounds()
+    """The FastAPI peer, for information: all three methods, and its durable writes for the plot."""
+    rounds, token = Rounds(), world.fixtures.token
     with world.service(writable=True) as service, world.fastapi() as peer:
-        ports = {"service": service.port, "fastapi": peer}
+        def rate(port, kind, clients=CLIENTS):
+            return world.wrk.measure(port, kind, world.seconds, clients)[0]
+
         for kind in ("get", "put"):
             world.wrk.measure(peer, kind, world.warm_up)
-            interleave(world.rounds, {
-                f"{name}-{kind}": lambda port=port, kind=kind: world.wrk.measure(port, kind, world.seconds)[0]
-                for name, port in ports.items()}, rounds)
+        interleave(world.rounds, {"service-beside-fastapi-get": lambda: rate(service.port, "get"),
+                                  "fastapi-get": lambda: rate(peer, "get")}, rounds)
+        for clients in PLOTTED_CLIENTS:
+            contestants = {f"fastapi-set-{clients}": lambda clients=clients: rate(peer, "put", clients)}
+            if clients == CLIENTS:
+                contestants["service-beside-fastapi-set"] = lambda: rate(service.port, "put")
+            interleave(world.rounds, contestants, rounds)
         # One round: its list takes seconds.
-        interleave(1, {f"{name}-list": lambda port=port: Run(list_seconds(port, world.fixtures.token))
-                       for name, port in ports.items()}, rounds)
-    rows = [Row(TARGETS["fastapi-get"], rounds.ratio("service-get", "fastapi-get"), rounds.faults),
-            Row(TARGETS["fastapi-set"], rounds.ratio("service-put", "fastapi-put"), rounds.faults),
-            Row(TARGETS["fastapi-list"], rounds.ratio("fastapi-list", "service-list"), rounds.faults)]
+        interleave(1, {"service-beside-fastapi-list": lambda: Run(list_seconds(service.port, token)),
+                       "fastapi-list": lambda: Run(list_seconds(peer, token))}, rounds)
+    pairs = (("fastapi-get", "service-beside-fastapi-get", "fastapi-get"),
+             ("fastapi-set", "service-beside-fastapi-set", f"fastapi-set-{CLIENTS}"),
+             ("fastapi-list", "fastapi-list", "service-beside-fastapi-list"))
+    rows = [Row(TARGETS[name], rounds.ratio(upper, lower), rounds.faults_of(upper, lower))
+            for name, upper, lower in pairs]
     return rows, rounds.values

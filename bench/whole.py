@@ -1,8 +1,10 @@
 """The process as a whole: how soon it is ready, what it holds, and what becomes of its costs as the register grows."""
 
-from lists import list_seconds, offers
+from contextlib import ExitStack
+
+from lists import CODINGS, list_seconds, offers
 from load import Run
-from measure import Row, Rounds
+from measure import Row, Rounds, interleave
 from processes import resident
 from targets import TARGETS
 
@@ -39,30 +41,32 @@ def scale(world, _):
     """
     sizes = SIZES[:2] if world.quick else SIZES
     measured = Rounds()
-    for size in sizes:
-        for number in range(world.rounds):
+    for number in range(world.rounds):
+        for size in sizes:
             with world.service(size) as service:
                 measured.add(f"start-{size}", Run(service.seconds_to_ready), number)
-                if number == 0:
-                    lists(world, service, size, measured)
-        with world.service(size, writable=True) as service:
-            wrk = world.wrk_for(size)
-            wrk.measure(service.port, "put", 1)
-            for number in range(world.rounds):
-                measured.add(f"put-{size}", wrk.measure(service.port, "put", world.seconds)[0], number)
+    # All sizes run at once, so that they can be measured in turn; those that are not asked do nothing.
+    with ExitStack() as started:
+        services = {size: started.enter_context(world.service(size, writable=True)) for size in sizes}
+        lists(world, services, measured)
+        puts = {f"put-{size}": put(world, service, size) for size, service in services.items()}
+        for warm_up in puts.values():
+            warm_up()
+        interleave(world.rounds, puts, measured)
 
     def growth(cost):
         costs = {size: cost(size) for size in sizes}
         return max(costs[large] / costs[small] for small in sizes for large in sizes if large > small)
 
-    def note(name, unit, scaling=1):
-        return ", ".join(f"{size:,}: {measured.median(f'{name}-{size}') * scaling:,.3g} {unit}" for size in sizes)
+    def note(name, unit):
+        return ", ".join(f"{size:,}: {measured.median(f'{name}-{size}'):,.4g} {unit}" for size in sizes)
+
+    def list_growth(coding):
+        return growth(lambda size: measured.median(f"list-{coding}-{size}") / size)
 
     return [
-        Row(TARGETS["scale-list"], [max(
-            growth(lambda size: measured.median(f"list-plain-{size}") / size),
-            growth(lambda size: measured.median(f"list-gzip-{size}") / size))],
-            note=note("list-plain", "s")),
+        Row(TARGETS["scale-list"], [max(list_growth("plain"), list_growth("gzip"))],
+            note=f"plain {list_growth('plain'):.2f}×, gzip {list_growth('gzip'):.2f}×"),
         Row(TARGETS["scale-start"], [growth(lambda size: measured.median(f"start-{size}") / size)],
             note=note("start", "s")),
         Row(TARGETS["scale-write"], [growth(lambda size: 1 / measured.median(f"put-{size}"))],
@@ -70,12 +74,20 @@ def scale(world, _):
     ], measured.values
 
 
-def lists(world, service, size, measured):
-    """The plain and the gzip list, once to warm up and then in turn."""
+def lists(world, services, measured):
+    """The list of each register in each form, once to warm up and then in turn."""
     token = world.fixtures.token
-    for coding in (None, "gzip"):
-        list_seconds(service.port, token, coding)
-    for number in range(world.rounds):
-        for coding in (None, "gzip"):
-            measured.add(f"list-{coding or 'plain'}-{size}",
-                         Run(list_seconds(service.port, token, coding)), number)
+    contestants = {}
+    for size, service in services.items():
+        for coding in CODINGS:
+            if coding is None or offers(service, token, coding):
+                list_seconds(service.port, token, coding)
+                contestants[f"list-{coding or 'plain'}-{size}"] = (
+                    lambda port=service.port, coding=coding: Run(list_seconds(port, token, coding)))
+    interleave(world.rounds, contestants, measured)
+
+
+def put(world, service, size):
+    """A measurement of SetLogins a second, over the companies of a register of this size."""
+    wrk = world.wrk_for(size)
+    return lambda: wrk.measure(service.port, "put", world.seconds)[0]
