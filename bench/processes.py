@@ -129,6 +129,14 @@ def resident(pid, field="VmRSS"):
     raise Failed(f"/proc/{pid}/status has no {field}")
 
 
+def cpu_seconds(pid):
+    """Processor time that a process has used, in user and kernel mode."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        # The name in parentheses may have spaces in it; utime and stime are the 14th and 15th field of proc(5).
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def forget_peak(pid):
     """Makes `VmHWM` start anew from what is resident now (proc(5), clear_refs)."""
     with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as control:

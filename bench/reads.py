@@ -3,11 +3,12 @@
 import math
 import signal
 import time
+from statistics import median
 
 from lists import list_seconds
 from load import CLIENTS, Run
 from measure import Row, Rounds, interleave
-from processes import Failed, status_of
+from processes import Failed, cpu_seconds, status_of
 from targets import TARGETS
 from world import CLIENT_CORE, SERVER_CORE
 from writes import CLIENTS as PLOTTED_CLIENTS
@@ -23,42 +24,52 @@ def pinned_reads(world, wanted):
 
     The constant is `/livez` of the same process: the same HTTP server, and nothing to do.
     """
+    # Contestant → processor time of the service for each answer, run by run.
+    costs = {}
     with world.service(workers=1, core=SERVER_CORE) as service:
-        def constant(seconds=world.seconds):
-            return world.wrk.measure(service.management, "fixed", seconds, path="/livez", core=CLIENT_CORE)[0]
+        def measure(name, port, kind, seconds=world.seconds, **request):
+            before = cpu_seconds(service.pid)
+            run = world.wrk.measure(port, kind, seconds, core=CLIENT_CORE, **request)[0]
+            costs.setdefault(name, []).append((cpu_seconds(service.pid) - before) / max(1, run.value * seconds))
+            return run
+
+        def constant(seconds=world.seconds, name="constant"):
+            return measure(name, service.management, "fixed", seconds, path="/livez")
 
         def hit():
-            return world.wrk.measure(service.port, "get", world.seconds, core=CLIENT_CORE)[0]
+            return measure("get-hit", service.port, "get")
 
         def miss():
             for _ in range(MORE_TOKENS):
                 forget_tokens(service)
-                run = world.wrk.measure(service.port, "miss", world.seconds, core=CLIENT_CORE)[0]
+                run = measure("get-miss", service.port, "miss")
                 # Requests that were under way at the end have taken a token, too.
                 if run.value * world.seconds + CLIENTS < tokens.count:
                     break
                 # All were used up, and what came after was refused: that run says nothing.
+                costs["get-miss"].pop()
                 tokens.write(2 * tokens.count)
             return run
 
         def unchanged():
             headers = (("Authorization", f"Bearer {world.fixtures.token}"), ("If-None-Match", tag))
-            return world.wrk.measure(service.port, "fixed", world.seconds, path="/v1/Logins", headers=headers,
-                                     core=CLIENT_CORE, expected=304)[0]
+            return measure("not-modified", service.port, "fixed", path="/v1/Logins", headers=headers, expected=304)
 
         contestants = {"constant": constant}
         if "get-hit" in wanted:
             contestants["get-hit"] = hit
         if "get-miss" in wanted:
             tokens = NewTokens(world)
-            tokens.write(math.ceil(constant(1).value * MISSES_BY_CONSTANT) * world.seconds)
+            tokens.write(math.ceil(constant(1, "warm-up").value * MISSES_BY_CONSTANT) * world.seconds)
             contestants["get-miss"] = miss
         if "not-modified" in wanted:
             tag = list_tag(service, world.fixtures.token)
             contestants["not-modified"] = unchanged
-        constant(1)
+        constant(1, "warm-up")
         measured = interleave(world.rounds, contestants)
-    rows = [Row(TARGETS[name], measured.ratio(name, "constant"), measured.faults_of(name, "constant"))
+    rows = [Row(TARGETS[name], measured.ratio(name, "constant"), measured.faults_of(name, "constant"),
+                f"by processor time {median(costs['constant']) / median(costs[name]):.2f}× "
+                f"({median(costs[name]) * 1e6:.1f} µs an answer)" if costs[name] else "")
             for name in contestants if name != "constant"]
     return rows, measured.values
 
