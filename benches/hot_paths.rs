@@ -52,7 +52,8 @@ fn tokens(criterion: &mut Criterion) {
 fn access(criterion: &mut Criterion) {
     let (matrix, acting) = (fixed::matrix(), fixed::acting());
     criterion.bench_function("access/decide", |bencher| {
-        bencher.iter(|| matrix.decide(black_box(Method::GetLogin), OrganisationType::Star, black_box(acting)));
+        bencher
+            .iter(|| matrix.decide(black_box(Method::GetLogin), OrganisationType::Star, black_box(acting)));
     });
 }
 
