@@ -1,0 +1,159 @@
+"""What is measured with: a signing key, tokens, lists of companies, stores, the peers' databases.
+
+Everything is made anew in the run's folder, from fixed seeds, so that two runs measure the same data.
+"""
+
+import json
+import random
+import shutil
+import sqlite3
+import time
+
+from processes import Failed, run
+
+ISSUER = "https://sts.bench.invalid"
+AUDIENCE = "virksomhedslogin-bench"
+KEY_NAME = "bench"
+# Companies are spread evenly over the eight digits, as the real ones are.
+FIRST_COMPANY, LAST_NUMBER = 10000007, 99_999_999
+WIDEST_STEP = 89
+SCOPES = "virksomhedsinstats.login.read virksomhedsinstats.login.write"
+SEED = 20261123
+HEADER = "cvrNummer,tidligsteLoginTidspunkt,senesteLogintidspunkt\n"
+DAY_MILLIS = 86_400_000
+# 2016-01-01 to 2025-12-31: "over years", and all in the past.
+FIRST_DAY, DAYS = 16801, 3653
+
+
+def step(records):
+    """How far apart the CVR numbers of so many companies are: 89 up to a million, less where they would not fit."""
+    return min(WIDEST_STEP, (LAST_NUMBER - FIRST_COMPANY) // records)
+
+
+def company(number, records):
+    """The CVR number of the company with this number, among so many."""
+    return f"{FIRST_COMPANY + step(records) * number:08d}"
+
+
+class Fixtures:
+    """Makes and keeps what a run measures with."""
+
+    def __init__(self, folder, binary, signer):
+        self.folder = folder
+        self.binary = binary
+        self.signer = signer
+        self.stores = {}
+        self.databases = {}
+        self.key = folder / "key.der"
+        self.claims = folder / "claims.json"
+        self.jwks = folder / "jwks.json"
+        self.make_key()
+        self.token = self.tokens(1)[0]
+
+    def make_key(self):
+        """An RSA key of 2048 bits, and the claims that every token carries."""
+        pem = self.folder / "key.pem"
+        run(["openssl", "genrsa", "-out", pem, "2048"])
+        run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-in", pem, "-outform", "DER", "-out", self.key])
+        now = int(time.time())
+        # STAR may call all three methods under the shipped table.
+        self.claims.write_text(json.dumps({
+            "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 4 * 3600, "sub": "bench",
+            "client_id": "bench", "scope": SCOPES, "organisationType": "STAR",
+            "organisationCode": "STAR", "adgang": "AlleBorgere"}))
+
+    def tokens(self, count):
+        """So many tokens, no two alike; the key set is written beside them."""
+        lines = run([self.signer, self.key, KEY_NAME, self.claims, count]).splitlines()
+        self.jwks.write_text(lines[0])
+        return lines[1:]
+
+    def configuration(self, name, store, listen, management, workers, access):
+        """A configuration with audit to a file, as in production; its path."""
+        path = self.folder / f"{name}.toml"
+        path.write_text(f"""[server]
+listen = "127.0.0.1:{listen}"
+management = "127.0.0.1:{management}"
+workers = {workers}
+
+[store]
+path = "{store}"
+
+[token]
+issuer = "{ISSUER}"
+audience = "{AUDIENCE}"
+jwks = "file:{self.jwks}"
+
+[access]
+file = "{access}"
+
+[audit]
+file = "{self.folder / name}.audit"
+""")
+        return path
+
+    def store(self, records, access):
+        """A closed store of so many companies, made by the service's own `import`, once a run."""
+        if records not in self.stores:
+            list_file = self.folder / f"companies-{records}.csv"
+            write_companies(list_file, records)
+            path = self.folder / f"store-{records}"
+            config = self.configuration(f"import-{records}", path, 0, 0, 1, access)
+            told = run([self.binary, "import", "--config", config, list_file], timeout=900)
+            if f"read: {records}\n" not in told:
+                raise Failed(f"import of {records} companies said: {told}")
+            list_file.unlink()
+            self.stores[records] = path
+        return self.stores[records]
+
+    def copy_of_store(self, records, access, name):
+        """A copy that may be written to; the original stays as imported."""
+        path = self.folder / f"store-{name}"
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(self.store(records, access), path)
+        return path
+
+    def database(self, records, name):
+        """A peer's SQLite file with the same companies."""
+        if records not in self.databases:
+            path = self.folder / f"companies-{records}.sqlite"
+            with sqlite3.connect(path) as database:
+                database.execute("PRAGMA journal_mode=WAL")
+                database.execute("CREATE TABLE logins (cvr INTEGER PRIMARY KEY, first INTEGER NOT NULL, "
+                                 "last INTEGER NOT NULL)")
+                database.executemany("INSERT INTO logins VALUES (?, ?, ?)", (
+                    (FIRST_COMPANY + step(records) * number, first, last)
+                    for number, (first, last) in enumerate(moments(records))))
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            database.close()
+            self.databases[records] = path
+        copy = self.folder / f"{name}.sqlite"
+        shutil.copyfile(self.databases[records], copy)
+        return copy
+
+
+def moments(records):
+    """First and latest login of each company, in milliseconds, the latest at least a day later."""
+    draw = random.Random(SEED).random
+    for _ in range(records):
+        first = int(draw() * (DAYS - 1))
+        last = first + 1 + int(draw() * (DAYS - 1 - first))
+        yield ((FIRST_DAY + first) * DAY_MILLIS + int(draw() * DAY_MILLIS),
+               (FIRST_DAY + last) * DAY_MILLIS + int(draw() * DAY_MILLIS))
+
+
+def write_companies(path, records):
+    """The companies as the CSV that `import` takes."""
+    days = [time.strftime("%Y-%m-%dT", time.gmtime((FIRST_DAY + day) * 86_400)) for day in range(DAYS + 1)]
+
+    def text(millis):
+        day, rest = divmod(millis, DAY_MILLIS)
+        seconds, thousandths = divmod(rest, 1000)
+        minutes, second = divmod(seconds, 60)
+        hour, minute = divmod(minutes, 60)
+        return f"{days[day - FIRST_DAY]}{hour:02d}:{minute:02d}:{second:02d}.{thousandths:03d}Z"
+
+    with open(path, "w", encoding="ascii") as file:
+        file.write(HEADER)
+        for number, (first, last) in enumerate(moments(records)):
+            file.write(f"{company(number, records)},{text(first)},{text(last)}\n")

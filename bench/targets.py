@@ -1,0 +1,46 @@
+"""The table: every row, what it must reach and what it should. `--only` takes the names of groups."""
+
+from measure import AT_LEAST, AT_MOST, Target
+
+# Group → its rows, in the order in which they are printed.
+GROUPS = {
+    "get-hit": [Target("get-hit", "GetLogin, token seen before ÷ constant answer", "×", AT_LEAST, 0.60, 0.75)],
+    "get-miss": [Target("get-miss", "GetLogin, every token new (RS256) ÷ constant answer", "×", AT_LEAST, 0.14, 0.17)],
+    "not-modified": [Target("not-modified", "304 for an unchanged list ÷ constant answer", "×", AT_LEAST, 0.60, 0.75)],
+    "get-peer": [Target("get-peer", "GetLogin ÷ Fastify", "×", AT_LEAST, 3.5, 4.5)],
+    "set-redis": [Target("set-redis", "SetLogin ÷ redis SET, both on disk, 64 clients", "×", AT_LEAST, 0.60, 0.80)],
+    "set-peer": [Target("set-peer", "SetLogin ÷ Fastify with group commit, 64 clients", "×", AT_LEAST, 2.5, 3.5)],
+    "set-clients": [
+        Target("set-clients-rise", "SetLogin, 64 clients ÷ the best of 1 and 8", "×", AT_LEAST, 1.0),
+        Target("set-clients-hold", "SetLogin, 256 clients ÷ 64 clients", "×", AT_LEAST, 0.95),
+    ],
+    "list-plain": [Target("list-plain", "nginx's time for the same file ÷ time of the list", "×", AT_LEAST, 1.0, 1.4)],
+    "list-gzip": [Target("list-gzip", "nginx's time for the same .gz ÷ time of the gzip list", "×", AT_LEAST, 0.7, 1.0)],
+    "list-zstd": [Target("list-zstd", "nginx's time for the same .gz ÷ time of the zstd list", "×", AT_LEAST)],
+    "list-changed": [Target("list-changed", "compressing anew ÷ time of the gzip list after 1,000 logins", "×",
+                            AT_LEAST, 4, 10)],
+    "list-size": [Target("list-size", "gzip list ÷ gzip -6 of the same text", "×", AT_MOST, 1.3)],
+    "first-byte": [
+        Target("first-byte", "first byte of a list, the slowest", "ms", AT_MOST, 10),
+        Target("first-byte-memory", "memory that a list adds while it is sent", "MiB", AT_MOST, 8),
+        Target("first-byte-slow", "memory that 100 slow readers add in all", "MiB", AT_MOST, 200),
+    ],
+    "tail": [Target("tail", "slowest 1 % of GetLogin beside 4 lists ÷ alone", "×", AT_MOST, 3, 1.5)],
+    "start": [Target("start", "from exec to ready", "s", AT_MOST, 4, 2)],
+    "memory": [
+        Target("memory-ready", "memory when ready", "MB", AT_MOST, 350, 250),
+        Target("memory-lists", "memory after plain, gzip and zstd lists", "MB", AT_MOST, 420, 300),
+    ],
+    "scale": [
+        Target("scale-list", "a record's cost in a list, largest register ÷ smaller", "×", AT_MOST, 1.5),
+        Target("scale-start", "a record's cost at start, largest register ÷ smaller", "×", AT_MOST, 1.5),
+        Target("scale-write", "a write's cost, largest register ÷ smaller", "×", AT_MOST, 1.5),
+    ],
+    "fastapi": [
+        Target("fastapi-get", "GetLogin ÷ FastAPI", "×", AT_LEAST),
+        Target("fastapi-set", "SetLogin ÷ FastAPI, 64 clients", "×", AT_LEAST),
+        Target("fastapi-list", "FastAPI's time for the list ÷ time of the list", "×", AT_LEAST),
+    ],
+}
+
+TARGETS = {target.name: target for rows in GROUPS.values() for target in rows}
