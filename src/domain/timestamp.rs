@@ -111,7 +111,8 @@ fn civil_from_days(days: u32) -> (u32, u32, u32) {
     let (year_of_century, day_of_year) = ((years >> 32) as u32, years as u32 / YEAR / 4);
     let months = MONTH * day_of_year + 197_913;
     let (month_from_march, day) = (months >> 16, (months & 0xffff) / MONTH + 1);
-    let (year, month) = if day_of_year >= JANUARY { (1, month_from_march - 12) } else { (0, month_from_march) };
+    let (year, month) =
+        if day_of_year >= JANUARY { (1, month_from_march - 12) } else { (0, month_from_march) };
     (century * 100 + year_of_century + year, month, day)
 }
 

@@ -8,9 +8,12 @@ use crate::store::{Block, Record, Snapshot};
 
 const TEMPLATE: &[u8; OBJECT] =
     br#"{"cvrNummer":"00000000","tidligsteLoginTidspunkt":"0000-00-00T00:00:00.000Z","senesteLogintidspunkt":"0000-00-00T00:00:00.000Z"}"#;
-const CVR_AT: usize = 14;
-const FIRST_AT: usize = 51;
-const LAST_AT: usize = 102;
+/// Where the CVR number stands in an object.
+pub const CVR_AT: usize = 14;
+/// Where the first login stands in an object.
+pub const FIRST_AT: usize = 51;
+/// Where the latest login stands in an object.
+pub const LAST_AT: usize = 102;
 
 /// How many bytes a record's JSON object has.
 pub const OBJECT: usize = 128;
