@@ -1,9 +1,11 @@
 //! Every coding reads back as the list's text, whatever the register holds and however it came about.
 
 use std::io::Read;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
-use actix_web::body;
-use actix_web::body::MessageBody;
+use actix_web::HttpResponse;
+use actix_web::body::{self, BodySize, MessageBody};
 use flate2::read::DeflateDecoder;
 use proptest::prelude::*;
 
@@ -15,6 +17,7 @@ use super::text::{CLOSE, OPEN, write_rows};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
+use crate::http::encoding::Coding;
 use crate::store::{Block, Record, Snapshot, ndjson};
 
 fn record(number: u32, one: i64, other: i64) -> Record {
@@ -186,6 +189,58 @@ fn a_change_costs_the_piece_of_its_block_and_no_other() {
     let changed = snapshot.with(&[record(1_000, 1, 3), record(9_995, 1, 3)]);
     assert_eq!(made(&changed), changed.blocks().count() - 2);
     check(&changed);
+}
+
+#[test]
+fn head_makes_nothing() {
+    let records: Vec<_> = (0..2_000).map(|number| record(number * 5, 1, 2)).collect();
+    let snapshot = Snapshot::default().with(&records);
+    for (coding, size) in [
+        (Coding::Identity, BodySize::Sized(super::text::length(&snapshot))),
+        (Coding::Gzip, BodySize::Stream),
+        (Coding::Zstd, BodySize::Stream),
+    ] {
+        let answer = super::answer(&mut HttpResponse::Ok(), snapshot.clone(), coding, true);
+        assert_eq!(answer.body().size(), size);
+        assert!(sent(answer.into_body()).is_empty());
+    }
+    for packing in [Packing::Gzip, Packing::Zstd] {
+        assert!(snapshot.blocks().all(|block| block.derived(packing.slot()).unwrap().get().is_none()));
+    }
+}
+
+/// What the body hands out when it is asked once: a chunk's length, or nothing when it makes the caller wait.
+fn asked_once(body: &mut (impl MessageBody + Unpin)) -> Option<usize> {
+    match Pin::new(body).poll_next(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Ok(chunk))) => Some(chunk.len()),
+        Poll::Ready(_) => panic!("the list is at its end"),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn a_list_gives_way_after_every_chunk() {
+    let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
+    let snapshot = Snapshot::default().with(&records);
+    check(&snapshot);
+    let mut plain = Plain::new(snapshot.clone());
+    let mut packed = Packed::new(snapshot, Packing::Gzip);
+    for _ in 0..3 {
+        assert!(asked_once(&mut plain).unwrap() >= super::CHUNK);
+        assert!(asked_once(&mut packed).is_some());
+        assert_eq!((asked_once(&mut plain), asked_once(&mut packed)), (None, None));
+    }
+}
+
+#[test]
+fn the_first_bytes_wait_for_no_piece_and_the_worker_makes_none() {
+    let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
+    for packing in [Packing::Gzip, Packing::Zstd] {
+        let snapshot = Snapshot::default().with(&records);
+        let mut packed = Packed::new(snapshot.clone(), packing);
+        assert_eq!(asked_once(&mut packed), Some(packing.opening().len()));
+        assert!(snapshot.blocks().all(|block| block.derived(packing.slot()).unwrap().get().is_none()));
+    }
 }
 
 #[test]
