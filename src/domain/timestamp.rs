@@ -70,22 +70,30 @@ impl Timestamp {
     }
 
     /// The 24 ASCII characters of the contract.
+    #[inline]
     pub fn write(self) -> [u8; LENGTH] {
         let (days, millis) = ((self.0 / MILLIS_PER_DAY) as u32, (self.0 % MILLIS_PER_DAY) as u32);
         let (year, month, day) = civil_from_days(days);
         let (seconds, millis) = (millis / 1_000, millis % 1_000);
         let (minutes, second) = (seconds / 60, seconds % 60);
-        let date = four_pairs([year / 100, year % 100, month, day]);
-        let time = four_pairs([minutes / 60, minutes % 60, second, millis / 10]);
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        text[..4].copy_from_slice(&date[..4]);
-        text[5..7].copy_from_slice(&date[4..6]);
-        text[8..10].copy_from_slice(&date[6..]);
-        text[11..13].copy_from_slice(&time[..2]);
-        text[14..16].copy_from_slice(&time[2..4]);
-        text[17..19].copy_from_slice(&time[4..6]);
-        text[20..22].copy_from_slice(&time[6..]);
-        text[22] = b'0' + (millis % 10) as u8;
+        let date = u64::from_le_bytes(four_pairs([year / 100, year % 100, month, day]));
+        let time = u64::from_le_bytes(four_pairs([minutes / 60, minutes % 60, second, millis / 10]));
+        // Three words of eight characters, put together in registers: YYYY-MM- DDThh:mm :ss.mmmZ
+        let mark = |mark: u8, at: u32| u64::from(mark) << (8 * at);
+        let words = [
+            date & 0xffff_ffff | mark(b'-', 4) | (date >> 32 & 0xffff) << 40 | mark(b'-', 7),
+            date >> 48 | mark(b'T', 2) | (time & 0xffff) << 24 | mark(b':', 5) | (time >> 16 & 0xffff) << 48,
+            mark(b':', 0)
+                | (time >> 32 & 0xffff) << 8
+                | mark(b'.', 3)
+                | time >> 48 << 32
+                | mark(b'0' + (millis % 10) as u8, 6)
+                | mark(b'Z', 7),
+        ];
+        let mut text = [0; LENGTH];
+        for (part, word) in text.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *part = word.to_le_bytes();
+        }
         text
     }
 

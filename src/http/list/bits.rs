@@ -23,6 +23,12 @@ impl Code {
         self.0 >> Self::MOST
     }
 
+    /// This code, or an empty one.
+    #[inline(always)]
+    pub const fn when(self, wanted: bool) -> Self {
+        Self(self.0 * wanted as u32)
+    }
+
     /// This code with another behind it.
     pub const fn then(self, next: Self) -> Self {
         Self::new(self.bits() | next.bits() << self.length(), self.length() + next.length())

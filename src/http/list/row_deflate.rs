@@ -82,13 +82,11 @@ pub fn deflate(rows: &[Row], out: &mut Vec<u8>) {
     let mut bits = Bits::new(&mut out[start..]);
     tables.header.iter().for_each(|code| bits.write(*code));
     if let Some(first) = rows.first() {
-        bits.write(tables.matches[LEAD]);
-        row(&mut bits, tables, first, Shared::default());
+        row(&mut bits, tables, tables.matches[LEAD], first, Shared::default());
     }
     for (before, this) in rows.iter().zip(rows.iter().skip(1)) {
         let shared = Shared::between(before, this);
-        bits.write(tables.matches[TAIL + LEAD + shared.cvr]);
-        row(&mut bits, tables, this, shared);
+        row(&mut bits, tables, tables.matches[TAIL + LEAD + shared.cvr], this, shared);
     }
     if !rows.is_empty() {
         bits.write(tables.matches[TAIL]);
@@ -132,41 +130,43 @@ fn common(before: &Row, this: &Row, at: usize, most: usize) -> usize {
     before.iter().zip(this).take_while(|(one, other)| one == other).count()
 }
 
-/// A row from its number to the last digit of its last timestamp, behind the match that leads to it.
+/// A row from its number to the last digit of its last timestamp. `lead` is the match that leads to it.
+///
+/// What is shared is left out by writing an empty code in its place: which part that is can't be foreseen, and a branch
+/// that the processor guesses wrong costs more than three codes.
 #[inline(always)]
-fn row(bits: &mut Bits<'_>, tables: &Tables, row: &Row, shared: Shared) {
-    let triples_from = CVR_DIGITS - 3;
-    for &digit in &row[CVR + shared.cvr.min(CVR_DIGITS)..CVR + shared.cvr.clamp(triples_from, CVR_DIGITS)] {
-        bits.put(tables.literals[usize::from(digit)]);
-    }
-    if shared.cvr <= triples_from {
-        bits.put(tables.triples[triple(row, CVR + triples_from)]);
-    } else {
-        for &digit in &row[CVR + shared.cvr..CVR + CVR_DIGITS] {
-            bits.put(tables.literals[usize::from(digit)]);
-        }
+fn row(bits: &mut Bits<'_>, tables: &Tables, lead: Code, row: &Row, shared: Shared) {
+    bits.put(lead);
+    // Seldom more than none: neighbours have most of their digits in common.
+    for at in shared.cvr..CVR_DIGITS - 3 {
+        bits.put(tables.literals[usize::from(row[CVR + at])]);
     }
     bits.flush();
-    bits.put(tables.matches[MIDDLE + shared.first]);
-    moment(bits, tables, row, FIRST, shared.first);
-    bits.put(tables.matches[SECOND + shared.last]);
-    moment(bits, tables, row, LAST, shared.last);
+    for at in CVR_DIGITS - 3..CVR_DIGITS {
+        bits.put(tables.literals[usize::from(row[CVR + at])].when(at >= shared.cvr));
+    }
+    moment(bits, tables, tables.matches[MIDDLE + shared.first], row, FIRST, shared.first);
+    moment(bits, tables, tables.matches[SECOND + shared.last], row, LAST, shared.last);
+    bits.flush();
 }
 
-/// The characters of the timestamp at `at`, but for the first `shared`.
+/// The characters of the timestamp at `at`, but for the first `shared`. `lead` is the match that leads to them. Up to 15
+/// bits may wait to be flushed before and after.
 #[inline(always)]
-fn moment(bits: &mut Bits<'_>, tables: &Tables, row: &Row, at: usize, shared: usize) {
-    let field = shared.saturating_sub(CENTURY).div_ceil(3);
-    for &character in &row[at + shared..at + (CENTURY + field * 3).min(MOMENT)] {
-        bits.put(tables.literals[usize::from(character)]);
-    }
+fn moment(bits: &mut Bits<'_>, tables: &Tables, lead: Code, row: &Row, at: usize, shared: usize) {
+    // The first field that is written whole, and where it begins. Up to two characters before it are not shared.
+    let whole = shared.saturating_sub(CENTURY).div_ceil(3);
+    let begin = CENTURY + whole * 3;
+    let code = |field: usize| tables.pairs[field][pair(row, at + CENTURY + field * 3)].when(field >= whole);
+    bits.put(lead);
+    bits.put(tables.literals[usize::from(row[at + begin - 2])].when(begin >= shared + 2));
+    bits.put(tables.literals[usize::from(row[at + begin - 1])].when(begin > shared));
     bits.flush();
-    for (field, pairs) in tables.pairs.iter().enumerate().skip(field) {
-        bits.write(pairs[pair(row, at + CENTURY + field * 3)]);
-    }
-    if field <= FIELDS {
-        bits.write(tables.triples[triple(row, at + CENTURY + FIELDS * 3)]);
-    }
+    (0..3).for_each(|field| bits.put(code(field)));
+    bits.flush();
+    (3..6).for_each(|field| bits.put(code(field)));
+    bits.flush();
+    bits.put(tables.triples[triple(row, at + CENTURY + FIELDS * 3)].when(whole <= FIELDS));
 }
 
 /// The number that the two digits here are.

@@ -22,11 +22,12 @@ pub const ROW: usize = OBJECT + 1;
 
 /// Appends the record's JSON object.
 pub fn write_object(out: &mut Vec<u8>, record: &Record) {
-    let mut object = *TEMPLATE;
-    object[CVR_AT..CVR_AT + 8].copy_from_slice(&record.cvr.digits());
-    object[FIRST_AT..FIRST_AT + 24].copy_from_slice(&record.login.first().write());
-    object[LAST_AT..LAST_AT + 24].copy_from_slice(&record.login.last().write());
-    out.extend_from_slice(&object);
+    out.extend_from_slice(TEMPLATE);
+    if let Some(object) = out.last_chunk_mut::<OBJECT>() {
+        object[CVR_AT..CVR_AT + 8].copy_from_slice(&record.cvr.digits());
+        object[FIRST_AT..FIRST_AT + 24].copy_from_slice(&record.login.first().write());
+        object[LAST_AT..LAST_AT + 24].copy_from_slice(&record.login.last().write());
+    }
 }
 
 /// Appends the record's line.
