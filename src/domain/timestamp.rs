@@ -72,7 +72,9 @@ impl Timestamp {
     /// The 24 ASCII characters of the contract.
     #[inline]
     pub fn write(self) -> [u8; LENGTH] {
-        let (days, millis) = ((self.0 / MILLIS_PER_DAY) as u32, (self.0 % MILLIS_PER_DAY) as u32);
+        // Never negative, and cheaper to divide as a number that cannot be.
+        let (millis, day) = (self.0.unsigned_abs(), MILLIS_PER_DAY.unsigned_abs());
+        let (days, millis) = ((millis / day) as u32, (millis % day) as u32);
         let (year, month, day) = civil_from_days(days);
         let (seconds, millis) = (millis / 1_000, millis % 1_000);
         let (minutes, second) = (seconds / 60, seconds % 60);

@@ -26,12 +26,37 @@ impl Code {
     /// This code, or an empty one.
     #[inline(always)]
     pub const fn when(self, wanted: bool) -> Self {
-        Self(self.0 * wanted as u32)
+        Self(self.0 & (wanted as u32).wrapping_neg())
     }
 
     /// This code with another behind it.
     pub const fn then(self, next: Self) -> Self {
         Self::new(self.bits() | next.bits() << self.length(), self.length() + next.length())
+    }
+}
+
+/// Codes that are written together: up to 56 bits. Groups are put together without waiting for what is before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Group {
+    bits: u64,
+    length: u32,
+}
+
+impl Group {
+    /// The most bits that a group holds.
+    pub const MOST: u32 = 56;
+
+    /// These codes, one after another.
+    #[inline(always)]
+    pub fn of<const N: usize>(codes: [Code; N]) -> Self {
+        codes.into_iter().fold(Self::default(), Self::then)
+    }
+
+    /// This group with another code behind it.
+    #[inline(always)]
+    #[must_use]
+    pub fn then(self, code: Code) -> Self {
+        Self { bits: self.bits | u64::from(code.bits()) << self.length, length: self.length + code.length() }
     }
 }
 
@@ -50,33 +75,20 @@ impl<'a> Bits<'a> {
         Self { out, at: 0, waiting: 0, count: 0 }
     }
 
-    /// Takes a code. Between two calls of [`Bits::flush`] there is room for 56 bits.
+    /// Writes a group; what does not fill a byte yet waits for the next.
     #[inline(always)]
-    pub fn put(&mut self, code: Code) {
-        self.waiting |= u64::from(code.bits()) << self.count;
-        self.count += code.length();
-    }
-
-    /// Writes the whole bytes of what was taken.
-    #[inline(always)]
-    pub fn flush(&mut self) {
-        self.out[self.at..self.at + 8].copy_from_slice(&self.waiting.to_le_bytes());
-        self.at += (self.count / 8) as usize;
-        self.waiting >>= self.count & !7;
-        self.count &= 7;
-    }
-
-    /// Takes and writes a code.
-    #[inline(always)]
-    pub fn write(&mut self, code: Code) {
-        self.put(code);
-        self.flush();
+    pub fn write(&mut self, group: Group) {
+        let waiting = self.waiting | group.bits << self.count;
+        let count = self.count + group.length;
+        self.out[self.at..self.at + 8].copy_from_slice(&waiting.to_le_bytes());
+        self.at += (count / 8) as usize;
+        self.waiting = waiting >> (count & !7);
+        self.count = count & 7;
     }
 
     /// Fills the last byte with zeros; how many bytes have been written.
     pub fn finish(mut self) -> usize {
-        self.count = self.count.next_multiple_of(8);
-        self.flush();
+        self.write(Group { bits: 0, length: self.count.wrapping_neg() & 7 });
         self.at
     }
 }
@@ -90,7 +102,7 @@ mod tests {
         let mut out = [0xff; 16];
         let mut bits = Bits::new(&mut out);
         for code in [Code::new(1, 1), Code::new(0b10, 2), Code::new(0, 0), Code::new(0xabcd, 16)] {
-            bits.write(code);
+            bits.write(Group::of([code]));
         }
         assert_eq!(bits.finish(), 3);
         assert_eq!(out[..3], [0b0110_1101, 0b0101_1110, 0b101]);

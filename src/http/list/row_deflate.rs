@@ -11,7 +11,7 @@
 
 use std::sync::LazyLock;
 
-use super::bits::{Bits, Code};
+use super::bits::{Bits, Code, Group};
 use super::huffman::{END_OF_BLOCK, LITERALS, block_header, match_at_129};
 use crate::store::ndjson::{CVR_AT, FIRST_AT, LAST_AT, OBJECT};
 
@@ -80,7 +80,7 @@ pub fn deflate(rows: &[Row], out: &mut Vec<u8>) {
     out.resize(start + rows.len() * MOST_BYTES_OF_ROW + MOST_BYTES_AROUND, 0);
     let tables = &*TABLES;
     let mut bits = Bits::new(&mut out[start..]);
-    tables.header.iter().for_each(|code| bits.write(*code));
+    tables.header.iter().for_each(|code| bits.write(Group::of([*code])));
     if let Some(first) = rows.first() {
         row(&mut bits, tables, tables.matches[LEAD], first, Shared::default());
     }
@@ -89,10 +89,9 @@ pub fn deflate(rows: &[Row], out: &mut Vec<u8>) {
         row(&mut bits, tables, tables.matches[TAIL + LEAD + shared.cvr], this, shared);
     }
     if !rows.is_empty() {
-        bits.write(tables.matches[TAIL]);
+        bits.write(Group::of([tables.matches[TAIL]]));
     }
-    bits.write(LITERALS[END_OF_BLOCK]);
-    bits.write(Code::new(0, 3));
+    bits.write(Group::of([LITERALS[END_OF_BLOCK], Code::new(0, 3)]));
     let length = bits.finish();
     out.truncate(start + length);
     out.extend_from_slice(&EMPTY_STORED);
@@ -136,37 +135,35 @@ fn common(before: &Row, this: &Row, at: usize, most: usize) -> usize {
 /// that the processor guesses wrong costs more than three codes.
 #[inline(always)]
 fn row(bits: &mut Bits<'_>, tables: &Tables, lead: Code, row: &Row, shared: Shared) {
-    bits.put(lead);
+    let digit = |at: usize| tables.literals[usize::from(row[CVR + at])].when(at >= shared.cvr);
+    let mut group = Group::of([lead]);
     // Seldom more than none: neighbours have most of their digits in common.
     for at in shared.cvr..CVR_DIGITS - 3 {
-        bits.put(tables.literals[usize::from(row[CVR + at])]);
+        group = group.then(digit(at));
     }
-    bits.flush();
-    for at in CVR_DIGITS - 3..CVR_DIGITS {
-        bits.put(tables.literals[usize::from(row[CVR + at])].when(at >= shared.cvr));
-    }
-    moment(bits, tables, tables.matches[MIDDLE + shared.first], row, FIRST, shared.first);
-    moment(bits, tables, tables.matches[SECOND + shared.last], row, LAST, shared.last);
-    bits.flush();
+    bits.write(group);
+    let digits = Group::of([digit(5), digit(6), digit(7)]);
+    let end =
+        moment(bits, tables, digits.then(tables.matches[MIDDLE + shared.first]), row, FIRST, shared.first);
+    let lead = Group::of([end, tables.matches[SECOND + shared.last]]);
+    let end = moment(bits, tables, lead, row, LAST, shared.last);
+    bits.write(Group::of([end]));
 }
 
-/// The characters of the timestamp at `at`, but for the first `shared`. `lead` is the match that leads to them. Up to 15
-/// bits may wait to be flushed before and after.
+/// The characters of the timestamp at `at`, but for the first `shared` and the milliseconds, which are returned. `lead` is
+/// what stands before them, up to 38 bits.
 #[inline(always)]
-fn moment(bits: &mut Bits<'_>, tables: &Tables, lead: Code, row: &Row, at: usize, shared: usize) {
+fn moment(bits: &mut Bits<'_>, tables: &Tables, lead: Group, row: &Row, at: usize, shared: usize) -> Code {
     // The first field that is written whole, and where it begins. Up to two characters before it are not shared.
     let whole = shared.saturating_sub(CENTURY).div_ceil(3);
     let begin = CENTURY + whole * 3;
     let code = |field: usize| tables.pairs[field][pair(row, at + CENTURY + field * 3)].when(field >= whole);
-    bits.put(lead);
-    bits.put(tables.literals[usize::from(row[at + begin - 2])].when(begin >= shared + 2));
-    bits.put(tables.literals[usize::from(row[at + begin - 1])].when(begin > shared));
-    bits.flush();
-    (0..3).for_each(|field| bits.put(code(field)));
-    bits.flush();
-    (3..6).for_each(|field| bits.put(code(field)));
-    bits.flush();
-    bits.put(tables.triples[triple(row, at + CENTURY + FIELDS * 3)].when(whole <= FIELDS));
+    let before =
+        |back: usize| tables.literals[usize::from(row[at + begin - back])].when(begin >= shared + back);
+    bits.write(lead.then(before(2)).then(before(1)));
+    bits.write(Group::of([code(0), code(1), code(2)]));
+    bits.write(Group::of([code(3), code(4), code(5)]));
+    tables.triples[triple(row, at + CENTURY + FIELDS * 3)].when(whole <= FIELDS)
 }
 
 /// The number that the two digits here are.
