@@ -6,5 +6,6 @@
 pub mod access;
 pub mod clock;
 pub mod cvr;
+mod digits;
 pub mod login;
 pub mod timestamp;

@@ -5,15 +5,16 @@ mod body;
 pub mod boundary;
 mod conditional;
 pub mod dto;
-mod encoding;
+pub mod encoding;
 mod exchange;
 mod export_body;
 mod guard;
-mod list_body;
+pub mod list;
 mod login;
 pub mod management;
 pub mod problem;
 pub mod request_id;
+mod short;
 
 use std::sync::Arc;
 

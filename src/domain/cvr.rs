@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::digits::four_pairs;
+
 /// How many ASCII digits a CVR number has.
 pub const DIGITS: usize = 8;
 
@@ -51,13 +53,8 @@ impl Cvr {
 
     /// The eight ASCII digits, leading zeros included.
     pub fn digits(self) -> [u8; DIGITS] {
-        let mut rest = self.0;
-        let mut digits = [b'0'; DIGITS];
-        for digit in digits.iter_mut().rev() {
-            *digit += (rest % 10) as u8;
-            rest /= 10;
-        }
-        digits
+        let (high, low) = (self.0 / 10_000, self.0 % 10_000);
+        four_pairs([high / 100, high % 100, low / 100, low % 100])
     }
 }
 

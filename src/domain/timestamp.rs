@@ -8,6 +8,8 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::digits::four_pairs;
+
 /// How many ASCII characters a written timestamp has.
 pub const LENGTH: usize = 24;
 
@@ -68,20 +70,32 @@ impl Timestamp {
     }
 
     /// The 24 ASCII characters of the contract.
+    #[inline]
     pub fn write(self) -> [u8; LENGTH] {
-        let (days, millis) =
-            (self.0.div_euclid(MILLIS_PER_DAY) as u32, self.0.rem_euclid(MILLIS_PER_DAY) as u32);
+        // Never negative, and cheaper to divide as a number that cannot be.
+        let (millis, day) = (self.0.unsigned_abs(), MILLIS_PER_DAY.unsigned_abs());
+        let (days, millis) = ((millis / day) as u32, (millis % day) as u32);
         let (year, month, day) = civil_from_days(days);
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        put_two(&mut text, 0, year / 100);
-        put_two(&mut text, 2, year % 100);
-        put_two(&mut text, 5, month);
-        put_two(&mut text, 8, day);
-        put_two(&mut text, 11, millis / 3_600_000);
-        put_two(&mut text, 14, millis / 60_000 % 60);
-        put_two(&mut text, 17, millis / 1_000 % 60);
-        put_two(&mut text, 20, millis % 1_000 / 10);
-        text[22] = b'0' + (millis % 10) as u8;
+        let (seconds, millis) = (millis / 1_000, millis % 1_000);
+        let (minutes, second) = (seconds / 60, seconds % 60);
+        let date = u64::from_le_bytes(four_pairs([year / 100, year % 100, month, day]));
+        let time = u64::from_le_bytes(four_pairs([minutes / 60, minutes % 60, second, millis / 10]));
+        // Three words of eight characters, put together in registers: YYYY-MM- DDThh:mm :ss.mmmZ
+        let mark = |mark: u8, at: u32| u64::from(mark) << (8 * at);
+        let words = [
+            date & 0xffff_ffff | mark(b'-', 4) | (date >> 32 & 0xffff) << 40 | mark(b'-', 7),
+            date >> 48 | mark(b'T', 2) | (time & 0xffff) << 24 | mark(b':', 5) | (time >> 16 & 0xffff) << 48,
+            mark(b':', 0)
+                | (time >> 32 & 0xffff) << 8
+                | mark(b'.', 3)
+                | time >> 48 << 32
+                | mark(b'0' + (millis % 10) as u8, 6)
+                | mark(b'Z', 7),
+        ];
+        let mut text = [0; LENGTH];
+        for (part, word) in text.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *part = word.to_le_bytes();
+        }
         text
     }
 
@@ -91,23 +105,25 @@ impl Timestamp {
     }
 }
 
-fn put_two(text: &mut [u8; LENGTH], at: usize, number: u32) {
-    text[at] = b'0' + (number / 10) as u8;
-    text[at + 1] = b'0' + (number % 10) as u8;
-}
-
-/// Days since 1970 → (year, month, day) of the proleptic Gregorian calendar, counted in eras of 400 years
-/// that begin on 1 March so that the leap day comes last.
+/// Days since 1970 → (year, month, day) of the proleptic Gregorian calendar, in years that begin on 1 March so that
+/// the leap day comes last. C. Neri and L. Schneider, "Euclidean affine functions and their application to calendar
+/// algorithms" (2023): the divisions by the length of a year and of a month become one multiplication each.
 fn civil_from_days(days: u32) -> (u32, u32, u32) {
     const DAYS_TO_1970: u32 = 719_468;
-    let days = days + DAYS_TO_1970;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + u32::from(month <= 2), month, day)
+    const QUARTERS_OF_400_YEARS: u32 = 146_097;
+    const YEAR: u32 = 2_939_745;
+    const MONTH: u32 = 2_141;
+    /// From this day of the year on it is January or February of the next year.
+    const JANUARY: u32 = 306;
+    let quarters = 4 * (days + DAYS_TO_1970) + 3;
+    let (century, in_century) = (quarters / QUARTERS_OF_400_YEARS, quarters % QUARTERS_OF_400_YEARS / 4);
+    let years = u64::from(YEAR) * u64::from(4 * in_century + 3);
+    let (year_of_century, day_of_year) = ((years >> 32) as u32, years as u32 / YEAR / 4);
+    let months = MONTH * day_of_year + 197_913;
+    let (month_from_march, day) = (months >> 16, (months & 0xffff) / MONTH + 1);
+    let (year, month) =
+        if day_of_year >= JANUARY { (1, month_from_march - 12) } else { (0, month_from_march) };
+    (century * 100 + year_of_century + year, month, day)
 }
 
 impl fmt::Display for Timestamp {
@@ -170,6 +186,17 @@ mod tests {
     fn a_clock_beyond_the_limits_is_taken_as_the_limit() {
         assert_eq!(Timestamp::clamped(DateTime::<Utc>::MIN_UTC), Timestamp::MIN);
         assert_eq!(Timestamp::clamped(DateTime::<Utc>::MAX_UTC), Timestamp::MAX);
+    }
+
+    #[test]
+    fn every_day_that_can_be_written_agrees_with_chrono() {
+        let mut date = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap();
+        for day in 0..=Timestamp::MAX.millis() / MILLIS_PER_DAY {
+            use chrono::Datelike;
+            let expected = (date.year() as u32, date.month(), date.day());
+            assert_eq!(civil_from_days(day as u32), expected, "{date}");
+            date = date.succ_opt().unwrap();
+        }
     }
 
     proptest! {

@@ -9,6 +9,8 @@ pub enum Coding {
     Identity,
     /// RFC 1952.
     Gzip,
+    /// RFC 8878.
+    Zstd,
 }
 
 impl Coding {
@@ -17,25 +19,35 @@ impl Coding {
         match self {
             Self::Identity => None,
             Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
         }
     }
 
-    /// The coding that the request asks for. Without `Accept-Encoding`, and whenever no coding of ours is
-    /// wanted, the answer is sent as it is; a caller that forbids even that is not refused.
+    /// The coding that the request asks for.
+    ///
+    /// The highest weight decides. Among equals it is gzip, of which rows are made three times as fast as of
+    /// zstd, then zstd, then the answer as it is. `*` stands for gzip and never for zstd: whoever understands that names
+    /// it. Without `Accept-Encoding`, and whenever no coding of ours is wanted, the answer is sent as it is; a caller that
+    /// forbids even that is not refused.
     pub fn wanted(headers: &HeaderMap) -> Self {
-        let (mut gzip, mut any) = (None, None);
+        let (mut gzip, mut zstd, mut identity, mut any) = (None, None, None, None);
         for line in headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok()) {
             for item in line.split(',') {
                 let (name, weight) = item.split_once(';').unwrap_or((item, ""));
                 let weight = quality(weight);
                 match name.trim().to_ascii_lowercase().as_str() {
                     "gzip" | "x-gzip" => gzip = Some(weight),
+                    "zstd" => zstd = Some(weight),
+                    "identity" => identity = Some(weight),
                     "*" => any = Some(weight),
                     _ => {}
                 }
             }
         }
-        if gzip.or(any).is_some_and(|weight| weight > 0) { Self::Gzip } else { Self::Identity }
+        let wanted = [(gzip.or(any), Self::Gzip), (zstd, Self::Zstd), (identity, Self::Identity)];
+        let wanted = wanted.into_iter().filter_map(|(weight, coding)| Some((weight?, coding)));
+        let best = wanted.filter(|(weight, _)| *weight > 0).rev().max_by_key(|(weight, _)| *weight);
+        best.map_or(Self::Identity, |(_, coding)| coding)
     }
 }
 
@@ -74,16 +86,51 @@ mod tests {
             "br, *",
             "gzip ; q=1.0",
             "*;q=0.5",
+            "identity, gzip",
+            "identity;q=0, gzip;q=0.1",
         ] {
             assert_eq!(wanted(line), Coding::Gzip, "{line}");
         }
     }
 
     #[test]
+    fn zstd_is_sent_to_those_who_prefer_it_or_know_no_gzip() {
+        for line in [
+            "zstd",
+            "br, ZSTD",
+            "gzip;q=0.5, zstd",
+            "zstd;q=0.002, gzip;q=0.001",
+            "gzip;q=0, zstd;q=0.1",
+            "*;q=0.1, zstd",
+            "zstd, identity",
+        ] {
+            assert_eq!(wanted(line), Coding::Zstd, "{line}");
+        }
+    }
+
+    #[test]
+    fn among_equals_it_is_gzip() {
+        for line in ["gzip, deflate, br, zstd", "zstd, gzip", "zstd;q=0.5, gzip;q=0.5", "zstd, *"] {
+            assert_eq!(wanted(line), Coding::Gzip, "{line}");
+        }
+    }
+
+    #[test]
     fn nothing_is_compressed_for_the_others() {
-        for line in
-            ["", "identity", "gzip;q=0", "gzip;q=0.000, *", "*;q=0", "br", "gzip;q=2", "gzip;q=x", "gzipped"]
-        {
+        for line in [
+            "",
+            "identity",
+            "gzip;q=0",
+            "gzip;q=0.000, *",
+            "*;q=0",
+            "br",
+            "gzip;q=2",
+            "gzip;q=x",
+            "gzipped",
+            "zstd;q=0",
+            "identity, gzip;q=0.9",
+            "identity;q=0.5, zstd;q=0.4",
+        ] {
             assert_eq!(wanted(line), Coding::Identity, "{line}");
         }
         assert_eq!(Coding::wanted(&HeaderMap::new()), Coding::Identity);

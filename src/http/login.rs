@@ -9,7 +9,7 @@ use super::encoding::Coding;
 use super::exchange::Exchange;
 use super::guard::{Authorised, Guarded};
 use super::problem::{FieldFault, Kind, Problem};
-use super::{Api, body, dto, list_body};
+use super::{Api, body, dto, list, short};
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
@@ -82,10 +82,11 @@ pub async fn get_login(
     let text = one(company, login);
     let mut response = HttpResponse::Ok();
     read_headers(&mut response, &tag, coding);
-    Ok(match coding {
-        Coding::Identity => response.body(text),
-        Coding::Gzip => response.body(list_body::gzip_whole(&text)),
-    })
+    let body = short::encode(text, coding).map_err(|error| {
+        authorised.exchange.note(|notes| notes.cause = Some(error.to_string()));
+        Problem::new(Kind::Internal)
+    })?;
+    Ok(response.body(body))
 }
 
 /// GetLogin's answer (`GetVirksomhedsLoginResponseDto`).
@@ -131,18 +132,16 @@ pub async fn get_logins(
     if !faults.is_empty() {
         return Err(Problem::bad_request(faults));
     }
-    let list = api.store.list().map_err(|error| told(&authorised.exchange, error))?;
+    let snapshot = api.store.list().map_err(|error| told(&authorised.exchange, error))?;
     let coding = Coding::wanted(request.headers());
-    let tag = tag(&list.version().to_string(), coding);
+    let tag = tag(&snapshot.version().to_string(), coding);
     if let Some(unchanged) = unchanged(request.headers(), &tag) {
         return Ok(unchanged);
     }
     let mut response = HttpResponse::Ok();
     read_headers(&mut response, &tag, coding);
-    Ok(match coding {
-        Coding::Identity => response.body(list_body::Plain::new(list)),
-        Coding::Gzip => response.body(list_body::Gzip::new(list)),
-    })
+    let head_only = request.method() == actix_web::http::Method::HEAD;
+    Ok(list::answer(&mut response, snapshot, coding, head_only))
 }
 
 /// The company that was asked for, and every fault in the request's head.

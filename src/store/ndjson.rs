@@ -10,5 +10,5 @@ mod lines;
 mod read;
 
 pub use check::Checker;
-pub use export::{Exporter, OBJECT, ROW, export, length, write_object, write_row};
+pub use export::{CVR_AT, Exporter, FIRST_AT, LAST_AT, OBJECT, ROW, export, length, write_object, write_row};
 pub use read::{BadLine, Format, MOST_BAD_LINES, Reading, Refused, read};

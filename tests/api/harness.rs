@@ -217,6 +217,15 @@ impl Caller<'_> {
         self.send("GET", "/v1/Logins", &[], None)
     }
 
+    /// Reads this path with the one header that a read must have, on a connection of its own: the answer as it came.
+    pub fn raw_get(&self, path: &str) -> String {
+        let token = self.token().unwrap_or_default();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        self.app.raw(request.as_bytes())
+    }
+
     pub fn send(&self, verb: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
         let uri = format!("http://{}{path}", self.app.address);
         let mut request = ureq::http::Request::builder().method(verb).uri(uri);

@@ -9,6 +9,7 @@
 
 mod access_matrix;
 mod bad_requests;
+mod codings;
 mod errors;
 mod framing;
 mod harness;

@@ -1,7 +1,5 @@
 //! What the three methods answer when all is well, byte for byte.
 
-use std::io::Read;
-
 use serde_json::json;
 use virksomhedslogin::domain::access::OrganisationType::{AKasse, JobCenter, Star};
 use virksomhedslogin::domain::timestamp::Timestamp;
@@ -122,37 +120,6 @@ fn the_tags_survive_a_restart() {
     let before = tags(&app);
     let app = app.restart();
     assert_eq!(tags(&app), before);
-}
-
-#[test]
-fn the_reads_are_compressed_for_those_who_ask() {
-    let app = spawn_app();
-    for number in 0..2_000u32 {
-        if number % 100 == 0 {
-            app.clock.advance_millis(i64::from(number) * 7_919);
-        }
-        assert_eq!(app.as_org(Star).set_login(&format!("{:08}", number * 37)).status, 204);
-    }
-    for path in ["/v1/Login?cvrNummer=00000037", "/v1/Logins"] {
-        let plain = app.as_org(Star).send("GET", path, &[("Accept-Encoding", "identity")], None);
-        let gzip = app.as_org(Star).send("GET", path, &[("Accept-Encoding", "deflate, gzip;q=0.5")], None);
-        assert_eq!(plain.header("content-encoding"), None);
-        assert_eq!(plain.header("vary"), Some("Accept-Encoding"));
-        assert_eq!(gzip.header("vary"), Some("Accept-Encoding"));
-        assert_ne!(plain.header("etag"), gzip.header("etag"));
-        let text = match gzip.header("content-encoding") {
-            // A client that decodes by itself also takes the header away.
-            None => gzip.body.clone(),
-            Some(coding) => {
-                assert_eq!(coding, "gzip");
-                let mut text = Vec::new();
-                flate2::read::GzDecoder::new(&gzip.body[..]).read_to_end(&mut text).unwrap();
-                assert!(path == "/v1/Login?cvrNummer=00000037" || gzip.body.len() * 4 < text.len());
-                text
-            }
-        };
-        assert_eq!(text, plain.body);
-    }
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Snapshot {
 
     /// What these logins add: one record a company, ascending, each already merged with what is known; logins that
     /// tell nothing new are left out. The logins must be sorted by company.
-    pub(super) fn news(&self, sorted: &[Record]) -> Vec<Record> {
+    pub(crate) fn news(&self, sorted: &[Record]) -> Vec<Record> {
         sorted
             .chunk_by(|one, other| one.cvr == other.cvr)
             .filter_map(|logins| {
@@ -175,7 +175,7 @@ impl Snapshot {
     /// The snapshot in which these records stand in the place of what was known of their companies.
     ///
     /// The records must be ascending, one a company. Count and hash follow; the sequence does not.
-    pub(in crate::store) fn with(&self, changes: &[Record]) -> Self {
+    pub(crate) fn with(&self, changes: &[Record]) -> Self {
         let mut next = self.clone();
         let mut rest = changes;
         while let Some(first) = rest.first() {

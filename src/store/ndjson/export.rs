@@ -8,9 +8,12 @@ use crate::store::{Block, Record, Snapshot};
 
 const TEMPLATE: &[u8; OBJECT] =
     br#"{"cvrNummer":"00000000","tidligsteLoginTidspunkt":"0000-00-00T00:00:00.000Z","senesteLogintidspunkt":"0000-00-00T00:00:00.000Z"}"#;
-const CVR_AT: usize = 14;
-const FIRST_AT: usize = 51;
-const LAST_AT: usize = 102;
+/// Where the CVR number stands in an object.
+pub const CVR_AT: usize = 14;
+/// Where the first login stands in an object.
+pub const FIRST_AT: usize = 51;
+/// Where the latest login stands in an object.
+pub const LAST_AT: usize = 102;
 
 /// How many bytes a record's JSON object has.
 pub const OBJECT: usize = 128;
@@ -19,11 +22,12 @@ pub const ROW: usize = OBJECT + 1;
 
 /// Appends the record's JSON object.
 pub fn write_object(out: &mut Vec<u8>, record: &Record) {
-    let mut object = *TEMPLATE;
-    object[CVR_AT..CVR_AT + 8].copy_from_slice(&record.cvr.digits());
-    object[FIRST_AT..FIRST_AT + 24].copy_from_slice(&record.login.first().write());
-    object[LAST_AT..LAST_AT + 24].copy_from_slice(&record.login.last().write());
-    out.extend_from_slice(&object);
+    out.extend_from_slice(TEMPLATE);
+    if let Some(object) = out.last_chunk_mut::<OBJECT>() {
+        object[CVR_AT..CVR_AT + 8].copy_from_slice(&record.cvr.digits());
+        object[FIRST_AT..FIRST_AT + 24].copy_from_slice(&record.login.first().write());
+        object[LAST_AT..LAST_AT + 24].copy_from_slice(&record.login.last().write());
+    }
 }
 
 /// Appends the record's line.

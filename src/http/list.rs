@@ -1,0 +1,80 @@
+//! The list as a stream: one consistent snapshot, encoded as it is sent, never held whole.
+//!
+//! | module | is for |
+//! |---|---|
+//! | [`text`] | what stands around the rows, and the rows |
+//! | [`plain`] | the list as it is |
+//! | [`packed`] | the list in gzip or zstd, joined of kept pieces |
+//! | [`piece`] | what each coding makes of a block |
+//! | [`row_deflate`], [`huffman`], [`bits`] | the deflate encoder for rows |
+//! | [`checksum`] | a CRC-32 joined of those of the pieces |
+//! | [`turns`] | letting other requests go first |
+//!
+//! `docs/ARCHITECTURE.md`, "How the list is compressed", tells why it is done this way.
+
+pub mod bits;
+pub mod checksum;
+pub mod huffman;
+pub mod packed;
+pub mod piece;
+pub mod plain;
+pub mod row_deflate;
+pub mod text;
+mod turns;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::HttpResponse;
+use actix_web::HttpResponseBuilder;
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
+
+use super::encoding::Coding;
+use crate::store::Snapshot;
+use packed::Packed;
+use piece::Packing;
+use plain::Plain;
+
+/// How many bytes a chunk has at least, unless it is the first or the last.
+pub const CHUNK: usize = 64 * 1024;
+
+/// The list of this snapshot in this coding, or for HEAD what is to be said of it.
+pub fn answer(
+    response: &mut HttpResponseBuilder,
+    snapshot: Snapshot,
+    coding: Coding,
+    head_only: bool,
+) -> HttpResponse {
+    let packing = match coding {
+        Coding::Identity => None,
+        Coding::Gzip => Some(Packing::Gzip),
+        Coding::Zstd => Some(Packing::Zstd),
+    };
+    match (packing, head_only) {
+        (None, false) => response.body(Plain::new(snapshot)),
+        (Some(packing), false) => response.body(Packed::new(snapshot, packing)),
+        (None, true) => response.body(Unsent(BodySize::Sized(text::length(&snapshot)))),
+        (Some(_), true) => response.body(Unsent(BodySize::Stream)),
+    }
+}
+
+/// The body of an answer to HEAD, which is never made: the dispatcher would ask for all of it only to throw it away.
+#[derive(Debug)]
+struct Unsent(BodySize);
+
+impl MessageBody for Unsent {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,161 @@
+//! The list in a coding, made of pieces that are kept with their blocks.
+//!
+//! A worker only joins pieces that are there. Where one is missing, the blocking pool makes it and some of the following
+//! ones; one thread at a time, so that lists asked for together do not do the same work, and so that at most one core is
+//! busy with it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::rt::task::{JoinHandle, spawn_blocking};
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use super::CHUNK;
+use super::checksum::Checksum;
+use super::piece::{Packing, Press};
+use super::text::{OPEN, length};
+use super::turns::Turns;
+use crate::store::{Block, Snapshot};
+
+/// How many pieces are made before a list that waits for them goes on: a chunk or two, a millisecond or two.
+const BATCH: usize = 32;
+
+/// Where pieces are made.
+static PRESS: LazyLock<Mutex<Press>> = LazyLock::new(Mutex::default);
+
+/// The list of a snapshot in a coding.
+#[derive(Debug)]
+pub struct Packed {
+    snapshot: Snapshot,
+    packing: Packing,
+    at: At,
+    sum: Checksum,
+    /// The making of missing pieces; its result is the key from which it goes on, or nothing when none is missing.
+    making: Option<JoinHandle<io::Result<Option<u32>>>>,
+    turns: Turns,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Opening,
+    /// The key from which the next block is looked for.
+    Rows(u32),
+    End,
+}
+
+impl Packed {
+    /// The list of this snapshot.
+    pub fn new(snapshot: Snapshot, packing: Packing) -> Self {
+        let sum = Checksum::of(OPEN);
+        Self { snapshot, packing, at: At::Opening, sum, making: None, turns: Turns::default() }
+    }
+
+    fn make_from(&mut self, key: u32) -> &mut JoinHandle<io::Result<Option<u32>>> {
+        let (snapshot, packing) = (self.snapshot.clone(), self.packing);
+        self.making.insert(spawn_blocking(move || make(&snapshot, packing, key)))
+    }
+
+    /// What of the list is ready, at most a chunk or so, and where the next begins; `Err` is the key of a block without a piece.
+    fn ready_from(&mut self, from: u32) -> Result<(Vec<u8>, At), u32> {
+        let mut bytes = Vec::with_capacity(CHUNK + CHUNK / 4);
+        for (key, block) in self.snapshot.blocks_from(from) {
+            let Some(piece) = kept(block, self.packing) else {
+                return if bytes.is_empty() { Err(key) } else { Ok((bytes, At::Rows(key))) };
+            };
+            bytes.extend_from_slice(self.packing.sent(piece));
+            self.sum = self.packing.sum(self.sum, piece, key, block.records().len());
+            if bytes.len() >= CHUNK {
+                return Ok((bytes, At::Rows(key + 1)));
+            }
+        }
+        let length = length(&self.snapshot);
+        bytes.extend_from_slice(&self.packing.closing(self.sum, length));
+        Ok((bytes, At::End))
+    }
+
+    /// The next chunk; nothing after the last.
+    fn chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let from = match self.at {
+            At::Opening => {
+                self.at = At::Rows(0);
+                return Poll::Ready(Some(Ok(self.packing.opening().into())));
+            }
+            At::Rows(from) => from,
+            At::End => return Poll::Ready(None),
+        };
+        loop {
+            let missing = match self.ready_from(from) {
+                Ok((bytes, at)) => {
+                    self.at = at;
+                    return Poll::Ready(Some(Ok(bytes.into())));
+                }
+                Err(key) => key,
+            };
+            let making = match self.making.as_mut() {
+                Some(making) => making,
+                None => self.make_from(missing),
+            };
+            let made = ready!(making.poll_unpin(context)).map_err(io::Error::other).flatten();
+            self.making = None;
+            match made {
+                // The next pieces are made while these are sent.
+                Ok(Some(key)) => {
+                    self.make_from(key);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.at = At::End;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+}
+
+fn kept(block: &Block, packing: Packing) -> Option<&[u8]> {
+    block.derived(packing.slot())?.get().map(AsRef::as_ref)
+}
+
+/// Makes the next missing pieces from this key on; returns the key from which the others are looked for.
+fn make(snapshot: &Snapshot, packing: Packing, from: u32) -> io::Result<Option<u32>> {
+    let mut press = PRESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut made = 0;
+    for (key, block) in snapshot.blocks_from(from) {
+        if kept(block, packing).is_some() {
+            continue;
+        }
+        if made == BATCH {
+            return Ok(Some(key));
+        }
+        if let Some(room) = block.derived(packing.slot()) {
+            // Already set only if the block is in two lists that are made at once, with the same bytes.
+            let _ = room.set(press.piece(packing, key, block)?);
+        }
+        made += 1;
+    }
+    Ok(None)
+}
+
+impl MessageBody for Packed {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.turns.give_way(context) {
+            return Poll::Pending;
+        }
+        let chunk = ready!(self.chunk(context));
+        self.turns.taken();
+        Poll::Ready(chunk)
+    }
+}

@@ -1,0 +1,32 @@
+//! The list's text: what stands around the rows, the rows themselves, and how long all of it is.
+
+use super::row_deflate::ROW;
+use crate::store::{Record, Snapshot, ndjson};
+
+/// Before the first row.
+pub const OPEN: &[u8] = br#"{"virksomheder":["#;
+/// Behind the last row.
+pub const CLOSE: &[u8] = b"]}";
+
+/// Appends these records, each behind a comma.
+pub fn write_rows(records: &[Record], out: &mut Vec<u8>) {
+    out.reserve(records.len() * ROW);
+    for record in records {
+        out.push(b',');
+        ndjson::write_object(out, record);
+    }
+}
+
+/// Appends the records of a list's first block: the first has no comma before it.
+pub fn write_first_rows(records: &[Record], out: &mut Vec<u8>) {
+    if let Some((first, others)) = records.split_first() {
+        ndjson::write_object(out, first);
+        write_rows(others, out);
+    }
+}
+
+/// How many bytes the list of this snapshot has.
+pub fn length(snapshot: &Snapshot) -> u64 {
+    let rows = snapshot.len() * ROW as u64;
+    (OPEN.len() + CLOSE.len()) as u64 + rows.saturating_sub(1)
+}
