@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use self::committer::{Committer, lost_in_sled, open_guarded};
 use self::layout::Layout;
-use self::queue::{BATCH, Bulk, Queue, Write};
+use self::queue::{BATCH, Bulk, Gather, Queue, Write};
 use self::register::{Record, Register, Snapshot};
 use self::tree::{KernelCache, Loaded};
 use self::watchdog::Watchdog;
@@ -94,6 +94,7 @@ impl Embedded {
             register: Arc::clone(&register),
             queue: Arc::clone(&queue),
             watchdog: Watchdog::start().map_err(no_thread())?,
+            gather: Gather::default(),
             probes: u64::from_be_bytes(record_bytes::split(uuid::Uuid::new_v4().as_bytes()).0),
         };
         let (ended, done) = mpsc::sync_channel(1);

@@ -6,11 +6,11 @@
 //! and checked anew until it can write again. What sled calls an error stays one until it is opened anew.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::guarded::{self, Lost};
 use super::layout::Layout;
-use super::queue::{Next, Queue, Taken};
+use super::queue::{Gather, Next, Queue, Taken};
 use super::register::{Register, Snapshot};
 use super::seal::StoreId;
 use super::tree::{self, KernelCache, Loaded, Tree};
@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONG_PAUSE: Duration = Duration::from_secs(8);
 /// What must be free before the database is opened anew; sled panics or loses its way on a full disk.
 const ROOM: usize = 2 << 20;
+/// The longest wait for a batch to fill.
+const LONGEST_GATHERING: Duration = Duration::from_millis(1);
 /// How long sled may take to let go of a database.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,15 @@ pub(super) struct Committer {
     pub(super) queue: Arc<Queue>,
     pub(super) watchdog: Arc<Watchdog>,
     pub(super) probes: u64,
+    /// How long to wait for company before the next batch.
+    pub(super) gather: Gather,
+}
+
+/// What the last batch teaches about the next. The crowd is those who were just answered, who are likely to come back at
+/// once, and those who came meanwhile: one sync for most of them costs less than two for halves. One client never
+/// waits; a crowd waits at most half of what a batch takes, and only until most of it is there.
+fn gather(crowd: usize, took: Duration) -> Gather {
+    Gather { enough: (crowd * 3 / 4).max(1), at_most: (took / 2).min(LONGEST_GATHERING) }
 }
 
 impl Committer {
@@ -47,8 +58,13 @@ impl Committer {
     pub(super) fn run(mut self) {
         loop {
             let wait = self.witness.due_in().map_or(IDLE, |due| due.min(IDLE));
-            let done = match self.queue.take(wait) {
-                Next::Commit(taken) => self.commit(taken),
+            let done = match self.queue.take(wait, self.gather) {
+                Next::Commit(taken) => {
+                    let (began, writes) = (Instant::now(), taken.writes.len());
+                    let done = self.commit(taken);
+                    self.gather = gather(writes + self.queue.waiting(), began.elapsed());
+                    done
+                }
                 Next::Idle => self.look_around(),
                 Next::Close => break,
             };

@@ -70,6 +70,27 @@ struct State {
     waiting: Taken,
     refusing: Option<StoreError>,
     closing: bool,
+    /// The committer sleeps until so many writes wait, or anything else comes. `None` while it works: nobody needs to
+    /// wake it then.
+    asleep_until: Option<usize>,
+}
+
+impl State {
+    /// Whether the committer sleeps and should not.
+    fn wakes(&self) -> bool {
+        let waiting = &self.waiting;
+        let other = !waiting.probes.is_empty() || waiting.bulk.is_some();
+        self.asleep_until.is_some_and(|enough| other || waiting.writes.len() >= enough)
+    }
+}
+
+/// How long the committer lets writes gather once the first has come, so that more of them share one sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Gather {
+    /// So many are worth no more waiting.
+    pub(super) enough: usize,
+    /// The longest wait.
+    pub(super) at_most: Duration,
 }
 
 /// The one way to the committer.
@@ -93,8 +114,14 @@ impl Queue {
             return Err(error.clone());
         }
         put(&mut state.waiting)?;
+        let wakes = state.wakes();
+        if wakes {
+            state.asleep_until = None;
+        }
         drop(state);
-        self.wake.notify_one();
+        if wakes {
+            self.wake.notify_one();
+        }
         Ok(())
     }
 
@@ -106,6 +133,11 @@ impl Queue {
             waiting.writes.push(write);
             Ok(())
         })
+    }
+
+    /// How many writes wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting.writes.len()
     }
 
     /// However many probes wait, one write answers them all.
@@ -130,12 +162,15 @@ impl Queue {
         })
     }
 
-    /// Takes what waits, at most a batch of it; waits for something to come, but no longer than this.
-    pub(super) fn take(&self, wait: Duration) -> Next {
-        let state = self.state();
-        let idle = |state: &mut State| state.waiting.is_empty() && !state.closing;
-        let (mut state, _) =
-            self.wake.wait_timeout_while(state, wait, idle).unwrap_or_else(PoisonError::into_inner);
+    /// Takes what waits, at most a batch of it; waits for something to come, but no longer than this, and then for
+    /// more to gather.
+    pub(super) fn take(&self, wait: Duration, gather: Gather) -> Next {
+        let state = self.sleep(self.state(), 1, wait);
+        let mut state = if state.waiting.is_empty() {
+            state
+        } else {
+            self.sleep(state, gather.enough.min(BATCH), gather.at_most)
+        };
         if state.waiting.is_empty() {
             return if state.closing { Next::Close } else { Next::Idle };
         }
@@ -147,6 +182,23 @@ impl Queue {
         let taken = std::mem::take(&mut state.waiting);
         state.waiting.writes = rest;
         Next::Commit(taken)
+    }
+
+    /// Sleeps until so many writes wait, anything else does, the store is closing or the time is over.
+    fn sleep<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        enough: usize,
+        at_most: Duration,
+    ) -> MutexGuard<'a, State> {
+        let asleep = |state: &mut State| {
+            state.asleep_until = Some(enough);
+            !state.wakes() && !state.closing
+        };
+        let (mut state, _) =
+            self.wake.wait_timeout_while(state, at_most, asleep).unwrap_or_else(PoisonError::into_inner);
+        state.asleep_until = None;
+        state
     }
 
     /// From now on everything is refused with this error; what waits is told so too.

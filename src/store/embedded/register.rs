@@ -54,9 +54,29 @@ impl Block {
         self.derived.get(slot)
     }
 
+    /// Looks where the company would stand if its neighbours were evenly spread, and goes on from there in growing
+    /// steps: most often two reads of memory instead of the eight of a search by halves, each of which waits.
     fn find(&self, cvr: Cvr) -> Option<Login> {
-        let at = self.records.binary_search_by_key(&cvr, |record| record.cvr).ok()?;
-        Some(self.records[at].login)
+        let (first, last) = (self.records.first()?.cvr.number(), self.records.last()?.cvr.number());
+        let (above, span) = (cvr.number().checked_sub(first)?, u64::from((last - first).max(1)));
+        if cvr.number() > last {
+            return None;
+        }
+        let end = self.records.len();
+        let guess = usize::try_from(u64::from(above) * (end as u64 - 1) / span).ok()?;
+        let (mut from, mut to, mut step) = (guess, guess + 1, 1);
+        while from > 0 && self.records[from].cvr > cvr {
+            to = from;
+            from = from.saturating_sub(step);
+            step *= 2;
+        }
+        while to < end && self.records[to - 1].cvr < cvr {
+            from = to;
+            to = (to + step).min(end);
+            step *= 2;
+        }
+        let near = &self.records[from..to];
+        near.binary_search_by_key(&cvr, |record| record.cvr).ok().map(|at| near[at].login)
     }
 }
 
@@ -322,7 +342,13 @@ mod tests {
             assert!(!block.records().is_empty() && block.records().len() <= Block::CAPACITY);
             assert!(*key <= block.records()[0].cvr.number());
         }
-        assert!(expected.iter().all(|record| snapshot.get(record.cvr) == Some(record.login)));
+        for record in &expected {
+            let number = record.cvr.number();
+            for near in [number.saturating_sub(1), number, number + 1, (number * 7) % 99_999_999] {
+                let cvr = Cvr::from_number(near).unwrap();
+                assert_eq!(snapshot.get(cvr), model.get(&cvr).copied(), "{cvr}");
+            }
+        }
     }
 
     proptest! {
