@@ -24,6 +24,7 @@ use crate::domain::timestamp::Timestamp;
 
 mod committer;
 mod guarded;
+mod journal;
 mod layout;
 mod queue;
 mod record_bytes;
@@ -67,7 +68,7 @@ impl Embedded {
             .map_err(|found| {
                 OpenError::damaged(&root, found, "the witness of the last acknowledged write")
             })?;
-        let Loaded { tree, snapshot } =
+        let Loaded { tree, snapshot, backlog } =
             open_guarded(&layout, &store, KernelCache::Trusted, &options.progress)?;
         witness::check(&mark, &snapshot.mark()).map_err(|found| {
             OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
@@ -90,6 +91,7 @@ impl Embedded {
             layout,
             store,
             tree: Some(tree),
+            backlog,
             witness,
             register: Arc::clone(&register),
             queue: Arc::clone(&queue),

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::guarded::{self, Lost};
+use super::journal::{self, Backlog};
 use super::layout::Layout;
 use super::queue::{Gather, Next, Queue, Taken};
-use super::register::{Register, Snapshot};
+use super::register::{Record, Register, Snapshot};
 use super::seal::StoreId;
 use super::tree::{self, KernelCache, Loaded, Tree};
 use super::watchdog::Watchdog;
@@ -20,6 +21,8 @@ use crate::store::{OpenError, Progress, StoreError};
 
 /// How often an idle committer looks whether the database is still there.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long nobody must have come before a step is settled.
+const QUIET: Duration = Duration::from_millis(5);
 /// How long repair waits before it tries again when there is no room, …
 const PAUSE: Duration = Duration::from_secs(1);
 /// … and at most when opening failed for another reason: checking all records costs something.
@@ -37,6 +40,8 @@ pub(super) struct Committer {
     pub(super) store: StoreId,
     /// `None` while it is being repaired.
     pub(super) tree: Option<Tree>,
+    /// What the table of records does not hold yet.
+    pub(super) backlog: Backlog,
     pub(super) witness: Witness,
     pub(super) register: Arc<Register>,
     pub(super) queue: Arc<Queue>,
@@ -57,7 +62,8 @@ impl Committer {
     /// Commits until the queue is closed and empty; then lets go of the database and the lock.
     pub(super) fn run(mut self) {
         loop {
-            let wait = self.witness.due_in().map_or(IDLE, |due| due.min(IDLE));
+            let longest = if self.backlog.is_empty() { IDLE } else { QUIET };
+            let wait = self.witness.due_in().map_or(longest, |due| due.min(longest));
             let done = match self.queue.take(wait, self.gather) {
                 Next::Commit(taken) => {
                     let (began, writes) = (Instant::now(), taken.writes.len());
@@ -65,7 +71,7 @@ impl Committer {
                     self.gather = gather(writes + self.queue.waiting(), began.elapsed());
                     done
                 }
-                Next::Idle => self.look_around(),
+                Next::Idle => self.look_around().and_then(|()| self.settle_while_quiet()),
                 Next::Close => break,
             };
             if let Err(error) = done.and_then(|()| self.sync_witness_when_due()) {
@@ -85,6 +91,7 @@ impl Committer {
             &mut taken.bulk.as_mut().map(|bulk| std::mem::take(&mut bulk.records)).unwrap_or_default(),
         );
         logins.sort_unstable_by_key(|login| login.cvr);
+        let bulk = taken.bulk.is_some();
         let known = self.register.snapshot();
         let news = known.news(&logins);
         let result = if news.is_empty() && taken.probes.is_empty() {
@@ -92,12 +99,8 @@ impl Committer {
         } else {
             let changed = !news.is_empty();
             let next = if changed { known.with(&news).numbered(known.sequence() + 1) } else { known };
-            let probe = !taken.probes.is_empty();
-            let written = guarded::catch(|| self.write(&next, &news, changed, probe));
-            let written =
-                written.unwrap_or_else(|panic| Err(StoreError::Failing(format!("sled panicked: {panic}"))));
-            self.watchdog.relax();
-            written.map(|()| {
+            let batch = Batch { next: &next, news: &news, changed, bulk, probe: !taken.probes.is_empty() };
+            self.watched(|this| this.write(&batch)).map(|()| {
                 if changed {
                     self.register.publish(next);
                 }
@@ -113,33 +116,68 @@ impl Committer {
         done
     }
 
-    fn write(
-        &mut self,
-        next: &Snapshot,
-        news: &[super::register::Record],
-        changed: bool,
-        probe: bool,
-    ) -> Result<(), StoreError> {
-        let tree =
-            self.tree.as_ref().ok_or_else(|| StoreError::Failing("the database is closed".to_owned()))?;
-        self.watchdog.watch(tree.handle());
-        if changed {
-            tree.write(&self.store, &next.mark(), news)?;
+    /// Does work on the database under the eyes of the watchdog, and takes a panic of sled for an error.
+    fn watched(&mut self, work: impl FnOnce(&mut Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        if let Some(tree) = &self.tree {
+            self.watchdog.watch(tree.handle());
         }
-        if probe {
+        let done = guarded::catch(|| work(self));
+        self.watchdog.relax();
+        done.unwrap_or_else(|panic| Err(StoreError::Failing(format!("sled panicked: {panic}"))))
+    }
+
+    fn write(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        let mark = batch.next.mark();
+        if batch.changed {
+            // An import is written straight into the table, and the ring must be empty for that.
+            while self.backlog.is_full() || batch.bulk && !self.backlog.is_empty() {
+                self.settle(usize::MAX)?;
+                open(&self.tree)?.sync()?;
+            }
+            if batch.bulk {
+                open(&self.tree)?.write(&self.store, &mark, batch.news)?;
+                self.backlog.skip_to(mark);
+            } else {
+                let share = self.backlog.share(batch.news.len());
+                if share > 0 {
+                    self.settle(share)?;
+                }
+                open(&self.tree)?.append(&self.store, &mark, batch.news)?;
+                self.backlog.add(mark, batch.news);
+            }
+        }
+        let tree = open(&self.tree)?;
+        if batch.probe {
             self.probes = self.probes.wrapping_add(1);
             tree.write_probe(self.probes)?;
         }
         tree.sync()?;
-        if probe {
+        if batch.probe {
             tree.read_probe(self.probes)?;
         }
-        if changed {
-            self.witness
-                .write(&next.mark())
-                .map_err(|error| StoreError::from_io("writing the witness", &error))?;
+        if batch.changed {
+            self.witness.write(&mark).map_err(|error| StoreError::from_io("writing the witness", &error))?;
         }
         Ok(())
+    }
+
+    /// Writes a step of what is to be settled; durable with the next sync.
+    fn settle(&mut self, at_most: usize) -> Result<(), StoreError> {
+        let step = self.backlog.step(at_most);
+        open(&self.tree)?.settle(&self.store, &step)?;
+        let records = step.records.len();
+        self.backlog.stepped(records);
+        Ok(())
+    }
+
+    fn settle_while_quiet(&mut self) -> Result<(), StoreError> {
+        if self.backlog.is_empty() {
+            return Ok(());
+        }
+        self.watched(|this| {
+            this.settle(journal::QUIET_STEP)?;
+            open(&this.tree)?.sync()
+        })
     }
 
     fn look_around(&self) -> Result<(), StoreError> {
@@ -187,10 +225,11 @@ impl Committer {
         };
         self.layout.check_still_there(&self.store).map_err(failing)?;
         self.layout.probe_space(ROOM).map_err(|error| StoreError::from_io("writing a probe", &error))?;
-        let Loaded { tree, snapshot } =
+        let Loaded { tree, snapshot, backlog } =
             open_guarded(&self.layout, &self.store, KernelCache::Distrusted, &Arc::default())
                 .map_err(failing)?;
         self.tree = Some(tree);
+        self.backlog = backlog;
         let adopted = self.adopt(snapshot);
         if adopted.is_err() {
             self.let_go();
@@ -233,6 +272,22 @@ impl Committer {
             log::error!("the database could not be closed: {lost:?}");
         }
     }
+}
+
+/// A batch on its way to the disk.
+struct Batch<'a> {
+    /// The view in which it has been written.
+    next: &'a Snapshot,
+    news: &'a [Record],
+    changed: bool,
+    /// It is part of an import.
+    bulk: bool,
+    /// Somebody asks whether a write goes through.
+    probe: bool,
+}
+
+fn open(tree: &Option<Tree>) -> Result<&Tree, StoreError> {
+    tree.as_ref().ok_or_else(|| StoreError::Failing("the database is closed".to_owned()))
 }
 
 /// Opens and checks the database in a thread of its own.

@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::journal::{self, Backlog, Step};
 use super::layout::sync_directory;
 use super::record_bytes;
 use super::register::{Builder, Record, Snapshot};
@@ -18,6 +19,8 @@ use super::seal::{self, Mark, Seal, StoreId};
 use crate::store::{OpenError, Progress, StoreError};
 
 const RECORDS: &str = "records";
+/// The ring of batches that the records do not hold yet, see [`super::journal`]: slot → seal.
+const JOURNAL: &str = "journal";
 /// Rows about the store itself: [`SEAL`] and [`PROBE`]. Neither is counted nor hashed.
 const ABOUT: &str = "about";
 const SEAL: &[u8] = b"seal";
@@ -32,6 +35,7 @@ pub(super) struct Tree {
     db: sled::Db,
     records: sled::Tree,
     about: sled::Tree,
+    journal: sled::Tree,
     /// Our own handle of sled's file, for the sync that sled does not make.
     file: File,
     path: PathBuf,
@@ -42,6 +46,7 @@ pub(super) struct Tree {
 pub(super) struct Loaded {
     pub(super) tree: Tree,
     pub(super) snapshot: Snapshot,
+    pub(super) backlog: Backlog,
 }
 
 /// Makes the database of an empty store: sled's files and the seal of no records.
@@ -96,6 +101,7 @@ pub(super) fn open(
     let tree = Tree {
         records: db.open_tree(RECORDS).map_err(failed)?,
         about: db.open_tree(ABOUT).map_err(failed)?,
+        journal: db.open_tree(JOURNAL).map_err(failed)?,
         db,
         file,
         path: sled.join("db"),
@@ -106,14 +112,14 @@ pub(super) fn open(
         .map_err(|found| OpenError::damaged(root, found, "the seal of the last batch"))?;
     progress.total.store(seal.mark.count, Ordering::Relaxed);
     let loaded = tree.load(root, progress)?;
-    let snapshot = tree.roll_forward(root, loaded, &seal)?;
+    let (snapshot, backlog) = tree.roll_forward(root, loaded, store, &seal)?;
     // What sled changed by opening (a new snapshot file, a cut tail) must be durable before anything is built on it.
     tree.sync().map_err(|error| match error {
         StoreError::DiskFull => disk("syncing the database")(io::ErrorKind::StorageFull.into()),
         error => disk("syncing the database")(io::Error::other(error)),
     })?;
     sync_directory(sled).map_err(disk("syncing the database's directory"))?;
-    Ok(Loaded { tree, snapshot })
+    Ok(Loaded { tree, snapshot, backlog })
 }
 
 /// A crash while sled starts can leave its new snapshot half written, which the next start takes for damage. The one
@@ -175,12 +181,28 @@ impl Tree {
         Ok(builder.finish())
     }
 
-    /// Writes what the last batch should have written, then compares with the seal.
-    fn roll_forward(&self, root: &Path, loaded: Snapshot, seal: &Seal) -> Result<Snapshot, OpenError> {
+    /// Adds what the ring holds beyond the main seal, compares with the newest seal, and finishes what the batch of the
+    /// main seal should have written.
+    ///
+    /// The records may hold some of the ring's changes already, and lack some of the main seal's: whichever, merging
+    /// all of them must give exactly what the newest seal counts and hashes.
+    fn roll_forward(
+        &self,
+        root: &Path,
+        loaded: Snapshot,
+        store: &StoreId,
+        seal: &Seal,
+    ) -> Result<(Snapshot, Backlog), OpenError> {
         let missing = loaded.news(&seal.changes);
-        let snapshot = loaded.with(&missing).numbered(seal.mark.sequence);
-        if snapshot.mark() != seal.mark {
-            return Err(OpenError::damaged(root, snapshot.mark().to_string(), seal.mark.to_string()));
+        let batches = self.later_batches(root, store, seal)?;
+        let newest = batches.last().map_or(seal.mark, |batch| batch.mark);
+        let waiting: Vec<Record> = batches.into_iter().flat_map(|batch| batch.changes).collect();
+        let mut sorted = waiting.clone();
+        sorted.sort_unstable_by_key(|record| record.cvr);
+        let snapshot = loaded.with(&missing);
+        let snapshot = snapshot.with(&snapshot.news(&sorted)).numbered(newest.sequence);
+        if snapshot.mark() != newest {
+            return Err(OpenError::damaged(root, snapshot.mark().to_string(), newest.to_string()));
         }
         if !missing.is_empty() {
             log::info!(
@@ -189,10 +211,52 @@ impl Tree {
             );
             self.insert_records(&missing).map_err(|error| fault(root, "finishing the last batch", error))?;
         }
-        Ok(snapshot)
+        Ok((snapshot, Backlog::new(seal.mark, newest, waiting)))
     }
 
-    /// Writes a batch: its seal first, then its records. Durable only after [`Tree::sync`].
+    /// The batches of the ring that the main seal does not cover, in their order, none left out.
+    fn later_batches(&self, root: &Path, store: &StoreId, seal: &Seal) -> Result<Vec<Seal>, OpenError> {
+        let mut batches = Vec::new();
+        for row in self.journal.iter() {
+            let (_, row) = row.map_err(|error| fault(root, "reading the journal", error))?;
+            let batch = seal::decode(store, &row)
+                .map_err(|found| OpenError::damaged(root, found, "the seal of a batch in the journal"))?;
+            if batch.mark.sequence > seal.mark.sequence {
+                batches.push(batch);
+            }
+        }
+        batches.sort_unstable_by_key(|batch| batch.mark.sequence);
+        for (batch, expected) in batches.iter().zip(seal.mark.sequence + 1..) {
+            let found = batch.mark.sequence;
+            if found != expected {
+                let found = format!("batch {found} in the journal after batch {}", expected - 1);
+                return Err(OpenError::damaged(root, found, format!("batch {expected}")));
+            }
+        }
+        Ok(batches)
+    }
+
+    /// Writes a batch into the ring. Durable only after [`Tree::sync`].
+    pub(super) fn append(&self, store: &StoreId, mark: &Mark, changes: &[Record]) -> Result<(), StoreError> {
+        let slot = (mark.sequence % journal::SLOTS).to_be_bytes();
+        self.journal
+            .insert(slot, seal::encode(store, mark, changes))
+            .map(drop)
+            .map_err(|error| store_error("writing", error))
+    }
+
+    /// Settles a step of what the ring holds. The main seal moves on only behind the last record of a round.
+    pub(super) fn settle(&self, store: &StoreId, step: &Step<'_>) -> Result<(), StoreError> {
+        self.insert_records(step.records)
+            .and_then(|()| match step.seals {
+                Some(mark) => self.about.insert(SEAL, seal::encode(store, &mark, &[])).map(drop),
+                None => Ok(()),
+            })
+            .map_err(|error| store_error("settling", error))
+    }
+
+    /// Writes a batch past the ring, which must hold nothing: its seal first, then its records. Durable only after
+    /// [`Tree::sync`].
     pub(super) fn write(&self, store: &StoreId, mark: &Mark, changes: &[Record]) -> Result<(), StoreError> {
         self.about
             .insert(SEAL, seal::encode(store, mark, changes))
@@ -205,6 +269,12 @@ impl Tree {
     pub(super) fn write_part(&self, store: &StoreId, mark: &Mark, changes: &[Record], written: usize) {
         self.about.insert(SEAL, seal::encode(store, mark, changes)).unwrap();
         self.insert_records(&changes[..written]).unwrap();
+    }
+
+    /// Takes a batch out of the ring, as damage would.
+    #[cfg(test)]
+    pub(super) fn forget(&self, slot: u64) {
+        self.journal.remove(slot.to_be_bytes()).unwrap();
     }
 
     fn insert_records(&self, changes: &[Record]) -> sled::Result<()> {

@@ -1,0 +1,194 @@
+//! Batches that are durable but not yet in the table of records, and when they get there.
+//!
+//! A row of its own for each login costs sled many times what its bytes cost, and everybody waits for it. So a batch is
+//! written as one row, its seal, into a ring of [`SLOTS`]; that is all that must be durable before it is answered.
+//! Later its records are *settled*: written into the table in steps, ascending by company, each company once however
+//! often it logged in. When a round of steps is done the main seal moves on and the slots are free again. Steps are made
+//! while nobody waits; only when the ring fills does each batch pay its share.
+//!
+//! A crash loses nothing: what the main seal does not cover stands in the ring, and to settle a record twice does no
+//! harm, since a record is only ever merged.
+
+use super::register::Record;
+use super::seal::Mark;
+
+/// How many batches may wait to be settled. A row tells its own sequence, so the number may change between versions;
+/// tests go round a small ring often.
+pub(super) const SLOTS: u64 = if cfg!(test) { 64 } else { 16_384 };
+/// From how many records on batches pay their share. Memory, and what a start must bring back, stay below twice that.
+const MANY_RECORDS: usize = if cfg!(test) { 4_096 } else { 262_144 };
+/// How many records a step settles at most. With the batch beside it, it must fit into one of sled's segments, so that
+/// none is used anew before the sync has made durable what was moved out of it.
+const STEP: usize = 1_024;
+/// How many records a step settles while nobody waits: a write that comes meanwhile waits for no more than these.
+pub(super) const QUIET_STEP: usize = 256;
+
+/// What is to be settled, in memory.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// The table of records holds every batch up to this one.
+    settled: u64,
+    /// The mark after the newest batch.
+    newest: Mark,
+    /// Changes of the batches that no round covers yet, in the order of writing.
+    fresh: Vec<Record>,
+    round: Option<Round>,
+}
+
+/// Batches that are being settled together.
+#[derive(Debug)]
+struct Round {
+    /// The mark after the last of them.
+    mark: Mark,
+    /// Their records, ascending, one a company.
+    records: Vec<Record>,
+    done: usize,
+}
+
+/// What one step writes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Step<'a> {
+    /// Into the table of records.
+    pub(super) records: &'a [Record],
+    /// The main seal's new mark, after the last records of a round.
+    pub(super) seals: Option<Mark>,
+}
+
+impl Backlog {
+    /// The backlog of a store whose main seal has this mark and whose ring holds these later batches.
+    pub(super) fn new(seal: Mark, newest: Mark, fresh: Vec<Record>) -> Self {
+        Self { settled: seal.sequence, newest, fresh, round: None }
+    }
+
+    /// Whether the main seal covers everything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.settled == self.newest.sequence
+    }
+
+    /// Whether something must be settled before another batch is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.slots_used() >= SLOTS || self.waiting() >= 2 * MANY_RECORDS
+    }
+
+    fn slots_used(&self) -> u64 {
+        self.newest.sequence - self.settled
+    }
+
+    /// How many records wait to be settled.
+    fn waiting(&self) -> usize {
+        self.fresh.len() + self.round.as_ref().map_or(0, |round| round.records.len() - round.done)
+    }
+
+    /// A batch has been written into the ring.
+    pub(super) fn add(&mut self, mark: Mark, changes: &[Record]) {
+        self.newest = mark;
+        self.fresh.extend_from_slice(changes);
+    }
+
+    /// A batch has been written past the ring, into the table and the main seal. Only ever when nothing waits.
+    pub(super) fn skip_to(&mut self, mark: Mark) {
+        (self.settled, self.newest) = (mark.sequence, mark);
+    }
+
+    /// How many records a batch of so many must settle beside its own writing: none while the ring is less than half
+    /// full, and then enough for a round to end long before the slots do.
+    pub(super) fn share(&self, batch: usize) -> usize {
+        let waiting = self.waiting();
+        if self.slots_used() < SLOTS / 2 && waiting < MANY_RECORDS {
+            return 0;
+        }
+        let slots_left = usize::try_from(SLOTS.saturating_sub(self.slots_used())).unwrap_or(usize::MAX);
+        (2 * batch).max(waiting / (slots_left / 4).max(1)).clamp(1, STEP)
+    }
+
+    /// The next step, of at most so many records.
+    pub(super) fn step(&mut self, at_most: usize) -> Step<'_> {
+        let newest = self.newest;
+        let fresh = &mut self.fresh;
+        let round = self.round.get_or_insert_with(|| Round {
+            mark: newest,
+            records: last_of_each(std::mem::take(fresh)),
+            done: 0,
+        });
+        let end = (round.done + at_most.min(STEP)).min(round.records.len());
+        let records = &round.records[round.done..end];
+        Step { records, seals: (end == round.records.len()).then_some(round.mark) }
+    }
+
+    /// The step of so many records has been written.
+    pub(super) fn stepped(&mut self, records: usize) {
+        if let Some(round) = &mut self.round {
+            round.done += records;
+            if round.done == round.records.len() {
+                self.settled = round.mark.sequence;
+                self.round = None;
+            }
+        }
+    }
+}
+
+/// Each company once, ascending, as the newest batch left it: a later change holds everything that an earlier one does.
+fn last_of_each(mut changes: Vec<Record>) -> Vec<Record> {
+    changes.reverse();
+    changes.sort_by_key(|record| record.cvr);
+    changes.dedup_by_key(|record| record.cvr);
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{cvr::Cvr, login::Login, timestamp::Timestamp};
+
+    fn record(number: u32, millis: i64) -> Record {
+        let cvr = Cvr::from_number(number).unwrap();
+        Record { cvr, login: Login::at(Timestamp::from_millis(millis).unwrap()) }
+    }
+
+    fn mark(sequence: u64) -> Mark {
+        Mark { sequence, ..Mark::default() }
+    }
+
+    #[test]
+    fn a_round_settles_each_company_once_and_then_moves_the_seal() {
+        let mut backlog = Backlog::new(mark(5), mark(5), Vec::new());
+        assert!(backlog.is_empty());
+        backlog.add(mark(6), &[record(9, 1), record(3, 1)]);
+        backlog.add(mark(7), &[record(9, 2)]);
+        assert_eq!(backlog.step(1), Step { records: &[record(3, 1)], seals: None });
+        backlog.stepped(1);
+        backlog.add(mark(8), &[record(3, 4)]);
+        assert_eq!(backlog.step(5), Step { records: &[record(9, 2)], seals: Some(mark(7)) });
+        backlog.stepped(1);
+        assert!(!backlog.is_empty());
+        assert_eq!(backlog.step(5), Step { records: &[record(3, 4)], seals: Some(mark(8)) });
+        backlog.stepped(1);
+        assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn whatever_the_batches_the_ring_never_overflows_and_what_waits_stays_bounded() {
+        for batch in [1usize, 3, 40, 900, 2_048] {
+            let mut backlog = Backlog::new(mark(0), mark(0), Vec::new());
+            let (mut number, mut steps_for_room) = (0, 0);
+            for sequence in 1..=10 * SLOTS {
+                while backlog.is_full() {
+                    let records = backlog.step(usize::MAX).records.len();
+                    backlog.stepped(records);
+                    steps_for_room += 1;
+                }
+                let share = backlog.share(batch);
+                if share > 0 {
+                    let records = backlog.step(share).records.len();
+                    assert!(records <= share && share <= STEP);
+                    backlog.stepped(records);
+                }
+                let changes: Vec<_> = (0..batch as u32).map(|at| record(number + at, 1)).collect();
+                number += batch as u32;
+                backlog.add(mark(sequence), &changes);
+                assert!(backlog.waiting() < 2 * MANY_RECORDS + batch, "{batch} a batch, after {sequence}");
+            }
+            assert_eq!(steps_for_room > 0, batch > STEP, "a batch of {batch} pays its share and no more");
+        }
+    }
+}
