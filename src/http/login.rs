@@ -1,7 +1,9 @@
 //! The three methods: GetLogin, SetLogin, GetLogins.
 
-use actix_web::http::header::{self, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, web};
+use std::time::{Duration, UNIX_EPOCH};
+
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::conditional::is_unchanged;
 use super::dto::Asked;
@@ -13,6 +15,7 @@ use super::{Api, body, dto, list, short};
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
+use crate::domain::timestamp::Timestamp;
 use crate::store::{Record, StoreError, ndjson};
 
 /// Where the company stands in SetLogin's path.
@@ -82,6 +85,7 @@ pub async fn get_login(
     let text = one(company, login);
     let mut response = HttpResponse::Ok();
     read_headers(&mut response, &tag, coding);
+    last_modified(&mut response, Some(login.last()), api.clock.now());
     let body = short::encode(text, coding).map_err(|error| {
         authorised.exchange.note(|notes| notes.cause = Some(error.to_string()));
         Problem::new(Kind::Internal)
@@ -140,6 +144,7 @@ pub async fn get_logins(
     }
     let mut response = HttpResponse::Ok();
     read_headers(&mut response, &tag, coding);
+    last_modified(&mut response, snapshot.latest(), api.clock.now());
     let head_only = request.method() == actix_web::http::Method::HEAD;
     Ok(list::answer(&mut response, snapshot, coding, head_only))
 }
@@ -169,13 +174,26 @@ fn unchanged(headers: &HeaderMap, tag: &str) -> Option<HttpResponse> {
     })
 }
 
-fn read_headers(response: &mut actix_web::HttpResponseBuilder, tag: &str, coding: Coding) {
-    response.insert_header((header::CONTENT_TYPE, "application/json"));
-    response.insert_header((header::CACHE_CONTROL, READ_CACHE));
-    response.insert_header((header::VARY, "Accept-Encoding"));
+fn read_headers(response: &mut HttpResponseBuilder, tag: &str, coding: Coding) {
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static(READ_CACHE)));
+    response.insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
     response.insert_header((header::ETAG, tag));
     if let Some(name) = coding.name() {
-        response.insert_header((header::CONTENT_ENCODING, name));
+        response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static(name)));
+    }
+}
+
+/// When the answer last changed, to the second, as far as it can be told (RFC 9110 §8.8.2): the latest login in it, and
+/// never a time to come.
+///
+/// For people and caches. `If-Modified-Since` is not evaluated: two logins within a second, or an import of earlier
+/// ones, would be taken for no change; the tag knows better.
+fn last_modified(response: &mut HttpResponseBuilder, latest: Option<Timestamp>, now: Timestamp) {
+    if let Some(latest) = latest {
+        let seconds = latest.min(now).millis().unsigned_abs() / 1_000;
+        let moment = UNIX_EPOCH + Duration::from_secs(seconds);
+        response.insert_header((header::LAST_MODIFIED, header::HttpDate::from(moment)));
     }
 }
 

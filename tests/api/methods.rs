@@ -82,7 +82,7 @@ fn head_answers_as_get_without_a_body() {
         let get = app.as_org(JobCenter).send("GET", path, &[], None);
         let head = app.as_org(JobCenter).send("HEAD", path, &[], None);
         assert_eq!((head.status, head.body.len()), (200, 0));
-        for name in ["content-type", "content-length", "etag", "cache-control", "vary"] {
+        for name in ["content-type", "content-length", "etag", "last-modified", "cache-control", "vary"] {
             assert_eq!(head.header(name), get.header(name), "{path} {name}");
         }
     }
@@ -106,6 +106,25 @@ fn a_read_that_is_unchanged_is_a_304_until_the_next_login() {
         let changed = star.send("GET", path, &[("If-None-Match", &tag)], None);
         assert_eq!(changed.status, 200);
         assert_ne!(changed.header("etag"), Some(tag.as_str()));
+    }
+}
+
+#[test]
+fn the_latest_login_tells_when_a_read_last_changed_and_only_the_tag_that_it_did_not() {
+    let app = spawn_app();
+    let star = app.as_org(Star);
+    assert_eq!(star.get_logins().header("last-modified"), None, "an empty register never changed");
+    star.set_login("12345678");
+    for path in ["/v1/Login?cvrNummer=12345678", "/v1/Logins"] {
+        let read = star.send("GET", path, &[], None);
+        assert_eq!(read.header("last-modified"), Some("Mon, 23 Nov 2026 08:15:30 GMT"));
+        let since = [("If-Modified-Since", "Mon, 23 Nov 2026 08:15:30 GMT")];
+        assert_eq!(star.send("GET", path, &since, None).status, 200);
+    }
+    app.clock.advance_millis(-60_000);
+    for path in ["/v1/Login?cvrNummer=12345678", "/v1/Logins"] {
+        let read = star.send("GET", path, &[], None);
+        assert_eq!(read.header("last-modified"), Some("Mon, 23 Nov 2026 08:14:30 GMT"), "not in the future");
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Record {
 
 /// Neighbouring records, ascending by company; never changed once made.
 pub struct Block {
+    /// The first and the last company's number: where a third would lie is told without looking at either.
+    ends: (u32, u32),
     records: Box<[Record]>,
     derived: [OnceLock<Box<[u8]>>; Block::SLOTS],
 }
@@ -41,7 +43,9 @@ impl Block {
     const FILL: usize = 192;
 
     fn new(records: &[Record]) -> Arc<Self> {
-        Arc::new(Self { records: records.into(), derived: Default::default() })
+        let number = |record: Option<&Record>| record.map_or(0, |record| record.cvr.number());
+        let ends = (number(records.first()), number(records.last()));
+        Arc::new(Self { ends, records: records.into(), derived: Default::default() })
     }
 
     /// The records, ascending by company.
@@ -57,12 +61,12 @@ impl Block {
     /// Looks where the company would stand if its neighbours were evenly spread, and goes on from there in growing
     /// steps: most often two reads of memory instead of the eight of a search by halves, each of which waits.
     fn find(&self, cvr: Cvr) -> Option<Login> {
-        let (first, last) = (self.records.first()?.cvr.number(), self.records.last()?.cvr.number());
+        let (first, last) = self.ends;
         let (above, span) = (cvr.number().checked_sub(first)?, u64::from((last - first).max(1)));
-        if cvr.number() > last {
+        let end = self.records.len();
+        if cvr.number() > last || end == 0 {
             return None;
         }
-        let end = self.records.len();
         let guess = usize::try_from(u64::from(above) * (end as u64 - 1) / span).ok()?;
         let (mut from, mut to, mut step) = (guess, guess + 1, 1);
         while from > 0 && self.records[from].cvr > cvr {
