@@ -9,3 +9,4 @@ pub mod cvr;
 mod digits;
 pub mod login;
 pub mod timestamp;
+pub mod written;

@@ -40,8 +40,11 @@ use packed::Packed;
 use piece::Packing;
 use plain::Plain;
 
-/// How many bytes a chunk has at least, unless it is the first or the last.
-pub const CHUNK: usize = 64 * 1024;
+/// How many bytes a chunk has at least, unless it is the first, the last, or the next piece is still being made.
+///
+/// Every chunk is a system call, which may wake a client that has nothing to read: with 64 KiB a client that is as fast as
+/// we are sleeps and is woken for each. Larger ones than this bring little and are held for every slow reader.
+pub const CHUNK: usize = 256 * 1024;
 
 /// The list of this snapshot in this coding, or for HEAD what is to be said of it.
 pub fn answer(

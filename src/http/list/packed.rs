@@ -17,12 +17,17 @@ use futures_util::FutureExt;
 use super::CHUNK;
 use super::checksum::Checksum;
 use super::piece::{Packing, Press};
-use super::text::{OPEN, length};
+use super::text::{self, OPEN};
 use super::turns::Turns;
 use crate::store::{Block, Snapshot};
 
-/// How many pieces are made before a list that waits for them goes on: a chunk or two, a millisecond or two.
+/// How many pieces are made before a list that waits for them goes on: half a chunk, a millisecond or two.
 const BATCH: usize = 32;
+
+/// Room for the pieces of a chunk, most of which have four to six kilobytes.
+const PIECES: usize = CHUNK / 4096;
+/// Room for what the last chunk ends with.
+const CLOSING: usize = 32;
 
 /// Where pieces are made.
 static PRESS: LazyLock<Mutex<Press>> = LazyLock::new(Mutex::default);
@@ -60,21 +65,39 @@ impl Packed {
     }
 
     /// What of the list is ready, at most a chunk or so, and where the next begins; `Err` is the key of a block without a piece.
+    ///
+    /// The pieces are looked up before the first is copied: the blocks lie all over memory, and the processor waits for
+    /// many of them at once only as long as nothing long is done in between.
     fn ready_from(&mut self, from: u32) -> Result<(Vec<u8>, At), u32> {
-        let mut bytes = Vec::with_capacity(CHUNK + CHUNK / 4);
+        let mut pieces = Vec::with_capacity(PIECES);
+        let (mut length, mut next) = (0, None);
         for (key, block) in self.snapshot.blocks_from(from) {
+            if length >= CHUNK {
+                next = Some(key);
+                break;
+            }
             let Some(piece) = kept(block, self.packing) else {
-                return if bytes.is_empty() { Err(key) } else { Ok((bytes, At::Rows(key))) };
+                next = Some(key);
+                break;
             };
+            pieces.push((key, block.records().len(), piece));
+            length += piece.len();
+        }
+        if let (true, Some(missing)) = (pieces.is_empty(), next) {
+            return Err(missing);
+        }
+        let mut bytes = Vec::with_capacity(length + CLOSING);
+        for (key, records, piece) in pieces {
             bytes.extend_from_slice(self.packing.sent(piece));
-            self.sum = self.packing.sum(self.sum, piece, key, block.records().len());
-            if bytes.len() >= CHUNK {
-                return Ok((bytes, At::Rows(key + 1)));
+            self.sum = self.packing.sum(self.sum, piece, key, records);
+        }
+        match next {
+            Some(key) => Ok((bytes, At::Rows(key))),
+            None => {
+                bytes.extend_from_slice(&self.packing.closing(self.sum, text::length(&self.snapshot)));
+                Ok((bytes, At::End))
             }
         }
-        let length = length(&self.snapshot);
-        bytes.extend_from_slice(&self.packing.closing(self.sum, length));
-        Ok((bytes, At::End))
     }
 
     /// The next chunk; nothing after the last.
@@ -155,7 +178,9 @@ impl MessageBody for Packed {
             return Poll::Pending;
         }
         let chunk = ready!(self.chunk(context));
-        self.turns.taken();
+        if let Some(Ok(bytes)) = &chunk {
+            self.turns.taken(bytes.len());
+        }
         Poll::Ready(chunk)
     }
 }

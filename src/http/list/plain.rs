@@ -64,7 +64,8 @@ impl MessageBody for Plain {
         if self.turns.give_way(context) {
             return Poll::Pending;
         }
-        self.turns.taken();
-        Poll::Ready(self.chunk().map(|text| Ok(text.into())))
+        let chunk = self.chunk();
+        self.turns.taken(chunk.as_ref().map_or(0, Vec::len));
+        Poll::Ready(chunk.map(|text| Ok(text.into())))
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::written::Tables;
 use crate::store::{Block, Record, Snapshot};
 
 const TEMPLATE: &[u8; OBJECT] =
@@ -22,11 +23,15 @@ pub const ROW: usize = OBJECT + 1;
 
 /// Appends the record's JSON object.
 pub fn write_object(out: &mut Vec<u8>, record: &Record) {
+    let tables = Tables::get();
     out.extend_from_slice(TEMPLATE);
     if let Some(object) = out.last_chunk_mut::<OBJECT>() {
         object[CVR_AT..CVR_AT + 8].copy_from_slice(&record.cvr.digits());
-        object[FIRST_AT..FIRST_AT + 24].copy_from_slice(&record.login.first().write());
-        object[LAST_AT..LAST_AT + 24].copy_from_slice(&record.login.last().write());
+        for (at, moment) in [(FIRST_AT, record.login.first()), (LAST_AT, record.login.last())] {
+            if let Some(text) = object[at..].first_chunk_mut() {
+                tables.write(moment, text);
+            }
+        }
     }
 }
 
