@@ -115,8 +115,9 @@ mod tests {
     #[test]
     fn what_is_formatted_is_escaped_like_what_is_written() {
         let mut line = Vec::new();
-        write!(InJsonString(&mut line), "{}-{}", "a\"", '\u{2028}').unwrap();
-        write!(Bare(&mut line), "{}", "\n\"").unwrap();
+        let (quote, separator, end) = ("a\"", '\u{2028}', "\n\"");
+        write!(InJsonString(&mut line), "{quote}-{separator}").unwrap();
+        write!(Bare(&mut line), "{end}").unwrap();
         assert_eq!(line, br#"a\"-\u2028\n""#);
     }
 

@@ -4,7 +4,7 @@
 //! named: `RUST_LOG=info,sled=debug`). Structured fields come from log's `kv`. Whatever is in a message or a field,
 //! control characters are escaped, so that nobody outside can write a line of their own.
 //!
-//! Lines are handed to a thread that writes many at once ([`pipe`]), so that no request waits for standard error. What
+//! Lines are handed to a thread that writes many at once (`pipe`), so that no request waits for standard error. What
 //! cannot be written is dropped and counted: a log that nobody reads must not stop the service. [`flush`] at the end.
 
 mod pipe;

@@ -8,7 +8,7 @@
 //! | [`piece`] | what each coding makes of a block |
 //! | [`row_deflate`], [`huffman`], [`bits`] | the deflate encoder for rows |
 //! | [`checksum`] | a CRC-32 joined of those of the pieces |
-//! | [`turns`] | letting other requests go first |
+//! | `turns` | letting other requests go first |
 //!
 //! `docs/ARCHITECTURE.md`, "How the list is compressed", tells why it is done this way.
 
