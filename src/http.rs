@@ -4,22 +4,26 @@ pub mod audit;
 mod body;
 pub mod boundary;
 mod conditional;
+pub mod declaration;
+pub mod docs;
 pub mod dto;
 pub mod encoding;
+pub mod example;
 mod exchange;
 mod export_body;
 mod guard;
 pub mod list;
 mod login;
 pub mod management;
+pub mod output;
 pub mod problem;
 pub mod request_id;
 mod short;
 
 use std::sync::Arc;
 
-use actix_web::http::{Method as Verb, header};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use actix_web::http::{Method as HttpVerb, header};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
 use arc_swap::ArcSwap;
 
 use crate::auth::Authenticator;
@@ -27,6 +31,7 @@ use crate::domain::access::Matrix;
 use crate::domain::clock::SharedClock;
 use crate::store::Store;
 use audit::AuditLog;
+use declaration::{Declaration, GET_LOGIN, GET_LOGINS, SET_LOGIN, Verb};
 use management::Lifecycle;
 use problem::{Kind, Problem};
 
@@ -46,24 +51,51 @@ pub struct Api {
     pub lifecycle: Arc<Lifecycle>,
 }
 
-/// The paths of the API's listener, each with its verbs. Paths are compared with case and without a trailing slash;
-/// `/v1/Logins` stands before the form of SetLogin without a slash, so that it is never taken for a CVR number `s`.
+/// The verbs of a path that is only read.
+const READ: &str = Verb::Get.allow();
+
+/// The methods on the API's listener. Paths are compared with case and without a trailing slash; `/v1/Logins` stands
+/// before the form of SetLogin without a slash, so that it is never taken for a CVR number `s`.
 pub fn api(config: &mut web::ServiceConfig) {
+    method(config, &GET_LOGIN, login::get_login);
+    method(config, &GET_LOGINS, login::get_logins);
+    method(config, &SET_LOGIN, login::set_login);
+    config.default_service(web::to(unknown_path));
+}
+
+/// The documentation on the API's listener, behind the methods, which are looked for first.
+pub fn documentation(config: &mut web::ServiceConfig) {
     config
-        .service(path("/v1/Login", "GET, HEAD, OPTIONS", [read().to(login::get_login)]))
-        .service(path("/v1/Logins", "GET, HEAD, OPTIONS", [read().to(login::get_logins)]))
-        .service(path("/v1/Login/{CvrNummer}", "PUT, OPTIONS", [web::put().to(login::set_login)]))
-        .service(path("/v1/Login{CvrNummer}", "PUT, OPTIONS", [web::put().to(login::set_login)]))
-        .default_service(web::to(unknown_path));
+        .service(path("/", READ, [read().to(docs::page)]))
+        .service(path("/openapi.json", READ, [read().to(docs::openapi)]))
+        .service(path("/swagger", READ, [read().to(docs::to_swagger)]))
+        .service(path("/swagger/{file:.*}", READ, [read().to(docs::swagger)]))
+        .service(path("/assets/{file}", READ, [read().to(docs::asset)]));
 }
 
 /// The paths of the management listener.
 pub fn management(config: &mut web::ServiceConfig) {
     config
-        .service(path("/livez", "GET, HEAD, OPTIONS", [read().to(management::livez)]))
-        .service(path("/readyz", "GET, HEAD, OPTIONS", [read().to(management::readyz)]))
-        .service(path("/export", "GET, HEAD, OPTIONS", [read().to(management::export)]))
+        .service(path("/livez", READ, [read().to(management::livez)]))
+        .service(path("/readyz", READ, [read().to(management::readyz)]))
+        .service(path("/export", READ, [read().to(management::export)]))
         .default_service(web::to(unknown_path));
+}
+
+/// A method at its path and at the other forms of it.
+fn method<F, Args>(config: &mut web::ServiceConfig, declaration: &'static Declaration, handler: F)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    for pattern in [declaration.path].into_iter().chain(declaration.also.iter().copied()) {
+        let route = match declaration.verb {
+            Verb::Get => read(),
+            Verb::Put => web::put(),
+        };
+        config.service(path(pattern, declaration.verb.allow(), [route.to(handler.clone())]));
+    }
 }
 
 /// A path with its verbs; any other verb is a 405 that names them.
@@ -79,7 +111,7 @@ fn read() -> Route {
 }
 
 fn other_verb(request: &HttpRequest, allow: &'static str) -> Result<HttpResponse, Problem> {
-    if request.method() == Verb::OPTIONS {
+    if request.method() == HttpVerb::OPTIONS {
         return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish());
     }
     Err(Problem::new(Kind::VerbNotAllowed)

@@ -8,7 +8,7 @@
 //! | [`cli`] | the commands: arguments → work → exit code |
 //! | [`app`] | the only place that wires the parts together and stops them again |
 //! | [`settings`] | TOML and environment → validated settings, all faults at once |
-//! | [`http`] | the API on one screen, its errors, the audit line, the management listener |
+//! | [`http`] | the API on one screen, its errors, its documentation, the audit line, the management listener |
 //! | [`auth`] | bearer text → caller; the only importer of biscuit |
 //! | [`store`] | get, record, list, ready: durable or an error; the only importer of sled |
 //! | [`domain`] | what a CVR number, a login and an access rule are; imports nothing of ours |

@@ -27,11 +27,14 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// crate → the only modules that may name it.
-const OWNERS: [(&str, &[&str]); 5] = [
+const OWNERS: [(&str, &[&str]); 8] = [
     ("biscuit", &["auth"]),
     ("sled", &["store"]),
     ("actix_web", &["http", "app", "cli"]),
     ("validator", &["http"]),
+    ("utoipa", &["http"]),
+    ("utoipa_swagger_ui", &["http"]),
+    ("maud", &["http"]),
     ("clap", &["cli", "main"]),
 ];
 

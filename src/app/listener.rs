@@ -47,8 +47,11 @@ impl Bound {
 
     /// Starts serving the API here.
     pub(super) fn serve(self, settings: &Settings, api: web::Data<Api>) -> io::Result<Server> {
+        let documentation: fn(&mut web::ServiceConfig) =
+            if settings.server.documentation { http::documentation } else { |_| () };
         let server = HttpServer::new(move || {
-            WebApp::new().app_data(api.clone()).wrap(from_fn(boundary)).configure(http::api)
+            let service = WebApp::new().app_data(api.clone()).wrap(from_fn(boundary));
+            service.configure(http::api).configure(documentation)
         })
         .workers(settings.server.workers)
         .keep_alive(KEEP_ALIVE)

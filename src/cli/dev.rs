@@ -126,6 +126,8 @@ fn greeting(
         "virksomhedslogin runs for development; Ctrl-C stops it.
 
   API            {base}
+  documentation  {base}/
+  Swagger UI     {base}/swagger/
   management     http://{management}/readyz
   store          {store}{kept}
   audit log      {audit}

@@ -6,10 +6,13 @@
 
 use std::collections::HashSet;
 
+use serde::Serialize;
 use url::form_urlencoded;
+use utoipa::ToSchema;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use super::body;
+use super::output::CvrNummer;
 use super::problem::FieldFault;
 use crate::domain::cvr::{self, Cvr};
 use crate::strict_json::Json;
@@ -19,27 +22,34 @@ pub const CVR_NUMMER: &str = "cvrNummer";
 /// The only member of SetLogin's body.
 pub const DTO: &str = "VirksomhedsLoginDto";
 
-/// GetLogin's query.
-#[derive(Debug, Validate)]
+// What stands in `///` on the types and fields below is printed to callers: the page's own words, and Danish.
+
+/// Forespørgslen til GetLogin.
+#[derive(Debug, Validate, Serialize, ToSchema)]
 pub struct GetVirksomhedsLoginRequestDto {
-    /// The company asked for.
+    /// CVR nummer på den virksomhed man ønsker oplysninger på
     #[validate(custom(function = "eight_digits"))]
+    #[serde(rename = "cvrNummer")]
+    #[schema(value_type = CvrNummer)]
     pub cvr_nummer: String,
 }
 
-/// SetLogin's body.
-#[derive(Debug, Validate)]
+/// Kroppen i SetLogin.
+#[derive(Debug, Validate, Serialize, ToSchema)]
 pub struct SetVirksomhedsLoginRequestDto {
-    /// The company that logged in.
+    #[allow(missing_docs, reason = "the page says nothing of it, and what stood here would be printed")]
     #[validate(nested)]
+    #[serde(rename = "VirksomhedsLoginDto")]
     pub virksomheds_login_dto: SetVirksomhedsLoginDto,
 }
 
-/// The company that logged in.
-#[derive(Debug, Validate)]
+/// Den virksomhed, der er logget ind.
+#[derive(Debug, Validate, Serialize, ToSchema)]
 pub struct SetVirksomhedsLoginDto {
-    /// The company's number.
+    /// CVR nummer på virksomheden.
     #[validate(custom(function = "eight_digits"))]
+    #[serde(rename = "cvrNummer")]
+    #[schema(value_type = CvrNummer)]
     pub cvr_nummer: String,
 }
 
@@ -213,6 +223,15 @@ mod tests {
     fn body(text: &str) -> (Option<String>, Vec<FieldFault>) {
         let mut faults = Vec::new();
         (company_in_body(text.as_bytes(), &mut faults).map(|cvr| cvr.to_string()), faults)
+    }
+
+    #[test]
+    fn what_is_read_is_what_is_declared() {
+        let login = SetVirksomhedsLoginDto { cvr_nummer: "12345678".to_owned() };
+        let declared = serde_json::to_value(SetVirksomhedsLoginRequestDto { virksomheds_login_dto: login });
+        assert_eq!(declared.unwrap(), serde_json::json!({ DTO: { CVR_NUMMER: "12345678" } }));
+        let declared = serde_json::to_value(GetVirksomhedsLoginRequestDto { cvr_nummer: String::new() });
+        assert_eq!(declared.unwrap(), serde_json::json!({ CVR_NUMMER: "" }));
     }
 
     const PATTERN: &str = "Skal være otte cifre ([0-9]{8}).";

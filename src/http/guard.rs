@@ -13,6 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
 use super::Api;
+use super::declaration::Declaration;
 use super::dto::Asked;
 use super::exchange::{Exchange, SharedExchange};
 use super::problem::{FieldFault, Kind, Problem};
@@ -27,7 +28,7 @@ const QUERY_TOKEN: &str = "access_token";
 /// A method of the contract, as a type that a handler can ask for.
 pub trait Guarded: 'static {
     /// The method whose scope and row in the table of access apply.
-    const METHOD: Method;
+    const DECLARATION: &'static Declaration;
 
     /// What the request's head asks for. Read before anything is checked, for the audit line of a refused call: who
     /// asked for which company matters most when they were not let in.
@@ -53,10 +54,10 @@ impl<M: Guarded> FromRequest for Authorised<M> {
         Box::pin(async move {
             let (exchange, asked) = (Exchange::of(&request), M::asked(&request));
             exchange.note(|notes| {
-                notes.method = Some(M::METHOD);
+                notes.method = Some(M::DECLARATION.method);
                 notes.cvr = asked.company;
             });
-            authorise(&request, &exchange, M::METHOD).await?;
+            authorise(&request, &exchange, M::DECLARATION.method).await?;
             Ok(Self { exchange, asked, method: PhantomData })
         })
     }

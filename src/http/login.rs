@@ -6,20 +6,17 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::conditional::is_unchanged;
+use super::declaration::{self, Declaration};
 use super::dto::Asked;
 use super::encoding::Coding;
 use super::exchange::Exchange;
 use super::guard::{Authorised, Guarded};
 use super::problem::{FieldFault, Kind, Problem};
 use super::{Api, body, dto, list, short};
-use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
 use crate::store::{Record, StoreError, ndjson};
-
-/// Where the company stands in SetLogin's path.
-pub const PATH_PARAMETER: &str = "CvrNummer";
 
 /// Authorised answers may be kept by the caller alone and are asked for again each time; the tag makes that cheap.
 const READ_CACHE: &str = "private, no-cache";
@@ -37,7 +34,7 @@ pub struct SetLogin;
 pub struct GetLogins;
 
 impl Guarded for GetLogin {
-    const METHOD: Method = Method::GetLogin;
+    const DECLARATION: &'static Declaration = &declaration::GET_LOGIN;
 
     fn asked(request: &HttpRequest) -> Asked {
         let mut faults = Vec::new();
@@ -47,18 +44,19 @@ impl Guarded for GetLogin {
 }
 
 impl Guarded for SetLogin {
-    const METHOD: Method = Method::SetLogin;
+    const DECLARATION: &'static Declaration = &declaration::SET_LOGIN;
 
     fn asked(request: &HttpRequest) -> Asked {
         let mut faults = Vec::new();
-        let segment = request.match_info().get(PATH_PARAMETER).unwrap_or_default();
+        let declared = Self::DECLARATION.segment.map(|segment| segment.name).unwrap_or_default();
+        let segment = request.match_info().get(declared).unwrap_or_default();
         let company = dto::company_in_path(segment, &mut faults);
         Asked { company, faults }
     }
 }
 
 impl Guarded for GetLogins {
-    const METHOD: Method = Method::GetLogins;
+    const DECLARATION: &'static Declaration = &declaration::GET_LOGINS;
 
     fn asked(request: &HttpRequest) -> Asked {
         Asked { company: None, faults: dto::repeated_parameters(request.query_string()) }

@@ -8,6 +8,9 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::escape::json_string;
 
 /// What went wrong, as the contract's table of errors divides it.
@@ -115,6 +118,16 @@ impl Kind {
         }
     }
 
+    /// Whether the answer carries the challenge of RFC 6750 §3.
+    pub const fn challenges(self) -> bool {
+        matches!(self, Self::Unauthorised | Self::AmbiguousCredentials | Self::ScopeMissing)
+    }
+
+    /// Whether the answer carries `Retry-After`.
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::Unavailable | Self::DiskFull)
+    }
+
     /// The kind that stands for an error status of the framework's own.
     fn of_framework(status: StatusCode) -> Self {
         match status {
@@ -129,12 +142,14 @@ impl Kind {
     }
 }
 
-/// One fault of a request: which field, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+// What stands in `///` on this type and its fields is printed to callers, and therefore Danish.
+/// Én fejl i en forespørgsel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Feltfejl)]
 pub struct FieldFault {
-    /// The field as the contract prints it: `cvrNummer`, `VirksomhedsLoginDto.cvrNummer`, `x-requestId`.
+    /// Feltet, som kontrakten skriver det: cvrNummer, VirksomhedsLoginDto.cvrNummer, x-requestId.
     pub felt: String,
-    /// What is wrong, in Danish.
+    /// Hvad der er galt med det.
     pub fejltekst: String,
 }
 
@@ -198,8 +213,8 @@ impl Problem {
         self.kind.row().1
     }
 
-    /// The answer, under this request id.
-    pub fn render(&self, request_id: &str) -> HttpResponse {
+    /// The answer's body, under this request id.
+    pub fn text(&self, request_id: &str) -> Vec<u8> {
         let (status, code, text) = self.kind.row();
         let mut body = Vec::with_capacity(256);
         body.extend_from_slice(br#"{"type":"about:blank","title":"#);
@@ -222,14 +237,18 @@ impl Problem {
         body.extend_from_slice(br#","requestId":"#);
         json_string(&mut body, request_id);
         body.push(b'}');
+        body
+    }
 
-        let mut response = HttpResponseBuilder::new(status);
+    /// The answer, under this request id.
+    pub fn render(&self, request_id: &str) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.kind.row().0);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
         }
-        response.body(body)
+        response.body(self.text(request_id))
     }
 }
 

@@ -13,6 +13,8 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-requestid");
 pub const FIELD: &str = "x-requestId";
 /// How many characters an id may have.
 pub const MAX_LENGTH: usize = 46;
+/// What an id looks like once it has arrived: HTTP takes spaces off the ends of a header (RFC 9110 §5.5).
+pub const PATTERN: &str = "^[!-~]([ -~]{0,44}[!-~])?$";
 
 /// The id of one request, and whether the caller's own was unusable.
 #[derive(Debug, Clone)]

@@ -10,9 +10,11 @@
 mod access_matrix;
 mod bad_requests;
 mod codings;
+mod documentation;
 mod errors;
 mod framing;
 mod harness;
 mod lifecycle;
 mod methods;
+mod source_page;
 mod tokens;

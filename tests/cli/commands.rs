@@ -71,6 +71,18 @@ fn health_asks_readiness() {
 }
 
 #[test]
+fn openapi_prints_the_document_that_is_kept_in_the_repository() {
+    let output = run(&["openapi"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json")).unwrap();
+    assert!(
+        stdout(&output) == kept,
+        "docs/openapi.json is not what the code says. If the change is meant, renew it and look at the difference:\n\
+         cargo run -- openapi > docs/openapi.json"
+    );
+}
+
+#[test]
 fn every_help_ends_with_an_example() {
     for command in [
         "serve",

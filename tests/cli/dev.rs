@@ -40,6 +40,13 @@ fn the_printed_curl_lines_work_as_pasted() {
     let expected = ["204", "200", "200", "403"].map(|status| (status.to_owned(), status.to_owned()));
     assert_eq!(statuses, expected);
 
+    for (name, title) in
+        [("documentation ", "<h1>Virksomhedslogin</h1>"), ("Swagger UI ", "Swagger UI</title>")]
+    {
+        let address = lines.iter().find_map(|line| line.trim().strip_prefix(name)).unwrap().trim();
+        assert!(shell(&format!("curl -s --max-time 10 '{address}'")).contains(title), "{address}");
+    }
+
     crate::process::signal(&child, "INT");
     let store = lines.iter().find_map(|line| line.trim().strip_prefix("store ")).unwrap().trim();
     let store = store.split(" (").next().unwrap().to_owned();

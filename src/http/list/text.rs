@@ -25,6 +25,14 @@ pub fn write_first_rows(records: &[Record], out: &mut Vec<u8>) {
     }
 }
 
+/// The list of these few records, whole.
+pub fn whole(records: &[Record]) -> Vec<u8> {
+    let mut text = OPEN.to_vec();
+    write_first_rows(records, &mut text);
+    text.extend_from_slice(CLOSE);
+    text
+}
+
 /// How many bytes the list of this snapshot has.
 pub fn length(snapshot: &Snapshot) -> u64 {
     let rows = snapshot.len() * ROW as u64;

@@ -1,0 +1,77 @@
+//! The page as text; `tests/api` asks for it as a browser does.
+
+use super::*;
+use crate::domain::access::{AccessMode, AccessModes, Method, OrganisationType};
+use actix_web::http::header::HeaderMap;
+
+fn page(matrix: &Matrix, language: Language) -> String {
+    render(matrix, language, &Host::of(&HeaderMap::new()))
+}
+
+/// The tags of the page in order, with their slash when they close.
+fn tags(page: &str) -> Vec<&str> {
+    page.split('<').skip(1).map(|rest| rest.split(['>', ' ']).next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn every_tag_that_opens_is_closed_in_its_turn() {
+    let page = page(&Matrix::deny_all(), Language::Danish);
+    let mut open = Vec::new();
+    for tag in tags(&page) {
+        match tag.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name)),
+            None if ["!DOCTYPE", "meta", "link"].contains(&tag) => {}
+            None => open.push(tag),
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn every_id_stands_once_and_every_reference_to_one_leads_to_it() {
+    let mut matrix = Matrix::deny_all();
+    let modes: AccessModes = AccessMode::ALL.into_iter().collect();
+    for method in Method::ALL {
+        OrganisationType::ALL.into_iter().for_each(|organisation| matrix.set(method, organisation, modes));
+    }
+    for language in Language::ALL {
+        let page = page(&matrix, language);
+        let values = |attribute: &str| -> Vec<String> {
+            let begin = format!(" {attribute}=\"");
+            let parts = page.split(&begin).skip(1);
+            parts.map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
+        };
+        let ids = values("id");
+        for (index, id) in ids.iter().enumerate() {
+            assert!(!ids[..index].contains(id), "{id} stands twice");
+        }
+        for reference in values("aria-labelledby") {
+            assert!(ids.contains(&reference), "{reference}");
+        }
+        for reference in values("href").iter().filter_map(|href| href.strip_prefix('#')) {
+            assert!(ids.iter().any(|id| id == reference), "{reference}");
+        }
+    }
+}
+
+#[test]
+fn every_mark_and_every_empty_cell_is_there() {
+    let mut matrix = Matrix::deny_all();
+    matrix.set(Method::GetLogins, OrganisationType::AKasse, AccessModes::NONE.with(AccessMode::Gaesteadgang));
+    let page = page(&matrix, Language::English);
+    let row = "<th scope=\"row\">A-kasse</th><td></td><td></td><td></td><td>X</td><td></td><td></td><td></td><td></td>";
+    assert_eq!(page.matches(row).count(), 1);
+    assert_eq!(page.matches("<td>X</td>").count(), 1);
+}
+
+#[test]
+fn every_error_of_every_method_is_told() {
+    let page = page(&Matrix::deny_all(), Language::English);
+    for declaration in Declaration::ALL {
+        for kind in declaration.faults() {
+            let (status, code, _) = kind.row();
+            let row = format!("<th scope=\"row\">{}</th><td>{code}</td>", status.as_u16());
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+}

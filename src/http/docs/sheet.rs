@@ -1,0 +1,13 @@
+//! The style sheet, under a name made of its content: a browser may keep it for ever, and a new one has a new name.
+
+use std::sync::LazyLock;
+
+/// The style sheet.
+pub const TEXT: &str = include_str!("style.css");
+
+static NAME: LazyLock<String> = LazyLock::new(|| format!("{}.css", super::fingerprint(TEXT.as_bytes())));
+
+/// Its name below `/assets/`.
+pub fn name() -> &'static str {
+    &NAME
+}
