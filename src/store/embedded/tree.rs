@@ -144,14 +144,23 @@ fn fault(root: &Path, doing: &str, error: sled::Error) -> OpenError {
         StorageFull, TimedOut, WouldBlock,
     };
     match error {
+        // sled's own words for a file that another process has locked.
+        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+            OpenError::InUse { path: root.to_owned(), holder: String::new() }
+        }
         sled::Error::Io(error)
             if matches!(
                 error.kind(),
-                StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | OutOfMemory | ResourceBusy
-                    | Interrupted | TimedOut | WouldBlock
-            ) || is_read_error(&error)
-                // sled's own words for a file that another process has locked.
-                || error.to_string().contains("could not acquire lock") =>
+                StorageFull
+                    | QuotaExceeded
+                    | PermissionDenied
+                    | ReadOnlyFilesystem
+                    | OutOfMemory
+                    | ResourceBusy
+                    | Interrupted
+                    | TimedOut
+                    | WouldBlock
+            ) || is_read_error(&error) =>
         {
             OpenError::io(root, doing)(error)
         }

@@ -1,0 +1,51 @@
+//! The ring of batches: whatever is settled when, nothing is lost, and what vanished is noticed.
+
+use super::*;
+
+#[test]
+fn whatever_part_of_the_ring_is_settled_a_copy_of_the_moment_holds_every_login() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = filled(dir.path(), 300);
+    let store = open(dir.path()).unwrap();
+    let mut model: BTreeMap<_, _> = before.iter().map(|record| (record.cvr, record.login)).collect();
+    // More batches than the ring has slots, some of companies that are known, with pauses in which steps are settled.
+    for round in 0..3 * journal::SLOTS as u32 {
+        let (company, at) = (cvr(round % 97 * 5), moment(i64::from(round) + 1_000));
+        wait(store.record(company, at)).unwrap();
+        let login = Login::at(at);
+        model.entry(company).and_modify(|known| *known = known.merge(login)).or_insert(login);
+        if round % 20 == 7 {
+            thread::sleep(Duration::from_millis(u64::from(round % 3) * 6));
+            let crashed = tempfile::tempdir().unwrap();
+            copy(dir.path(), crashed.path());
+            let expected: Vec<_> = model.iter().map(|(&cvr, &login)| Record { cvr, login }).collect();
+            for _ in 0..2 {
+                assert_eq!(contents(&open(crashed.path()).unwrap()), expected, "after {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_vanished_from_the_ring_is_damage() {
+    for slot in [3u64, 5] {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(open(dir.path()).unwrap().close());
+        let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
+        let loaded = open_guarded(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+        let mut snapshot = loaded.snapshot.clone();
+        for sequence in 1..=5u32 {
+            let news = [record(sequence, 1, 1)];
+            snapshot = snapshot.with(&news).numbered(u64::from(sequence));
+            loaded.tree.append(&id, &snapshot.mark(), &news).unwrap();
+        }
+        loaded.tree.forget(slot);
+        loaded.tree.sync().unwrap();
+        drop((loaded, layout));
+        match open(dir.path()) {
+            // The newest is missed by the witness alone, and only when it was acknowledged, which it was not here.
+            Ok(store) => assert_eq!((slot, store.list().unwrap().len()), (5, 4)),
+            Err(error) => assert_eq!((slot, error.exit_code()), (3, 3), "{error}"),
+        }
+    }
+}
