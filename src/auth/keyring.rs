@@ -243,3 +243,60 @@ impl Drop for Place<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn ring() -> Arc<Keyring> {
+        Arc::new(Keyring::new(None, LONG))
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(future)
+    }
+
+    #[test]
+    fn nobody_waits_for_an_attempt_that_nobody_makes() {
+        let (ring, begun) = (ring(), Instant::now());
+        assert!(!run(ring.wait_for_attempt(LONG)));
+        ring.begin();
+        ring.stop();
+        assert!(!run(ring.wait_for_attempt(LONG)));
+        assert!(!run(ring.wait_for_unknown(LONG)));
+        assert!(begun.elapsed() < LONG / 2);
+    }
+
+    #[test]
+    fn an_unknown_kid_waits_for_the_attempt_under_way_however_soon_after_another() {
+        let ring = ring();
+        ring.board().last_unknown = Some(Instant::now());
+        assert!(!run(ring.wait_for_unknown(LONG)), "none is under way, and the last is too near");
+        ring.begin();
+        let theirs = Arc::clone(&ring);
+        let ending = std::thread::spawn(move || {
+            while theirs.waiting.load(Ordering::Relaxed) == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            theirs.end(Ok(()));
+        });
+        assert!(run(ring.wait_for_unknown(LONG)));
+        ending.join().unwrap();
+    }
+
+    #[test]
+    fn places_for_the_waiting_are_bounded_and_given_back() {
+        let waiting = AtomicUsize::new(0);
+        for _ in 0..2 {
+            let mut places: Vec<_> = (0..MAX_WAITING).map(|_| Place::take(&waiting)).collect();
+            assert!(places.iter().all(Option::is_some));
+            assert!(Place::take(&waiting).is_none());
+            places.pop();
+            assert!(Place::take(&waiting).is_some());
+        }
+        assert_eq!(waiting.load(Ordering::Relaxed), 0);
+    }
+}

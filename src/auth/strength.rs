@@ -223,6 +223,16 @@ mod tests {
     }
 
     #[test]
+    fn every_key_that_is_made_honestly_lies_on_ed25519() {
+        use ring::signature::{Ed25519KeyPair, KeyPair};
+        for seed in 0..40 {
+            let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+            let point: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
+            assert!(is_sound_ed25519_point(&point), "seed {seed}");
+        }
+    }
+
+    #[test]
     fn ed25519_points_of_small_order_or_odd_encoding_are_refused() {
         let base = {
             let mut point = [0x66; 32];
