@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -13,6 +14,7 @@ use actix_web::{App as WebApp, HttpServer, web};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{DISCONNECT_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, StartError};
+use crate::http::audit::AuditWriter;
 use crate::http::boundary::boundary;
 use crate::http::{self, Api};
 use crate::settings::{Listen, Settings};
@@ -50,7 +52,9 @@ impl Bound {
         let documentation: fn(&mut web::ServiceConfig) =
             if settings.server.documentation { http::documentation } else { |_| () };
         let server = HttpServer::new(move || {
-            let service = WebApp::new().app_data(api.clone()).wrap(from_fn(boundary));
+            // One for each worker.
+            let audit = AuditWriter::new(Arc::clone(&api.audit));
+            let service = WebApp::new().app_data(api.clone()).app_data(audit).wrap(from_fn(boundary));
             service.configure(http::api).configure(documentation)
         })
         .workers(settings.server.workers)

@@ -4,12 +4,7 @@
 //! outside can break the line. Neither a token nor a part of one ever stands in it.
 
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use actix_web::http::StatusCode;
 
@@ -19,92 +14,11 @@ use crate::domain::cvr::Cvr;
 use crate::domain::timestamp::Timestamp;
 use crate::escape::{InJsonString, json_string};
 
-/// Where audit lines go. Shared by all workers.
-#[derive(Debug)]
-pub struct AuditLog {
-    path: Option<PathBuf>,
-    sink: Mutex<Sink>,
-}
+pub use log::{AuditLog, Reopened};
+pub use writer::AuditWriter;
 
-#[derive(Debug)]
-enum Sink {
-    Stdout,
-    File {
-        file: File,
-        /// The last write stopped inside a line; the next one begins with a newline.
-        torn: bool,
-    },
-}
-
-/// A newly opened audit file that is not in use yet.
-#[derive(Debug)]
-pub struct Reopened(Sink);
-
-impl AuditLog {
-    /// An audit log on standard output.
-    pub fn to_stdout() -> Self {
-        Self { path: None, sink: Mutex::new(Sink::Stdout) }
-    }
-
-    /// An audit log at the end of this file, which is made (0600) when absent.
-    pub fn to_file(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: Some(path.to_owned()), sink: Mutex::new(open(path)?) })
-    }
-
-    /// Opens the file anew, as after a rotation, without using it yet. Nothing to do for standard output.
-    pub fn reopen(&self) -> io::Result<Option<Reopened>> {
-        self.path.as_deref().map(open).transpose().map(|sink| sink.map(Reopened))
-    }
-
-    /// Writes to the newly opened file from now on.
-    pub fn switch_to(&self, reopened: Reopened) {
-        *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = reopened.0;
-    }
-
-    /// Writes one line, line feed included.
-    ///
-    /// # Errors
-    /// When the line is not wholly written. A part of it that did get out is closed off by the next line.
-    pub fn write(&self, line: &[u8]) -> io::Result<()> {
-        self.sink.lock().unwrap_or_else(PoisonError::into_inner).write(line)
-    }
-}
-
-impl Sink {
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Stdout => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(line)?;
-                stdout.flush()
-            }
-            Self::File { file, torn } => {
-                if *torn {
-                    file.write_all(b"\n")?;
-                    *torn = false;
-                }
-                let mut rest = line;
-                while !rest.is_empty() {
-                    match file.write(rest) {
-                        Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                        Ok(written) => {
-                            rest = &rest[written..];
-                            *torn = !rest.is_empty();
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-fn open(path: &Path) -> io::Result<Sink> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    Ok(Sink::File { file, torn: false })
-}
+mod log;
+mod writer;
 
 /// What the audit line says beyond the exchange's notes.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -18,7 +19,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use super::Api;
-use super::audit::Entry;
+use super::audit::{AuditWriter, Entry};
 use super::exchange::{Exchange, SharedExchange};
 use super::problem::{Kind, Problem};
 use super::request_id::{self, RequestId};
@@ -45,6 +46,7 @@ pub async fn boundary<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let api = request.app_data::<web::Data<Api>>().cloned();
+    let writer = request.app_data::<Rc<AuditWriter>>().cloned();
     let exchange = Exchange::open(RequestId::of(request.headers()));
     request.extensions_mut().insert::<SharedExchange>(exchange.clone());
     let line = RequestLine {
@@ -72,7 +74,7 @@ pub async fn boundary<B: MessageBody + 'static>(
         }
     };
     let (mut answer, code) =
-        audited(api.as_deref().map(std::convert::AsRef::as_ref), &exchange, &line, answer, code);
+        audited(api.as_deref().map(AsRef::as_ref).zip(writer.as_ref()), &exchange, &line, answer, code).await;
 
     let headers = answer.headers_mut();
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
@@ -102,21 +104,22 @@ fn rendered<B: MessageBody + 'static>(
 }
 
 /// Writes the audit line of a call that reached a method; what cannot be audited is not answered.
-fn audited(
-    api: Option<&Api>,
+async fn audited(
+    api: Option<(&Api, &Rc<AuditWriter>)>,
     exchange: &Exchange,
     line: &RequestLine,
     answer: HttpResponse<BoxBody>,
     code: Option<&'static str>,
 ) -> (HttpResponse<BoxBody>, Option<&'static str>) {
-    let written = match (api, exchange.notes.borrow().method) {
+    let method = exchange.notes.borrow().method;
+    let written = match (api, method) {
         (_, None) => Ok(()),
-        (None, Some(_)) => Err(std::io::Error::other("no audit log")),
-        (Some(api), Some(method)) => {
-            let notes = exchange.notes.borrow();
+        (None, Some(_)) => Err(Rc::new(std::io::Error::other("no audit log"))),
+        (Some((api, writer)), Some(method)) => {
             let entry =
                 Entry { time: api.clock.now(), method, status: answer.status(), code, remote: line.remote };
-            api.audit.write(&entry.line(exchange.request_id.as_str(), &notes))
+            let line = entry.line(exchange.request_id.as_str(), &exchange.notes.borrow());
+            writer.write(&line).await
         }
     };
     match written {

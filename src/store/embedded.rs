@@ -24,6 +24,7 @@ use crate::domain::timestamp::Timestamp;
 
 mod committer;
 mod guarded;
+mod index;
 mod journal;
 mod layout;
 mod queue;

@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use imbl::OrdMap;
 
+use super::index::Index;
 use super::seal::{Mark, SetHash};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
@@ -42,7 +42,7 @@ impl Block {
     /// How full a block is made when many are made at once: room to grow before the first split.
     const FILL: usize = 192;
 
-    fn new(records: &[Record]) -> Arc<Self> {
+    pub(super) fn new(records: &[Record]) -> Arc<Self> {
         let number = |record: Option<&Record>| record.map_or(0, |record| record.cvr.number());
         let ends = (number(records.first()), number(records.last()));
         Arc::new(Self { ends, records: records.into(), derived: Default::default() })
@@ -107,7 +107,7 @@ impl fmt::Display for Version {
 #[derive(Clone, Default)]
 pub struct Snapshot {
     /// Blocks by the smallest company that may lie in them; the first is always keyed 0.
-    blocks: OrdMap<u32, Arc<Block>>,
+    blocks: Index,
     mark: Mark,
     earliest: Option<Timestamp>,
     latest: Option<Timestamp>,
@@ -152,18 +152,18 @@ impl Snapshot {
 
     /// What is known of one company.
     pub fn get(&self, cvr: Cvr) -> Option<Login> {
-        self.blocks.get_prev(&cvr.number()).and_then(|(_, block)| block.find(cvr))
+        self.blocks.at(cvr.number()).and_then(|(_, block)| block.find(cvr))
     }
 
     /// All blocks, ascending by company.
     pub fn blocks(&self) -> impl DoubleEndedIterator<Item = &Arc<Block>> {
-        self.blocks.values()
+        self.blocks.blocks()
     }
 
     /// The blocks whose key is at least this, each with its key, ascending. Keys are no companies; the one after a
     /// block is found from its key + 1, which is how a stream keeps its place without holding a borrow.
     pub fn blocks_from(&self, key: u32) -> impl Iterator<Item = (u32, &Arc<Block>)> {
-        self.blocks.range(key..).map(|(key, block)| (*key, block))
+        self.blocks.from(key)
     }
 
     /// All records, ascending by company.
@@ -204,9 +204,8 @@ impl Snapshot {
         let mut rest = changes;
         while let Some(first) = rest.first() {
             let number = first.cvr.number();
-            let key = self.blocks.get_prev(&number).map_or(0, |(key, _)| *key);
-            let limit =
-                number.checked_add(1).and_then(|above| self.blocks.get_next(&above)).map(|(key, _)| *key);
+            let key = self.blocks.at(number).map_or(0, |(key, _)| key);
+            let limit = self.blocks.from(number + 1).next().map(|(key, _)| key);
             let inside =
                 limit.map_or(rest.len(), |limit| rest.partition_point(|record| record.cvr.number() < limit));
             let (these, others) = rest.split_at(inside);
@@ -217,7 +216,7 @@ impl Snapshot {
     }
 
     fn change_block(&mut self, key: u32, changes: &[Record]) {
-        let old = self.blocks.get(&key).cloned();
+        let old = self.blocks.at(key).map(|(_, block)| Arc::clone(block));
         let old = old.as_deref().map_or(&[][..], Block::records);
         let mut merged = Vec::with_capacity(old.len() + changes.len());
         let mut remaining = old;
@@ -247,7 +246,7 @@ impl Snapshot {
         let pieces = if records.len() <= Block::CAPACITY { 1 } else { records.len().div_ceil(Block::FILL) };
         let size = records.len().div_ceil(pieces).max(1);
         for (at, piece) in records.chunks(size).enumerate() {
-            self.blocks.insert(if at == 0 { key } else { piece[0].cvr.number() }, Block::new(piece));
+            self.blocks.put(if at == 0 { key } else { piece[0].cvr.number() }, &Block::new(piece));
         }
     }
 

@@ -21,9 +21,9 @@ fn check(snapshot: &Snapshot, model: &BTreeMap<Cvr, Login>) {
     assert_eq!(built.version(), snapshot.version());
     assert_eq!((built.earliest(), built.latest()), (snapshot.earliest(), snapshot.latest()));
     assert_eq!(built.records().collect::<Vec<_>>(), expected);
-    for (key, block) in snapshot.blocks.iter().chain(built.blocks.iter()) {
+    for (key, block) in snapshot.blocks.from(0).chain(built.blocks.from(0)) {
         assert!(!block.records().is_empty() && block.records().len() <= Block::CAPACITY);
-        assert!(*key <= block.records()[0].cvr.number());
+        assert!(key <= block.records()[0].cvr.number());
     }
     for record in &expected {
         let number = record.cvr.number();
