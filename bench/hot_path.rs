@@ -24,6 +24,7 @@ use virksomhedslogin::domain::access::{Method, OrganisationType};
 use virksomhedslogin::http::audit::AuditLog;
 use virksomhedslogin::http::boundary::boundary;
 use virksomhedslogin::http::management::Lifecycle;
+use virksomhedslogin::http::metrics::Metrics;
 use virksomhedslogin::http::{self, Api};
 use virksomhedslogin::logging;
 use virksomhedslogin::store::{Options, Store, ndjson};
@@ -88,6 +89,7 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
         audit: Arc::new(AuditLog::to_file(Path::new("/dev/null"))?),
         clock: fixed::clock(),
         lifecycle: Arc::new(Lifecycle::default()),
+        metrics: Arc::new(Metrics::default()),
     });
     let service =
         init_service(App::new().app_data(api.clone()).wrap(from_fn(boundary)).configure(http::api)).await;

@@ -22,6 +22,7 @@ use crate::domain::clock::SharedClock;
 use crate::http::audit::AuditLog;
 use crate::http::boundary::boundary;
 use crate::http::management::Lifecycle;
+use crate::http::metrics::Metrics;
 use crate::http::{self, Api};
 use crate::settings::{AuditTarget, JwksSource, Settings, StoreKind, Token};
 use crate::store::{self, Store};
@@ -111,6 +112,7 @@ impl App {
             audit: Arc::new(audit),
             clock,
             lifecycle: Arc::new(Lifecycle::default()),
+            metrics: Arc::new(Metrics::default()),
         });
         Ok(Self { settings, api, listener, management })
     }

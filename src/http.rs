@@ -15,9 +15,12 @@ mod guard;
 pub mod list;
 mod login;
 pub mod management;
+pub mod metrics;
 pub mod output;
 pub mod problem;
+mod refusal;
 pub mod request_id;
+mod requests;
 mod short;
 
 use std::sync::Arc;
@@ -33,6 +36,7 @@ use crate::store::Store;
 use audit::AuditLog;
 use declaration::{Declaration, GET_LOGIN, GET_LOGINS, SET_LOGIN, Verb};
 use management::Lifecycle;
+use metrics::Metrics;
 use problem::{Kind, Problem};
 
 /// What the API is served from.
@@ -49,6 +53,8 @@ pub struct Api {
     pub clock: SharedClock,
     /// Whether the service is on its way down.
     pub lifecycle: Arc<Lifecycle>,
+    /// What is counted of the calls.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The verbs of a path that is only read.
@@ -78,6 +84,7 @@ pub fn management(config: &mut web::ServiceConfig) {
     config
         .service(path("/livez", READ, [read().to(management::livez)]))
         .service(path("/readyz", READ, [read().to(management::readyz)]))
+        .service(path("/metrics", READ, [read().to(metrics::scrape)]))
         .service(path("/export", READ, [read().to(management::export)]))
         .default_service(web::to(unknown_path));
 }

@@ -4,6 +4,7 @@
 //! Opening a store checks every record in it: one that lost something is refused ([`OpenError`]), never served.
 //! Nothing here knows of callers, HTTP or configuration, and nothing here asks for the time.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -15,10 +16,12 @@ use crate::domain::timestamp::Timestamp;
 
 mod embedded;
 mod fault;
+mod meters;
 pub mod ndjson;
 
 pub use embedded::register::{Block, Record, Snapshot, Version};
 pub use fault::{OpenError, StoreError};
+pub use meters::{Operation, Status};
 
 /// How the embedded store is opened.
 #[derive(Debug, Clone)]
@@ -101,6 +104,23 @@ impl Store {
     pub async fn ready(&self) -> Result<(), StoreError> {
         match self {
             Self::Embedded(store) => store.ready().await,
+        }
+    }
+
+    /// What the store tells of itself, for metrics. Never waits for the disk.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Embedded(store) => store.status(),
+        }
+    }
+
+    /// How many bytes the store takes on the disk. Looks at every file in its directory: blocks while the disk does.
+    ///
+    /// # Errors
+    /// When the directory cannot be looked at.
+    pub fn disk_bytes(&self) -> io::Result<u64> {
+        match self {
+            Self::Embedded(store) => store.disk_bytes(),
         }
     }
 

@@ -12,22 +12,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// module → the modules of ours that it may use.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("main", &["cli"]),
     ("cli", &["app", "settings", "store", "domain", "auth", "http", "logging"]),
     ("app", &["http", "settings", "auth", "store", "domain"]),
-    ("http", &["auth", "store", "domain", "strict_json", "escape"]),
+    ("http", &["auth", "store", "domain", "strict_json", "escape", "metrics"]),
     ("auth", &["domain", "strict_json"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "metrics"]),
     ("settings", &["domain"]),
     ("logging", &["escape"]),
+    ("metrics", &[]),
     ("escape", &[]),
     ("domain", &[]),
     ("strict_json", &[]),
 ];
 
 /// crate → the only modules that may name it.
-const OWNERS: [(&str, &[&str]); 8] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("biscuit", &["auth"]),
     ("sled", &["store"]),
     ("actix_web", &["http", "app", "cli"]),
@@ -35,6 +36,8 @@ const OWNERS: [(&str, &[&str]); 8] = [
     ("utoipa", &["http"]),
     ("utoipa_swagger_ui", &["http"]),
     ("maud", &["http"]),
+    ("prometheus_client", &["http"]),
+    ("procfs", &["http"]),
     ("clap", &["cli", "main"]),
 ];
 

@@ -196,15 +196,21 @@ fn watch_file(
     algorithms: &[Algorithm],
     pace: Pace,
 ) {
+    let mut good = true;
     while keyring.sleep(pace.file_poll) {
         keyring.begin();
         let now = stamp(path);
         if now == seen {
+            // A file that was taken and has not changed is as good as one that was just read.
+            if good {
+                keyring.confirm();
+            }
             keyring.end_idle();
             continue;
         }
         seen = now;
         let outcome = read_file(path).and_then(|text| accept(keyring, text, algorithms));
+        good = outcome.is_ok();
         keyring.end(outcome.map_err(|error| {
             log::warn!("the key file is not taken, the old keys stay: {error}");
             error.to_string()

@@ -81,7 +81,13 @@ pub async fn boundary<B: MessageBody + 'static>(
         headers.insert(request_id::HEADER, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    log_line(&exchange, &line, answer.status(), code);
+    let took = exchange.started.elapsed();
+    // Only the API's workers have a writer: what asks the management listener is not counted.
+    if let (Some(api), Some(_)) = (&api, &writer) {
+        let notes = exchange.notes.borrow();
+        api.metrics.requests.count(notes.method, answer.status(), code, notes.caller.as_deref(), took);
+    }
+    log_line(&exchange, &line, answer.status(), code, took);
     finish(request, answer)
 }
 
@@ -125,6 +131,9 @@ async fn audited(
     match written {
         Ok(()) => (answer, code),
         Err(error) => {
+            if let Some((api, _)) = api {
+                api.metrics.audit_failures.increment();
+            }
             exchange
                 .note(|notes| notes.cause = Some(format!("the audit line could not be written: {error}")));
             let problem = Problem::unavailable(RETRY_WITHOUT_AUDIT_SECONDS);
@@ -153,9 +162,9 @@ fn loggable(path: &str) -> String {
     }
 }
 
-fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: Option<&str>) {
+fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: Option<&str>, took: Duration) {
     let notes = exchange.notes.borrow();
-    let milliseconds = milliseconds(exchange.started.elapsed());
+    let milliseconds = milliseconds(took);
     let request_id = exchange.request_id.as_str();
     let caller = notes.caller.as_deref();
     let organisation = caller.and_then(|caller| caller.organisation_type.as_deref()).unwrap_or("-");

@@ -17,7 +17,8 @@ use super::declaration::Declaration;
 use super::dto::Asked;
 use super::exchange::{Exchange, SharedExchange};
 use super::problem::{FieldFault, Kind, Problem};
-use crate::auth::{Caller, Refusal};
+use super::refusal::Refusal;
+use crate::auth::{self, Caller};
 use crate::domain::access::Method;
 
 /// Seconds after which a caller may try again while no key set is at hand.
@@ -64,20 +65,25 @@ impl<M: Guarded> FromRequest for Authorised<M> {
 }
 
 async fn authorise(request: &HttpRequest, exchange: &Exchange, method: Method) -> Result<(), Problem> {
-    let refuse = |reason: String, problem: Problem| {
+    let api = request.app_data::<web::Data<Api>>().ok_or_else(|| Problem::new(Kind::Internal))?;
+    let refuse = |Refused { refusal, reason, problem }: Refused| {
+        api.metrics.refusals.count(refusal);
         exchange.note(|notes| notes.reason = Some(reason));
         problem
     };
-    let api = request.app_data::<web::Data<Api>>().ok_or_else(|| Problem::new(Kind::Internal))?;
-    let token = bearer_token(request).map_err(|(reason, problem)| refuse(reason.to_owned(), problem))?;
+    let token = bearer_token(request).map_err(refuse)?;
     let caller = api.authenticator.authenticate(token).await.map_err(|refusal| match refusal {
-        Refusal::Token(fault) => refuse(fault.to_string(), unauthorised(r#", error="invalid_token""#)),
-        Refusal::KeysUnavailable => {
-            refuse("no key set is at hand".to_owned(), Problem::unavailable(RETRY_WITHOUT_KEYS_SECONDS))
+        auth::Refusal::Token(fault) => {
+            refuse(Refused::new(fault.into(), fault, unauthorised(r#", error="invalid_token""#)))
         }
+        auth::Refusal::KeysUnavailable => refuse(Refused::new(
+            Refusal::KeysUnavailable,
+            "no key set is at hand",
+            Problem::unavailable(RETRY_WITHOUT_KEYS_SECONDS),
+        )),
     })?;
     exchange.note(|notes| notes.caller = Some(Arc::clone(&caller)));
-    let reason = may(api, &caller, method).map_err(|(reason, problem)| refuse(reason, problem))?;
+    let reason = may(api, &caller, method).map_err(refuse)?;
     exchange.note(|notes| {
         notes.reason = Some(reason);
         notes.let_in = true;
@@ -85,38 +91,61 @@ async fn authorise(request: &HttpRequest, exchange: &Exchange, method: Method) -
     Ok(())
 }
 
+/// Who was not let in: for the metrics, for the log and the audit line, and for the caller.
+struct Refused {
+    refusal: Refusal,
+    reason: String,
+    problem: Problem,
+}
+
+impl Refused {
+    fn new(refusal: Refusal, reason: impl ToString, problem: Problem) -> Self {
+        Self { refusal, reason: reason.to_string(), problem }
+    }
+}
+
 /// The rule that lets the caller in; scope comes before the table.
-fn may(api: &Api, caller: &Caller, method: Method) -> Result<String, (String, Problem)> {
+fn may(api: &Api, caller: &Caller, method: Method) -> Result<String, Refused> {
     if !caller.has_scope(method.scope()) {
         let reason = match caller.scope_fault() {
             Some(fault) => fault.to_string(),
             None => format!("the token lacks the scope {}", method.scope()),
         };
         let challenge = format!(r#", error="insufficient_scope", scope="{}""#, method.scope());
-        return Err((reason, challenged(Problem::new(Kind::ScopeMissing), &challenge)));
+        let problem = challenged(Problem::new(Kind::ScopeMissing), &challenge);
+        return Err(Refused::new(Refusal::Scope, reason, problem));
     }
-    let denied = |reason: String| (reason, Problem::new(Kind::AccessDenied));
-    let (organisation, acting) = caller.organisation().map_err(|fault| denied(fault.to_string()))?;
-    let decision = api.matrix.load().decide(method, organisation, acting);
-    if decision.allowed { Ok(decision.reason.to_string()) } else { Err(denied(decision.reason.to_string())) }
+    let denied = || Problem::new(Kind::AccessDenied);
+    let (organisation, acting) =
+        caller.organisation().map_err(|fault| Refused::new(fault.into(), fault, denied()))?;
+    let reason = api.matrix.load().decide(method, organisation, acting).reason;
+    match Refusal::of_decision(reason) {
+        None => Ok(reason.to_string()),
+        Some(refusal) => Err(Refused::new(refusal, reason, denied())),
+    }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750 §2.1), the scheme in any case.
-fn bearer_token(request: &HttpRequest) -> Result<&str, (&'static str, Problem)> {
+fn bearer_token(request: &HttpRequest) -> Result<&str, Refused> {
     let mut sent = request.headers().get_all(header::AUTHORIZATION);
     let (first, second) = (sent.next(), sent.next());
     if second.is_some() {
-        return Err(("more than one Authorization header", ambiguous()));
+        return Err(Refused::new(Refusal::Ambiguous, "more than one Authorization header", ambiguous()));
     }
     let in_query = is_in_query(request.query_string());
     let Some(value) = first else {
-        let reason = if in_query { "a token in the query only" } else { "no Authorization header" };
-        return Err((reason, unauthorised("")));
+        let (refusal, reason) = if in_query {
+            (Refusal::Ambiguous, "a token in the query only")
+        } else {
+            (Refusal::NoToken, "no Authorization header")
+        };
+        return Err(Refused::new(refusal, reason, unauthorised("")));
     };
     if in_query {
-        return Err(("a token in the query beside the header", ambiguous()));
+        return Err(Refused::new(Refusal::Ambiguous, "a token in the query beside the header", ambiguous()));
     }
-    let malformed = |reason| (reason, unauthorised(r#", error="invalid_token""#));
+    let malformed =
+        |reason| Refused::new(Refusal::Malformed, reason, unauthorised(r#", error="invalid_token""#));
     let text =
         Some(value.as_bytes()).filter(|bytes| bytes.is_ascii()).and_then(|bytes| str::from_utf8(bytes).ok());
     let text = text.ok_or_else(|| malformed("the Authorization header is not ASCII"))?;
@@ -128,7 +157,10 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, (&'static str, Problem)> 
         None if text.eq_ignore_ascii_case("Bearer") => {
             Err(malformed("the Authorization header has no token"))
         }
-        _ => Err(("the Authorization scheme is not Bearer", unauthorised(""))),
+        _ => {
+            let reason = "the Authorization scheme is not Bearer";
+            Err(Refused::new(Refusal::Scheme, reason, unauthorised("")))
+        }
     }
 }
 

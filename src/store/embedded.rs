@@ -4,6 +4,10 @@
 //! store that lost anything is not opened. Not promised: protection from somebody who changes the files on
 //! purpose, and more than one process at a time.
 
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +21,8 @@ use self::register::{Record, Register, Snapshot};
 use self::tree::{KernelCache, Loaded};
 use self::watchdog::Watchdog;
 use self::witness::Witness;
-use super::{Imported, OpenError, Options, StoreError};
+use super::meters::{Meters, Operation};
+use super::{Imported, OpenError, Options, Status, StoreError};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -47,6 +52,8 @@ const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
 pub struct Embedded {
     register: Arc<Register>,
     queue: Arc<Queue>,
+    meters: Arc<Meters>,
+    root: PathBuf,
     deadline: Duration,
     /// Told when the committer has let go of the directory; `None` once that has been heard.
     done: Mutex<Option<mpsc::Receiver<()>>>,
@@ -86,7 +93,7 @@ impl Embedded {
             began.elapsed().as_secs_f64()
         );
         let register = Arc::new(Register::new(snapshot));
-        let queue = Arc::new(Queue::default());
+        let (queue, meters) = (Arc::new(Queue::default()), Arc::new(Meters::default()));
         let no_thread = || OpenError::io(&root, "starting a thread");
         let committer = Committer {
             layout,
@@ -96,6 +103,7 @@ impl Embedded {
             witness,
             register: Arc::clone(&register),
             queue: Arc::clone(&queue),
+            meters: Arc::clone(&meters),
             watchdog: Watchdog::start().map_err(no_thread())?,
             gather: Gather::default(),
             probes: u64::from_be_bytes(record_bytes::split(uuid::Uuid::new_v4().as_bytes()).0),
@@ -108,7 +116,8 @@ impl Embedded {
                 let _ = ended.send(());
             })
             .map_err(no_thread())?;
-        Ok(Self { register, queue, deadline: options.deadline, done: Mutex::new(Some(done)) })
+        let done = Mutex::new(Some(done));
+        Ok(Self { register, queue, meters, root, deadline: options.deadline, done })
     }
 
     pub(super) fn get(&self, cvr: Cvr) -> Option<Login> {
@@ -121,14 +130,41 @@ impl Embedded {
 
     pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.write(Write { login: Record { cvr, login: Login::at(at) }, answer })?;
-        self.wait(answered).await
+        let login = Record { cvr, login: Login::at(at) };
+        let done = match self.queue.write(Write { login, answer }) {
+            Ok(()) => self.wait(answered).await,
+            Err(error) => Err(error),
+        };
+        self.meters.answered(Operation::Record, &done);
+        done
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.probe(answer)?;
-        self.wait(answered).await
+        let done = match self.queue.probe(answer) {
+            Ok(()) => self.wait(answered).await,
+            Err(error) => Err(error),
+        };
+        self.meters.answered(Operation::Probe, &done);
+        done
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let snapshot = self.register.snapshot();
+        Status {
+            records: snapshot.len(),
+            sequence: snapshot.sequence(),
+            waiting: self.queue.waiting() as u64,
+            capacity: queue::CAPACITY as u64,
+            takes_writes: self.queue.takes_writes(),
+            batches: self.meters.batches.read(),
+            syncs: self.meters.syncs.read(),
+            errors: self.meters.errors(),
+        }
+    }
+
+    pub(super) fn disk_bytes(&self) -> io::Result<u64> {
+        bytes_below(&self.root)
     }
 
     async fn wait(&self, answered: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
@@ -181,6 +217,23 @@ impl Embedded {
         }
         ended
     }
+}
+
+/// What the files below a directory take on the disk. One that goes away meanwhile, as sled's snapshots do, counts
+/// for nothing.
+fn bytes_below(directory: &Path) -> io::Result<u64> {
+    /// The unit of `st_blocks`, whatever the file system's own (POSIX, `sys/stat.h` on Linux).
+    const BLOCK: u64 = 512;
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let Ok(entry) = entry else { continue };
+        bytes += match entry.metadata() {
+            Ok(found) if found.is_dir() => bytes_below(&entry.path()).unwrap_or(0),
+            Ok(found) => found.blocks() * BLOCK,
+            Err(_) => 0,
+        };
+    }
+    Ok(bytes)
 }
 
 impl Drop for Embedded {

@@ -24,6 +24,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The kinds of errors, as the metrics call them.
+    pub const KINDS: [&'static str; 5] = ["queue_full", "deadline", "disk_full", "failing", "closing"];
+
+    /// The kind of this error: one of [`StoreError::KINDS`].
+    pub const fn kind(&self) -> &'static str {
+        Self::KINDS[self.index()]
+    }
+
+    /// Where the kind stands in [`StoreError::KINDS`].
+    pub(super) const fn index(&self) -> usize {
+        match self {
+            Self::Full => 0,
+            Self::Deadline => 1,
+            Self::DiskFull => 2,
+            Self::Failing(_) => 3,
+            Self::Closing => 4,
+        }
+    }
+
     /// A full disk is told as such, everything else with its text.
     pub(super) fn from_io(doing: &str, error: &io::Error) -> Self {
         if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {

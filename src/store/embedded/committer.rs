@@ -17,6 +17,7 @@ use super::seal::StoreId;
 use super::tree::{self, KernelCache, Loaded, Tree};
 use super::watchdog::Watchdog;
 use super::witness::{self, Witness};
+use crate::store::meters::Meters;
 use crate::store::{OpenError, Progress, StoreError};
 
 /// How often an idle committer looks whether the database is still there.
@@ -45,6 +46,7 @@ pub(super) struct Committer {
     pub(super) witness: Witness,
     pub(super) register: Arc<Register>,
     pub(super) queue: Arc<Queue>,
+    pub(super) meters: Arc<Meters>,
     pub(super) watchdog: Arc<Watchdog>,
     pub(super) probes: u64,
     /// How long to wait for company before the next batch.
@@ -86,6 +88,9 @@ impl Committer {
 
     /// Commits all of it and answers everybody. An error has been answered to all of them, too.
     fn commit(&mut self, mut taken: Taken) -> Result<(), StoreError> {
+        if !taken.writes.is_empty() {
+            self.meters.batches.observe(taken.writes.len() as u64);
+        }
         let mut logins: Vec<_> = taken.writes.iter().map(|write| write.login).collect();
         logins.append(
             &mut taken.bulk.as_mut().map(|bulk| std::mem::take(&mut bulk.records)).unwrap_or_default(),
@@ -132,7 +137,7 @@ impl Committer {
             // An import is written straight into the table, and the ring must be empty for that.
             while self.backlog.is_full() || batch.bulk && !self.backlog.is_empty() {
                 self.settle(usize::MAX)?;
-                open(&self.tree)?.sync()?;
+                self.sync()?;
             }
             if batch.bulk {
                 open(&self.tree)?.write(&self.store, &mark, batch.news)?;
@@ -151,7 +156,7 @@ impl Committer {
             self.probes = self.probes.wrapping_add(1);
             tree.write_probe(self.probes)?;
         }
-        tree.sync()?;
+        self.sync()?;
         if batch.probe {
             tree.read_probe(self.probes)?;
         }
@@ -159,6 +164,15 @@ impl Committer {
             self.witness.write(&mark).map_err(|error| StoreError::from_io("writing the witness", &error))?;
         }
         Ok(())
+    }
+
+    /// Makes everything written so far durable, and notes how long the disk took.
+    fn sync(&self) -> Result<(), StoreError> {
+        let tree = open(&self.tree)?;
+        let began = Instant::now();
+        let done = tree.sync();
+        self.meters.syncs.observe_duration(began.elapsed());
+        done
     }
 
     /// Writes a step of what is to be settled; durable with the next sync.
@@ -176,7 +190,7 @@ impl Committer {
         }
         self.watched(|this| {
             this.settle(journal::QUIET_STEP)?;
-            open(&this.tree)?.sync()
+            this.sync()
         })
     }
 

@@ -10,7 +10,7 @@ use super::register::Record;
 use crate::store::StoreError;
 
 /// How many writes may wait, and how many probes.
-const CAPACITY: usize = 4096;
+pub(super) const CAPACITY: usize = 4096;
 /// How many writes are committed together at most: their seal must fit into one message of sled's log (128 KiB), and
 /// they must fit into one of its segments (512 KiB), so that sled never reuses a segment whose contents it has moved
 /// before our sync has made the new place durable.
@@ -138,6 +138,12 @@ impl Queue {
     /// How many writes wait.
     pub(super) fn waiting(&self) -> usize {
         self.state().waiting.writes.len()
+    }
+
+    /// Whether a write would be taken in, if there is room for it.
+    pub(super) fn takes_writes(&self) -> bool {
+        let state = self.state();
+        state.refusing.is_none() && !state.closing
     }
 
     /// However many probes wait, one write answers them all.

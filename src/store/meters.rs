@@ -1,0 +1,107 @@
+//! What the store counts of itself, for metrics.
+
+use super::fault::StoreError;
+use crate::metrics::{Counter, Histogram, Reading, Scale};
+
+/// Logins that share one sync, doubling up to a whole batch.
+static BATCH: Scale = Scale::numbers(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048]);
+/// From a cache that lies about being a disk (50 µs) to a disk that makes callers run into the deadline (5 s).
+static SYNC: Scale = Scale::durations(&[
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+]);
+
+/// What was asked of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// To record a login.
+    Record,
+    /// Whether it could.
+    Probe,
+}
+
+impl Operation {
+    /// Every operation that may fail while the store serves.
+    pub const ALL: [Self; 2] = [Self::Record, Self::Probe];
+
+    /// The name in the metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Probe => "probe",
+        }
+    }
+}
+
+/// The running numbers; shared by the callers and the committer.
+#[derive(Debug)]
+pub(super) struct Meters {
+    /// Logins in a batch.
+    pub(super) batches: Histogram,
+    /// How long a flush with its fdatasync took, whether or not it went well.
+    pub(super) syncs: Histogram,
+    errors: [[Counter; StoreError::KINDS.len()]; Operation::ALL.len()],
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self { batches: Histogram::new(&BATCH), syncs: Histogram::new(&SYNC), errors: Default::default() }
+    }
+}
+
+impl Meters {
+    /// Counts the answer when it is an error.
+    pub(super) fn answered<T>(&self, operation: Operation, answer: &Result<T, StoreError>) {
+        if let Err(error) = answer {
+            self.errors[operation as usize][error.index()].increment();
+        }
+    }
+
+    pub(super) fn errors(&self) -> Vec<(Operation, &'static str, u64)> {
+        Operation::ALL
+            .into_iter()
+            .zip(&self.errors)
+            .flat_map(|(operation, row)| {
+                StoreError::KINDS
+                    .into_iter()
+                    .zip(row)
+                    .map(move |(kind, counter)| (operation, kind, counter.get()))
+            })
+            .collect()
+    }
+}
+
+/// What a store tells of itself at one moment. Asking costs no disk access.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// How many companies are known.
+    pub records: u64,
+    /// The number of the last durable batch of changes.
+    pub sequence: u64,
+    /// How many writes wait to be committed.
+    pub waiting: u64,
+    /// How many may wait; more are refused.
+    pub capacity: u64,
+    /// Whether writes are taken: not while the store repairs itself, and not once it is closing.
+    pub takes_writes: bool,
+    /// Logins in a batch.
+    pub batches: Reading,
+    /// Seconds that a sync took.
+    pub syncs: Reading,
+    /// Calls that failed: what was asked, the kind of error ([`StoreError::kind`]), how often.
+    pub errors: Vec<(Operation, &'static str, u64)>,
+}
