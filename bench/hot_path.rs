@@ -21,7 +21,7 @@ use actix_web::{App, web};
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use virksomhedslogin::domain::access::{Method, OrganisationType};
-use virksomhedslogin::http::audit::AuditLog;
+use virksomhedslogin::http::audit::{AuditLog, AuditWriter};
 use virksomhedslogin::http::boundary::boundary;
 use virksomhedslogin::http::management::Lifecycle;
 use virksomhedslogin::http::metrics::Metrics;
@@ -91,8 +91,9 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
         lifecycle: Arc::new(Lifecycle::default()),
         metrics: Arc::new(Metrics::default()),
     });
-    let service =
-        init_service(App::new().app_data(api.clone()).wrap(from_fn(boundary)).configure(http::api)).await;
+    let audit = AuditWriter::new(Arc::clone(&api.audit));
+    let app = App::new().app_data(api.clone()).app_data(audit).wrap(from_fn(boundary));
+    let service = init_service(app.configure(http::api)).await;
     for number in 0..=count {
         let company = fixed::record(number % 1_000).cvr;
         let request = TestRequest::get()

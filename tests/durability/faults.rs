@@ -29,6 +29,19 @@ fn ready(service: &Service) -> (u16, String) {
     (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
 }
 
+/// The value of a series in a scrape of the running service.
+fn metric(service: &Service, series: &str) -> f64 {
+    let mut response = agent().get(format!("http://{}/metrics", service.management)).call().unwrap();
+    let text = response.body_mut().read_to_string().unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{series} is not in {text}")).parse().unwrap()
+}
+
+/// How many writes the store has refused with errors of this kind.
+fn refused(service: &Service, kind: &str) -> f64 {
+    metric(service, &format!("virksomhedslogin_store_errors_total{{operation=\"record\",kind=\"{kind}\"}}"))
+}
+
 /// Waits until a write is answered with this status; tells how long that took.
 fn until_put(service: &Service, status: u16, at_most: Duration) -> Duration {
     let began = Instant::now();
@@ -61,12 +74,20 @@ fn endure(
     assert_eq!(told.0, 503, "{name}: {}", told.1);
     assert!(told.1.contains("store"), "{name}: {}", told.1);
     assert_eq!(service.put(BESIDE).unwrap(), refusal, "{name}");
+    let kind = if refusal == 507 { "disk_full" } else { "failing" };
+    assert!(refused(service, kind) >= 2.0, "{name}: refused writes are counted");
+    let told =
+        ["virksomhedslogin_store_writable", "virksomhedslogin_ready"].map(|name| metric(service, name));
+    assert_eq!(told, [0.0, 0.0], "{name}: what is told to Prometheus");
     assert_eq!(service.get("/v1/Login?cvrNummer=00000000").0, 200, "{name}: reads go on");
     assert!(listed(service).len() > 20, "{name}: lists go on");
     mend();
     let took = until_put(service, 204, BACK_WITHIN);
     assert!(load.wait_for(20, Duration::from_secs(10)), "{name}: the writers write again");
     assert_eq!(ready(service).0, 200, "{name}");
+    let told =
+        ["virksomhedslogin_store_writable", "virksomhedslogin_ready"].map(|name| metric(service, name));
+    assert_eq!(told, [1.0, 1.0], "{name}: what is told to Prometheus");
     let answers = load.finish(history);
     assert!(answers.keys().all(|status| [Some(204), Some(refusal)].contains(status)), "{name}: {answers:?}");
     eprintln!("{name}: {answers:?}, writing again after {took:.1?}");
@@ -129,6 +150,7 @@ fn a_stuck_disk_holds_no_write_beyond_the_deadline_and_no_read_at_all() {
     }
     let told = ready(&service);
     assert!(told.0 == 503 && told.1.contains("store"), "{told:?}");
+    assert!(refused(&service, "deadline") >= 3.0, "and a scrape waits for no disk");
     fs::remove_file(disk.trigger()).unwrap();
     until_put(&service, 204, BACK_WITHIN);
     let answers = load.finish(&mut history);
