@@ -303,6 +303,8 @@ fn while_the_committer_is_stuck_writes_end_at_the_deadline_or_are_refused_and_re
     let stuck = Embedded {
         register: Arc::new(Register::new(Snapshot::default().with(&[record(1, 5, 5)]))),
         queue: Arc::default(),
+        meters: Arc::default(),
+        root: PathBuf::new(),
         deadline: Duration::from_millis(30),
         done: Mutex::new(None),
     };
@@ -316,6 +318,11 @@ fn while_the_committer_is_stuck_writes_end_at_the_deadline_or_are_refused_and_re
         assert_eq!(refused, Err(StoreError::Full));
     });
     assert_eq!(stuck.get(cvr(1)), Some(record(1, 5, 5).login));
+    let status = stuck.status();
+    assert_eq!((status.waiting, status.capacity, status.takes_writes), (4096, 4096, true));
+    let counted: Vec<_> = status.errors.into_iter().filter(|(.., count)| *count > 0).collect();
+    let (record, probe) = (Operation::Record, Operation::Probe);
+    assert_eq!(counted, [(record, "queue_full", 1), (record, "deadline", 4096), (probe, "deadline", 1)]);
 }
 
 #[test]
