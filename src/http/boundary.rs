@@ -1,8 +1,8 @@
 //! The outermost layer: every request passes it on the way in, every answer on the way out.
 //!
 //! It opens the exchange, turns every error (the framework's own and panics included) into the contract's problem,
-//! writes the audit line before an answer of a method leaves, puts the headers on that all answers carry, and
-//! logs one line.
+//! writes the audit line before an answer of a method leaves, puts the headers on that all answers carry, counts the
+//! answer and logs one line.
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;

@@ -14,7 +14,6 @@ use prometheus_client::encoding::prometheus_text::{CONTENT_TYPE, encode};
 use prometheus_client::registry::Registry;
 
 use super::Api;
-use super::boundary::OwnWords;
 use super::problem::{Kind, Problem};
 use super::refusal::Refusals;
 use super::requests::Requests;
@@ -61,12 +60,10 @@ pub async fn scrape(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     registry.register_collector(Box::new(page));
     let mut text = String::with_capacity(32 << 10);
     encode(&mut text, &registry).map_err(|_| Problem::new(Kind::Internal))?;
-    let mut response = HttpResponse::Ok()
+    Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, CONTENT_TYPE))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(text);
-    response.extensions_mut().insert(OwnWords);
-    Ok(response)
+        .body(text))
 }
 
 /// The store's size, looked up on another thread: this one must go on answering `/livez`.
