@@ -224,7 +224,7 @@ fn keys_that_cannot_be_read_are_counted_and_taken_again() {
     std::fs::write(&keys, "no keys").unwrap();
     until("virksomhedslogin_key_set_refresh_failures_total", 1.0);
     // A file that was not taken makes nobody think that the keys are fresh.
-    until("virksomhedslogin_key_set_age_seconds", 3.5);
+    until("virksomhedslogin_key_set_age_seconds", 5.0);
     assert_eq!(scrape(&app)["virksomhedslogin_key_set_keys"], 1.0, "the last good set stays");
     std::fs::write(&keys, good).unwrap();
     until("virksomhedslogin_key_set_refreshes_total", 2.0);
