@@ -7,6 +7,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod check;
+mod check_machine;
 mod commands;
 mod dev;
 mod process;
