@@ -347,3 +347,31 @@ fn an_audit_pipe_without_a_reader_does_not_hold_the_check_up() {
     let absent = run(&["check", "--config", &site.path("absent.toml").display().to_string()]);
     assert_eq!(absent.status.code(), Some(2));
 }
+
+#[test]
+fn a_newer_store_is_refused_by_every_command_and_left_as_it_is() {
+    let site = site_with_store();
+    fs::write(site.path("store/format"), format_of(2)).unwrap();
+    site.write("list.csv", "cvrNummer,tidligsteLoginTidspunkt,senesteLogintidspunkt\n");
+    // Whoever tries to open it writes its process id into the lock; nothing else may change.
+    let store = || {
+        let mut files = picture(&site.path("store"));
+        files.remove(&site.path("store/lock"));
+        files
+    };
+    let before = store();
+    for what in ["serve", "verify", "export", "import", "check"] {
+        let mut command = command(what, &site.config(), &[]);
+        if what == "import" {
+            command.arg(site.path("list.csv"));
+        }
+        let refused = ended(command);
+        let told = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(3), "{what}: {told}");
+        assert!(
+            told.contains("has format version 2, expected version 1; start the version"),
+            "{what}: {told}"
+        );
+        assert!(store() == before, "{what} changed the store");
+    }
+}
