@@ -137,9 +137,12 @@ fn format_of(version: u32) -> String {
     format!("{body}sha256 {}\n", data_encoding::HEXLOWER.encode(&Sha256::digest(&body)))
 }
 
+/// What is wrong, how it is done to a store, and the words that tell it.
+type Spoilt = (&'static str, fn(&Path), &'static [&'static str]);
+
 #[test]
 fn a_store_that_is_not_ours_or_damaged_is_foretold_with_exit_code_3() {
-    let spoil: [(&str, fn(&Path), &[&str]); 9] = [
+    let spoil: [Spoilt; 9] = [
         (
             "a newer format",
             |store| fs::write(store.join("format"), format_of(2)).unwrap(),
