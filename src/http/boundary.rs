@@ -21,8 +21,10 @@ use futures_util::FutureExt;
 use super::Api;
 use super::audit::{AuditWriter, Entry};
 use super::exchange::{Exchange, SharedExchange};
+use super::list;
 use super::problem::{Kind, Problem};
 use super::request_id::{self, RequestId};
+use crate::domain::access::Method;
 
 /// Seconds after which a caller may try again while the audit line cannot be written.
 const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
@@ -82,6 +84,9 @@ pub async fn boundary<B: MessageBody + 'static>(
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     log_line(&exchange, &line, answer.status(), code);
+    if exchange.notes.borrow().method != Some(Method::GetLogins) {
+        list::other_answered();
+    }
     finish(request, answer)
 }
 

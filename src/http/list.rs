@@ -40,6 +40,8 @@ use packed::Packed;
 use piece::Packing;
 use plain::Plain;
 
+pub use turns::other_answered;
+
 /// How many bytes a chunk has at least, unless it is the first, the last, or the next piece is still being made.
 ///
 /// Every chunk is a system call, which may wake a client that has nothing to read: with 64 KiB a client that is as fast as

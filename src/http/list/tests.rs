@@ -241,6 +241,24 @@ fn a_list_gives_way_after_its_share() {
     }
 }
 
+#[actix_rt::test]
+async fn a_list_rests_while_others_are_answered() {
+    let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
+    let mut list = Plain::new(Snapshot::default().with(&records));
+    assert!(turn(&mut list) >= SHARE);
+    // Nobody came: asked again, it goes on.
+    assert!(turn(&mut list) >= SHARE);
+    super::other_answered();
+    assert!(turn(&mut list) >= SHARE);
+    assert_eq!(turn(&mut list), 0);
+    // The timer wakes it, and it goes on to its end.
+    let rest = std::future::poll_fn(|context| match Pin::new(&mut list).poll_next(context) {
+        Poll::Ready(chunk) => Poll::Ready(chunk.map_or(0, |chunk| chunk.map_or(0, |chunk| chunk.len()))),
+        Poll::Pending => Poll::Pending,
+    });
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(10), rest).await.unwrap() > 0);
+}
+
 #[test]
 fn the_first_bytes_wait_for_no_piece_and_the_worker_makes_none() {
     let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();

@@ -1,19 +1,47 @@
-//! Taking turns: a list lets the other requests of its worker go first after every [`SHARE`].
+//! Taking turns: a list lets the other requests of its worker go first.
 //!
 //! The HTTP dispatcher asks for chunks and writes them in a loop for as long as the client's socket takes them, and tokio's
 //! own budget lets it do so 128 times: tens of megabytes, many milliseconds, in which nobody else on the worker is answered.
+//! So after every [`SHARE`] the worker looks for what has arrived. A worker that has answered anybody since the share
+//! before also pauses the list for a moment: lists alone would take every core that there is, and a small request then
+//! waits for the processor even when its worker is free.
 
-use std::pin::pin;
+use std::cell::Cell;
+use std::pin::{Pin, pin};
 use std::task::Context;
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
 
 /// How many bytes a list may hand out at a time: what takes a quarter of a millisecond of the plain list, and less of a
 /// compressed one.
 pub const SHARE: usize = 512 * 1024;
+/// How long a list rests after a share while others are being answered.
+const PAUSE: Duration = Duration::from_millis(4);
+
+thread_local! {
+    /// How many other requests this worker has answered.
+    static OTHERS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Another request than a list was answered by this worker.
+pub fn other_answered() {
+    OTHERS.set(OTHERS.get().wrapping_add(1));
+}
 
 /// Whose turn it is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Turns {
     handed_out: usize,
+    /// How many others had been answered when the list last looked.
+    others: u64,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { handed_out: 0, others: OTHERS.get(), pause: None }
+    }
 }
 
 impl Turns {
@@ -23,14 +51,27 @@ impl Turns {
     }
 
     /// Whether it is the others' turn. If so, the task is woken again once the runtime has looked for what has arrived
-    /// meanwhile, which waking it at once would put off.
+    /// meanwhile, which waking it at once would put off, or once the pause is over.
     pub fn give_way(&mut self, context: &mut Context<'_>) -> bool {
+        if let Some(pause) = &mut self.pause {
+            if pause.as_mut().poll(context).is_pending() {
+                return true;
+            }
+            self.pause = None;
+        }
         if self.handed_out < SHARE {
             return false;
         }
         self.handed_out = 0;
-        // Polled once it has arranged for the waking; it need not be kept.
-        let _ = pin!(tokio::task::yield_now()).poll(context);
+        let others = OTHERS.get();
+        if std::mem::replace(&mut self.others, others) == others {
+            // Polled once it has arranged for the waking; it need not be kept.
+            let _ = pin!(tokio::task::yield_now()).poll(context);
+        } else {
+            let mut pause = Box::pin(sleep(PAUSE));
+            let _ = pause.as_mut().poll(context);
+            self.pause = Some(pause);
+        }
         true
     }
 }

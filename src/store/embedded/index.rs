@@ -131,9 +131,9 @@ mod tests {
     use super::*;
 
     fn agree(index: &Index, model: &BTreeMap<u32, Arc<Block>>) {
-        let same = |(one, other): ((u32, &Arc<Block>), (&u32, &Arc<Block>))| {
-            assert_eq!(one.0, *other.0);
-            assert!(Arc::ptr_eq(one.1, other.1));
+        let same = |found: (u32, &Arc<Block>), key: u32, block: &Arc<Block>| {
+            assert_eq!(found.0, key);
+            assert!(Arc::ptr_eq(found.1, block));
         };
         assert_eq!(index.is_empty(), model.is_empty());
         assert_eq!(index.blocks().count(), model.len());
@@ -141,11 +141,13 @@ mod tests {
         for key in model.keys().flat_map(|key| [key.saturating_sub(1), *key, key + 1]).chain([0, NONE - 1]) {
             match (index.at(key), model.range(..=key).next_back()) {
                 (None, None) => {}
-                (Some(found), Some(expected)) => same((found, expected)),
+                (Some(found), Some((key, block))) => same(found, *key, block),
                 (found, expected) => panic!("{key}: {:?}, {:?}", found.is_some(), expected.is_some()),
             }
             assert_eq!(index.from(key).count(), model.range(key..).count());
-            index.from(key).zip(model.range(key..)).take(3).for_each(same);
+            for (found, (key, block)) in index.from(key).zip(model.range(key..)).take(3) {
+                same(found, *key, block);
+            }
         }
         let leaves = &index.0.leaves;
         assert!(leaves.iter().all(|leaf| !leaf.blocks.is_empty() && leaf.blocks.len() <= WIDTH));
