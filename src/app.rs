@@ -4,6 +4,7 @@
 //! to stop, finishes what is in hand and leaves the store closed. Nothing here decides anything about a request.
 
 mod listener;
+mod preflight;
 mod reload;
 
 use std::future::Future;
@@ -28,6 +29,7 @@ use crate::settings::{AuditTarget, JwksSource, Settings, StoreKind, Token};
 use crate::store::{self, Store};
 
 pub use listener::Bound;
+pub use preflight::{Preflight, preflight};
 pub use reload::Reload;
 
 /// How long an idle connection is kept. Longer than the 60 s of the proxies that we ship examples for, so that it is

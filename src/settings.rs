@@ -193,10 +193,29 @@ pub fn load(
     }
 }
 
-/// The `[token]` section alone, when that one has no fault, whatever the others have. For `check`, which tries the
-/// key set too before it tells all faults.
-pub fn load_token(file: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Option<Token> {
-    token::read(&mut Source::gather(file, environment)).ok()
+/// The sections that have no fault, whatever the others have.
+#[derive(Debug, Clone)]
+pub struct Sections {
+    /// `[server]`
+    pub server: Option<Server>,
+    /// `[store]`
+    pub store: Option<Store>,
+    /// `[token]`
+    pub token: Option<Token>,
+    /// `audit.file`
+    pub audit_file: Option<AuditTarget>,
+}
+
+/// Loads what [`load`] would, section by section. For `check`, which tries each against this machine before it tells
+/// all faults.
+pub fn load_sections(file: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Sections {
+    let source = &mut Source::gather(file, environment);
+    Sections {
+        server: server::read(source).ok(),
+        store: store::read(source).ok(),
+        token: token::read(source).ok(),
+        audit_file: read_audit(source).ok(),
+    }
 }
 
 /// Every section is read before the first fault ends it, so that all are told.

@@ -7,6 +7,9 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod audit;
+mod check;
+mod check_machine;
 mod commands;
 mod dev;
 mod process;
