@@ -19,6 +19,7 @@ pub mod output;
 pub mod problem;
 pub mod request_id;
 mod short;
+pub mod trace;
 
 use std::sync::Arc;
 

@@ -21,9 +21,8 @@ use futures_util::FutureExt;
 use super::Api;
 use super::audit::{AuditWriter, Entry};
 use super::exchange::{Exchange, SharedExchange};
-use super::list;
 use super::problem::{Kind, Problem};
-use super::request_id::{self, RequestId};
+use super::{list, request_id, trace};
 use crate::domain::access::Method;
 
 /// Seconds after which a caller may try again while the audit line cannot be written.
@@ -49,7 +48,7 @@ pub async fn boundary<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let api = request.app_data::<web::Data<Api>>().cloned();
     let writer = request.app_data::<Rc<AuditWriter>>().cloned();
-    let exchange = Exchange::open(RequestId::of(request.headers()));
+    let exchange = Exchange::open(request.headers());
     request.extensions_mut().insert::<SharedExchange>(exchange.clone());
     let line = RequestLine {
         verb: request.method().to_string(),
@@ -81,6 +80,9 @@ pub async fn boundary<B: MessageBody + 'static>(
     let headers = answer.headers_mut();
     if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
         headers.insert(request_id::HEADER, id);
+    }
+    if let Some(trace) = exchange.trace.answer() {
+        headers.insert(trace::HEADER, trace);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     log_line(&exchange, &line, answer.status(), code);
@@ -123,7 +125,7 @@ async fn audited(
         (Some((api, writer)), Some(method)) => {
             let entry =
                 Entry { time: api.clock.now(), method, status: answer.status(), code, remote: line.remote };
-            let line = entry.line(exchange.request_id.as_str(), &exchange.notes.borrow());
+            let line = entry.line(exchange.request_id.as_str(), exchange.trace.id(), &exchange.notes.borrow());
             writer.write(&line).await
         }
     };
@@ -170,7 +172,7 @@ fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: O
     let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
     log::log!(
         target: "virksomhedslogin::request", level,
-        requestId = request_id, method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
+        requestId = request_id, traceId = exchange.trace.id(), method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
         milliseconds = milliseconds, organisationType = organisation, organisationCode = organisation_code,
         decision = decision, cause = notes.cause.as_deref().unwrap_or("-");
         "{} {}", line.verb, line.path

@@ -18,3 +18,4 @@ mod lifecycle;
 mod methods;
 mod source_page;
 mod tokens;
+mod tracing;
