@@ -88,6 +88,8 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
         audit: Arc::new(AuditLog::to_file(Path::new("/dev/null"))?),
         clock: fixed::clock(),
         lifecycle: Arc::new(Lifecycle::default()),
+        rate: None,
+        body_timeout: Duration::from_secs(10),
     });
     let service =
         init_service(App::new().app_data(api.clone()).wrap(from_fn(boundary)).configure(http::api)).await;

@@ -4,6 +4,7 @@ pub mod audit;
 mod body;
 pub mod boundary;
 mod conditional;
+pub mod connection;
 pub mod declaration;
 pub mod docs;
 pub mod dto;
@@ -17,11 +18,13 @@ mod login;
 pub mod management;
 pub mod output;
 pub mod problem;
+pub mod rate;
 pub mod request_id;
 mod short;
 pub mod trace;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::{Method as HttpVerb, header};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
@@ -35,6 +38,7 @@ use audit::AuditLog;
 use declaration::{Declaration, GET_LOGIN, GET_LOGINS, SET_LOGIN, Verb};
 use management::Lifecycle;
 use problem::{Kind, Problem};
+use rate::RateLimit;
 
 /// What the API is served from.
 pub struct Api {
@@ -50,6 +54,10 @@ pub struct Api {
     pub clock: SharedClock,
     /// Whether the service is on its way down.
     pub lifecycle: Arc<Lifecycle>,
+    /// How many calls one client may make, when that is limited.
+    pub rate: Option<RateLimit>,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
 }
 
 /// The verbs of a path that is only read.
