@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod audit_sink;
 mod check;
 mod check_machine;
 mod commands;
