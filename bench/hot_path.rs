@@ -90,6 +90,8 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
         clock: fixed::clock(),
         lifecycle: Arc::new(Lifecycle::default()),
         metrics: Arc::new(Metrics::default()),
+        rate: None,
+        body_timeout: Duration::from_secs(10),
     });
     let audit = AuditWriter::new(Arc::clone(&api.audit));
     let app = App::new().app_data(api.clone()).app_data(audit).wrap(from_fn(boundary));

@@ -3,8 +3,11 @@
 //! [`App::build`] opens and binds everything or says what is wrong; [`App::run_until_stopped`] serves until it is told
 //! to stop, finishes what is in hand and leaves the store closed. Nothing here decides anything about a request.
 
+mod files;
 mod listener;
+mod preflight;
 mod reload;
+mod serving;
 
 use std::future::Future;
 use std::io;
@@ -23,18 +26,15 @@ use crate::http::audit::AuditLog;
 use crate::http::boundary::boundary;
 use crate::http::management::Lifecycle;
 use crate::http::metrics::Metrics;
+use crate::http::rate::RateLimit;
 use crate::http::{self, Api};
 use crate::settings::{AuditTarget, JwksSource, Settings, StoreKind, Token};
 use crate::store::{self, Store};
 
 pub use listener::Bound;
+pub use preflight::{Preflight, preflight};
 pub use reload::Reload;
 
-/// How long an idle connection is kept. Longer than the 60 s of the proxies that we ship examples for, so that it is
-/// the proxy that closes a connection and never loses a request to our closing it first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long a request's head may take to arrive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may linger once it is being closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -91,7 +91,9 @@ impl App {
     /// The first part that cannot be had. Nothing is left running.
     pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
         let audit = match &settings.audit_file {
-            AuditTarget::Stdout => AuditLog::to_stdout(),
+            AuditTarget::Stdout => {
+                AuditLog::to_stdout().map_err(|error| StartError::Audit("-".into(), error))?
+            }
             AuditTarget::File(path) => {
                 AuditLog::to_file(path).map_err(|error| StartError::Audit(path.clone(), error))?
             }
@@ -102,6 +104,7 @@ impl App {
             Arc::clone(&clock),
         )?;
         let store = Store::open(&store_options(&settings)?)?;
+        files::make_room(settings.limits.connections);
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
         let listener = Bound::bind(&settings.server.listen)?;
         let management = settings.server.management.map(listener::bind_management).transpose()?;
@@ -113,6 +116,8 @@ impl App {
             clock,
             lifecycle: Arc::new(Lifecycle::default()),
             metrics: Arc::new(Metrics::default()),
+            rate: settings.limits.rate.map(|rate| RateLimit::new(rate.per_second, rate.burst)),
+            body_timeout: settings.limits.request_timeout,
         });
         Ok(Self { settings, api, listener, management })
     }
@@ -139,7 +144,7 @@ impl App {
     /// When the servers cannot be started.
     pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let api = self.api.clone();
-        let server = self.listener.serve(&self.settings, self.api.clone())?;
+        let server = serving::serve(self.listener, &self.settings, self.api.clone())?;
         let handle = server.handle();
         let management = self.management.map(|listener| serve_management(listener, self.api)).transpose()?;
         let management_handle = management.as_ref().map(Server::handle);

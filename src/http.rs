@@ -4,6 +4,7 @@ pub mod audit;
 mod body;
 pub mod boundary;
 mod conditional;
+pub mod connection;
 pub mod declaration;
 pub mod docs;
 pub mod dto;
@@ -18,12 +19,15 @@ pub mod management;
 pub mod metrics;
 pub mod output;
 pub mod problem;
+pub mod rate;
 mod refusal;
 pub mod request_id;
 mod requests;
 mod short;
+pub mod trace;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::{Method as HttpVerb, header};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
@@ -38,6 +42,7 @@ use declaration::{Declaration, GET_LOGIN, GET_LOGINS, SET_LOGIN, Verb};
 use management::Lifecycle;
 use metrics::Metrics;
 use problem::{Kind, Problem};
+use rate::RateLimit;
 
 /// What the API is served from.
 pub struct Api {
@@ -55,6 +60,10 @@ pub struct Api {
     pub lifecycle: Arc<Lifecycle>,
     /// What is counted of the calls.
     pub metrics: Arc<Metrics>,
+    /// How many calls one client may make, when that is limited.
+    pub rate: Option<RateLimit>,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
 }
 
 /// The verbs of a path that is only read.

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ mod fault;
 #[cfg(test)]
 mod fixtures;
 pub mod keys;
+mod limits;
 mod read;
 #[cfg(test)]
 mod reference;
@@ -45,6 +47,8 @@ use source::Source;
 pub struct Settings {
     /// `[server]`
     pub server: Server,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[store]`
     pub store: Store,
     /// `[token]`
@@ -66,12 +70,36 @@ pub struct Server {
     pub listen: Listen,
     /// Where health, metrics and export answer; none when `off`.
     pub management: Option<SocketAddr>,
-    /// Threads that answer requests, 1 to 1024.
+    /// Threads that answer requests, 1 to 512.
     pub workers: usize,
     /// How long requests in hand may take at the end, 1 s to 1 h.
     pub shutdown_timeout: Duration,
     /// Whether the documentation is served.
     pub documentation: bool,
+}
+
+/// How much one client, and all of them together, may take.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections of the API's listener that are served at once, 16 to 65536.
+    pub connections: usize,
+    /// For a request's head, and after it for its body, 1 s to 5 min.
+    pub request_timeout: Duration,
+    /// While a client takes nothing of an answer, 1 s to 1 h.
+    pub write_timeout: Duration,
+    /// Between two requests of a connection, 1 s to 1 h.
+    pub idle_timeout: Duration,
+    /// How many calls a client may make; none when there is no limit.
+    pub rate: Option<Rate>,
+}
+
+/// A token bucket's size and how fast it is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls a second, at most 100,000.
+    pub per_second: NonZeroU32,
+    /// Calls at once, at most 100,000.
+    pub burst: NonZeroU32,
 }
 
 /// An address of the API.
@@ -193,15 +221,35 @@ pub fn load(
     }
 }
 
-/// The `[token]` section alone, when that one has no fault, whatever the others have. For `check`, which tries the
-/// key set too before it tells all faults.
-pub fn load_token(file: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Option<Token> {
-    token::read(&mut Source::gather(file, environment)).ok()
+/// The sections that have no fault, whatever the others have.
+#[derive(Debug, Clone)]
+pub struct Sections {
+    /// `[server]`
+    pub server: Option<Server>,
+    /// `[store]`
+    pub store: Option<Store>,
+    /// `[token]`
+    pub token: Option<Token>,
+    /// `audit.file`
+    pub audit_file: Option<AuditTarget>,
+}
+
+/// Loads what [`load`] would, section by section. For `check`, which tries each against this machine before it tells
+/// all faults.
+pub fn load_sections(file: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Sections {
+    let source = &mut Source::gather(file, environment);
+    Sections {
+        server: server::read(source).ok(),
+        store: store::read(source).ok(),
+        token: token::read(source).ok(),
+        audit_file: read_audit(source).ok(),
+    }
 }
 
 /// Every section is read before the first fault ends it, so that all are told.
 fn read_all(source: &mut Source) -> Result<Settings, Told> {
     let server = server::read(source);
+    let limits = limits::read(source);
     let store = store::read(source);
     let token = token::read(source);
     let access = read_access(source);
@@ -210,6 +258,7 @@ fn read_all(source: &mut Source) -> Result<Settings, Told> {
     let (access_file, matrix) = access?;
     Ok(Settings {
         server: server?,
+        limits: limits?,
         store: store?,
         token: token?,
         access_file,

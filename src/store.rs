@@ -5,7 +5,7 @@
 //! Nothing here knows of callers, HTTP or configuration, and nothing here asks for the time.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -57,6 +57,17 @@ pub enum Store {
     Embedded(embedded::Embedded),
 }
 
+/// How a store's directory stands, as [`Store::inspect`] sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no store yet; opening makes an empty one.
+    Absent,
+    /// A store that nobody has open.
+    Closed,
+    /// A store that this process has open; empty when it did not say which it is.
+    InUse(String),
+}
+
 /// What an import did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Imported {
@@ -75,6 +86,12 @@ impl Store {
     /// Opens and checks a store that must be there already; creates nothing.
     pub fn open_existing(options: &Options) -> Result<Self, OpenError> {
         embedded::Embedded::open(options, false).map(Self::Embedded)
+    }
+
+    /// How the directory stands, or why opening it would fail, as far as that can be told without opening it: the
+    /// records are not read. Changes nothing, and may be asked while a service has the store open.
+    pub fn inspect(path: &Path) -> Result<Standing, OpenError> {
+        embedded::inspect(path)
     }
 
     /// What is known of one company. Never waits for the disk.

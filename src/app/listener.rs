@@ -6,18 +6,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
-use actix_web::{App as WebApp, HttpServer, web};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{DISCONNECT_TIMEOUT, HEAD_TIMEOUT, KEEP_ALIVE, StartError};
-use crate::http::audit::AuditWriter;
-use crate::http::boundary::boundary;
-use crate::http::{self, Api};
-use crate::settings::{Listen, Settings};
+use super::StartError;
+use crate::settings::Listen;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -46,29 +39,6 @@ impl Bound {
                 .map_err(refused(format!("unix:{}", path.display()))),
         }
     }
-
-    /// Starts serving the API here.
-    pub(super) fn serve(self, settings: &Settings, api: web::Data<Api>) -> io::Result<Server> {
-        let documentation: fn(&mut web::ServiceConfig) =
-            if settings.server.documentation { http::documentation } else { |_| () };
-        let server = HttpServer::new(move || {
-            // One for each worker.
-            let audit = AuditWriter::new(Arc::clone(&api.audit));
-            let service = WebApp::new().app_data(api.clone()).app_data(audit).wrap(from_fn(boundary));
-            service.configure(http::api).configure(documentation)
-        })
-        .workers(settings.server.workers)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .shutdown_timeout(settings.server.shutdown_timeout.as_secs())
-        .disable_signals();
-        let server = match self {
-            Self::Tcp(listener) => server.listen(listener)?,
-            Self::Unix(listener, _) => server.listen_uds(listener)?,
-        };
-        Ok(server.run())
-    }
 }
 
 impl fmt::Display for Bound {
@@ -93,12 +63,18 @@ pub(super) fn bind_management(address: SocketAddr) -> Result<TcpListener, StartE
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bound(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A socket that has the address and does not listen yet.
+pub(super) fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // After a restart the port is free at once, although old connections are still winding down.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {

@@ -109,7 +109,7 @@ impl Keyring {
     /// Lets a set serve from now on.
     pub(super) fn put(&self, set: KeySet, text: Vec<u8>) {
         for key in set.left_out() {
-            log::warn!("{key}");
+            log::warn!("token.jwks: {key}");
         }
         log::info!("{} keys serve, {} are left out", set.len(), set.left_out().len());
         let generation = self.loaded.load().as_ref().map_or(0, |loaded| loaded.generation) + 1;

@@ -37,9 +37,11 @@ pub enum Command {
     /// Run it for a newcomer: no configuration, this machine only, tokens and curl lines printed
     #[command(after_help = "Example:\n  virksomhedslogin dev --listen 127.0.0.1:8081 --data ./dev-data")]
     Dev(DevArgs),
-    /// Tell everything that is wrong with configuration, access table and keys
+    /// Tell everything that would stop the service: configuration, access table, keys, store, addresses
     #[command(
-        after_help = "Example:\n  virksomhedslogin check --config /etc/virksomhedslogin/virksomhedslogin.toml"
+        after_help = "Changes nothing and may run beside the service: what that holds (addresses, store) is told as a note. \
+                            Run it as the service's user. The records are not read; `verify` does that.\n\n\
+                            Example:\n  virksomhedslogin check --config /etc/virksomhedslogin/virksomhedslogin.toml"
     )]
     Check(ConfigArgs),
     /// Tell whether a caller is let in, and by which rule or for want of which

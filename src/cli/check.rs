@@ -1,8 +1,11 @@
-//! `check`: everything that `serve` would refuse, without touching the store.
+//! `check`: everything that `serve` would refuse, without opening the store, keeping an address or writing anything.
+//!
+//! Two things only the start can find: a fault inside the database (`verify` reads every record of a closed store), and
+//! an address or a store held by another program than the service that is to be restarted, which is a note here.
 
 use super::arguments::CheckArgs;
 use super::{Exit, Failure, Output, refused};
-use crate::app::{key_source, token_rules};
+use crate::app::{key_source, preflight, token_rules};
 use crate::auth;
 use crate::settings::{self, Fault, Faults, Origin, Token};
 
@@ -11,14 +14,37 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit
         Ok(_) => vec![],
         Err(faults) => faults.0,
     };
-    if let Some(token) = settings::load_token(&arguments.config, std::env::vars_os()) {
-        faults.extend(check_keys(&token, output)?);
+    let sections = settings::load_sections(&arguments.config, std::env::vars_os());
+    if let Some(token) = &sections.token {
+        faults.extend(check_keys(token, output)?);
     }
-    if !faults.is_empty() {
-        return Err(refused(&Faults(faults)));
+    let found = preflight(&sections);
+    for note in &found.notes {
+        output.print(&format!("note: {note}\n"))?;
     }
-    output.print(&format!("{}: no faults\n", arguments.config.display()))?;
-    Ok(Exit::Done)
+    if found.faults.is_empty() {
+        if !faults.is_empty() {
+            return Err(refused(&Faults(faults)));
+        }
+        output.print(&format!("{}: no faults\n", arguments.config.display()))?;
+        return Ok(Exit::Done);
+    }
+    let codes = found.faults.iter().map(|fault| Exit::of(fault.exit_code()));
+    let exit = worst(codes.chain((!faults.is_empty()).then_some(Exit::Usage)));
+    let lines: Vec<_> =
+        faults.iter().map(ToString::to_string).chain(found.faults.iter().map(ToString::to_string)).collect();
+    let count = if lines.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", lines.len()) };
+    Err(Failure::new(exit, format!("{count} would stop the service\n{}", lines.join("\n"))))
+}
+
+/// The code for all of them: a configuration must be mended before the rest means much, and a damaged store outweighs
+/// what the machine refuses.
+fn worst(codes: impl Iterator<Item = Exit>) -> Exit {
+    codes.fold(Exit::Failed, |worst, code| match (worst, code) {
+        (Exit::Usage, _) | (_, Exit::Usage) => Exit::Usage,
+        (Exit::Damaged, _) | (_, Exit::Damaged) => Exit::Damaged,
+        _ => Exit::Failed,
+    })
 }
 
 /// Whether the key set that the settings name holds one usable key; the ones left out are warned of.

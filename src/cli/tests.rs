@@ -87,10 +87,14 @@ fn dev_listens_on_loopback_only() {
 
 #[test]
 fn check_tells_a_sound_configuration() {
-    let (_directory, file) = configured(SOUND);
+    let free = "server.listen = \"127.0.0.1:0\"\nserver.management = \"127.0.0.1:0\"\n";
+    let (directory, file) = configured(&format!("{free}{SOUND}"));
+    let store = directory.path().join("data");
+    let note =
+        format!("note: store.path: there is no store at {}; an empty one will be made", store.display());
     assert_eq!(
         ran(&["check", "--config", &file]),
-        (Exit::Done, format!("{file}: no faults\n"), String::new())
+        (Exit::Done, format!("{note}\n{file}: no faults\n"), String::new())
     );
 }
 

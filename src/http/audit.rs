@@ -47,7 +47,7 @@ impl Entry {
     }
 
     /// The line, line feed included.
-    pub fn line(&self, request_id: &str, notes: &Notes) -> Vec<u8> {
+    pub fn line(&self, request_id: &str, trace_id: &str, notes: &Notes) -> Vec<u8> {
         let caller = notes.caller.as_deref();
         let digits = notes.cvr.map(Cvr::digits);
         let mut line = Line::new();
@@ -59,7 +59,7 @@ impl Entry {
         line.optional("fejlkode", self.code);
         line.optional("aarsag", notes.reason.as_deref().or(notes.cause.as_deref()));
         line.optional("cvrNummer", digits.as_ref().map(|digits| ascii(digits)));
-        line.optional("traceId", None);
+        line.text("traceId", trace_id);
         line.optional("sub", caller.and_then(|caller| caller.subject.as_deref()));
         line.optional("clientId", caller.and_then(|caller| caller.client_id.as_deref()));
         line.optional("organisationType", caller.and_then(|caller| caller.organisation_type.as_deref()));

@@ -11,8 +11,6 @@ use super::problem::{FieldFault, Kind, Problem};
 
 /// The largest body that is read, in bytes.
 pub const MAX_LENGTH: usize = 16 * 1024;
-/// How long a body may take to arrive.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// The field under which a fault of the body as a whole is told: the page's name of SetLogin's input.
 pub const FIELD: &str = "request";
 
@@ -20,8 +18,12 @@ pub const FIELD: &str = "request";
 ///
 /// # Errors
 /// 415 for another media type than JSON or any content coding, 413 above [`MAX_LENGTH`], 400 for a body that breaks
-/// off or takes longer than ten seconds.
-pub async fn read(request: &HttpRequest, mut payload: web::Payload) -> Result<BytesMut, Problem> {
+/// off, 408 for one that takes longer than it may.
+pub async fn read(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    within: Duration,
+) -> Result<BytesMut, Problem> {
     let announced = announced_length(request.headers());
     let is_json = is_json(request.headers());
     if announced.is_some_and(|length| length > 0) && !is_json {
@@ -44,7 +46,7 @@ pub async fn read(request: &HttpRequest, mut payload: web::Payload) -> Result<By
         }
         Ok(())
     };
-    tokio::time::timeout(TIMEOUT, all).await.map_err(|_| broken("Kroppen kom ikke frem i tide."))??;
+    tokio::time::timeout(within, all).await.map_err(|_| Problem::new(Kind::BodyTimeout))??;
     Ok(body)
 }
 

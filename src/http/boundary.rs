@@ -12,22 +12,24 @@ use std::time::Duration;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{ConnectionType, Method as Verb, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use super::Api;
 use super::audit::{AuditWriter, Entry};
+use super::connection::Connection;
 use super::exchange::{Exchange, SharedExchange};
-use super::list;
 use super::problem::{Kind, Problem};
-use super::request_id::{self, RequestId};
+use super::{list, request_id, trace};
 use crate::domain::access::Method;
 
 /// Seconds after which a caller may try again while the audit line cannot be written.
 const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
+/// Seconds after which a caller may try again when there were too many connections.
+const RETRY_WITHOUT_ROOM_SECONDS: u32 = 2;
 /// Longest path that is logged; a longer one may be anything.
 const LOGGED_PATH_LENGTH: usize = 64;
 
@@ -49,14 +51,34 @@ pub async fn boundary<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let api = request.app_data::<web::Data<Api>>().cloned();
     let writer = request.app_data::<Rc<AuditWriter>>().cloned();
-    let exchange = Exchange::open(RequestId::of(request.headers()));
+    let connection = request.conn_data::<Rc<Connection>>().cloned();
+    if connection.as_ref().is_some_and(|connection| connection.is_over()) {
+        // What was answered before goes out first; then the connection ends.
+        tokio::task::yield_now().await;
+        std::future::pending::<()>().await;
+    }
+    let _in_hand = connection.as_ref().map(Connection::in_hand);
+    let exchange = Exchange::open(request.headers());
     request.extensions_mut().insert::<SharedExchange>(exchange.clone());
     let line = RequestLine {
         verb: request.method().to_string(),
         path: loggable(request.path()),
         remote: request.peer_addr(),
     };
+    let is_surplus = connection.as_ref().is_some_and(|connection| connection.is_surplus());
+    // Nothing is upgraded to, and what follows such a request is nobody's (RFC 9110 §7.8, §9.3.6).
+    let is_last = is_surplus
+        || request.head().connection_type() != ConnectionType::KeepAlive
+        || request.method() == Verb::CONNECT;
+    if is_last && let Some(connection) = &connection {
+        connection.finish();
+    }
+    if is_surplus {
+        let api = api.as_deref().map(AsRef::as_ref);
+        return Ok(too_many_connections(request, api, &exchange, &line));
+    }
 
+    let unanswered = Unanswered::new(api.as_deref().map(AsRef::as_ref), &exchange, line.remote);
     let (request, answer, code) = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
             let (request, response) = response.into_parts();
@@ -75,14 +97,14 @@ pub async fn boundary<B: MessageBody + 'static>(
             (None, problem.render(exchange.request_id.as_str()), Some(problem.code()))
         }
     };
+    unanswered.done();
     let (mut answer, code) =
         audited(api.as_deref().map(AsRef::as_ref).zip(writer.as_ref()), &exchange, &line, answer, code).await;
 
-    let headers = answer.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
-        headers.insert(request_id::HEADER, id);
+    if is_last {
+        answer.head_mut().set_connection_type(ConnectionType::Close);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    label(&mut answer, &exchange);
     let took = exchange.started.elapsed();
     // Only the API's workers have a writer: what asks the management listener is not counted.
     if let (Some(api), Some(_)) = (&api, &writer) {
@@ -94,6 +116,75 @@ pub async fn boundary<B: MessageBody + 'static>(
         list::other_answered();
     }
     finish(request, answer)
+}
+
+/// A call that has no answer yet. When it is given up before it has one, because the caller went away or the bytes turned
+/// out to be no request, its audit line is written nevertheless: what was asked for may have been done.
+struct Unanswered<'a> {
+    api: Option<&'a Api>,
+    exchange: &'a Exchange,
+    remote: Option<SocketAddr>,
+}
+
+impl<'a> Unanswered<'a> {
+    /// The status in the audit line of a call that nobody waited for; HTTP has none.
+    const STATUS: u16 = 499;
+
+    fn new(api: Option<&'a Api>, exchange: &'a Exchange, remote: Option<SocketAddr>) -> Self {
+        Self { api, exchange, remote }
+    }
+
+    fn done(mut self) {
+        self.api = None;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let Some(api) = self.api else { return };
+        let notes = self.exchange.notes.borrow();
+        if let (Some(method), Ok(status)) = (notes.method, StatusCode::from_u16(Self::STATUS)) {
+            let entry = Entry { time: api.clock.now(), method, status, code: None, remote: self.remote };
+            let line = entry.line(self.exchange.request_id.as_str(), self.exchange.trace.id(), &notes);
+            if let Err(error) = api.audit.write_alone(&line) {
+                api.metrics.audit_failures.increment();
+                log::error!("the audit line of a call that was given up could not be written: {error}");
+            }
+        }
+    }
+}
+
+/// The headers that every answer carries.
+fn label(answer: &mut HttpResponse<BoxBody>, exchange: &Exchange) {
+    let headers = answer.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
+        headers.insert(request_id::HEADER, id);
+    }
+    if let Some(trace) = exchange.trace.answer() {
+        headers.insert(trace::HEADER, trace);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// The answer to whoever came when as many connections as allowed were open: the first request is told, then it is
+/// closed. The request is not looked at, so that shedding stays cheap.
+fn too_many_connections(
+    request: ServiceRequest,
+    api: Option<&Api>,
+    exchange: &Exchange,
+    line: &RequestLine,
+) -> ServiceResponse<BoxBody> {
+    exchange.note(|notes| notes.cause = Some("limits.connections are open already".to_owned()));
+    let problem = Problem::unavailable(RETRY_WITHOUT_ROOM_SECONDS);
+    let mut answer = problem.render(exchange.request_id.as_str());
+    answer.head_mut().set_connection_type(ConnectionType::Close);
+    label(&mut answer, exchange);
+    let took = exchange.started.elapsed();
+    if let Some(api) = api {
+        api.metrics.requests.count(None, answer.status(), Some(problem.code()), None, took);
+    }
+    log_line(exchange, line, answer.status(), Some(problem.code()), took);
+    request.into_response(answer)
 }
 
 /// The answer with its error, if any, as the contract's problem; and the `fejlkode` of that.
@@ -129,7 +220,8 @@ async fn audited(
         (Some((api, writer)), Some(method)) => {
             let entry =
                 Entry { time: api.clock.now(), method, status: answer.status(), code, remote: line.remote };
-            let line = entry.line(exchange.request_id.as_str(), &exchange.notes.borrow());
+            let line =
+                entry.line(exchange.request_id.as_str(), exchange.trace.id(), &exchange.notes.borrow());
             writer.write(&line).await
         }
     };
@@ -179,7 +271,7 @@ fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: O
     let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
     log::log!(
         target: "virksomhedslogin::request", level,
-        requestId = request_id, method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
+        requestId = request_id, traceId = exchange.trace.id(), method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
         milliseconds = milliseconds, organisationType = organisation, organisationCode = organisation_code,
         decision = decision, cause = notes.cause.as_deref().unwrap_or("-");
         "{} {}", line.verb, line.path

@@ -252,11 +252,12 @@ impl Declaration {
             | Kind::ScopeMissing
             | Kind::AccessDenied
             | Kind::BadRequest
+            | Kind::TooManyRequests
             | Kind::Internal
             | Kind::Unavailable => true,
             // Nothing that is no method's path, or not its verb, is a call of a method.
             Kind::PathUnknown | Kind::VerbNotAllowed => false,
-            Kind::BodyTooLarge | Kind::MediaTypeUnsupported => self.body().is_some(),
+            Kind::BodyTimeout | Kind::BodyTooLarge | Kind::MediaTypeUnsupported => self.body().is_some(),
             Kind::CompanyUnknown => self.errors.iter().any(|error| error.kind == kind),
             Kind::DiskFull => self.verb == Verb::Put,
         }

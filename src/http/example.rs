@@ -18,6 +18,9 @@ pub const SENESTE: &str = "2026-11-23T09:00:00.000Z";
 /// The id of the example's call.
 pub const REQUEST_ID: &str = "0d9ff4c1-6a3e-4d0b-9c53-2f7f3f3b8a11";
 
+/// The trace of the example's call.
+pub const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 /// The record of the examples. A test holds that the three constants can be read.
 fn record() -> Record {
     let moment = |text| Timestamp::parse(text).unwrap_or(Timestamp::MIN);

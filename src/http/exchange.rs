@@ -8,9 +8,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use actix_web::http::header::HeaderMap;
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::request_id::RequestId;
+use super::trace::Trace;
 use crate::auth::Caller;
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
@@ -20,6 +22,8 @@ use crate::domain::cvr::Cvr;
 pub struct Exchange {
     /// The request's id.
     pub request_id: RequestId,
+    /// The trace that it belongs to.
+    pub trace: Trace,
     /// When the request's head had been read.
     pub started: Instant,
     /// The rest, known bit by bit.
@@ -47,15 +51,20 @@ pub struct Notes {
 pub type SharedExchange = Rc<Exchange>;
 
 impl Exchange {
-    /// Opens the exchange of a request with this id.
-    pub fn open(request_id: RequestId) -> SharedExchange {
-        Rc::new(Self { request_id, started: Instant::now(), notes: RefCell::default() })
+    /// Opens the exchange of a request with these headers.
+    pub fn open(headers: &HeaderMap) -> SharedExchange {
+        Rc::new(Self {
+            request_id: RequestId::of(headers),
+            trace: Trace::of(headers),
+            started: Instant::now(),
+            notes: RefCell::default(),
+        })
     }
 
     /// The exchange that the boundary opened for this request.
     pub fn of(request: &HttpRequest) -> SharedExchange {
         let found = request.extensions().get::<SharedExchange>().cloned();
-        found.unwrap_or_else(|| Self::open(RequestId::of(request.headers())))
+        found.unwrap_or_else(|| Self::open(request.headers()))
     }
 
     /// Writes something down.

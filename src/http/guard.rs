@@ -83,6 +83,15 @@ async fn authorise(request: &HttpRequest, exchange: &Exchange, method: Method) -
         )),
     })?;
     exchange.note(|notes| notes.caller = Some(Arc::clone(&caller)));
+    if let Some(rate) = &api.rate {
+        rate.take(&caller).map_err(|wait| {
+            refuse(Refused::new(
+                Refusal::TooOften,
+                format_args!("{} calls more often than it may", wait.client),
+                Problem::too_many_requests(wait.seconds),
+            ))
+        })?;
+    }
     let reason = may(api, &caller, method).map_err(refuse)?;
     exchange.note(|notes| {
         notes.reason = Some(reason);

@@ -107,7 +107,7 @@ pub async fn set_login(
     payload: web::Payload,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, Problem> {
-    let text = body::read(&request, payload).await?;
+    let text = body::read(&request, payload, api.body_timeout).await?;
     let (in_path, mut faults) = asked(authorised.asked, &authorised.exchange);
     let in_body = dto::company_in_body(&text, &mut faults);
     if let (Some(in_path), Some(in_body)) = (in_path, in_body)

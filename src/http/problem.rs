@@ -30,12 +30,16 @@ pub enum Kind {
     PathUnknown,
     /// The path exists but not with this verb.
     VerbNotAllowed,
+    /// The body did not arrive in time.
+    BodyTimeout,
     /// The body is larger than the service reads.
     BodyTooLarge,
     /// The body is not JSON.
     MediaTypeUnsupported,
     /// GetLogin: the register does not know the company.
     CompanyUnknown,
+    /// The caller's bucket is empty: more calls than `limits.requests_per_second` lets through (RFC 6585 §4).
+    TooManyRequests,
     /// A fault inside.
     Internal,
     /// Not able to answer now.
@@ -48,10 +52,12 @@ pub enum Kind {
 pub const CODE_REQUEST: &str = "1014";
 /// `fejlkode` of a company that the register does not know.
 pub const CODE_COMPANY_UNKNOWN: &str = "120500";
+/// `fejlkode` of what would be answered otherwise later: wait for `Retry-After` and send the same call again.
+pub const CODE_NOT_NOW: &str = "1100";
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Unauthorised,
         Self::AmbiguousCredentials,
         Self::ScopeMissing,
@@ -59,9 +65,11 @@ impl Kind {
         Self::BadRequest,
         Self::PathUnknown,
         Self::VerbNotAllowed,
+        Self::BodyTimeout,
         Self::BodyTooLarge,
         Self::MediaTypeUnsupported,
         Self::CompanyUnknown,
+        Self::TooManyRequests,
         Self::Internal,
         Self::Unavailable,
         Self::DiskFull,
@@ -91,6 +99,9 @@ impl Kind {
                 CODE_REQUEST,
                 "Stien kan ikke kaldes med dette verbum. Se headeren Allow.",
             ),
+            Self::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, CODE_REQUEST, "Forespørgslens krop kom ikke frem i tide.")
+            }
             Self::BodyTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, CODE_REQUEST, "Forespørgslens krop må højst fylde 16 KiB.")
             }
@@ -102,17 +113,22 @@ impl Kind {
             Self::CompanyUnknown => {
                 (StatusCode::NOT_FOUND, CODE_COMPANY_UNKNOWN, "Virksomheden blev ikke fundet.")
             }
+            Self::TooManyRequests => (
+                StatusCode::TOO_MANY_REQUESTS,
+                CODE_NOT_NOW,
+                "Der er kaldt for mange gange på kort tid. Prøv igen om lidt.",
+            ),
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "1011", "Der opstod en intern fejl. Prøv igen senere.")
             }
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "1100",
+                CODE_NOT_NOW,
                 "Tjenesten kan ikke svare lige nu. Prøv igen om lidt.",
             ),
             Self::DiskFull => (
                 StatusCode::INSUFFICIENT_STORAGE,
-                "1100",
+                CODE_NOT_NOW,
                 "Tjenesten kan ikke gemme lige nu. Prøv igen om lidt.",
             ),
         }
@@ -125,7 +141,7 @@ impl Kind {
 
     /// Whether the answer carries `Retry-After`.
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::Unavailable | Self::DiskFull)
+        matches!(self, Self::TooManyRequests | Self::Unavailable | Self::DiskFull)
     }
 
     /// The kind that stands for an error status of the framework's own.
@@ -133,6 +149,7 @@ impl Kind {
         match status {
             StatusCode::NOT_FOUND => Self::PathUnknown,
             StatusCode::METHOD_NOT_ALLOWED => Self::VerbNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => Self::BodyTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::MediaTypeUnsupported,
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
@@ -172,6 +189,11 @@ impl Problem {
     /// The problem of this kind, without particulars.
     pub fn new(kind: Kind) -> Self {
         Self { kind, faults: Vec::new(), headers: Vec::new() }
+    }
+
+    /// More calls than the caller may make; it may go on after so many seconds.
+    pub fn too_many_requests(retry_after_seconds: u32) -> Self {
+        Self::new(Kind::TooManyRequests).with_header(header::RETRY_AFTER, retry_after_seconds.into())
     }
 
     /// A 400 that lists every fault found.
@@ -245,6 +267,10 @@ impl Problem {
         let mut response = HttpResponseBuilder::new(self.kind.row().0);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if self.kind == Kind::BodyTimeout {
+            // What still comes of the body must not be taken for a request (RFC 9110 §15.5.9).
+            response.force_close();
+        }
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
         }
@@ -274,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_the_contracts() {
+    fn the_table_is_the_contracts_and_two_of_our_own() {
         let rows: Vec<(u16, &str)> =
             Kind::ALL.iter().map(|kind| (kind.row().0.as_u16(), kind.row().1)).collect();
         assert_eq!(
@@ -287,9 +313,11 @@ mod tests {
                 (400, "1014"),
                 (404, "1014"),
                 (405, "1014"),
+                (408, "1014"),
                 (413, "1014"),
                 (415, "1014"),
                 (404, "120500"),
+                (429, "1100"),
                 (500, "1011"),
                 (503, "1100"),
                 (507, "1100"),

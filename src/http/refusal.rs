@@ -35,6 +35,8 @@ pub enum Refusal {
     Signature,
     /// There is no key set to judge by (503).
     KeysUnavailable,
+    /// The client calls more often than it may (429).
+    TooOften,
     /// The scope is missing (403, 1013).
     Scope,
     /// The organisation's claims are missing or wrong (403, 4575).
@@ -51,7 +53,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason, in the order of the checks.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NoToken,
         Self::Ambiguous,
         Self::Scheme,
@@ -65,6 +67,7 @@ impl Refusal {
         Self::UnknownKey,
         Self::Signature,
         Self::KeysUnavailable,
+        Self::TooOften,
         Self::Scope,
         Self::OrganisationClaims,
         Self::OrganisationUnknown,
@@ -89,6 +92,7 @@ impl Refusal {
             Self::UnknownKey => "unknown_key",
             Self::Signature => "signature",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::TooOften => "too_often",
             Self::Scope => "scope",
             Self::OrganisationClaims => "organisation_claims",
             Self::OrganisationUnknown => "organisation_unknown",

@@ -108,12 +108,24 @@ keys! {
         "Where the API answers: an IP address with its port, or unix:PATH.";
     MANAGEMENT = "server.management", Kind::Text, Default::Text("127.0.0.1:9090"),
         "Where health, metrics and export answer: an IP address with its port, or off.";
-    WORKERS = "server.workers", number(1, 1024), Default::Cores,
+    WORKERS = "server.workers", number(1, 512), Default::Cores,
         "How many threads answer requests; default: the number of processor cores.";
     SHUTDOWN_TIMEOUT = "server.shutdown_timeout_seconds", number(1, 3600), Default::Number(10),
         "How long requests in hand may take after SIGTERM or SIGINT.";
     DOCUMENTATION = "server.documentation", Kind::Boolean, Default::Boolean(true),
         "Whether the documentation page, /openapi.json and /swagger/ are served on listen.";
+    CONNECTIONS = "limits.connections", number(16, 65_536), Default::Number(4096),
+        "How many connections are served at once; one more is answered 503 and closed.";
+    REQUEST_TIMEOUT = "limits.request_timeout_seconds", number(1, 300), Default::Number(10),
+        "How long a request's head may take to arrive, and after it its body.";
+    WRITE_TIMEOUT = "limits.write_timeout_seconds", number(1, 3600), Default::Number(60),
+        "How long a client may take nothing of an answer that waits for it.";
+    IDLE_TIMEOUT = "limits.idle_timeout_seconds", number(1, 3600), Default::Number(75),
+        "How long a connection is kept between two requests; longer than the proxy in front keeps it.";
+    REQUESTS_PER_SECOND = "limits.requests_per_second", number(0, 100_000), Default::Number(0),
+        "How many calls a second one client may make, on average; more are answered 429. 0 sets no limit.";
+    BURST = "limits.burst", number(0, 100_000), Default::Number(0),
+        "How many calls one client may make at once after a pause; 0 stands for requests_per_second.";
     STORE_KIND = "store.kind", Kind::OneOf(&["embedded", "postgres"]), Default::Text("embedded"),
         "Which store keeps the logins: embedded or postgres.";
     STORE_PATH = "store.path", Kind::Path, Default::Nothing,

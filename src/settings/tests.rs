@@ -62,9 +62,14 @@ fn what_is_left_out_has_the_documented_default() {
     let settings = place.load(&[]).unwrap();
     assert_eq!(settings.server.listen, Listen::Tcp("127.0.0.1:8080".parse().unwrap()));
     assert_eq!(settings.server.management, Some("127.0.0.1:9090".parse().unwrap()));
-    assert!((1..=1024).contains(&settings.server.workers));
+    assert!((1..=512).contains(&settings.server.workers));
     assert_eq!(settings.server.shutdown_timeout, Duration::from_secs(10));
     assert!(settings.server.documentation);
+    assert_eq!(settings.limits.connections, 4096);
+    assert_eq!(settings.limits.request_timeout, Duration::from_secs(10));
+    assert_eq!(settings.limits.write_timeout, Duration::from_secs(60));
+    assert_eq!(settings.limits.idle_timeout, Duration::from_secs(75));
+    assert_eq!(settings.limits.rate, None);
     assert_eq!(settings.store.kind, StoreKind::Embedded { path: place.path("data") });
     assert_eq!(settings.store.deadline, Duration::from_secs(5));
     assert!(settings.store.create_schema);
@@ -169,7 +174,7 @@ fn faults_of_the_environment_are_told_with_the_variables_name() {
         VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES: token.organisation_types: is a table and cannot be set as a whole; name the claim's value: VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__8=JobCenter
         VIRKSOMHEDSLOGIN__server__listen: names no key of the configuration; did you mean VIRKSOMHEDSLOGIN__SERVER__LISTEN?
         VIRKSOMHEDSLOGIN__SERVER__LISTEN: server.listen: is empty; give it a value, or leave it out
-        VIRKSOMHEDSLOGIN__SERVER__WORKERS: server.workers: "many" is not a whole number; use 1 to 1024
+        VIRKSOMHEDSLOGIN__SERVER__WORKERS: server.workers: "many" is not a whole number; use 1 to 512
         VIRKSOMHEDSLOGIN__SERVER__DOCUMENTATION: server.documentation: "1" is neither true nor false; use true or false
         VIRKSOMHEDSLOGIN__TOKEN__ALGORITHMS: token.algorithms: an entry is empty; give it a value, or leave it out
         VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__9: token.organisation_types.9: "Jobcentre" is no organisation type; did you mean JobCenter?
@@ -196,7 +201,7 @@ fn a_file_with_a_syntax_error_still_lets_the_environments_faults_be_told() {
     insta::assert_snapshot!(place.faults(&[("VIRKSOMHEDSLOGIN__SERVER__WORKERS", "0")]), @r#"
         virksomhedslogin.toml:2: is not TOML: invalid float, expected nothing; mend the syntax; every string stands in quotes
         virksomhedslogin.toml:3: is not TOML: unclosed table, expected `]`; mend the syntax; every string stands in quotes
-        VIRKSOMHEDSLOGIN__SERVER__WORKERS: server.workers: 0 is out of range; use 1 to 1024
+        VIRKSOMHEDSLOGIN__SERVER__WORKERS: server.workers: 0 is out of range; use 1 to 512
     "#);
 }
 
@@ -253,4 +258,16 @@ fn port_zero_may_stand_twice() {
         ("VIRKSOMHEDSLOGIN__SERVER__MANAGEMENT", "127.0.0.1:0"),
     ];
     assert!(Place::new().load(&ports).is_ok());
+}
+
+#[test]
+fn a_rate_has_a_burst_of_its_own_or_of_a_second() {
+    let rate = |environment: &[(&str, &str)]| Place::new().load(environment).unwrap().limits.rate.unwrap();
+    let ten = ("VIRKSOMHEDSLOGIN__LIMITS__REQUESTS_PER_SECOND", "10");
+    assert_eq!(
+        rate(&[ten]),
+        Rate { per_second: NonZeroU32::new(10).unwrap(), burst: NonZeroU32::new(10).unwrap() }
+    );
+    let burst = ("VIRKSOMHEDSLOGIN__LIMITS__BURST", "50");
+    assert_eq!(rate(&[ten, burst]).burst.get(), 50);
 }

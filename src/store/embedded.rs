@@ -42,6 +42,8 @@ mod tree;
 mod watchdog;
 mod witness;
 
+pub(super) use layout::inspect;
+
 /// How much longer than the deadline closing may take: sled's farewell and the last sync.
 const CLOSING: Duration = Duration::from_secs(6);
 /// How long one batch of an import may take: nobody waits at the other end.

@@ -8,6 +8,7 @@
 )]
 
 mod access_matrix;
+mod audit;
 mod bad_requests;
 mod codings;
 mod documentation;
@@ -15,7 +16,10 @@ mod errors;
 mod framing;
 mod harness;
 mod lifecycle;
+mod limits;
 mod methods;
 mod metrics;
+mod raw;
 mod source_page;
 mod tokens;
+mod tracing;

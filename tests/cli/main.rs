@@ -7,6 +7,10 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod audit;
+mod audit_sink;
+mod check;
+mod check_machine;
 mod commands;
 mod dev;
 mod process;

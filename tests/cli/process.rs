@@ -95,8 +95,13 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn start(mut command: Command, token: String) -> Self {
-        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    pub fn start(command: Command, token: String) -> Self {
+        Self::start_with(command, token, Stdio::null())
+    }
+
+    /// As [`Self::start`], with this standard output.
+    pub fn start_with(mut command: Command, token: String, stdout: Stdio) -> Self {
+        let mut child = command.stderr(Stdio::piped()).stdout(stdout).spawn().unwrap();
         let (send, log) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,13 +15,10 @@ pub struct AuditLog {
 }
 
 #[derive(Debug)]
-enum Sink {
-    Stdout,
-    File {
-        file: File,
-        /// The last write stopped inside a line; the next one begins with a newline.
-        torn: bool,
-    },
+struct Sink {
+    file: File,
+    /// The last write stopped inside a line; the next one begins with a newline.
+    torn: bool,
 }
 
 /// A newly opened audit file that is not in use yet.
@@ -28,9 +26,14 @@ enum Sink {
 pub struct Reopened(Sink);
 
 impl AuditLog {
-    /// An audit log on standard output.
-    pub fn to_stdout() -> Self {
-        Self { path: None, sink: Mutex::new(Sink::Stdout) }
+    /// An audit log on standard output. Not by way of `std::io::stdout`, which keeps what it could not write and takes
+    /// a closed descriptor for one that takes everything.
+    ///
+    /// # Errors
+    /// When standard output is closed.
+    pub fn to_stdout() -> io::Result<Self> {
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Ok(Self { path: None, sink: Mutex::new(Sink { file, torn: false }) })
     }
 
     /// An audit log at the end of this file, which is made (0600) when absent.
@@ -48,6 +51,14 @@ impl AuditLog {
         *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = reopened.0;
     }
 
+    /// Writes one line at once, for whoever cannot wait.
+    ///
+    /// # Errors
+    /// When the line is not wholly written.
+    pub(in crate::http) fn write_alone(&self, line: &[u8]) -> io::Result<()> {
+        self.write(line).1.map_or(Ok(()), Err)
+    }
+
     /// Writes whole lines, line feeds included: how many bytes got out, and why not all of them. A part of a line that
     /// did get out is closed off before the next one.
     pub(super) fn write(&self, lines: &[u8]) -> (usize, Option<io::Error>) {
@@ -57,40 +68,29 @@ impl AuditLog {
 
 impl Sink {
     fn write(&mut self, lines: &[u8]) -> (usize, Option<io::Error>) {
-        match self {
-            Self::Stdout => {
-                let mut stdout = io::stdout().lock();
-                match stdout.write_all(lines).and_then(|()| stdout.flush()) {
-                    Ok(()) => (lines.len(), None),
-                    Err(error) => (0, Some(error)),
-                }
+        if self.torn {
+            if let Err(error) = self.file.write_all(b"\n") {
+                return (0, Some(error));
             }
-            Self::File { file, torn } => {
-                if *torn {
-                    if let Err(error) = file.write_all(b"\n") {
-                        return (0, Some(error));
-                    }
-                    *torn = false;
+            self.torn = false;
+        }
+        let mut written = 0;
+        while written < lines.len() {
+            match self.file.write(&lines[written..]) {
+                Ok(0) => return (written, Some(io::ErrorKind::WriteZero.into())),
+                Ok(more) => {
+                    written += more;
+                    self.torn = lines[written - 1] != b'\n';
                 }
-                let mut written = 0;
-                while written < lines.len() {
-                    match file.write(&lines[written..]) {
-                        Ok(0) => return (written, Some(io::ErrorKind::WriteZero.into())),
-                        Ok(more) => {
-                            written += more;
-                            *torn = lines[written - 1] != b'\n';
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return (written, Some(error)),
-                    }
-                }
-                (written, None)
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return (written, Some(error)),
             }
         }
+        (written, None)
     }
 }
 
 fn open(path: &Path) -> io::Result<Sink> {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    Ok(Sink::File { file, torn: false })
+    Ok(Sink { file, torn: false })
 }

@@ -161,6 +161,24 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "given up\nnext\n");
     }
 
+    #[test]
+    fn a_worker_that_ends_within_a_turn_leaves_its_lines() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.log");
+        let log = Arc::new(AuditLog::to_file(&path).unwrap());
+        let worker = actix_rt::Runtime::new().unwrap();
+        worker.block_on(async {
+            let writer = AuditWriter::new(log);
+            let mut calls = [Box::pin(writer.write(b"one\n")), Box::pin(writer.write(b"two\n"))];
+            for call in &mut calls {
+                assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), "", "the turn is not over");
+        });
+        drop(worker);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+    }
+
     #[actix_rt::test]
     async fn only_calls_whose_line_is_not_out_are_told_of_a_fault() {
         let writer = AuditWriter::new(Arc::new(AuditLog::to_file("/dev/full".as_ref()).unwrap()));

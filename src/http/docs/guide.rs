@@ -68,7 +68,7 @@ fn danish(base: &str) -> Markup {
                     }
                     li { "400: " code { "fejl" } " nævner alle de felter, der skal rettes." }
                     li {
-                        "503 og 507: vent det antal sekunder, som " code { "Retry-After" }
+                        "429, 503 og 507: vent det antal sekunder, som " code { "Retry-After" }
                         " siger, og send det samme kald igen. SetLogin må gentages frit."
                     }
                     li {
@@ -128,7 +128,7 @@ fn english(base: &str) -> Markup {
                     }
                     li { "400: " code { "fejl" } " lists every field that must be mended." }
                     li {
-                        "503 and 507: wait as many seconds as " code { "Retry-After" }
+                        "429, 503 and 507: wait as many seconds as " code { "Retry-After" }
                         " says and send the same call again. SetLogin may be repeated freely."
                     }
                     li {

@@ -139,11 +139,14 @@ mod tests {
         let statuses = |path: &str, verb: &str| -> Vec<String> {
             document["paths"][path][verb]["responses"].as_object().unwrap().keys().cloned().collect()
         };
-        assert_eq!(statuses("/v1/Login", "get"), ["200", "304", "400", "401", "403", "404", "500", "503"]);
-        assert_eq!(statuses("/v1/Logins", "get"), ["200", "304", "400", "401", "403", "500", "503"]);
+        assert_eq!(
+            statuses("/v1/Login", "get"),
+            ["200", "304", "400", "401", "403", "404", "429", "500", "503"]
+        );
+        assert_eq!(statuses("/v1/Logins", "get"), ["200", "304", "400", "401", "403", "429", "500", "503"]);
         assert_eq!(
             statuses("/v1/Login/{CvrNummer}", "put"),
-            ["204", "400", "401", "403", "413", "415", "500", "503", "507"]
+            ["204", "400", "401", "403", "408", "413", "415", "429", "500", "503", "507"]
         );
     }
 }

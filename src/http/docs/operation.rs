@@ -21,7 +21,7 @@ use crate::domain::access::{Matrix, Method, OrganisationType};
 use crate::http::declaration::{Body, Declaration, Input, Shape, Verb};
 use crate::http::output::ProblemDto;
 use crate::http::problem::Kind;
-use crate::http::{example, request_id};
+use crate::http::{example, request_id, trace};
 
 /// Where the table of access stands in an operation.
 const ACCESS: &str = "x-tilladte-organisationer";
@@ -93,6 +93,8 @@ fn parameters(declaration: &Declaration) -> Vec<Parameter> {
     let id = text().min_length(Some(1)).max_length(Some(request_id::MAX_LENGTH));
     let id = id.pattern(Some(request_id::PATTERN)).examples([example::REQUEST_ID]);
     parameters.push(parameter(request_id::FIELD, ParameterIn::Header, false, words::REQUEST_ID_SENT, id));
+    let trace = text().examples([example::TRACE]);
+    parameters.push(parameter(trace::FIELD, ParameterIn::Header, false, words::TRACE_SENT, trace));
     if declaration.verb == Verb::Get {
         let tag = text().examples([r#"W/"1a20b3a43a3-1a20b3a43a3""#]);
         parameters.push(parameter("If-None-Match", ParameterIn::Header, false, words::IF_NONE_MATCH, tag));
@@ -157,12 +159,14 @@ fn responses(declaration: &Declaration) -> BTreeMap<u16, Response> {
     responses
 }
 
-/// An answer, with the header that all of them have.
+/// An answer, with the headers that all of them have.
 fn answered(description: &str) -> ResponseBuilder {
     let id = text().min_length(Some(1)).max_length(Some(request_id::MAX_LENGTH));
+    let trace = text().pattern(Some(trace::PATTERN));
     ResponseBuilder::new()
         .description(description)
         .header(request_id::FIELD, header(words::REQUEST_ID_RETURNED, id.examples([example::REQUEST_ID])))
+        .header(trace::FIELD, header(words::TRACE_RETURNED, trace.examples([example::TRACE])))
 }
 
 /// An answer of a read.

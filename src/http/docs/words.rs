@@ -30,6 +30,10 @@ pub(super) const fn when(kind: Kind) -> Text {
             da: "Stien findes, men ikke med dette verbum; Allow nævner dem, den tager.",
             en: "The path exists, but not with this verb; Allow lists those that it takes.",
         },
+        Kind::BodyTimeout => Text {
+            da: "Kroppen kom ikke frem i tide; forbindelsen lukkes.",
+            en: "The body did not arrive in time; the connection is closed.",
+        },
         Kind::BodyTooLarge => {
             Text { da: "Kroppen fylder mere end 16 KiB.", en: "The body is larger than 16 KiB." }
         }
@@ -40,6 +44,10 @@ pub(super) const fn when(kind: Kind) -> Text {
         Kind::CompanyUnknown => Text {
             da: "Virksomheden er aldrig logget ind på JobAG.",
             en: "The company has never logged in to JobAG.",
+        },
+        Kind::TooManyRequests => Text {
+            da: "Samme klient har kaldt for mange gange på kort tid; vent, så længe Retry-After siger.",
+            en: "The same client has called too often in a short time; wait as long as Retry-After says.",
         },
         Kind::Internal => Text { da: "En fejl i tjenesten selv.", en: "A fault in the service itself." },
         Kind::Unavailable => Text {
@@ -57,6 +65,10 @@ pub(super) const REQUEST_ID_SENT: &str =
     "Kaldets id, 1 til 46 synlige ASCII-tegn. Uden det finder tjenesten selv på et.";
 pub(super) const REQUEST_ID_RETURNED: &str =
     "Kaldets id: det, der blev sendt, ellers et, tjenesten fandt på.";
+pub(super) const TRACE_SENT: &str =
+    "Den sporing, kaldet hører til (W3C Trace Context). En, der ikke kan læses, erstattes af en ny.";
+pub(super) const TRACE_RETURNED: &str =
+    "Kaldets sporing: den, der blev sendt, ellers en ny; med tjenestens eget id for kaldet.";
 pub(super) const IF_NONE_MATCH: &str = "ETag fra et tidligere svar: 304, så længe intet er ændret.";
 pub(super) const CODING: &str = "gzip eller zstd giver et komprimeret svar.";
 pub(super) const FOUND: &str = "Fundet.";

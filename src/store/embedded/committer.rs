@@ -6,6 +6,7 @@
 //! and checked anew until it can write again. What sled calls an error stays one until it is opened anew.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guarded::{self, Lost};
@@ -34,6 +35,10 @@ const ROOM: usize = 2 << 20;
 const LONGEST_GATHERING: Duration = Duration::from_millis(1);
 /// How long sled may take to let go of a database.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How long an earlier handle of the database may keep its lock, and how often that is looked at.
+const LETTING_GO: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The only writer.
 pub(super) struct Committer {
@@ -305,16 +310,28 @@ fn open(tree: &Option<Tree>) -> Result<&Tree, StoreError> {
 }
 
 /// Opens and checks the database in a thread of its own.
+///
+/// Our own lock on the directory is held by then. So when sled finds its file locked, it is by a handle of this process
+/// (the one that made the database, say) that one of sled's threads is about to let go of: that is waited for.
 pub(super) fn open_guarded(
     layout: &Layout,
     store: &StoreId,
     cache: KernelCache,
     progress: &Arc<Progress>,
 ) -> Result<Loaded, OpenError> {
-    let (root, sled, store) = (layout.root().to_owned(), layout.sled(), *store);
     let patience = patience(&layout.sled());
-    guarded::run(patience, progress, move |progress| tree::open(&root, &sled, &store, cache, progress))
-        .unwrap_or_else(|lost| Err(lost_in_sled(layout.root(), lost)))
+    let until = Instant::now() + LETTING_GO;
+    loop {
+        let (root, sled, store) = (layout.root().to_owned(), layout.sled(), *store);
+        let opened = guarded::run(patience, progress, move |progress| {
+            tree::open(&root, &sled, &store, cache, progress)
+        })
+        .unwrap_or_else(|lost| Err(lost_in_sled(layout.root(), lost)));
+        match opened {
+            Err(OpenError::InUse { .. }) if Instant::now() < until => thread::sleep(LOOK_AGAIN),
+            opened => return opened,
+        }
+    }
 }
 
 /// What it means that sled did not come back.

@@ -23,6 +23,10 @@ use super::seal::StoreId;
 use super::witness::Witness;
 use crate::store::OpenError;
 
+mod inspect;
+
+pub(in crate::store) use inspect::inspect;
+
 const VERSION: u32 = 1;
 const TITLE: &str = "virksomhedslogin store";
 const FORMAT: &str = "format";
@@ -78,7 +82,7 @@ impl Layout {
             Found::HalfMade | Found::Nothing => layout.create(make_database)?,
         }
         let store = read_format(root, &layout.path(FORMAT))?;
-        layout.check_parts()?;
+        check_parts(root)?;
         layout.close_to_others().map_err(OpenError::io(root, "setting permissions"))?;
         Ok((layout, store))
     }
@@ -111,7 +115,7 @@ impl Layout {
         if &read_format(&self.root, &self.path(FORMAT))? != store {
             return Err(OpenError::damaged(&self.root, "another store", "the one this process opened"));
         }
-        self.check_parts()
+        check_parts(&self.root)
     }
 
     /// Whether a write of this size goes through to the disk now.
@@ -129,17 +133,6 @@ impl Layout {
             _ => Ok(()),
         };
         written.and(removed)
-    }
-
-    /// Everything that a full store has is there; else sled would make an empty one in its place.
-    fn check_parts(&self) -> Result<(), OpenError> {
-        for name in [SLED, "sled-v1/conf", "sled-v1/db", WITNESS] {
-            let path = self.path(name);
-            if !path.try_exists().map_err(OpenError::io(&self.root, format!("looking for {name}")))? {
-                return Err(OpenError::damaged(&self.root, format!("no {name}"), "every file of the store"));
-            }
-        }
-        Ok(())
     }
 
     fn create(
@@ -249,6 +242,17 @@ fn sync_tree(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Everything that a full store has is there; else sled would make an empty one in its place.
+fn check_parts(root: &Path) -> Result<(), OpenError> {
+    for name in [SLED, "sled-v1/conf", "sled-v1/db", WITNESS] {
+        let path = root.join(name);
+        if !path.try_exists().map_err(OpenError::io(root, format!("looking for {name}")))? {
+            return Err(OpenError::damaged(root, format!("no {name}"), "every file of the store"));
+        }
+    }
+    Ok(())
+}
+
 fn look(root: &Path) -> Result<Found, OpenError> {
     let failed = || OpenError::io(root, "reading the directory");
     if !fs::metadata(root).map_err(failed())?.is_dir() {
@@ -293,15 +297,19 @@ fn take_lock(root: &Path) -> Result<File, OpenError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = Read::by_ref(&mut file).take(20).read_to_string(&mut holder);
-            let holder = holder.trim().chars().filter(char::is_ascii_digit).collect();
-            return Err(OpenError::InUse { path: root.to_owned(), holder });
+            return Err(OpenError::InUse { path: root.to_owned(), holder: process_in(&mut file) });
         }
         Err(TryLockError::Error(error)) => return Err(failed()(error)),
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed())?;
     Ok(file)
+}
+
+/// The process id in a lock file; empty when there is none to read.
+fn process_in(lock: &mut File) -> String {
+    let mut holder = String::new();
+    let _ = Read::by_ref(lock).take(20).read_to_string(&mut holder);
+    holder.trim().chars().filter(char::is_ascii_digit).collect()
 }
 
 fn format_text(version: u32, store: &StoreId) -> String {

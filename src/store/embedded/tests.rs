@@ -10,6 +10,7 @@ use super::seal::Mark;
 use super::*;
 use crate::store::{Progress, Store};
 
+mod opening;
 mod ring;
 
 fn options(path: &Path) -> Options {

@@ -54,27 +54,19 @@ impl Witness {
             }
             opened => opened?,
         };
-        let length = file.metadata()?.len();
-        if length != LENGTH {
-            return Ok(Err(format!("a witness file of {length} bytes")));
-        }
-        let mut marks = [None; 2];
-        for (slot, mark) in marks.iter_mut().enumerate() {
-            let mut bytes = [0; WRITTEN];
-            file.read_exact_at(&mut bytes, slot as u64 * SLOT)?;
-            *mark = decode(store, &bytes);
-        }
-        let (newest, mark) = match marks {
-            [None, None] => return Ok(Err("a witness file with no readable slot".to_owned())),
-            [Some(mark), None] => (0, mark),
-            [None, Some(mark)] => (1, mark),
-            [Some(one), Some(other)] if one.sequence >= other.sequence => (0, one),
-            [Some(_), Some(other)] => (1, other),
+        let found = match read(&file, store)? {
+            Ok(found) => found,
+            Err(fault) => return Ok(Err(fault)),
         };
-        if marks.contains(&None) {
+        if found.torn {
             log::warn!("one slot of the witness file {} is torn; the other serves", path.display());
         }
-        Ok(Ok((Self { file, store: *store, next_slot: 1 - newest, dirty_since: None }, mark)))
+        Ok(Ok((Self { file, store: *store, next_slot: 1 - found.slot, dirty_since: None }, found.mark)))
+    }
+
+    /// The latest mark, as [`Witness::open`] tells it, without opening the file for writing.
+    pub(super) fn latest(path: &Path, store: &StoreId) -> io::Result<Result<Mark, String>> {
+        Ok(read(&File::open(path)?, store)?.map(|found| found.mark))
     }
 
     /// Writes the mark into the older slot. It survives the process at once, and the machine after the next sync.
@@ -98,6 +90,35 @@ impl Witness {
         }
         Ok(())
     }
+}
+
+/// The newest readable slot of a witness file.
+struct Newest {
+    slot: u64,
+    mark: Mark,
+    /// The other slot is not readable.
+    torn: bool,
+}
+
+fn read(file: &File, store: &StoreId) -> io::Result<Result<Newest, String>> {
+    let length = file.metadata()?.len();
+    if length != LENGTH {
+        return Ok(Err(format!("a witness file of {length} bytes")));
+    }
+    let mut marks = [None; 2];
+    for (slot, mark) in marks.iter_mut().enumerate() {
+        let mut bytes = [0; WRITTEN];
+        file.read_exact_at(&mut bytes, slot as u64 * SLOT)?;
+        *mark = decode(store, &bytes);
+    }
+    let (slot, mark) = match marks {
+        [None, None] => return Ok(Err("a witness file with no readable slot".to_owned())),
+        [Some(mark), None] => (0, mark),
+        [None, Some(mark)] => (1, mark),
+        [Some(one), Some(other)] if one.sequence >= other.sequence => (0, one),
+        [Some(_), Some(other)] => (1, other),
+    };
+    Ok(Ok(Newest { slot, mark, torn: marks.contains(&None) }))
 }
 
 /// Whether a store with this seal may follow this witness; else what was found.

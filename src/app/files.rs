@@ -1,0 +1,25 @@
+//! Open files: each connection is one, and the store, the logs and the key fetches need some too.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// How many files are opened beside the API's connections, generously.
+const OTHERS: u64 = 512;
+
+/// Raises this process's limit of open files as far as the connections ask for and the system allows, and warns when
+/// that is not far enough: connections beyond it would wait, and the audit log could not be opened anew.
+pub(super) fn make_room(connections: usize) {
+    let wanted = OTHERS + u64::try_from(connections).unwrap_or(u64::MAX / 2);
+    let limit = getrlimit(Resource::Nofile);
+    let has = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted);
+    if has(limit.current) {
+        return;
+    }
+    let current = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = Rlimit { current: Some(current), maximum: limit.maximum };
+    if setrlimit(Resource::Nofile, raised).is_err() || current < wanted {
+        log::warn!(
+            allowed = getrlimit(Resource::Nofile).current, wanted = wanted;
+            "the limit of open files is too low for limits.connections; raise it (LimitNOFILE=) or lower that"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! What would stop [`App::build`](super::App::build) on this machine, found without building: nothing is made or
+//! written, the store is not opened, and no address is kept.
+//!
+//! It is asked before a restart, while the service that will be restarted still holds its addresses and its store. So
+//! that one of these is held is no fault, but a note.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use rustix::fs::{Access, AtFlags, CWD, OFlags};
+use rustix::io::Errno;
+
+use super::listener::bound;
+use super::{AuditTarget, StartError, StoreKind};
+use crate::settings::{Listen, Sections, Server};
+use crate::store::{OpenError, Standing, Store};
+
+/// What was found out.
+#[derive(Debug, Default)]
+pub struct Preflight {
+    /// What would stop the start, as the start itself would tell it.
+    pub faults: Vec<StartError>,
+    /// What need not be wrong, but should be known.
+    pub notes: Vec<String>,
+}
+
+/// Tries everything that a start needs, but for the keys ([`crate::auth::check_source`] tries those).
+pub fn preflight(sections: &Sections) -> Preflight {
+    let mut found = Preflight::default();
+    if let Some(AuditTarget::File(path)) = &sections.audit_file {
+        found.tried(appendable(path).map_err(|error| StartError::Audit(path.clone(), error)));
+    }
+    match sections.store.as_ref().map(|store| &store.kind) {
+        Some(StoreKind::Embedded { path }) => found.store(path, sections.audit_file.as_ref()),
+        Some(StoreKind::Postgres { .. }) => found.faults.push(StartError::NoPostgres),
+        None => {}
+    }
+    if let Some(server) = &sections.server {
+        found.server(server);
+    }
+    found
+}
+
+impl Preflight {
+    fn tried(&mut self, tried: Result<(), StartError>) {
+        self.faults.extend(tried.err());
+    }
+
+    fn store(&mut self, path: &Path, audit: Option<&AuditTarget>) {
+        let shown = path.display();
+        match Store::inspect(path) {
+            Ok(Standing::Closed) => {}
+            Ok(Standing::Absent) => {
+                // The audit file is made first, and an empty store is made in an empty directory only.
+                if path.exists()
+                    && let Some(AuditTarget::File(audit)) = audit
+                    && let Ok(inside) = audit.strip_prefix(path)
+                {
+                    let found = inside.components().next().map(|name| name.as_os_str().display().to_string());
+                    let found = found.unwrap_or_default();
+                    self.faults.push(OpenError::Foreign { path: path.to_owned(), found }.into());
+                    return;
+                }
+                self.notes
+                    .push(format!("store.path: there is no store at {shown}; an empty one will be made"));
+            }
+            Ok(Standing::InUse(process)) => {
+                let process = if process.is_empty() { process } else { format!(" ({process})") };
+                self.notes.push(format!(
+                    "store.path: the store at {shown} is in use by a process{process}; right if that is the service \
+                     to be restarted"
+                ));
+            }
+            Err(error) => self.faults.push(error.into()),
+        }
+    }
+
+    fn server(&mut self, server: &Server) {
+        match &server.listen {
+            Listen::Tcp(address) => self.address("server.listen", *address),
+            Listen::Unix(path) => self.socket(path),
+        }
+        if let Some(address) = server.management {
+            self.address("server.management", address);
+        }
+    }
+
+    fn address(&mut self, key: &'static str, address: SocketAddr) {
+        match bound(address) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => self
+                .notes
+                .push(format!("{key}: {address} is in use; right if that is the service to be restarted")),
+            Err(error) => {
+                self.faults.push(StartError::Listen { key, address: address.to_string(), error });
+            }
+        }
+    }
+
+    fn socket(&mut self, path: &Path) {
+        let key = "server.listen";
+        let refused = |error| StartError::Listen { key, address: format!("unix:{}", path.display()), error };
+        let folder = folder(path);
+        match path.symlink_metadata() {
+            Ok(file) if !file.file_type().is_socket() => {
+                self.faults.push(refused(Errno::ADDRINUSE.into()));
+            }
+            Ok(_) if UnixStream::connect(path).is_ok() => self.notes.push(format!(
+                "{key}: somebody listens on unix:{}; right if that is the service to be restarted",
+                path.display()
+            )),
+            // A directory of a service below /run is made by the supervisor when it starts it.
+            Err(_) if !folder.exists() && folder.starts_with("/run") => {
+                self.notes.push(format!(
+                    "{key}: {} is not there now; whoever starts the service must make it",
+                    folder.display()
+                ));
+            }
+            _ => self.tried(writable(folder).map_err(refused)),
+        }
+    }
+}
+
+/// Whether the file could be opened for appending, or made.
+fn appendable(path: &Path) -> io::Result<()> {
+    // Not blocking: a pipe without a reader must not hold the check up.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    match OpenOptions::new().append(true).custom_flags(flags).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => writable(folder(path)),
+        opened => opened.map(drop),
+    }
+}
+
+/// Whether this process could make a file in this directory.
+fn writable(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

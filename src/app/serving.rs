@@ -1,0 +1,113 @@
+//! Serving the API: actix's workers, each connection watched and counted.
+//!
+//! `HttpServer` would do but for the watch: it takes connections as they come from the listener. So its few lines are
+//! here, with [`Watched`] between the listener and HTTP.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_http::{HttpService, Protocol};
+use actix_rt::net::{TcpStream, UnixStream};
+use actix_server::{GracefulShutdownSignal, Server};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::middleware::from_fn;
+use actix_web::{App as WebApp, Error, web};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::DISCONNECT_TIMEOUT;
+use super::listener::Bound;
+use crate::http::audit::AuditWriter;
+use crate::http::boundary::boundary;
+use crate::http::connection::{Connection, Patience, Watched};
+use crate::http::{self, Api};
+use crate::settings::Settings;
+
+/// How many connections above `limits.connections` are accepted to be told that they are too many. Beyond these, a
+/// connection waits in the system's queue.
+const SURPLUS: usize = 256;
+
+/// What the service of each worker is made of.
+#[derive(Clone)]
+struct Parts {
+    api: web::Data<Api>,
+    documentation: bool,
+    patience: Patience,
+    stopping: GracefulShutdownSignal,
+}
+
+/// Starts serving the API on this listener.
+pub(super) fn serve(bound: Bound, settings: &Settings, api: web::Data<Api>) -> io::Result<Server> {
+    let limits = &settings.limits;
+    let workers = settings.server.workers;
+    let server = Server::build()
+        .workers(workers)
+        .max_concurrent_connections((limits.connections + SURPLUS).div_ceil(workers))
+        .shutdown_timeout(settings.server.shutdown_timeout.as_secs())
+        .disable_signals();
+    let parts = Parts {
+        api,
+        documentation: settings.server.documentation,
+        patience: Patience::new(
+            limits.request_timeout,
+            limits.write_timeout,
+            limits.idle_timeout,
+            limits.connections,
+        ),
+        stopping: server.graceful_shutdown_signal(),
+    };
+    let server = match bound {
+        Bound::Tcp(listener) => server.listen("api", listener, move || connections::<TcpStream>(&parts))?,
+        Bound::Unix(listener, _) => {
+            server.listen_uds("api", listener, move || connections::<UnixStream>(&parts))?
+        }
+    };
+    Ok(server.run())
+}
+
+/// A stream as it is accepted.
+trait Accepted: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Who is at the other end, when that has an address.
+    fn peer(&self) -> Option<SocketAddr>;
+}
+
+impl Accepted for TcpStream {
+    fn peer(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
+    }
+}
+
+impl Accepted for UnixStream {
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+/// The service of one worker.
+fn connections<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), InitError = ()> + use<T> {
+    let Parts { api, documentation, patience, stopping } = parts.clone();
+    let routes: fn(&mut web::ServiceConfig) = if documentation { http::documentation } else { |_| () };
+    let audit = AuditWriter::new(Arc::clone(&api.audit));
+    let app = WebApp::new().app_data(api).app_data(audit).wrap(from_fn(boundary));
+    let app = app.configure(http::api).configure(routes);
+    let app = app.into_factory().map_err(|error: Error| error.error_response());
+    let service = HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        })
+        .keep_alive(patience.idle)
+        .client_request_timeout(patience.request)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .on_connect_ext(|stream: &Watched<T>, extensions| Connection::introduce(stream, extensions))
+        .finish(map_config(app, |_| AppConfig::default()));
+    let patience = Rc::new(patience);
+    let watch = fn_service(move |stream: T| {
+        let peer = stream.peer();
+        let watched = Watched::new(stream, Rc::clone(&patience));
+        async move { Ok((watched, Protocol::Http1, peer)) }
+    });
+    watch.and_then(service).map_err(drop)
+}

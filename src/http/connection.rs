@@ -1,0 +1,242 @@
+//! A connection's patience: how long it may be held without getting anywhere.
+//!
+//! actix-http times the head of a connection's first request, its idle time and its closing. What it leaves untimed is
+//! watched here: the heads of later requests, a chunked body that nobody reads any more, and a reader who takes nothing.
+//! Time is counted in ticks of a timer that each connection has, so that a request costs no look at the clock and no
+//! timer of its own.
+//!
+//! Also counts the connections, so that one above the number allowed is told so (503) and closed.
+
+mod watched;
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::Extensions;
+
+pub use watched::Watched;
+
+/// How long a connection may be held, and how many there may be.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// From the first byte of a request to the end of its head, and from there to the end of its body.
+    pub request: Duration,
+    /// While the client takes nothing of an answer.
+    pub write: Duration,
+    /// While nothing at all is under way.
+    pub idle: Duration,
+    /// How many connections are served at once.
+    pub most: usize,
+    open: Arc<AtomicUsize>,
+}
+
+impl Patience {
+    /// With nothing open yet.
+    pub fn new(request: Duration, write: Duration, idle: Duration, most: usize) -> Self {
+        Self { request, write, idle, most, open: Arc::default() }
+    }
+
+    /// How often a connection is looked at. A limit is kept to within one such time.
+    fn tick(&self) -> Duration {
+        (self.request.min(self.write) / 2).clamp(Duration::from_millis(100), Duration::from_secs(5))
+    }
+
+    fn ticks(&self, limit: Duration) -> u32 {
+        u32::try_from(limit.as_millis().div_ceil(self.tick().as_millis())).unwrap_or(u32::MAX)
+    }
+}
+
+/// What is known of one connection.
+#[derive(Debug)]
+pub struct Connection {
+    patience: Rc<Patience>,
+    /// It is one more than may be served.
+    is_surplus: bool,
+    /// Requests that a handler works on. Those have time limits of their own.
+    in_hand: Cell<u32>,
+    /// Bytes have come that are not yet a request.
+    unanswered: Cell<bool>,
+    /// The client has not taken what was written last.
+    stalled: Cell<bool>,
+    /// Ticks since a request arrived or the client took something.
+    quiet: Cell<u32>,
+    /// The last request has come.
+    is_finished: Cell<bool>,
+    /// Another one came after it.
+    is_over: Cell<bool>,
+}
+
+impl Connection {
+    fn open(patience: Rc<Patience>) -> Rc<Self> {
+        let others = patience.open.fetch_add(1, Ordering::Relaxed);
+        let is_surplus = others >= patience.most;
+        Rc::new(Self {
+            patience,
+            is_surplus,
+            in_hand: Cell::new(0),
+            unanswered: Cell::new(false),
+            stalled: Cell::new(false),
+            quiet: Cell::new(0),
+            is_finished: Cell::new(false),
+            is_over: Cell::new(false),
+        })
+    }
+
+    /// Makes the connection known to its requests.
+    pub fn introduce<T>(stream: &Watched<T>, to: &mut Extensions) {
+        to.insert(Rc::clone(stream.connection()));
+    }
+
+    /// Whether it is one more than may be served.
+    pub fn is_surplus(&self) -> bool {
+        self.is_surplus
+    }
+
+    /// A request has arrived and is in hand until the returned value is dropped.
+    pub fn in_hand(self: &Rc<Self>) -> InHand {
+        self.in_hand.set(self.in_hand.get() + 1);
+        self.unanswered.set(false);
+        InHand(Rc::clone(self))
+    }
+
+    /// The request in hand is the last one: nothing that follows it on this connection is answered.
+    pub fn finish(&self) {
+        self.is_finished.set(true);
+    }
+
+    /// Whether the last request has come before this one, which then gets no answer and ends the connection (RFC 9112
+    /// §9.6). actix would answer it, and for want of a better place to say no, it must never be finished.
+    pub fn is_over(&self) -> bool {
+        let is_over = self.is_finished.get();
+        self.is_over.set(is_over);
+        is_over
+    }
+
+    fn received(&self) {
+        self.unanswered.set(true);
+    }
+
+    fn taken(&self) {
+        self.stalled.set(false);
+        self.quiet.set(0);
+    }
+
+    fn stalled(&self) {
+        self.stalled.set(true);
+    }
+
+    /// Judges the connection once more.
+    ///
+    /// # Errors
+    /// When it has been held for longer than it may.
+    fn judge(&self) -> io::Result<()> {
+        if self.in_hand.get() > 0 {
+            self.quiet.set(0);
+            return Ok(());
+        }
+        let quiet = self.quiet.get().saturating_add(1);
+        self.quiet.set(quiet);
+        let limit = match (self.stalled.get(), self.unanswered.get()) {
+            (true, _) => self.patience.write,
+            (false, true) => self.patience.request,
+            (false, false) => self.patience.idle,
+        };
+        if quiet > self.patience.ticks(limit) { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.patience.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request that a handler works on.
+#[derive(Debug)]
+pub struct InHand(Rc<Connection>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.in_hand.set(self.0.in_hand.get().saturating_sub(1));
+        // Its body, if it had one, has been read by now, or never will be.
+        self.0.unanswered.set(false);
+        self.0.quiet.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ticks of a second; 2 s for a request, 4 s for a writer, 6 s for an idle one.
+    fn patience(most: usize) -> Rc<Patience> {
+        let seconds = Duration::from_secs;
+        Rc::new(Patience::new(seconds(2), seconds(4), seconds(6), most))
+    }
+
+    /// How many ticks it lasts.
+    fn lasts(connection: &Connection) -> usize {
+        (0..100).take_while(|_| connection.judge().is_ok()).count()
+    }
+
+    #[test]
+    fn each_state_has_its_own_limit() {
+        let patience = patience(1);
+        assert_eq!(lasts(&Connection::open(Rc::clone(&patience))), 6);
+        let receiving = Connection::open(Rc::clone(&patience));
+        receiving.received();
+        assert_eq!(lasts(&receiving), 2);
+        let stalled = Connection::open(Rc::clone(&patience));
+        stalled.received();
+        stalled.stalled();
+        assert_eq!(lasts(&stalled), 4);
+    }
+
+    #[test]
+    fn more_bytes_of_the_same_request_win_no_time() {
+        let connection = Connection::open(patience(1));
+        for _ in 0..2 {
+            connection.received();
+            assert!(connection.judge().is_ok());
+        }
+        connection.received();
+        assert!(connection.judge().is_err());
+    }
+
+    #[test]
+    fn a_request_in_hand_may_take_its_time_and_what_follows_it_starts_anew() {
+        let connection = Connection::open(patience(1));
+        connection.received();
+        let in_hand = connection.in_hand();
+        connection.received();
+        assert_eq!(lasts(&connection), 100);
+        drop(in_hand);
+        assert_eq!(lasts(&connection), 6);
+    }
+
+    #[test]
+    fn a_client_that_takes_a_byte_now_and_then_is_not_stalled() {
+        let connection = Connection::open(patience(1));
+        for _ in 0..20 {
+            connection.stalled();
+            assert!(connection.judge().is_ok());
+            connection.taken();
+        }
+        assert_eq!(lasts(&connection), 6);
+    }
+
+    #[test]
+    fn one_more_than_allowed_is_surplus_until_one_goes() {
+        let patience = patience(2);
+        let open = || Connection::open(Rc::clone(&patience));
+        let (one, other) = (open(), open());
+        assert!(!one.is_surplus() && !other.is_surplus());
+        assert!(open().is_surplus());
+        drop(one);
+        assert!(!open().is_surplus());
+    }
+}

@@ -1,0 +1,216 @@
+//! `traceparent`: the trace that a call belongs to (W3C Trace Context, level 1 and 2).
+//!
+//! A valid one is kept: its trace id stands in the log and the audit line and goes back in the answer, with an id of our
+//! own for this call. Anything else is replaced by a new trace, as the recommendation asks of whoever receives it (§4.3),
+//! and is never a fault of the request. `tracestate` is not read: this service calls nobody to whom it could be passed on.
+
+use std::fmt;
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use data_encoding::HEXLOWER;
+
+/// The header (§3.2). Its name is compared without case.
+pub const HEADER: HeaderName = HeaderName::from_static("traceparent");
+/// The header's name as the documentation prints it.
+pub const FIELD: &str = "traceparent";
+/// What the header of an answer looks like.
+pub const PATTERN: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]$";
+/// How long it is in version 00, in bytes; later versions begin alike (§4.3).
+const LENGTH: usize = 55;
+
+/// Where the parts stand (§3.2.2).
+const TRACE_ID: std::ops::Range<usize> = 3..35;
+const PARENT_ID: std::ops::Range<usize> = 36..52;
+const FLAGS: std::ops::Range<usize> = 53..55;
+/// The flags that level 2 knows: sampled (bit 0) and random (bit 1). Others are not passed on (§3.2.2.5).
+const KNOWN_FLAGS: u8 = 0b11;
+/// A trace that begins here: its id is random, and nobody records it.
+const RANDOM: u8 = 0b10;
+
+/// The trace of one call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Trace {
+    id: [u8; 32],
+    flags: u8,
+}
+
+impl Trace {
+    /// The trace of the request with these headers: its own, or a new one when it has none that can be used.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut sent = headers.get_all(&HEADER);
+        match (sent.next(), sent.next()) {
+            (Some(only), None) => parse(only.as_bytes()).unwrap_or_else(Self::begin),
+            _ => Self::begin(),
+        }
+    }
+
+    /// A trace that begins here.
+    fn begin() -> Self {
+        let mut id = [b'0'; 32];
+        // All zeroes is no id (§3.2.2.3).
+        HEXLOWER.encode_mut(&fastrand::u128(..).max(1).to_be_bytes(), &mut id);
+        Self { id, flags: RANDOM }
+    }
+
+    /// The trace's id: 32 lower-case hexadecimal digits.
+    pub fn id(&self) -> &str {
+        // Only hexadecimal digits are ever put in.
+        str::from_utf8(&self.id).unwrap_or_default()
+    }
+
+    /// The header of the answer: the trace, and an id that is this call's own.
+    pub fn answer(&self) -> Option<HeaderValue> {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        text[TRACE_ID].copy_from_slice(&self.id);
+        HEXLOWER.encode_mut(&fastrand::u64(..).max(1).to_be_bytes(), &mut text[PARENT_ID]);
+        HEXLOWER.encode_mut(&[self.flags], &mut text[FLAGS]);
+        HeaderValue::from_bytes(&text).ok()
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Trace({}, {:02x})", self.id(), self.flags)
+    }
+}
+
+/// A `traceparent` by the rules for receiving one (§4.3): 00 to the letter, a later version by what it shares with 00.
+fn parse(text: &[u8]) -> Option<Trace> {
+    let parts = text.first_chunk::<LENGTH>()?;
+    let version = byte([parts[0], parts[1]])?;
+    let ends_well = match (version, text.get(LENGTH)) {
+        (0xff, _) => false,
+        (_, None) => true,
+        (0, Some(_)) => false,
+        (_, Some(next)) => *next == b'-',
+    };
+    let id = parts.first_chunk::<35>()?.last_chunk::<32>()?;
+    let parent = &parts[PARENT_ID];
+    let good = ends_well && [parts[2], parts[35], parts[52]] == [b'-'; 3] && is_id(id) && is_id(parent);
+    good.then_some(Trace { id: *id, flags: byte([parts[53], parts[54]])? & KNOWN_FLAGS })
+}
+
+/// Lower-case hexadecimal digits, not all of them zero.
+fn is_id(text: &[u8]) -> bool {
+    text.iter().all(|&digit| nibble(digit).is_some()) && text.iter().any(|&digit| digit != b'0')
+}
+
+fn byte([high, low]: [u8; 2]) -> Option<u8> {
+    Some(nibble(high)? << 4 | nibble(low)?)
+}
+
+/// Upper case is not taken (§3.2.2).
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    fn of(values: &[&[u8]]) -> Trace {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(HEADER, HeaderValue::from_bytes(value).unwrap());
+        }
+        Trace::of(&headers)
+    }
+
+    #[test]
+    fn a_valid_one_is_kept_with_the_flags_that_are_known() {
+        for (sent, id, flags) in [
+            // The examples of the recommendation, §3.2.3.
+            ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", ID, "01"),
+            ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00", ID, "00"),
+            (
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                "0af7651916cd43dd8448eb211c80319c",
+                "01",
+            ),
+            // Level 2: the random flag.
+            ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03", ID, "03"),
+            ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02", ID, "02"),
+            // Flags that nobody has defined.
+            ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff", ID, "03"),
+            ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-f0", ID, "00"),
+            // Later versions: what they share with 00.
+            ("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", ID, "01"),
+            ("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-the-future-holds", ID, "01"),
+            ("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-", ID, "01"),
+            ("fe-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-09-x", ID, "01"),
+            // Almost nothing is not nothing.
+            (
+                "00-00000000000000000000000000000001-0000000000000001-00",
+                "00000000000000000000000000000001",
+                "00",
+            ),
+        ] {
+            let trace = of(&[sent.as_bytes()]);
+            assert_eq!(trace.id(), id, "{sent}");
+            let answer = trace.answer().unwrap();
+            let answer = answer.to_str().unwrap();
+            assert_eq!(
+                (&answer[..36], &answer[52..]),
+                (&*format!("00-{id}-"), &*format!("-{flags}")),
+                "{sent}"
+            );
+            assert_ne!(answer[36..52], sent[36..52], "the call has an id of its own");
+        }
+    }
+
+    #[test]
+    fn anything_else_begins_a_new_trace() {
+        let long = "x".repeat(9_000);
+        for sent in [
+            "",
+            "00",
+            "-",
+            "x",
+            &long,
+            // Not hexadecimal, or upper case.
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00F067AA0BA902B7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0A",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g",
+            "0x-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "0A-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            // No id.
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            // Too short, too long, other separators.
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00_4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7_01",
+            " 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            // The version that never will be, and later ones that do not go on with a dash.
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x",
+            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.what",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-\u{e6}1",
+        ] {
+            let trace = of(&[sent.as_bytes()]);
+            assert_ne!(trace.id(), ID, "{sent}");
+            assert!(is_id(trace.id().as_bytes()), "{sent}");
+            assert!(trace.answer().unwrap().to_str().unwrap().ends_with("-02"), "{sent}");
+        }
+    }
+
+    #[test]
+    fn two_are_none_and_none_is_new_each_time() {
+        let sent = format!("00-{ID}-00f067aa0ba902b7-01");
+        let (twice, absent, other) = (of(&[sent.as_bytes(), sent.as_bytes()]), of(&[]), of(&[]));
+        assert_ne!(twice.id(), ID);
+        assert_ne!(absent.id(), other.id());
+        assert_ne!(absent.answer(), absent.answer(), "each answer has an id of its own");
+    }
+}

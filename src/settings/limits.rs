@@ -1,0 +1,40 @@
+//! `[limits]`: how much one client, and all of them together, may take.
+
+use std::num::NonZeroU32;
+
+use super::keys;
+use super::read::Told;
+use super::source::Source;
+use super::{Limits, Rate};
+
+pub(super) fn read(source: &mut Source) -> Result<Limits, Told> {
+    let connections = source.number(&keys::CONNECTIONS);
+    let request_timeout = source.seconds(&keys::REQUEST_TIMEOUT);
+    let write_timeout = source.seconds(&keys::WRITE_TIMEOUT);
+    let idle_timeout = source.seconds(&keys::IDLE_TIMEOUT);
+    let rate = rate(source);
+    Ok(Limits {
+        connections: connections?.try_into().unwrap_or(usize::MAX),
+        request_timeout: request_timeout?,
+        write_timeout: write_timeout?,
+        idle_timeout: idle_timeout?,
+        rate: rate?,
+    })
+}
+
+fn rate(source: &mut Source) -> Result<Option<Rate>, Told> {
+    let per_second = source.number(&keys::REQUESTS_PER_SECOND);
+    let burst = source.number(&keys::BURST);
+    let positive = |number: u64| u32::try_from(number).ok().and_then(NonZeroU32::new);
+    let (per_second, burst) = (positive(per_second?), positive(burst?));
+    match (per_second, burst) {
+        (None, Some(burst)) => {
+            let reason = format!("is {burst}, but {} is 0", keys::REQUESTS_PER_SECOND.path);
+            let mend = format!("set {} too, or leave it out", keys::REQUESTS_PER_SECOND.name());
+            Err(source.fault(&keys::BURST, reason, mend))
+        }
+        (per_second, burst) => {
+            Ok(per_second.map(|per_second| Rate { per_second, burst: burst.unwrap_or(per_second) }))
+        }
+    }
+}

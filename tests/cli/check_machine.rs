@@ -1,0 +1,156 @@
+//! `check` and the machine: what permissions and disks would not let the service do.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::check::{command, ended, picture, site_with_store};
+use crate::process::{Service, Site, stderr};
+
+/// Nobody in particular, and somebody else.
+const NOBODY: u32 = 65_534;
+const OTHER: u32 = 65_533;
+
+fn give(path: &Path, user: u32) {
+    chown(path, Some(user), Some(user)).unwrap();
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A command as a user whom permissions stop: this one, or nobody where this one is root.
+struct Unprivileged {
+    site: Site,
+    program: PathBuf,
+    root: bool,
+}
+
+impl Unprivileged {
+    fn new() -> Self {
+        let (site, root) = (site_with_store(), rustix::process::geteuid().is_root());
+        let mut program = PathBuf::from(env!("CARGO_BIN_EXE_virksomhedslogin"));
+        if root {
+            // Where this one lies, nobody may perhaps not look.
+            program = site.path("program");
+            fs::copy(env!("CARGO_BIN_EXE_virksomhedslogin"), &program).unwrap();
+            give(site.folder.path(), NOBODY);
+            picture(site.folder.path()).keys().for_each(|path| give(path, NOBODY));
+        }
+        Self { site, program, root }
+    }
+
+    fn command(&self, what: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args([what, "--config", &self.site.config()]).env_remove("RUST_LOG").stdin(Stdio::null());
+        if self.root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    fn foretold(&self, name: &str, code: i32, word: &str) {
+        for what in ["check", "serve"] {
+            let output = ended(self.command(what));
+            assert_eq!(output.status.code(), Some(code), "{what} {name}: {}", stderr(&output));
+            assert!(stderr(&output).contains(word), "{what} {name}: {}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn permissions_that_are_missing_are_foretold() {
+    for (name, mode, code) in [
+        ("store", 0o000, 1),
+        ("store/lock", 0o400, 1),
+        ("store/format", 0o000, 1),
+        ("audit.ndjson", 0o400, 1),
+        (".", 0o500, 1),
+        ("jwks.json", 0o000, 2),
+        ("access.toml", 0o000, 2),
+        ("virksomhedslogin.toml", 0o000, 2),
+    ] {
+        let user = Unprivileged::new();
+        if name == "." {
+            // Then the audit file cannot be made.
+            fs::remove_file(user.site.path("audit.ndjson")).unwrap();
+        }
+        set_mode(&user.site.path(name), mode);
+        user.foretold(name, code, "Permission denied");
+        set_mode(&user.site.path(name), 0o700);
+    }
+}
+
+#[test]
+fn files_of_another_user_are_foretold() {
+    if !rustix::process::geteuid().is_root() {
+        let line = "left out: files of another user for `check`, because giving files away needs root";
+        let _ = writeln!(std::io::stderr(), "{line}");
+        return;
+    }
+    for (name, mode, word) in [
+        ("store", 0o700, "Permission denied"),
+        ("store/lock", 0o600, "Permission denied"),
+        ("store/witness", 0o600, "Permission denied"),
+        ("store/sled-v1/db", 0o600, "Permission denied"),
+        ("store/sled-v1/db", 0o666, "Operation not permitted"),
+        ("store", 0o777, "Operation not permitted"),
+    ] {
+        let user = Unprivileged::new();
+        give(&user.site.path(name), OTHER);
+        set_mode(&user.site.path(name), mode);
+        user.foretold(name, 1, word);
+    }
+}
+
+#[test]
+fn what_a_start_mends_by_itself_is_no_fault() {
+    let user = Unprivileged::new();
+    for (name, mode) in [("store/witness", 0o400), ("store/sled-v1/db", 0o444), ("store", 0o500)] {
+        set_mode(&user.site.path(name), mode);
+    }
+    let told = ended(user.command("check"));
+    assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
+    drop(Service::start(user.command("serve"), user.site.token()));
+}
+
+#[test]
+fn a_disk_that_is_full_or_read_only_is_foretold() {
+    let site = Site::new();
+    let disk = site.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = |arguments: &[&str]| {
+        Command::new("mount").args(arguments).arg(&disk).output().is_ok_and(|output| output.status.success())
+    };
+    if !mount(&["-t", "tmpfs", "-o", "size=8m", "tmpfs"]) {
+        let line =
+            "left out: the full and the read-only disk of `check`, because mounting a tmpfs needs root";
+        let _ = writeln!(std::io::stderr(), "{line}");
+        return;
+    }
+    let store = [("VIRKSOMHEDSLOGIN__STORE__PATH", "disk/store")];
+    let told = |words: &str| {
+        for what in ["check", "serve"] {
+            let output = ended(command(what, &site.config(), &store));
+            assert_eq!(output.status.code(), Some(1), "{what}: {}", stderr(&output));
+            assert!(stderr(&output).contains(words), "{what}: {}", stderr(&output));
+        }
+    };
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let filler = disk.join("filler");
+        let _ = fs::write(&filler, vec![1; 9 << 20]);
+        told("No space left");
+        fs::remove_file(&filler).unwrap();
+        let mut service = Service::start(command("serve", &site.config(), &store), site.token());
+        service.signal("TERM");
+        service.wait(Duration::from_secs(10));
+        assert!(mount(&["-o", "remount,ro"]));
+        told("Read-only file system");
+    }));
+    let _ = Command::new("umount").arg("-l").arg(&disk).status();
+    outcome.unwrap();
+}

@@ -1,0 +1,141 @@
+//! Holds the tables of `docs/` against what they speak of, so that they cannot rot.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The first string literal of this text, with `…` for each value that is put in.
+fn message(code: &str) -> Option<String> {
+    let mut letters = code[code.find('"')? + 1..].chars().peekable();
+    let mut text = String::new();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => return Some(text),
+            '\\' => match letters.next()? {
+                // A string goes on in the next line, after its blanks.
+                '\n' => while letters.next_if(|next| next.is_whitespace()).is_some() {},
+                escaped => text.push(escaped),
+            },
+            '{' => {
+                letters.by_ref().find(|next| *next == '}')?;
+                text.push('…');
+            }
+            letter => text.push(letter),
+        }
+    }
+    None
+}
+
+/// Every text that follows one of these marks outside of tests, with its file.
+fn messages(files: &[PathBuf], marks: &[&str]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for file in files {
+        let name = file.display().to_string();
+        if name.contains("/tests") {
+            continue;
+        }
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for mark in marks {
+            for (at, _) in code.match_indices(mark) {
+                found.push((name.clone(), message(&code[at..]).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_manual_of_operations_explains_every_log_message_and_every_reason_not_to_start() {
+    let manual = read("docs/OPERATIONS.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    let logged = messages(&files, &["log::error!(", "log::warn!(", "log::info!("]);
+    assert!(logged.len() > 20, "the test sees the messages ({})", logged.len());
+    let files = ["src/app.rs", "src/store/fault.rs", "src/auth/keys.rs"].map(|name| root.join(name));
+    let refused = messages(&files, &["#[error(\"", "#[error(\n"]);
+    assert!(refused.len() > 15, "the test sees the errors ({})", refused.len());
+    let missing: Vec<_> = logged
+        .iter()
+        .chain(&refused)
+        .filter(|(_, text)| text.chars().any(char::is_alphabetic) && !manual.contains(text.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "docs/OPERATIONS.md does not explain:\n{missing:#?}");
+}
+
+#[test]
+fn messages_are_read_as_they_are_printed() {
+    assert_eq!(message(r#"log::warn!("a {b} \"c\" {:?}", d)"#).unwrap(), "a … \"c\" …");
+    assert_eq!(message("log::info!(\n    \"one \\\n     two\"").unwrap(), "one two");
+}
+
+/// The names under these headings of Cargo.toml.
+fn required() -> BTreeSet<String> {
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let mut names = BTreeSet::new();
+    let mut add = |table: Option<&toml::Value>| {
+        names.extend(
+            table.and_then(toml::Value::as_table).into_iter().flat_map(|table| table.keys().cloned()),
+        );
+    };
+    for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        add(manifest.get(section));
+    }
+    names
+}
+
+#[test]
+fn every_direct_dependency_has_its_reason_and_no_other() {
+    let told: BTreeSet<String> = read("docs/DEPENDENCIES.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .map(|row| row.split('`').next().unwrap().to_owned())
+        .collect();
+    let required = required();
+    let lacking: Vec<_> = required.difference(&told).collect();
+    let gone: Vec<_> = told.difference(&required).collect();
+    assert!(lacking.is_empty(), "docs/DEPENDENCIES.md has no row for {lacking:?}");
+    assert!(gone.is_empty(), "docs/DEPENDENCIES.md has rows for what Cargo.toml does not name: {gone:?}");
+}
+
+#[test]
+fn the_versions_in_the_table_of_dependencies_are_those_of_cargo_lock() {
+    let lock: toml::Table = read("Cargo.lock").parse().unwrap();
+    let locked: BTreeSet<(String, String)> = lock["package"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| {
+            let text = |name: &str| package[name].as_str().unwrap().to_owned();
+            (text("name"), text("version"))
+        })
+        .collect();
+    for line in read("docs/DEPENDENCIES.md").lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let (name, version) = (cells[1].trim_matches('`').to_owned(), cells[2].to_owned());
+        assert!(locked.contains(&(name.clone(), version.clone())), "{name} {version} is not in Cargo.lock");
+    }
+}
