@@ -7,7 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod audit;
+mod audit_questions;
 mod audit_sink;
 mod check;
 mod check_machine;
