@@ -67,13 +67,10 @@ pub async fn boundary<B: MessageBody + 'static>(
     };
     let is_surplus = connection.as_ref().is_some_and(|connection| connection.is_surplus());
     // Nothing is upgraded to, and what follows such a request is nobody's (RFC 9110 §7.8, §9.3.6).
-    let is_last = is_surplus
-        || request.head().connection_type() != ConnectionType::KeepAlive
-        || request.method() == Verb::CONNECT;
-    if is_last && let Some(connection) = &connection {
-        connection.finish();
-    }
+    let is_last =
+        request.head().connection_type() != ConnectionType::KeepAlive || request.method() == Verb::CONNECT;
     if is_surplus {
+        connection.iter().for_each(|connection| connection.finish());
         let api = api.as_deref().map(AsRef::as_ref);
         return Ok(too_many_connections(request, api, &exchange, &line));
     }
@@ -103,6 +100,9 @@ pub async fn boundary<B: MessageBody + 'static>(
 
     if is_last {
         answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    if answer.head().connection_type() == ConnectionType::Close {
+        connection.iter().for_each(|connection| connection.finish());
     }
     label(&mut answer, &exchange);
     let took = exchange.started.elapsed();
