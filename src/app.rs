@@ -3,8 +3,10 @@
 //! [`App::build`] opens and binds everything or says what is wrong; [`App::run_until_stopped`] serves until it is told
 //! to stop, finishes what is in hand and leaves the store closed. Nothing here decides anything about a request.
 
+mod inherited;
 mod listener;
 mod reload;
+mod supervisor;
 
 use std::future::Future;
 use std::io;
@@ -23,11 +25,13 @@ use crate::http::audit::AuditLog;
 use crate::http::boundary::boundary;
 use crate::http::management::Lifecycle;
 use crate::http::{self, Api};
-use crate::settings::{AuditTarget, JwksSource, Settings, StoreKind, Token};
+use crate::settings::{AuditTarget, JwksSource, Server as ServerSettings, Settings, StoreKind, Token};
 use crate::store::{self, Store};
 
+pub use inherited::Inherited;
 pub use listener::Bound;
 pub use reload::Reload;
+pub use supervisor::Supervisor;
 
 /// How long an idle connection is kept. Longer than the 60 s of the proxies that we ship examples for, so that it is
 /// the proxy that closes a connection and never loses a request to our closing it first.
@@ -52,6 +56,14 @@ pub enum StartError {
     /// The audit file cannot be opened.
     #[error("audit.file: {0} cannot be opened for appending: {1}")]
     Audit(std::path::PathBuf, io::Error),
+    /// A socket that the service manager handed over cannot be used.
+    #[error("the socket {name:?} that was handed over (LISTEN_FDS) {reason}")]
+    Inherited {
+        /// Its name, as in `FileDescriptorName=`.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An address cannot be listened on.
     #[error("{key}: cannot listen on {address}: {error}")]
     Listen {
@@ -68,7 +80,7 @@ impl StartError {
     /// The exit code of the process (INTERFACE: "Commands"): 1 failed, 2 configuration, 3 store damaged or not ours.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Keys(_) | Self::NoPostgres => 2,
+            Self::Keys(_) | Self::NoPostgres | Self::Inherited { .. } => 2,
             Self::Store(error) => error.exit_code(),
             Self::Audit(..) | Self::Listen { .. } => 1,
         }
@@ -81,14 +93,29 @@ pub struct App {
     api: web::Data<Api>,
     listener: Bound,
     management: Option<TcpListener>,
+    supervisor: Supervisor,
 }
 
 impl App {
-    /// Opens the audit log, loads the keys, opens the store, and binds both listeners, in this order.
+    /// As [`App::build_on`], with sockets of its own and nobody who is told.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
+        Self::build_on(settings, clock, Inherited::default(), Supervisor::default())
+    }
+
+    /// Opens the audit log, loads the keys, opens the store, and binds both listeners unless they were handed over, in
+    /// this order.
     ///
     /// # Errors
     /// The first part that cannot be had. Nothing is left running.
-    pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
+    pub fn build_on(
+        settings: Settings,
+        clock: SharedClock,
+        inherited: Inherited,
+        supervisor: Supervisor,
+    ) -> Result<Self, StartError> {
         let audit = match &settings.audit_file {
             AuditTarget::Stdout => AuditLog::to_stdout(),
             AuditTarget::File(path) => {
@@ -102,8 +129,7 @@ impl App {
         )?;
         let store = Store::open(&store_options(&settings)?)?;
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
-        let listener = Bound::bind(&settings.server.listen)?;
-        let management = settings.server.management.map(listener::bind_management).transpose()?;
+        let (listener, management) = inherited.or_bind(&settings.server)?;
         let api = web::Data::new(Api {
             authenticator: Arc::new(authenticator),
             matrix: Arc::new(ArcSwap::from_pointee(settings.matrix.clone())),
@@ -112,7 +138,7 @@ impl App {
             clock,
             lifecycle: Arc::new(Lifecycle::default()),
         });
-        Ok(Self { settings, api, listener, management })
+        Ok(Self { settings, api, listener, management, supervisor })
     }
 
     /// Where the API listens, with the port that the system chose for port 0.
@@ -137,6 +163,7 @@ impl App {
     /// When the servers cannot be started.
     pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let api = self.api.clone();
+        let status = format!("answers on {}", self.listener);
         let server = self.listener.serve(&self.settings, self.api.clone())?;
         let handle = server.handle();
         let management = self.management.map(|listener| serve_management(listener, self.api)).transpose()?;
@@ -145,11 +172,15 @@ impl App {
             rt::spawn(management);
         }
         let running = rt::spawn(server);
+        // The workers run by now, and the sockets take connections.
+        self.supervisor.ready(&status);
+        self.supervisor.watch(Arc::clone(&api.store), self.settings.store.deadline);
 
         tokio::select! {
             () = stop => log::info!("stopping: finishing the requests in hand"),
             ended = running => log::error!("the server ended by itself: {ended:?}"),
         }
+        self.supervisor.stopping();
         api.lifecycle.stop();
         handle.stop(true).await;
         if let Some(management) = management_handle {

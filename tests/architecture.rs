@@ -27,7 +27,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// crate → the only modules that may name it.
-const OWNERS: [(&str, &[&str]); 8] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("biscuit", &["auth"]),
     ("sled", &["store"]),
     ("actix_web", &["http", "app", "cli"]),
@@ -36,6 +36,8 @@ const OWNERS: [(&str, &[&str]); 8] = [
     ("utoipa_swagger_ui", &["http"]),
     ("maud", &["http"]),
     ("clap", &["cli", "main"]),
+    ("listenfd", &["app"]),
+    ("sd_notify", &["app"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -47,6 +47,12 @@ impl Bound {
         }
     }
 
+    /// A Unix socket that somebody else bound.
+    pub(super) fn from_unix(listener: UnixListener) -> io::Result<Self> {
+        let path = listener.local_addr()?.as_pathname().map_or_else(PathBuf::new, Path::to_owned);
+        Ok(Self::Unix(listener, path))
+    }
+
     /// Starts serving the API here.
     pub(super) fn serve(self, settings: &Settings, api: web::Data<Api>) -> io::Result<Server> {
         let documentation: fn(&mut web::ServiceConfig) =

@@ -12,3 +12,4 @@ mod dev;
 mod process;
 mod records;
 mod serve;
+mod supervised;
