@@ -16,5 +16,6 @@ mod framing;
 mod harness;
 mod lifecycle;
 mod methods;
+mod proxy;
 mod source_page;
 mod tokens;
