@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -147,11 +148,19 @@ class Site:
         """The lines of the audit log."""
         return (self.folder / "audit.ndjson").read_text(encoding="utf-8").splitlines()
 
+    def workers(self):
+        """The process ids of nginx's workers."""
+        return subprocess.run(["pgrep", "-P", str(self.nginx.pid)], capture_output=True, text=True, check=True).stdout.split()
+
+    def temporary_files(self):
+        """The files that nginx's workers have put answers into; it unlinks them as soon as they are open."""
+        opened = [os.readlink(file) for pid in self.workers() for file in Path(f"/proc/{pid}/fd").iterdir()]
+        return [name for name in opened if name.startswith(f"{self.home}/proxy")]
+
     def resident(self):
         """Bytes of memory that nginx's workers and the service hold."""
-        children = subprocess.run(["pgrep", "-P", str(self.nginx.pid)], capture_output=True, text=True, check=True).stdout.split()
         return {name: sum(rss(pid) for pid in pids)
-                for name, pids in [("nginx", children), ("service", [self.process.pid])]}
+                for name, pids in [("nginx", self.workers()), ("service", [self.process.pid])]}
 
 
 def rss(pid):
