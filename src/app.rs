@@ -4,10 +4,12 @@
 //! to stop, finishes what is in hand and leaves the store closed. Nothing here decides anything about a request.
 
 mod files;
+mod inherited;
 mod listener;
 mod preflight;
 mod reload;
 mod serving;
+mod supervisor;
 
 use std::future::Future;
 use std::io;
@@ -28,12 +30,14 @@ use crate::http::management::Lifecycle;
 use crate::http::metrics::Metrics;
 use crate::http::rate::RateLimit;
 use crate::http::{self, Api};
-use crate::settings::{AuditTarget, JwksSource, Settings, StoreKind, Token};
+use crate::settings::{AuditTarget, JwksSource, Server as ServerSettings, Settings, StoreKind, Token};
 use crate::store::{self, Store};
 
+pub use inherited::Inherited;
 pub use listener::Bound;
 pub use preflight::{Preflight, preflight};
 pub use reload::Reload;
+pub use supervisor::Supervisor;
 
 /// How long a connection may linger once it is being closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,6 +57,14 @@ pub enum StartError {
     /// The audit file cannot be opened.
     #[error("audit.file: {0} cannot be opened for appending: {1}")]
     Audit(std::path::PathBuf, io::Error),
+    /// A socket that the service manager handed over cannot be used.
+    #[error("the socket {name:?} that was handed over (LISTEN_FDS) {reason}")]
+    Inherited {
+        /// Its name, as in `FileDescriptorName=`.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An address cannot be listened on.
     #[error("{key}: cannot listen on {address}: {error}")]
     Listen {
@@ -69,7 +81,7 @@ impl StartError {
     /// The exit code of the process (INTERFACE: "Commands"): 1 failed, 2 configuration, 3 store damaged or not ours.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Keys(_) | Self::NoPostgres => 2,
+            Self::Keys(_) | Self::NoPostgres | Self::Inherited { .. } => 2,
             Self::Store(error) => error.exit_code(),
             Self::Audit(..) | Self::Listen { .. } => 1,
         }
@@ -82,14 +94,29 @@ pub struct App {
     api: web::Data<Api>,
     listener: Bound,
     management: Option<TcpListener>,
+    supervisor: Supervisor,
 }
 
 impl App {
-    /// Opens the audit log, loads the keys, opens the store, and binds both listeners, in this order.
+    /// As [`App::build_on`], with sockets of its own and nobody who is told.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
+        Self::build_on(settings, clock, Inherited::default(), Supervisor::default())
+    }
+
+    /// Opens the audit log, loads the keys, opens the store, and binds both listeners unless they were handed over, in
+    /// this order.
     ///
     /// # Errors
     /// The first part that cannot be had. Nothing is left running.
-    pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
+    pub fn build_on(
+        settings: Settings,
+        clock: SharedClock,
+        inherited: Inherited,
+        supervisor: Supervisor,
+    ) -> Result<Self, StartError> {
         let audit = match &settings.audit_file {
             AuditTarget::Stdout => {
                 AuditLog::to_stdout().map_err(|error| StartError::Audit("-".into(), error))?
@@ -106,8 +133,7 @@ impl App {
         let store = Store::open(&store_options(&settings)?)?;
         files::make_room(settings.limits.connections);
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
-        let listener = Bound::bind(&settings.server.listen)?;
-        let management = settings.server.management.map(listener::bind_management).transpose()?;
+        let (listener, management) = inherited.or_bind(&settings.server)?;
         let api = web::Data::new(Api {
             authenticator: Arc::new(authenticator),
             matrix: Arc::new(ArcSwap::from_pointee(settings.matrix.clone())),
@@ -119,7 +145,7 @@ impl App {
             rate: settings.limits.rate.map(|rate| RateLimit::new(rate.per_second, rate.burst)),
             body_timeout: settings.limits.request_timeout,
         });
-        Ok(Self { settings, api, listener, management })
+        Ok(Self { settings, api, listener, management, supervisor })
     }
 
     /// Where the API listens, with the port that the system chose for port 0.
@@ -144,6 +170,7 @@ impl App {
     /// When the servers cannot be started.
     pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let api = self.api.clone();
+        let status = format!("answers on {}", self.listener);
         let server = serving::serve(self.listener, &self.settings, self.api.clone())?;
         let handle = server.handle();
         let management = self.management.map(|listener| serve_management(listener, self.api)).transpose()?;
@@ -152,11 +179,15 @@ impl App {
             rt::spawn(management);
         }
         let running = rt::spawn(server);
+        // The workers run by now, and the sockets take connections.
+        self.supervisor.ready(&status);
+        self.supervisor.watch(Arc::clone(&api.store), self.settings.store.deadline);
 
         tokio::select! {
             () = stop => log::info!("stopping: finishing the requests in hand"),
             ended = running => log::error!("the server ended by itself: {ended:?}"),
         }
+        self.supervisor.stopping();
         api.lifecycle.stop();
         handle.stop(true).await;
         if let Some(management) = management_handle {

@@ -28,7 +28,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// crate → the only modules that may name it.
-const OWNERS: [(&str, &[&str]); 10] = [
+const OWNERS: [(&str, &[&str]); 12] = [
     ("biscuit", &["auth"]),
     ("sled", &["store"]),
     ("actix_web", &["http", "app", "cli"]),
@@ -39,6 +39,8 @@ const OWNERS: [(&str, &[&str]); 10] = [
     ("prometheus_client", &["http"]),
     ("procfs", &["http"]),
     ("clap", &["cli", "main"]),
+    ("listenfd", &["app"]),
+    ("sd_notify", &["app"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -39,6 +39,12 @@ impl Bound {
                 .map_err(refused(format!("unix:{}", path.display()))),
         }
     }
+
+    /// A Unix socket that somebody else bound.
+    pub(super) fn from_unix(listener: UnixListener) -> io::Result<Self> {
+        let path = listener.local_addr()?.as_pathname().map_or_else(PathBuf::new, Path::to_owned);
+        Ok(Self::Unix(listener, path))
+    }
 }
 
 impl fmt::Display for Bound {

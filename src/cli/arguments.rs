@@ -17,9 +17,18 @@ Exit codes:
 Example:
   virksomhedslogin dev";
 
+/// What `--version` tells; `-V` tells the number alone.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit: ",
+    env!("VIRKSOMHEDSLOGIN_BUILD_COMMIT"),
+    "\nfeatures: ",
+    env!("VIRKSOMHEDSLOGIN_BUILD_FEATURES")
+);
+
 /// When a Danish company first and last logged in to JobAG: SetLogin, GetLogin and GetLogins.
 #[derive(Debug, Parser)]
-#[command(name = "virksomhedslogin", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "virksomhedslogin", version, long_version = LONG_VERSION, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -51,8 +60,7 @@ pub enum Command {
     /// Write every record as NDJSON with a trailer
     #[command(
         after_help = "With --output FILE the file is replaced whole, or left as it was (readable to its owner alone).\n\n\
-                            Example:\n  virksomhedslogin export --config virksomhedslogin.toml \\\n    \
-                            --from http://127.0.0.1:9090 --output logins.ndjson"
+                            Example:\n  virksomhedslogin export --from http://127.0.0.1:9090 --output logins.ndjson"
     )]
     Export(ExportArgs),
     /// Merge NDJSON or CSV into the closed store: first = min, last = max; can be repeated
@@ -132,9 +140,9 @@ pub struct ExplainArgs {
 /// `export`
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// `--config`
-    #[command(flatten)]
-    pub config: ConfigArgs,
+    /// The configuration file (TOML); with --from none is needed
+    #[arg(long, value_name = "FILE", env = "VIRKSOMHEDSLOGIN_CONFIG", required_unless_present = "from")]
+    pub config: Option<PathBuf>,
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,

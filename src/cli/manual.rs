@@ -17,7 +17,8 @@ pub(super) fn man(output: &mut Output<'_>) -> Result<Exit, Failure> {
 
 /// One page for all: the program's own, then a section for every command.
 fn render(page: &mut Vec<u8>) -> io::Result<()> {
-    let mut program = Arguments::command();
+    // The number alone: the page is the same for every build of a version.
+    let mut program = Arguments::command().long_version(env!("CARGO_PKG_VERSION"));
     program.build();
     let man = Man::new(program.clone());
     man.render_title(page)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::rt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::{App, Reload};
+use crate::app::{App, Inherited, Reload, StartError, Supervisor};
 use crate::domain::clock::SystemClock;
 use crate::logging;
 use crate::settings::{LogFormat, Settings};
@@ -16,20 +16,36 @@ use super::{Exit, Failure, Output, load_settings};
 
 /// Runs the service that the configuration file describes.
 pub(super) fn run(arguments: &ServeArgs, _: &mut Output<'_>) -> Result<Exit, Failure> {
-    run_with(load_settings(arguments)?, |_| Ok(()))
+    let settings = load_settings(arguments)?;
+    // Before the first thread is started.
+    let inherited = Inherited::take().map_err(refused)?;
+    run_on(settings, inherited, Supervisor::from_environment(), |_| Ok(()))
 }
 
-/// Runs the service; `started` is called once when it is bound, before the first request is taken.
+/// Runs the service on sockets of its own; `started` is called once when it is bound, before the first request is taken.
 pub(super) fn run_with(
     settings: Settings,
+    started: impl FnOnce(&App) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
+    run_on(settings, Inherited::default(), Supervisor::default(), started)
+}
+
+fn refused(error: StartError) -> Failure {
+    Failure::new(Exit::of(error.exit_code()), error.to_string())
+}
+
+fn run_on(
+    settings: Settings,
+    inherited: Inherited,
+    supervisor: Supervisor,
     started: impl FnOnce(&App) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     logging::init(match settings.log_format {
         LogFormat::Text => logging::Format::Text,
         LogFormat::Json => logging::Format::Json,
     });
-    let app = App::build(settings, Arc::new(SystemClock))
-        .map_err(|error| Failure::new(Exit::of(error.exit_code()), error.to_string()))?;
+    let app =
+        App::build_on(settings, Arc::new(SystemClock), inherited, supervisor.clone()).map_err(refused)?;
     started(&app)?;
     log::info!(
         "version {} listens on {}, management on {}",
@@ -40,7 +56,7 @@ pub(super) fn run_with(
     rt::System::new()
         .block_on(async move {
             let stop = stop_signal()?;
-            rt::spawn(reload_on_hangup(app.reload(), signal(SignalKind::hangup())?));
+            rt::spawn(reload_on_hangup(app.reload(), signal(SignalKind::hangup())?, supervisor));
             app.run_until_stopped(stop).await
         })
         .map(|()| Exit::Done)
@@ -57,13 +73,21 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn reload_on_hangup(reload: Reload, mut hangup: Signal) {
+async fn reload_on_hangup(reload: Reload, mut hangup: Signal, supervisor: Supervisor) {
     while hangup.recv().await.is_some() {
         let reload = reload.clone();
-        match rt::task::spawn_blocking(move || reload.run()).await {
-            Ok(Ok(())) => log::info!("SIGHUP: matrix, keys and audit file are read anew"),
-            Ok(Err(faults)) => log::error!("SIGHUP: nothing is changed, for: {faults}"),
-            Err(error) => log::error!("SIGHUP: nothing is changed, for: {error}"),
+        supervisor.reloading();
+        let outcome = rt::task::spawn_blocking(move || reload.run()).await;
+        match outcome.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(()) => {
+                log::info!("SIGHUP: matrix, keys and audit file are read anew");
+                supervisor.ready("matrix, keys and audit file were read anew");
+            }
+            Err(faults) => {
+                log::error!("SIGHUP: nothing is changed, for: {faults}");
+                // A status is one line.
+                supervisor.ready(&format!("reload refused: {}", faults.replace('\n', "; ")));
+            }
         }
     }
 }

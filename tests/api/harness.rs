@@ -19,6 +19,8 @@ use virksomhedslogin::domain::clock::ManualClock;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::settings;
 
+use crate::proxy::Proxy;
+
 pub const ISSUER: &str = "https://sts.example.dk";
 pub const AUDIENCE: &str = "virksomhedslogin";
 /// What the clock shows when a service starts.
@@ -33,6 +35,8 @@ pub struct TestApp {
     pub signer: Arc<Signer>,
     pub folder: TempDir,
     pub reload: Reload,
+    /// Stands before the service, when the tests are asked to go through one; ended after it.
+    proxy: Option<Proxy>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,7 +65,10 @@ pub fn spawn_app_with(more: &str) -> TestApp {
 }
 
 fn start(folder: TempDir, config: &Path, clock: Arc<ManualClock>, signer: Arc<Signer>) -> TestApp {
-    let settings = settings::load(config, std::iter::empty()).unwrap_or_else(|faults| panic!("{faults}"));
+    let proxy = Proxy::wanted(folder.path());
+    let listen =
+        proxy.as_ref().map(|proxy| ("VIRKSOMHEDSLOGIN__SERVER__LISTEN".into(), proxy.upstream().into()));
+    let settings = settings::load(config, listen.into_iter()).unwrap_or_else(|faults| panic!("{faults}"));
     let (stop, stopped) = oneshot::channel::<()>();
     let (tell, told) = mpsc::channel();
     let shared = Arc::clone(&clock);
@@ -77,7 +84,18 @@ fn start(folder: TempDir, config: &Path, clock: Arc<ManualClock>, signer: Arc<Si
     });
     let (address, management, reload) =
         told.recv_timeout(Duration::from_secs(20)).expect("the service starts");
-    TestApp { address, management, clock, signer, folder, reload, stop: Some(stop), thread: Some(thread) }
+    let address = proxy.as_ref().map_or(address, |proxy| proxy.address.clone());
+    TestApp {
+        address,
+        management,
+        clock,
+        signer,
+        folder,
+        reload,
+        proxy,
+        stop: Some(stop),
+        thread: Some(thread),
+    }
 }
 
 pub fn shipped(name: &str) -> PathBuf {
@@ -108,6 +126,11 @@ impl TestApp {
     pub fn audit(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.folder.path().join("audit.ndjson")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// What the audit log calls the peer of a caller.
+    pub fn remote(&self) -> &'static str {
+        if self.proxy.is_some() { "unix" } else { "127.0.0.1" }
     }
 
     /// Sends these bytes on a connection of their own and returns everything that comes back until it is closed.
@@ -141,6 +164,7 @@ impl TestApp {
     }
 
     fn shut_down(&mut self) {
+        self.proxy = None;
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }

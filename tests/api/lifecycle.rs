@@ -124,8 +124,9 @@ fn every_call_that_reached_a_method_is_one_audit_line() {
         json!({
             "tid": START, "requestId": "id-1", "metode": "GetLogin", "udfald": "tilladt", "status": 404,
             "fejlkode": "120500", "aarsag": "GetLogin.JobCenter allows AlleBorgere", "cvrNummer": "12345678",
-            "traceId": lines[0]["traceId"], "sub": "tester", "clientId": "client-1", "organisationType": "JobCenter",
-            "organisationCode": "101", "adgang": ["AlleBorgere"], "aktoerCvr": "11111111", "remote": "127.0.0.1",
+             "traceId": lines[0]["traceId"], "sub": "tester", "clientId": "client-1", "organisationType": "JobCenter",
+             "organisationCode": "101", "adgang": ["AlleBorgere"], "aktoerCvr": "11111111",
+             "remote": app.remote(),
         })
     );
     let seen = |line: &Value| {

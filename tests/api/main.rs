@@ -19,6 +19,7 @@ mod lifecycle;
 mod limits;
 mod methods;
 mod metrics;
+mod proxy;
 mod raw;
 mod source_page;
 mod tokens;

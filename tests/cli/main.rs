@@ -16,3 +16,4 @@ mod dev;
 mod process;
 mod records;
 mod serve;
+mod supervised;

@@ -261,6 +261,8 @@ fn a_store_in_use_is_exported_by_asking_the_service() {
     let asked = command(&site, "export", &["--from", &management]);
     assert_ended(&asked, 0, &[]);
     assert_eq!(stdout(&asked), list(10));
+    assert_eq!(stdout(&run(&["export", "--from", &management])), list(10), "no configuration is needed");
+    assert_ended(&run(&["export"]), 2, &["--config"]);
     let api = command(&site, "export", &["--from", &format!("http://{}", service.address)]);
     assert_ended(&api, 1, &["management listener"]);
     drop(service);

@@ -314,3 +314,36 @@ fn a_clock_set_back_an_hour_makes_no_last_login_fall() {
     disk.cut(None);
     assert!(matches!(try_start(&disk.site), Outcome::Serves(found) if found[&12_345_678] == after));
 }
+
+#[test]
+fn the_watchdog_starves_while_the_disk_stands_still_and_only_then() {
+    let disk = Forgetful::new();
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let fed = |at_most: Duration| {
+        manager.set_read_timeout(Some(at_most)).unwrap();
+        let mut message = [0; 1024];
+        manager.recv(&mut message).is_ok_and(|length| message[..length].starts_with(b"WATCHDOG=1"))
+    };
+    for (error, starves) in [("HANG", true), ("EIO", false)] {
+        let service = disk.serve(&[
+            ("POWERCUT_FAIL_FSYNC", error),
+            ("VIRKSOMHEDSLOGIN__STORE__DEADLINE_SECONDS", "1"),
+            ("NOTIFY_SOCKET", path.to_str().unwrap()),
+            ("WATCHDOG_USEC", "2000000"),
+        ]);
+        assert!(!fed(Duration::from_secs(20)), "the first message says ready");
+        assert!(fed(Duration::from_secs(5)) && fed(Duration::from_secs(2)), "{error}: fed at first");
+        fs::write(disk.trigger(), "").unwrap();
+        until_put(&service, 503, Duration::from_secs(10));
+        // What was sent before the fault is read off; then there is silence for longer than the watchdog waits, or not.
+        while manager.set_nonblocking(true).is_ok() && manager.recv(&mut [0; 1024]).is_ok() {}
+        manager.set_nonblocking(false).unwrap();
+        assert_eq!(fed(Duration::from_millis(2_500)), !starves, "{error}");
+        assert_eq!(service.get("/v1/Login?cvrNummer=00000000").0, 404, "{error}: reads go on");
+        fs::remove_file(disk.trigger()).unwrap();
+        until_put(&service, 204, BACK_WITHIN);
+        assert!(fed(Duration::from_secs(5)), "{error}: fed again");
+    }
+}

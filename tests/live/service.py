@@ -61,7 +61,7 @@ class Answer:
 class Service:
     """A running service with a store of its own."""
 
-    def __init__(self, binary, folder, access=SHIPPED):
+    def __init__(self, binary, folder, access=SHIPPED, listen="127.0.0.1:0"):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.access = folder / "access.toml"
         self.access.write_text(access, encoding="utf-8")
@@ -70,7 +70,7 @@ class Service:
         (folder / "jwks.json").write_text(json.dumps(keys), encoding="utf-8")
         config = folder / "virksomhedslogin.toml"
         config.write_text(f"""[server]
-listen = "127.0.0.1:0"
+listen = "{listen}"
 management = "127.0.0.1:0"
 shutdown_timeout_seconds = 2
 [store]
@@ -93,8 +93,9 @@ file = "audit.ndjson"
                                             stdout=log, stderr=log, env=environment)
         try:
             listen, self.management = self.told(r"listens on (\S+), management on (\S+)")
-            self.port = int(listen.rpartition(":")[2])
-            self.base = f"http://{listen}"
+            if not listen.startswith("unix:"):
+                self.port = int(listen.rpartition(":")[2])
+                self.base = f"http://{listen}"
             self.wait(lambda: self.ask_management("/readyz") == 200)
         except BaseException:
             self.stop()

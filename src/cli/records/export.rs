@@ -11,7 +11,7 @@ use super::incoming;
 use super::progress::Progress;
 use super::replacement::Replacement;
 use super::{Absent, not_written, open, start_logging};
-use crate::cli::arguments::ExportArgs;
+use crate::cli::arguments::{ConfigArgs, ExportArgs};
 use crate::cli::{Exit, Failure, Output, load_settings};
 use crate::settings::Settings;
 use crate::store::ndjson;
@@ -21,14 +21,19 @@ pub(in crate::cli) fn run(
     output: &mut Output<'_>,
     errors: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let settings = load_settings(&arguments.config)?;
-    start_logging(&settings);
+    // None is needed to ask a running service: who makes backups need not be able to read its keys.
+    let settings =
+        arguments.config.clone().map(|config| load_settings(&ConfigArgs { config })).transpose()?;
+    if let Some(settings) = &settings {
+        start_logging(settings);
+    }
+    let settings = settings.as_ref();
     let Some(path) = &arguments.output else {
-        return export(arguments, &settings, &mut *output.0, "standard output", errors);
+        return export(arguments, settings, &mut *output.0, "standard output", errors);
     };
     let name = path.display().to_string();
     let mut file = Replacement::begin(path).map_err(|error| not_written(&name, &error))?;
-    export(arguments, &settings, &mut file, &name, errors)?;
+    export(arguments, settings, &mut file, &name, errors)?;
     file.finish().map_err(|error| not_written(&name, &error))?;
     Ok(Exit::Done)
 }
@@ -36,7 +41,7 @@ pub(in crate::cli) fn run(
 /// Writes the export to `out`, which is called `name`.
 fn export(
     arguments: &ExportArgs,
-    settings: &Settings,
+    settings: Option<&Settings>,
     mut out: &mut dyn Write,
     name: &str,
     errors: &mut dyn Write,
@@ -47,6 +52,9 @@ fn export(
         progress.end();
         return copied.map(|()| Exit::Done);
     }
+    let Some(settings) = settings else {
+        return Err(Failure::new(Exit::Usage, "--config is needed without --from"));
+    };
     let store = open(settings, Absent::Refused, &ask_it(settings.server.management), errors)?;
     let snapshot = store.list().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let total = Some(snapshot.len());

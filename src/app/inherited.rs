@@ -1,0 +1,90 @@
+//! Sockets that the service manager bound before the start (socket activation, sd_listen_fds(3)).
+//!
+//! A socket named `management` is the management listener; the one of any other name, or of none, is the API's. They
+//! stand in for `server.listen` and `server.management`. What cannot be used stops the start: a socket that nobody
+//! answers on would keep its clients waiting for ever.
+
+use std::io;
+use std::net::TcpListener;
+
+use listenfd::ListenFd;
+
+use super::listener::{self, Bound};
+use super::{ServerSettings, StartError};
+
+/// The name (`FileDescriptorName=`) of the management listener's socket.
+const MANAGEMENT: &str = "management";
+
+/// The listeners of this process that it did not bind itself.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    api: Option<Bound>,
+    management: Option<TcpListener>,
+}
+
+impl Inherited {
+    /// Takes what was handed to this process; nothing when it was not started that way.
+    ///
+    /// Must be called once, before any thread is started: it takes the variables out of the environment.
+    ///
+    /// # Errors
+    /// More than one socket for a listener, or one of the wrong kind.
+    pub fn take() -> Result<Self, StartError> {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let mut names = names.split(':');
+        let mut sockets = ListenFd::from_env();
+        let mut inherited = Self::default();
+        for index in 0..sockets.len() {
+            let name = names.next().unwrap_or_default();
+            let twice = if name == MANAGEMENT {
+                inherited.management.replace(tcp(&mut sockets, index, name)?).is_some()
+            } else {
+                inherited.api.replace(api(&mut sockets, index, name)?).is_some()
+            };
+            if twice {
+                return Err(refused(name, "is one more socket for the same listener; hand over one"));
+            }
+        }
+        Ok(inherited)
+    }
+
+    /// The listeners to serve: those handed over, and the configured ones where none was.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, or a management socket was handed over although it is turned off.
+    pub(super) fn or_bind(self, server: &ServerSettings) -> Result<(Bound, Option<TcpListener>), StartError> {
+        if self.management.is_some() && server.management.is_none() {
+            return Err(refused(MANAGEMENT, "is handed over, but server.management is off"));
+        }
+        let api = self.api.map_or_else(|| Bound::bind(&server.listen), Ok)?;
+        let management = match self.management {
+            Some(listener) => Some(listener),
+            None => server.management.map(listener::bind_management).transpose()?,
+        };
+        Ok((api, management))
+    }
+}
+
+fn api(sockets: &mut ListenFd, index: usize, name: &str) -> Result<Bound, StartError> {
+    // A refused socket stays where it was, so the second kind may be tried.
+    match sockets.take_unix_listener(index) {
+        Ok(Some(listener)) => Bound::from_unix(listener).map_err(|error| failed(name, &error)),
+        _ => tcp(sockets, index, name).map(Bound::Tcp),
+    }
+}
+
+fn tcp(sockets: &mut ListenFd, index: usize, name: &str) -> Result<TcpListener, StartError> {
+    match sockets.take_tcp_listener(index) {
+        Ok(Some(listener)) => Ok(listener),
+        Ok(None) => Err(refused(name, "was taken already")),
+        Err(error) => Err(failed(name, &error)),
+    }
+}
+
+fn failed(name: &str, error: &io::Error) -> StartError {
+    refused(name, &error.to_string())
+}
+
+fn refused(name: &str, reason: &str) -> StartError {
+    StartError::Inherited { name: name.to_owned(), reason: reason.to_owned() }
+}

@@ -1,0 +1,101 @@
+"""Caddy before the service, as shipped: valid, formatted, and the same answers."""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+from service import ROOT
+from test_nginx import BODY, lasting, star, without_id
+
+SHIPPED = ROOT / "deploy" / "caddy" / "Caddyfile"
+
+
+@pytest.fixture(scope="module")
+def caddy(site):
+    """The port of a Caddy before the service of `site`, with the certificate of its nginx."""
+    home = site.folder / "caddy"
+    home.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    text = SHIPPED.read_text(encoding="utf-8")
+    for shipped, here in [("login.example.dk {", f"localhost:{port} {{\n\ttls {site.home}/cert.pem {site.home}/key.pem"),
+                          ("/var/log/caddy", str(home)), ("/run/virksomhedslogin/api.sock", str(site.socket))]:
+        assert shipped in text, shipped
+        text = text.replace(shipped, here)
+    (home / "Caddyfile").write_text(text, encoding="utf-8")
+    with open(home / "caddy.log", "wb") as log:
+        process = subprocess.Popen(["caddy", "run", "--adapter", "caddyfile", "--config", home / "Caddyfile"], stdout=log,
+                                   stderr=log, env={**os.environ, "HOME": str(home), "XDG_DATA_HOME": str(home),
+                                                    "XDG_CONFIG_HOME": str(home)})
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline and process.poll() is None, (home / "caddy.log").read_text()
+            time.sleep(0.05)
+    yield port
+    process.terminate()
+    process.wait(20)
+
+
+def ask(site, port, verb, path, token=None, body=None, headers=None):
+    """A request through Caddy."""
+    return site.send(http.client.HTTPSConnection("localhost", port, timeout=30, context=site.context), verb, path, token,
+                     body, headers)
+
+
+def test_the_shipped_file_is_formatted():
+    subprocess.run(["caddy", "fmt", "--diff", SHIPPED], check=True, capture_output=True)
+    assert subprocess.run(["caddy", "fmt", SHIPPED], capture_output=True, text=True).stdout == SHIPPED.read_text(encoding="utf-8")
+
+
+def test_answers_are_those_of_the_service(site, caddy):
+    token = star(site)
+    for verb, path, caller, body, headers in [
+            ("GET", "/v1/Login?cvrNummer=00000002", token, None, {}),
+            ("GET", "/v1/Login?cvrNummer=99999999", token, None, {}),
+            ("GET", "/v1/Login?cvrNummer=1", token, None, {}),
+            ("GET", "/v1/Login?cvrNummer=00000002", None, None, {}),
+            ("HEAD", "/v1/Logins", token, None, {}),
+            ("OPTIONS", "/v1/Login", None, None, {}),
+            ("PUT", "/v1/Login/12345678", token, BODY % b"12345678", {}),
+            ("PUT", "/v1/Login/12345678", token, b"{", {}),
+            ("PUT", "/v1/Login/12345678", token, b" " * 20_000, {}),
+            ("GET", "/readyz", token, None, {}),
+            ("GET", "/v1/Logins", token, None, {}),
+            ("GET", "/v1/Logins", token, None, {"Accept-Encoding": "gzip"}),
+            ("GET", "/v1/Logins", token, None, {"Accept-Encoding": "zstd"})]:
+        expected, found = site.direct(verb, path, caller, body, headers), ask(site, caddy, verb, path, caller, body, headers)
+        # Caddy tells the length of an answer that is shorter than its buffer, where the service streams it.
+        assert found.status == expected.status, (verb, path)
+        assert [each for each in lasting(found) if each[0] != "content-length"] == \
+               [each for each in lasting(expected) if each[0] != "content-length"], (verb, path)
+        if found.headers["content-type"] == "application/problem+json":
+            assert without_id(found) == without_id(expected), (verb, path)
+        else:
+            assert found.body == expected.body, (verb, path)
+
+
+def test_no_log_has_a_token_and_an_absent_service_is_told(site, caddy):
+    token = star(site)
+    site.stop_service()
+    answer = ask(site, caddy, "GET", "/v1/Login?cvrNummer=00000001", token)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["fejlkode"] == "1100" and answer.headers["content-type"] == "application/problem+json"
+    site.start_service()
+    ask(site, caddy, "GET", f"/v1/Login?access_token={token}")
+    ask(site, caddy, "GET", f"/{token}")
+    time.sleep(0.3)
+    home = site.folder / "caddy"
+    access = (home / "virksomhedslogin.log").read_text()
+    assert json.loads(access.splitlines()[-1])["status"] in (401, 404)
+    parts = [part[:16] for part in token.split(".")] + [token[-16:]]
+    for text in [access, (home / "caddy.log").read_text()]:
+        assert not [part for part in parts if part in text], "a part of a token"
