@@ -21,7 +21,7 @@ use actix_web::{App, web};
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use virksomhedslogin::domain::access::{Method, OrganisationType};
-use virksomhedslogin::http::audit::AuditLog;
+use virksomhedslogin::http::audit::{AuditLog, AuditWriter};
 use virksomhedslogin::http::boundary::boundary;
 use virksomhedslogin::http::management::Lifecycle;
 use virksomhedslogin::http::{self, Api};
@@ -91,8 +91,9 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
         rate: None,
         body_timeout: Duration::from_secs(10),
     });
-    let service =
-        init_service(App::new().app_data(api.clone()).wrap(from_fn(boundary)).configure(http::api)).await;
+    let audit = AuditWriter::new(Arc::clone(&api.audit));
+    let app = App::new().app_data(api.clone()).app_data(audit);
+    let service = init_service(app.wrap(from_fn(boundary)).configure(http::api)).await;
     for number in 0..=count {
         let company = fixed::record(number % 1_000).cvr;
         let request = TestRequest::get()
