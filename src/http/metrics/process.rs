@@ -3,7 +3,8 @@
 use std::fmt;
 
 use procfs::process::{LimitValue, Process as Kernel};
-use procfs::{ProcError, boot_time_secs, page_size, ticks_per_second};
+use procfs::{ProcError, page_size, ticks_per_second};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::sheet::{NO_LABELS, Sheet};
 
@@ -17,6 +18,17 @@ pub(super) struct Process {
     max_fds: Option<u64>,
     start_seconds: f64,
     threads: i64,
+}
+
+/// When the machine was booted, as Unix time. `/proc/stat` says so too, but a service manager may hide it from a service
+/// (`ProcSubset=pid`).
+#[expect(clippy::cast_precision_loss, reason = "a float is what Prometheus reads")]
+fn booted() -> f64 {
+    let seconds = |clock| {
+        let now = clock_gettime(clock);
+        now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+    };
+    seconds(ClockId::Realtime) - seconds(ClockId::Boottime)
 }
 
 impl Process {
@@ -40,7 +52,7 @@ impl Process {
             virtual_bytes: stat.vsize,
             open_fds: process.fd_count().ok().and_then(|count| u64::try_from(count).ok()),
             max_fds,
-            start_seconds: boot_time_secs()? as f64 + stat.starttime as f64 / ticks,
+            start_seconds: booted() + stat.starttime as f64 / ticks,
             threads: stat.num_threads,
         })
     }
