@@ -14,7 +14,8 @@ from service import METHODS, MODES, ORGANISATIONS, SHIPPED as ACCESS, matrix
 
 BODY = b'{"VirksomhedsLoginDto":{"cvrNummer":"%s"}}'
 # Of the connection or the moment, not of the answer.
-PASSING = {"server", "date", "connection", "keep-alive", "strict-transport-security", "x-requestid", "transfer-encoding"}
+PASSING = {"server", "date", "connection", "keep-alive", "strict-transport-security", "x-requestid", "traceparent",
+           "transfer-encoding"}
 
 
 def star(site):
@@ -88,9 +89,12 @@ def test_answers_and_errors_are_those_of_the_service(site):
 
 def test_a_login_is_recorded_and_read_with_its_request_id(site):
     token = star(site)
-    answer = site.ask("PUT", "/v1/Login/77777777", token, BODY % b"77777777", {"x-requestId": "abc-1"})
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    answer = site.ask("PUT", "/v1/Login/77777777", token, BODY % b"77777777",
+                      {"x-requestId": "abc-1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
     assert (answer.status, answer.headers["x-requestid"]) == (204, "abc-1")
     assert json.loads(site.audit()[-1])["requestId"] == "abc-1"
+    assert json.loads(site.audit()[-1])["traceId"] == trace == answer.headers["traceparent"].split("-")[1]
     assert site.ask("GET", "/v1/Login?cvrNummer=77777777", token).status == 200
     line = (site.home / "virksomhedslogin.log").read_text().splitlines()
     assert any(json.loads(each)["requestId"] == "abc-1" and json.loads(each)["remote"] == "127.0.0.1" for each in line)
