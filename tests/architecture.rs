@@ -7,9 +7,13 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod sources;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use sources::sources;
 
 /// module → the modules of ours that it may use.
 const ARROWS: [(&str, &[&str]); 12] = [
@@ -42,17 +46,6 @@ const OWNERS: [(&str, &[&str]); 12] = [
     ("listenfd", &["app"]),
     ("sd_notify", &["app"]),
 ];
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
 
 /// (module, path below src, text without comments) of every source file.
 fn modules() -> Vec<(String, String, String)> {

@@ -49,7 +49,8 @@ pub async fn boundary<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let api = request.app_data::<web::Data<Api>>().cloned();
+    let shared = request.app_data::<web::Data<Api>>().cloned();
+    let api: Option<&Api> = shared.as_deref().map(AsRef::as_ref);
     let writer = request.app_data::<Rc<AuditWriter>>().cloned();
     let connection = request.conn_data::<Rc<Connection>>().cloned();
     if connection.as_ref().is_some_and(|connection| connection.is_over()) {
@@ -71,11 +72,10 @@ pub async fn boundary<B: MessageBody + 'static>(
         request.head().connection_type() != ConnectionType::KeepAlive || request.method() == Verb::CONNECT;
     if is_surplus {
         connection.iter().for_each(|connection| connection.finish());
-        let api = api.as_deref().map(AsRef::as_ref);
         return Ok(too_many_connections(request, api, &exchange, &line));
     }
 
-    let unanswered = Unanswered::new(api.as_deref().map(AsRef::as_ref), &exchange, line.remote);
+    let unanswered = Unanswered::new(api, &exchange, line.remote);
     let (request, answer, code) = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
             let (request, response) = response.into_parts();
@@ -95,8 +95,7 @@ pub async fn boundary<B: MessageBody + 'static>(
         }
     };
     unanswered.done();
-    let (mut answer, code) =
-        audited(api.as_deref().map(AsRef::as_ref).zip(writer.as_ref()), &exchange, &line, answer, code).await;
+    let (mut answer, code) = audited(api.zip(writer.as_ref()), &exchange, &line, answer, code).await;
 
     if is_last {
         answer.head_mut().set_connection_type(ConnectionType::Close);
@@ -107,7 +106,7 @@ pub async fn boundary<B: MessageBody + 'static>(
     label(&mut answer, &exchange);
     let took = exchange.started.elapsed();
     // Only the API's workers have a writer: what asks the management listener is not counted.
-    if let (Some(api), Some(_)) = (&api, &writer) {
+    if let (Some(api), Some(_)) = (api, &writer) {
         let notes = exchange.notes.borrow();
         api.metrics.requests.count(notes.method, answer.status(), code, notes.caller.as_deref(), took);
     }

@@ -124,7 +124,6 @@ impl Drop for EndOfTurn {
 #[cfg(test)]
 mod tests {
     use std::fs;
-
     use std::future::Future as _;
 
     use futures_util::future::join_all;

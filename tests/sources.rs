@@ -1,0 +1,16 @@
+//! Finds the Rust files of a folder, for the tests that read the source.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Adds every Rust file below this folder.
+pub fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
