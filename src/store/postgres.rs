@@ -279,7 +279,8 @@ impl Postgres {
         self.admit()?;
         let mut records = records.into_iter();
         let mut imported = Imported::default();
-        let mut lane = Lane::new(&self.process, "import");
+        // A name that no import had before: the marks of this one begin at 1 again.
+        let mut lane = Lane::new(&self.process, &format!("import-{}", uuid::Uuid::new_v4()));
         loop {
             let mut batch: Vec<_> = records.by_ref().take(writer::BATCH).collect();
             if batch.is_empty() {
@@ -388,4 +389,46 @@ fn wait<T: Send + 'static>(
         let _ = tell.send(work.await);
     });
     told.recv_timeout(within).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The manual with every run of blanks as one.
+    fn manual() -> String {
+        one_blank(include_str!("../../docs/POSTGRES.md"))
+    }
+
+    fn one_blank(text: &str) -> String {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_manual_prints_the_tables_and_the_statements_as_they_are() {
+        let manual = manual();
+        let record = [writer::RECORD, writer::SYNCED].concat();
+        for sql in [schema::TABLES, &record, reader::LOOK_UP, pages::BEGIN, pages::MARKS, pages::NEXT_PAGE] {
+            assert!(manual.contains(&one_blank(sql)), "docs/POSTGRES.md does not print {sql}");
+        }
+    }
+
+    #[test]
+    fn the_manual_grants_what_is_looked_for_and_nothing_else() {
+        let mut granted: Vec<(String, String)> = Vec::new();
+        for line in include_str!("../../docs/POSTGRES.md").lines() {
+            let Some((privileges, rest)) =
+                line.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON "))
+            else {
+                continue;
+            };
+            let table = rest.split(' ').next().unwrap();
+            granted.extend(privileges.split(", ").map(|privilege| (table.to_owned(), privilege.to_owned())));
+        }
+        let wanted: Vec<_> = schema::PRIVILEGES
+            .iter()
+            .map(|(table, privilege)| ((*table).to_owned(), (*privilege).to_owned()))
+            .collect();
+        assert_eq!(granted, wanted);
+    }
 }

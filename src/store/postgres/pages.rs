@@ -41,9 +41,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 const VERSION_BYTES: usize = 16;
 
 /// Portable; the server's default may promise less.
-const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-const MARKS: &str = "SELECT id, batch, latest FROM virksomhedslogin_writer WHERE batch > 0";
-const NEXT_PAGE: &str = "\
+pub(super) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+pub(super) const MARKS: &str = "SELECT id, batch, latest FROM virksomhedslogin_writer WHERE batch > 0";
+pub(super) const NEXT_PAGE: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login
 WHERE cvr_number > $1 ORDER BY cvr_number LIMIT $2";
 

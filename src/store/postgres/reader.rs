@@ -23,7 +23,7 @@ pub(super) const CAPACITY: usize = 4096;
 /// How many go together at most: less than a millisecond of the server's time.
 pub(super) const BATCH: usize = 256;
 
-const LOOK_UP: &str = "\
+pub(super) const LOOK_UP: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login WHERE cvr_number = ANY($1)";
 
 /// A company that is asked for, and who is to be told.

@@ -27,7 +27,7 @@ pub(super) const BATCH: usize = 2048;
 ///
 /// The arrays are in the order of the companies, so that two writers take the rows' locks in the same order. A row that learns nothing new is locked,
 /// which waits for whoever is changing it, but not written.
-const RECORD: &str = "\
+pub(super) const RECORD: &str = "\
 WITH changed AS (
     INSERT INTO virksomhedslogin_login AS known (cvr_number, first_login, last_login)
     SELECT cvr_number, first_login, last_login
