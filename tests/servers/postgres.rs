@@ -72,6 +72,10 @@ fn programs() -> Option<&'static Path> {
     FOLDER
         .get_or_init(|| {
             let named = std::env::var_os("VIRKSOMHEDSLOGIN_POSTGRES_BIN").map(PathBuf::from);
+            if let Some(folder) = &named {
+                let is_one = folder.join("initdb").exists();
+                assert!(is_one, "VIRKSOMHEDSLOGIN_POSTGRES_BIN: {} holds no initdb", folder.display());
+            }
             named.or_else(|| on_path("initdb")?.parent().map(Path::to_owned)).or_else(newest_of_debian)
         })
         .as_deref()
@@ -371,9 +375,8 @@ impl Drop for Cluster {
         if let Some(child) = &*self.server() {
             send(child.id(), Signal::INT);
         }
-        let until = Instant::now() + Duration::from_secs(10);
-        let mut ends = || self.server().as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
-        if !wait_until(until.saturating_duration_since(Instant::now()), &mut ends) {
+        let ends = || self.server().as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
+        if !wait_until(Duration::from_secs(10), ends) {
             self.kill_9();
         }
     }
