@@ -301,7 +301,7 @@ fn the_load_sees_nothing_wrong_with_one_store_and_everything_with_two() {
     // Until both have been listed.
     std::thread::sleep(Duration::from_millis(500));
     let (_, faults) = load.end(&fleet, &mut history);
-    for told in ["read as unknown elsewhere", "went back from", "is gone"] {
+    for told in ["read as unknown elsewhere", "went back from", "and went back to"] {
         assert!(faults.iter().any(|fault| fault.contains(told)), "{told}: {faults:#?}");
     }
 }
