@@ -69,8 +69,10 @@ fn store(criterion: &mut Criterion) {
         number = (number + 7_919) % RECORDS;
         fixed::record(number).cvr
     };
-    group.bench_function("get", |bencher| bencher.iter(|| store.get(black_box(next())).unwrap()));
-    group.bench_function("list (a snapshot)", |bencher| bencher.iter(|| store.list().unwrap()));
+    group.bench_function("get", |bencher| {
+        bencher.iter(|| store.get(black_box(next())).now_or_never().unwrap().unwrap());
+    });
+    group.bench_function("list (a snapshot)", |bencher| bencher.iter(|| store.list_blocking().unwrap()));
     group.finish();
 
     let runtime = actix_rt::Runtime::new().unwrap();

@@ -30,8 +30,10 @@ use crate::http::management::Lifecycle;
 use crate::http::metrics::Metrics;
 use crate::http::rate::RateLimit;
 use crate::http::{self, Api};
-use crate::settings::{AuditTarget, JwksSource, Server as ServerSettings, Settings, StoreKind, Token};
-use crate::store::{self, Store};
+use crate::settings::{
+    AuditTarget, JwksSource, Server as ServerSettings, Settings, Store as StoreSettings, StoreKind, Token,
+};
+use crate::store::{self, Address, Place, Store};
 
 pub use inherited::Inherited;
 pub use listener::Bound;
@@ -51,9 +53,9 @@ pub enum StartError {
     /// The store cannot be opened; it carries its own exit code.
     #[error(transparent)]
     Store(#[from] store::OpenError),
-    /// The configuration asks for a store that this version does not have.
-    #[error("store.kind: this version has no \"postgres\" store; use \"embedded\"")]
-    NoPostgres,
+    /// The connection string cannot be used.
+    #[error("store.url: {0}")]
+    Address(#[from] store::AddressError),
     /// The audit file cannot be opened.
     #[error("audit.file: {0} cannot be opened for appending: {1}")]
     Audit(std::path::PathBuf, io::Error),
@@ -81,7 +83,7 @@ impl StartError {
     /// The exit code of the process (INTERFACE: "Commands"): 1 failed, 2 configuration, 3 store damaged or not ours.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Keys(_) | Self::NoPostgres | Self::Inherited { .. } => 2,
+            Self::Keys(_) | Self::Address(_) | Self::Inherited { .. } => 2,
             Self::Store(error) => error.exit_code(),
             Self::Audit(..) | Self::Listen { .. } => 1,
         }
@@ -130,7 +132,7 @@ impl App {
             key_source(&settings.token),
             Arc::clone(&clock),
         )?;
-        let store = Store::open(&store_options(&settings)?)?;
+        let store = Store::open(&store_options(&settings.store)?)?;
         files::make_room(settings.limits.connections);
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
         let (listener, management) = inherited.or_bind(&settings.server)?;
@@ -210,11 +212,20 @@ fn serve_management(listener: TcpListener, api: web::Data<Api>) -> io::Result<Se
     Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }
 
-fn store_options(settings: &Settings) -> Result<store::Options, StartError> {
-    match &settings.store.kind {
-        StoreKind::Embedded { path } => Ok(store::Options::new(path, settings.store.deadline)),
-        StoreKind::Postgres { .. } => Err(StartError::NoPostgres),
-    }
+/// Where the logins are kept, as `store` is told it.
+///
+/// # Errors
+/// When the connection string cannot be used.
+pub fn store_options(settings: &StoreSettings) -> Result<store::Options, StartError> {
+    let place = match &settings.kind {
+        StoreKind::Embedded { path } => Place::Directory(path.clone()),
+        StoreKind::Postgres { url } => Place::Database {
+            address: Box::new(Address::parse(url.expose())?),
+            create_schema: settings.create_schema,
+            connections: settings.connections,
+        },
+    };
+    Ok(store::Options::at(place, settings.deadline))
 }
 
 /// Where the keys come from, as `auth` is told it.

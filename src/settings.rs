@@ -120,6 +120,8 @@ pub struct Store {
     pub deadline: Duration,
     /// PostgreSQL: whether what is missing is created.
     pub create_schema: bool,
+    /// PostgreSQL: how many connections are opened at most.
+    pub connections: usize,
 }
 
 /// Which store, with what only that one needs.

@@ -16,28 +16,55 @@ use crate::domain::timestamp::Timestamp;
 
 mod embedded;
 mod fault;
+mod listing;
 mod meters;
 pub mod ndjson;
+mod postgres;
+mod record;
 
-pub use embedded::register::{Block, Record, Snapshot, Version};
+pub use embedded::register::{Block, Snapshot, Version};
 pub use fault::{OpenError, StoreError};
-pub use meters::{Operation, Status};
+pub use listing::{Fetched, Listing, ReadError};
+pub use meters::{DatabaseStatus, Operation, Status};
+pub use postgres::{Address, AddressError};
+pub use record::Record;
 
-/// How the embedded store is opened.
+/// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The directory of the store.
-    pub path: PathBuf,
-    /// How long a write or a readiness probe may wait for the disk.
+    /// Where the logins are kept.
+    pub place: Place,
+    /// How long a call may wait for the disk or the database.
     pub deadline: Duration,
     /// Told how far the check of the records has come while the store is being opened.
     pub progress: Arc<Progress>,
 }
 
+/// Where the logins are kept.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In a directory of this machine, on sled.
+    Directory(PathBuf),
+    /// In a database that speaks PostgreSQL's protocol, which other instances may use at the same time.
+    Database {
+        /// Where it is.
+        address: Box<Address>,
+        /// Whether missing tables are created, or only looked for.
+        create_schema: bool,
+        /// How many connections this instance opens at most.
+        connections: usize,
+    },
+}
+
 impl Options {
     /// The store in this directory, whose callers wait no longer than the deadline.
     pub fn new(path: impl Into<PathBuf>, deadline: Duration) -> Self {
-        Self { path: path.into(), deadline, progress: Arc::default() }
+        Self::at(Place::Directory(path.into()), deadline)
+    }
+
+    /// The store at this place, whose callers wait no longer than the deadline.
+    pub fn at(place: Place, deadline: Duration) -> Self {
+        Self { place, deadline, progress: Arc::default() }
     }
 }
 
@@ -55,6 +82,8 @@ pub struct Progress {
 pub enum Store {
     /// In a directory of this machine, on sled.
     Embedded(embedded::Embedded),
+    /// In a database that speaks PostgreSQL's protocol.
+    Postgres(postgres::Postgres),
 }
 
 /// How a store's directory stands, as [`Store::inspect`] sees it.
@@ -78,14 +107,51 @@ pub struct Imported {
 }
 
 impl Store {
-    /// Opens the store and checks every record in it; makes an empty one where the directory is missing or empty.
+    /// Opens the store and makes an empty one where there is none.
+    ///
+    /// In a directory every record is checked. A database that cannot be reached is no error: the store opens, answers
+    /// that it is away ([`Store::away`]), and looks for it again until it is there.
+    ///
+    /// # Errors
+    /// When the store is not ours, not whole, or cannot be had with these options.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        embedded::Embedded::open(options, true).map(Self::Embedded)
+        Self::open_or_make(options, true)
     }
 
-    /// Opens and checks a store that must be there already; creates nothing.
+    /// As [`Store::open`], for a store that must be there already; creates nothing.
+    ///
+    /// # Errors
+    /// As there, and when there is no store.
     pub fn open_existing(options: &Options) -> Result<Self, OpenError> {
-        embedded::Embedded::open(options, false).map(Self::Embedded)
+        Self::open_or_make(options, false)
+    }
+
+    fn open_or_make(options: &Options, make: bool) -> Result<Self, OpenError> {
+        match &options.place {
+            Place::Directory(path) => {
+                embedded::Embedded::open(path, options.deadline, &options.progress, make).map(Self::Embedded)
+            }
+            Place::Database { address, create_schema, connections } => {
+                postgres::Postgres::open(address, *connections, options.deadline, make && *create_schema)
+                    .map(Self::Postgres)
+            }
+        }
+    }
+
+    /// Why the store cannot be used now, when it is a database that cannot be reached.
+    pub fn away(&self) -> Option<OpenError> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Postgres(store) => store.away(),
+        }
+    }
+
+    /// How the database stands, or why opening it would fail. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and when the database cannot be reached.
+    pub fn inspect_database(address: &Address, deadline: Duration) -> Result<Standing, OpenError> {
+        postgres::inspect(address, deadline)
     }
 
     /// How the directory stands, or why opening it would fail, as far as that can be told without opening it: the
@@ -94,10 +160,11 @@ impl Store {
         embedded::inspect(path)
     }
 
-    /// What is known of one company. Never waits for the disk.
-    pub fn get(&self, cvr: Cvr) -> Result<Option<Login>, StoreError> {
+    /// What is known of one company. Never waits for a disk of this machine; a database is asked each time.
+    pub async fn get(&self, cvr: Cvr) -> Result<Option<Login>, StoreError> {
         match self {
             Self::Embedded(store) => Ok(store.get(cvr)),
+            Self::Postgres(store) => store.get(cvr).await,
         }
     }
 
@@ -107,13 +174,23 @@ impl Store {
     pub async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
         match self {
             Self::Embedded(store) => store.record(cvr, at).await,
+            Self::Postgres(store) => store.record(cvr, at).await,
         }
     }
 
     /// Everything that is durable now, as one consistent view that later writes do not change.
-    pub fn list(&self) -> Result<Snapshot, StoreError> {
+    pub async fn list(&self) -> Result<Listing, StoreError> {
         match self {
-            Self::Embedded(store) => Ok(store.list()),
+            Self::Embedded(store) => Ok(Listing::Held(store.list())),
+            Self::Postgres(store) => store.list().await.map(Listing::Fetched),
+        }
+    }
+
+    /// As [`Store::list`], for a thread that runs no tasks: blocks it.
+    pub fn list_blocking(&self) -> Result<Listing, StoreError> {
+        match self {
+            Self::Embedded(store) => Ok(Listing::Held(store.list())),
+            Self::Postgres(store) => store.list_blocking().map(Listing::Fetched),
         }
     }
 
@@ -121,6 +198,7 @@ impl Store {
     pub async fn ready(&self) -> Result<(), StoreError> {
         match self {
             Self::Embedded(store) => store.ready().await,
+            Self::Postgres(store) => store.ready().await,
         }
     }
 
@@ -128,16 +206,19 @@ impl Store {
     pub fn status(&self) -> Status {
         match self {
             Self::Embedded(store) => store.status(),
+            Self::Postgres(store) => store.status(),
         }
     }
 
-    /// How many bytes the store takes on the disk. Looks at every file in its directory: blocks while the disk does.
+    /// How many bytes the store takes on the disk of this machine; `None` when it is elsewhere. Looks at every file in
+    /// its directory: blocks while the disk does.
     ///
     /// # Errors
     /// When the directory cannot be looked at.
-    pub fn disk_bytes(&self) -> io::Result<u64> {
+    pub fn disk_bytes(&self) -> io::Result<Option<u64>> {
         match self {
-            Self::Embedded(store) => store.disk_bytes(),
+            Self::Embedded(store) => store.disk_bytes().map(Some),
+            Self::Postgres(_) => Ok(None),
         }
     }
 
@@ -152,14 +233,16 @@ impl Store {
     ) -> Result<Imported, StoreError> {
         match self {
             Self::Embedded(store) => store.import(records, progress),
+            Self::Postgres(store) => store.import(records, progress),
         }
     }
 
-    /// Finishes what is waiting, makes the last sync and lets go of the directory. Later writes are refused; reads
+    /// Finishes what is waiting, makes the last sync and lets go of the directory or the database. Later writes are refused; reads
     /// go on. Bounded in time even when the disk is stuck: `false` says that it was.
     pub fn close(&self) -> bool {
         match self {
             Self::Embedded(store) => store.close(),
+            Self::Postgres(store) => store.close(),
         }
     }
 }

@@ -32,9 +32,12 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// crate → the only modules that may name it.
-const OWNERS: [(&str, &[&str]); 12] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("biscuit", &["auth"]),
     ("sled", &["store"]),
+    ("tokio_postgres", &["store"]),
+    ("tokio_postgres_rustls", &["store"]),
+    ("deadpool_postgres", &["store"]),
     ("actix_web", &["http", "app", "cli"]),
     ("validator", &["http"]),
     ("utoipa", &["http"]),

@@ -10,14 +10,15 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 
 use super::listener::bound;
-use super::{AuditTarget, StartError, StoreKind};
+use super::{AuditTarget, StartError, store_options};
 use crate::settings::{Listen, Sections, Server};
-use crate::store::{OpenError, Standing, Store};
+use crate::store::{Address, OpenError, Place, Standing, Store};
 
 /// What was found out.
 #[derive(Debug, Default)]
@@ -34,9 +35,14 @@ pub fn preflight(sections: &Sections) -> Preflight {
     if let Some(AuditTarget::File(path)) = &sections.audit_file {
         found.tried(appendable(path).map_err(|error| StartError::Audit(path.clone(), error)));
     }
-    match sections.store.as_ref().map(|store| &store.kind) {
-        Some(StoreKind::Embedded { path }) => found.store(path, sections.audit_file.as_ref()),
-        Some(StoreKind::Postgres { .. }) => found.faults.push(StartError::NoPostgres),
+    match sections.store.as_ref().map(store_options) {
+        Some(Ok(options)) => match &options.place {
+            Place::Directory(path) => found.store(path, sections.audit_file.as_ref()),
+            Place::Database { address, create_schema, .. } => {
+                found.database(address, *create_schema, options.deadline);
+            }
+        },
+        Some(Err(error)) => found.faults.push(error),
         None => {}
     }
     if let Some(server) = &sections.server {
@@ -75,6 +81,17 @@ impl Preflight {
                      to be restarted"
                 ));
             }
+            Err(error) => self.faults.push(error.into()),
+        }
+    }
+
+    fn database(&mut self, address: &Address, create_schema: bool, deadline: Duration) {
+        match Store::inspect_database(address, deadline) {
+            Ok(Standing::Absent) if create_schema => self.notes.push(format!(
+                "store.url: the database at {address} has no tables of ours; those of an empty store will be made"
+            )),
+            Ok(Standing::Absent) => self.faults.push(OpenError::NoTables(address.to_string()).into()),
+            Ok(_) => {}
             Err(error) => self.faults.push(error.into()),
         }
     }

@@ -98,6 +98,8 @@ impl Supervisor {
 fn answers(answer: &Result<(), StoreError>) -> bool {
     match answer {
         Ok(()) | Err(StoreError::DiskFull | StoreError::Failing(_) | StoreError::Closing) => true,
+        // A database that is away is not mended by a process that starts anew.
+        Err(StoreError::Away(_)) => true,
         // Full: so many probes wait that this one was not even put to it.
         Err(StoreError::Deadline | StoreError::Full) => false,
     }
@@ -114,6 +116,7 @@ mod tests {
             Err(StoreError::DiskFull),
             Err(StoreError::Failing("syncing: Input/output error".to_owned())),
             Err(StoreError::Closing),
+            Err(StoreError::Away("connection refused".to_owned())),
         ] {
             assert!(answers(&answered), "{answered:?}");
         }

@@ -1,7 +1,7 @@
 //! `export`, `import`, `verify`: the commands that read or fill the store.
 //!
-//! A store has one process at a time: these commands open the closed one, but for `export --from`, which asks the service
-//! that has it open. Results go to standard output; how far the work has come goes to standard error.
+//! An embedded store has one process at a time: these commands open the closed one, but for `export --from`, which asks the
+//! service that has it open. A shared database is opened beside the services that use it. Results go to standard output; how far the work has come goes to standard error.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Exit, Failure};
+use crate::app::store_options;
 use crate::logging;
-use crate::settings::{LogFormat, Settings, StoreKind};
+use crate::settings::{LogFormat, Settings};
 use crate::store::{OpenError, Options, Store};
 
 mod export;
@@ -65,7 +66,11 @@ fn open(settings: &Settings, absent: Absent, in_use: &str, errors: &mut dyn Writ
     });
     progress.end();
     match opened {
-        Ok(Ok(store)) => Ok(store),
+        // Nobody waits here for a database that is away.
+        Ok(Ok(store)) => match store.away() {
+            None => Ok(store),
+            Some(away) => Err(Failure::new(Exit::of(away.exit_code()), away.to_string())),
+        },
         Ok(Err(error)) => {
             let hint =
                 if matches!(error, OpenError::InUse { .. }) { format!("; {in_use}") } else { String::new() };
@@ -76,13 +81,8 @@ fn open(settings: &Settings, absent: Absent, in_use: &str, errors: &mut dyn Writ
 }
 
 fn options(settings: &Settings) -> Result<Options, Failure> {
-    match &settings.store.kind {
-        StoreKind::Embedded { path } => Ok(Options::new(path, settings.store.deadline)),
-        StoreKind::Postgres { .. } => Err(Failure::new(
-            Exit::Usage,
-            "store.kind: this version has no \"postgres\" store; use \"embedded\"",
-        )),
-    }
+    store_options(&settings.store)
+        .map_err(|error| Failure::new(Exit::of(error.exit_code()), error.to_string()))
 }
 
 /// Warnings and errors are logged as `serve` logs them. The rest is not: the command tells itself what it does. `RUST_LOG`

@@ -1,58 +1,94 @@
-//! The export as a stream: one consistent snapshot with its trailer, written as it is sent, never held whole.
+//! The export as a stream: one consistent listing with its trailer, written as it is sent, never held whole.
 //!
-//! Its length is announced, so that a receiver notices an export that was cut off even before it looks for the trailer.
+//! Where its length is known it is announced, so that a receiver notices an export that was cut off even before it looks for
+//! the trailer.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 use crate::store::ndjson::{self, Exporter};
-use crate::store::{Block, Snapshot};
+use crate::store::{Block, Fetched, Listing, Snapshot};
 
 /// How many bytes of lines a chunk holds.
 const CHUNK: usize = 64 * 1024;
 
-/// The export of a snapshot, chunk by chunk.
+/// The export of a listing, chunk by chunk.
 #[derive(Debug)]
 pub struct Export {
-    snapshot: Snapshot,
-    /// The key from which the next block is looked for, and what has been written so far; nothing after the trailer.
-    next: Option<(u32, Exporter)>,
+    records: Records,
+    /// What has been written so far; nothing after the trailer.
+    exporter: Option<Exporter>,
+}
+
+#[derive(Debug)]
+enum Records {
+    /// With the key from which the next block is looked for.
+    Held(Snapshot, u32),
+    Fetched(Fetched),
 }
 
 impl Export {
-    /// The export of this snapshot.
-    pub fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot, next: Some((0, Exporter::default())) }
+    /// The export of this listing.
+    pub fn new(listing: Listing) -> Self {
+        let records = match listing {
+            Listing::Held(snapshot) => Records::Held(snapshot, 0),
+            Listing::Fetched(fetched) => Records::Fetched(fetched),
+        };
+        Self { records, exporter: Some(Exporter::default()) }
     }
 
     /// The next chunk; nothing after the last.
-    fn chunk(&mut self) -> Option<Vec<u8>> {
-        let (from, mut exporter) = self.next.take()?;
-        let mut text = Vec::with_capacity(CHUNK + Block::CAPACITY * ndjson::ROW);
-        for (key, block) in self.snapshot.blocks_from(from) {
-            exporter.block(&mut text, block);
-            if text.len() >= CHUNK {
-                self.next = Some((key + 1, exporter));
-                return Some(text);
+    fn chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let Some(exporter) = &mut self.exporter else { return Poll::Ready(None) };
+        let mut text = Vec::new();
+        match &mut self.records {
+            Records::Held(snapshot, next) => {
+                text.reserve(CHUNK + Block::CAPACITY * ndjson::ROW);
+                for (key, block) in snapshot.blocks_from(*next) {
+                    exporter.records(&mut text, block.records());
+                    *next = key + 1;
+                    if text.len() >= CHUNK {
+                        return Poll::Ready(Some(Ok(text.into())));
+                    }
+                }
             }
+            Records::Fetched(fetched) => match ready!(fetched.poll_page(context)) {
+                Some(Ok(records)) => {
+                    exporter.records(&mut text, &records);
+                    return Poll::Ready(Some(Ok(text.into())));
+                }
+                Some(Err(error)) => {
+                    self.exporter = None;
+                    return Poll::Ready(Some(Err(io::Error::other(error))));
+                }
+                None => {}
+            },
         }
-        exporter.trailer(&mut text);
-        Some(text)
+        if let Some(exporter) = self.exporter.take() {
+            exporter.trailer(&mut text);
+        }
+        Poll::Ready(Some(Ok(text.into())))
     }
 }
 
 impl MessageBody for Export {
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(ndjson::length(&self.snapshot))
+        match &self.records {
+            Records::Held(snapshot, _) => BodySize::Sized(ndjson::length(snapshot)),
+            Records::Fetched(_) => BodySize::Stream,
+        }
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        Poll::Ready(self.chunk().map(|text| Ok(text.into())))
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.chunk(context)
     }
 }

@@ -5,6 +5,7 @@
 //! | [`text`] | what stands around the rows, and the rows |
 //! | [`plain`] | the list as it is |
 //! | [`packed`] | the list in gzip or zstd, joined of kept pieces |
+//! | [`fetched`] | the list of a shared database, in any coding |
 //! | [`piece`] | what each coding makes of a block |
 //! | [`row_deflate`], [`huffman`], [`bits`] | the deflate encoder for rows |
 //! | [`checksum`] | a CRC-32 joined of those of the pieces |
@@ -14,6 +15,7 @@
 
 pub mod bits;
 pub mod checksum;
+pub mod fetched;
 pub mod huffman;
 pub mod packed;
 pub mod piece;
@@ -35,7 +37,8 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 use super::encoding::Coding;
-use crate::store::Snapshot;
+use crate::store::Listing;
+use fetched::Streamed;
 use packed::Packed;
 use piece::Packing;
 use plain::Plain;
@@ -48,10 +51,10 @@ pub use turns::other_answered;
 /// we are sleeps and is woken for each. Larger ones than this bring little and are held for every slow reader.
 pub const CHUNK: usize = 256 * 1024;
 
-/// The list of this snapshot in this coding, or for HEAD what is to be said of it.
+/// The list in this coding, or for HEAD what is to be said of it.
 pub fn answer(
     response: &mut HttpResponseBuilder,
-    snapshot: Snapshot,
+    listing: Listing,
     coding: Coding,
     head_only: bool,
 ) -> HttpResponse {
@@ -59,6 +62,11 @@ pub fn answer(
         Coding::Identity => None,
         Coding::Gzip => Some(Packing::Gzip),
         Coding::Zstd => Some(Packing::Zstd),
+    };
+    let snapshot = match listing {
+        Listing::Held(snapshot) => snapshot,
+        Listing::Fetched(_) if head_only => return response.body(Unsent(BodySize::Stream)),
+        Listing::Fetched(pages) => return response.body(Streamed::new(pages, packing)),
     };
     match (packing, head_only) {
         (None, false) => response.body(Plain::new(snapshot)),

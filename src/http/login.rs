@@ -73,7 +73,7 @@ pub async fn get_login(
     let (Some(company), true) = (company, faults.is_empty()) else {
         return Err(Problem::bad_request(faults));
     };
-    let found = api.store.get(company).map_err(|error| told(&authorised.exchange, error))?;
+    let found = api.store.get(company).await.map_err(|error| told(&authorised.exchange, error))?;
     let login = found.ok_or_else(|| Problem::new(Kind::CompanyUnknown))?;
     let coding = Coding::wanted(request.headers());
     let tag = tag(&format!("{:x}-{:x}", login.first().millis(), login.last().millis()), coding);
@@ -134,17 +134,17 @@ pub async fn get_logins(
     if !faults.is_empty() {
         return Err(Problem::bad_request(faults));
     }
-    let snapshot = api.store.list().map_err(|error| told(&authorised.exchange, error))?;
+    let listing = api.store.list().await.map_err(|error| told(&authorised.exchange, error))?;
     let coding = Coding::wanted(request.headers());
-    let tag = tag(&snapshot.version().to_string(), coding);
+    let tag = tag(&listing.version(), coding);
     if let Some(unchanged) = unchanged(request.headers(), &tag) {
         return Ok(unchanged);
     }
     let mut response = HttpResponse::Ok();
     read_headers(&mut response, &tag, coding);
-    last_modified(&mut response, snapshot.latest(), api.clock.now());
+    last_modified(&mut response, listing.latest(), api.clock.now());
     let head_only = request.method() == actix_web::http::Method::HEAD;
-    Ok(list::answer(&mut response, snapshot, coding, head_only))
+    Ok(list::answer(&mut response, listing, coding, head_only))
 }
 
 /// The company that was asked for, and every fault in the request's head.

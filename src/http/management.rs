@@ -85,12 +85,12 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
 /// # Errors
 /// 503 when the store cannot be read.
 pub async fn export(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
-    let snapshot = api.store.list().map_err(|error| {
+    let listing = api.store.list().await.map_err(|error| {
         log::error!("the export cannot be read from the store: {error}");
         Problem::unavailable(RETRY_EXPORT_SECONDS)
     })?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/x-ndjson"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(export_body::Export::new(snapshot)))
+        .body(export_body::Export::new(listing)))
 }

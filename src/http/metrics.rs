@@ -73,10 +73,11 @@ async fn store_bytes(metrics: &Arc<Metrics>, store: &Arc<Store>) -> Option<u64> 
         let look = rt::task::spawn_blocking(move || {
             let size = &metrics.size;
             match store.disk_bytes() {
-                Ok(bytes) => {
+                Ok(Some(bytes)) => {
                     size.bytes.store(bytes, Ordering::Release);
                     size.known.store(true, Ordering::Release);
                 }
+                Ok(None) => {}
                 Err(error) => {
                     log::debug!("the store's files cannot be looked at: {error}");
                     size.known.store(false, Ordering::Release);

@@ -14,7 +14,13 @@ pub(super) fn read(source: &mut Source) -> Result<Store, Told> {
     };
     let deadline = source.seconds(&keys::DEADLINE);
     let create_schema = source.boolean(&keys::CREATE_SCHEMA);
-    Ok(Store { kind: kind?, deadline: deadline?, create_schema: create_schema? })
+    let connections = source.number(&keys::CONNECTIONS_OF_STORE);
+    Ok(Store {
+        kind: kind?,
+        deadline: deadline?,
+        create_schema: create_schema?,
+        connections: usize::try_from(connections?).unwrap_or(usize::MAX),
+    })
 }
 
 fn embedded(source: &mut Source) -> Result<StoreKind, Told> {

@@ -17,12 +17,12 @@ use tokio::sync::oneshot;
 use self::committer::{Committer, lost_in_sled, open_guarded};
 use self::layout::Layout;
 use self::queue::{BATCH, Bulk, Gather, Queue, Write};
-use self::register::{Record, Register, Snapshot};
+use self::register::{Register, Snapshot};
 use self::tree::{KernelCache, Loaded};
 use self::watchdog::Watchdog;
 use self::witness::Witness;
 use super::meters::{Meters, Operation};
-use super::{Imported, OpenError, Options, Status, StoreError};
+use super::{Imported, OpenError, Progress, Record, Status, StoreError};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -63,14 +63,19 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens the directory and checks everything in it; makes an empty store there when `create` allows it.
-    pub(super) fn open(options: &Options, create: bool) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        path: &Path,
+        deadline: Duration,
+        progress: &Arc<Progress>,
+        create: bool,
+    ) -> Result<Self, OpenError> {
         let began = Instant::now();
-        let (layout, store) = Layout::open(&options.path, create, |sled, store| {
-            let (root, sled, store) = (options.path.clone(), sled.to_owned(), *store);
+        let (layout, store) = Layout::open(path, create, |sled, store| {
+            let (root, sled, store) = (path.to_owned(), sled.to_owned(), *store);
             guarded::run(Duration::from_secs(60), &Arc::default(), move |_| {
                 tree::create(&root, &sled, &store)
             })
-            .unwrap_or_else(|lost| Err(lost_in_sled(&options.path, lost)))
+            .unwrap_or_else(|lost| Err(lost_in_sled(path, lost)))
         })?;
         let root = layout.root().to_owned();
         let (mut witness, mark) = Witness::open(&layout.witness(), &store)
@@ -79,7 +84,7 @@ impl Embedded {
                 OpenError::damaged(&root, found, "the witness of the last acknowledged write")
             })?;
         let Loaded { tree, snapshot, backlog } =
-            open_guarded(&layout, &store, KernelCache::Trusted, &options.progress)?;
+            open_guarded(&layout, &store, KernelCache::Trusted, progress)?;
         witness::check(&mark, &snapshot.mark()).map_err(|found| {
             OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
         })?;
@@ -119,7 +124,7 @@ impl Embedded {
             })
             .map_err(no_thread())?;
         let done = Mutex::new(Some(done));
-        Ok(Self { register, queue, meters, root, deadline: options.deadline, done })
+        Ok(Self { register, queue, meters, root, deadline, done })
     }
 
     pub(super) fn get(&self, cvr: Cvr) -> Option<Login> {
@@ -154,14 +159,15 @@ impl Embedded {
     pub(super) fn status(&self) -> Status {
         let snapshot = self.register.snapshot();
         Status {
-            records: snapshot.len(),
-            sequence: snapshot.sequence(),
+            records: Some(snapshot.len()),
+            sequence: Some(snapshot.sequence()),
             waiting: self.queue.waiting() as u64,
             capacity: queue::CAPACITY as u64,
             takes_writes: self.queue.takes_writes(),
             batches: self.meters.batches.read(),
-            syncs: self.meters.syncs.read(),
+            syncs: Some(self.meters.syncs.read()),
             errors: self.meters.errors(),
+            database: None,
         }
     }
 

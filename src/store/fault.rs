@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// As many writes wait as may wait.
-    #[error("too many writes are waiting for the disk")]
+    #[error("too many calls are waiting for the store")]
     Full,
     /// The disk did not answer in time.
     #[error("the disk did not answer before the deadline")]
@@ -15,7 +15,10 @@ pub enum StoreError {
     /// There is no room (or no quota) left.
     #[error("the disk is full")]
     DiskFull,
-    /// The disk refuses for another reason.
+    /// The database cannot be reached, or did not answer in time.
+    #[error("the database is away: {0}")]
+    Away(String),
+    /// The disk or the database refuses for another reason.
     #[error("the store cannot write: {0}")]
     Failing(String),
     /// The store is being closed.
@@ -25,7 +28,8 @@ pub enum StoreError {
 
 impl StoreError {
     /// The kinds of errors, as the metrics call them.
-    pub const KINDS: [&'static str; 5] = ["queue_full", "deadline", "disk_full", "failing", "closing"];
+    pub const KINDS: [&'static str; 6] =
+        ["queue_full", "deadline", "disk_full", "failing", "closing", "away"];
 
     /// The kind of this error: one of [`StoreError::KINDS`].
     pub const fn kind(&self) -> &'static str {
@@ -40,6 +44,7 @@ impl StoreError {
             Self::DiskFull => 2,
             Self::Failing(_) => 3,
             Self::Closing => 4,
+            Self::Away(_) => 5,
         }
     }
 
@@ -66,6 +71,44 @@ pub enum OpenError {
         path: PathBuf,
         /// What the other process wrote into the lock file: its process id.
         holder: String,
+    },
+    /// The database cannot be reached.
+    #[error("the database at {address} cannot be reached: {reason}")]
+    Away {
+        /// Where it should be, without its password.
+        address: String,
+        /// What was said.
+        reason: String,
+    },
+    /// The database does not let us in.
+    #[error(
+        "the database at {address} refuses: {reason}; check user, password and database name of the connection string, \
+         and the server's certificate"
+    )]
+    Refused {
+        /// Where it is, without its password.
+        address: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The database has no tables of ours.
+    #[error(
+        "the database at {0} has no tables of virksomhedslogin; create them as docs/POSTGRES.md shows, or set \
+         store.create_schema = true and give the role the right to"
+    )]
+    NoTables(String),
+    /// The database holds tables of our names that are not ours, or of another version.
+    #[error(
+        "the tables at {address} are not those of this version of virksomhedslogin and are left untouched: found \
+         {found}, expected {expected}; use another database or schema, or the version that made them"
+    )]
+    ForeignTables {
+        /// Where the database is, without its password.
+        address: String,
+        /// What stands there.
+        found: String,
+        /// What should stand there.
+        expected: String,
     },
     /// The machine refused: no permission, disk full, read error.
     #[error("the store at {} cannot be opened: {doing}: {source}", path.display())]
@@ -127,8 +170,16 @@ impl OpenError {
     /// The process's exit code: 3 when the store is damaged or not ours, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Missing(_) | Self::InUse { .. } | Self::Io { .. } => 1,
-            Self::Foreign { .. } | Self::UnknownFormat { .. } | Self::Damaged { .. } => 3,
+            Self::Missing(_)
+            | Self::InUse { .. }
+            | Self::Io { .. }
+            | Self::Away { .. }
+            | Self::Refused { .. }
+            | Self::NoTables(_) => 1,
+            Self::Foreign { .. }
+            | Self::UnknownFormat { .. }
+            | Self::Damaged { .. }
+            | Self::ForeignTables { .. } => 3,
         }
     }
 

@@ -32,17 +32,23 @@ pub enum Operation {
     Record,
     /// Whether it could.
     Probe,
+    /// What is known of one company; from memory it cannot fail.
+    Get,
+    /// The list; from memory it cannot fail.
+    List,
 }
 
 impl Operation {
     /// Every operation that may fail while the store serves.
-    pub const ALL: [Self; 2] = [Self::Record, Self::Probe];
+    pub const ALL: [Self; 4] = [Self::Record, Self::Probe, Self::Get, Self::List];
 
     /// The name in the metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Record => "record",
             Self::Probe => "probe",
+            Self::Get => "get",
+            Self::List => "list",
         }
     }
 }
@@ -88,10 +94,10 @@ impl Meters {
 /// What a store tells of itself at one moment. Asking costs no disk access.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
-    /// How many companies are known.
-    pub records: u64,
-    /// The number of the last durable batch of changes.
-    pub sequence: u64,
+    /// How many companies are known; `None` where that would have to be counted.
+    pub records: Option<u64>,
+    /// The number of the last durable batch of changes; `None` where that would have to be asked for.
+    pub sequence: Option<u64>,
     /// How many writes wait to be committed.
     pub waiting: u64,
     /// How many may wait; more are refused.
@@ -100,8 +106,25 @@ pub struct Status {
     pub takes_writes: bool,
     /// Logins in a batch.
     pub batches: Reading,
-    /// Seconds that a sync took.
-    pub syncs: Reading,
+    /// Seconds that a sync of this machine's disk took; `None` where there is none.
+    pub syncs: Option<Reading>,
     /// Calls that failed: what was asked, the kind of error ([`StoreError::kind`]), how often.
     pub errors: Vec<(Operation, &'static str, u64)>,
+    /// What there is to tell of a database.
+    pub database: Option<DatabaseStatus>,
+}
+
+/// What the store on a database tells of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatabaseStatus {
+    /// Connections that are open now.
+    pub open: u64,
+    /// Those of them that nobody uses now.
+    pub idle: u64,
+    /// How many may be open.
+    pub limit: u64,
+    /// Statements that were sent again, after a conflict with another transaction or a lost connection.
+    pub retries: u64,
+    /// Seconds that a write took, from being sent to being committed.
+    pub writes: Reading,
 }

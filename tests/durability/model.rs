@@ -77,7 +77,7 @@ impl Stores {
 
     fn restore(&mut self) {
         let mut file = Vec::new();
-        ndjson::export(&self.store.list().unwrap(), &mut file, |_| ()).unwrap();
+        ndjson::export(self.store.list_blocking().unwrap(), &mut file, |_| ()).unwrap();
         self.made += 1;
         self.store = open(&self.here());
         let format = ndjson::Format::Ndjson { trailer: true };
@@ -116,8 +116,12 @@ fn any_sequence_of_calls_crashes_imports_and_restores_agrees_with_a_plain_map() 
                     }
                     Step::Restore => stores.restore(),
                 }
-                let found: BTreeMap<_, _> =
-                    stores.store.list().unwrap().records().map(|row| (row.cvr.number(), row.login)).collect();
+                let mut found = BTreeMap::new();
+                let read = stores.store.list_blocking().unwrap().read(|rows| {
+                    found.extend(rows.iter().map(|row| (row.cvr.number(), row.login)));
+                    Ok::<_, ()>(())
+                });
+                prop_assert!(read.is_ok());
                 prop_assert_eq!(&found, &model);
             }
             Ok(())

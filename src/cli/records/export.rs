@@ -14,7 +14,7 @@ use super::{Absent, not_written, open, start_logging};
 use crate::cli::arguments::{ConfigArgs, ExportArgs};
 use crate::cli::{Exit, Failure, Output, load_settings};
 use crate::settings::Settings;
-use crate::store::ndjson;
+use crate::store::{ReadError, ndjson};
 
 pub(in crate::cli) fn run(
     arguments: &ExportArgs,
@@ -56,12 +56,15 @@ fn export(
         return Err(Failure::new(Exit::Usage, "--config is needed without --from"));
     };
     let store = open(settings, Absent::Refused, &ask_it(settings.server.management), errors)?;
-    let snapshot = store.list().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    let total = Some(snapshot.len());
+    let listing = store.list_blocking().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let total = listing.count();
     let mut progress = Progress::start(errors, "written");
-    let written = ndjson::export(&snapshot, &mut out, |done| progress.at(done, total));
+    let written = ndjson::export(listing, &mut out, |done| progress.at(done, total));
     progress.end();
-    written.map_err(|error| not_written(name, &error))?;
+    written.map_err(|error| match error {
+        ReadError::Reader(error) => not_written(name, &error),
+        ReadError::Store(error) => Failure::new(Exit::Failed, error.to_string()),
+    })?;
     if store.close() {
         Ok(Exit::Done)
     } else {

@@ -89,7 +89,7 @@ impl Packed {
         let mut bytes = Vec::with_capacity(length + CLOSING);
         for (key, records, piece) in pieces {
             bytes.extend_from_slice(self.packing.sent(piece));
-            self.sum = self.packing.sum(self.sum, piece, key, records);
+            self.sum = self.packing.sum(self.sum, piece, key == 0, records);
         }
         match next {
             Some(key) => Ok((bytes, At::Rows(key))),
@@ -156,7 +156,7 @@ fn make(snapshot: &Snapshot, packing: Packing, from: u32) -> io::Result<Option<u
         }
         if let Some(room) = block.derived(packing.slot()) {
             // Already set only if the block is in two lists that are made at once, with the same bytes.
-            let _ = room.set(press.piece(packing, key, block)?);
+            let _ = room.set(press.piece(packing, key == 0, block.records())?);
         }
         made += 1;
     }

@@ -10,7 +10,7 @@ use zstd::bulk::Compressor;
 use super::checksum::Checksum;
 use super::row_deflate::{ROW, deflate};
 use super::text::{CLOSE, OPEN, write_first_rows, write_rows};
-use crate::store::Block;
+use crate::store::Record;
 
 /// A gzip member's header (RFC 1952 §2.3): deflate, no flags, no time, unknown operating system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -74,11 +74,11 @@ impl Packing {
         }
     }
 
-    /// The checksum of the text so far and that of a piece, whose block has this key and so many records.
-    pub fn sum(self, sum: Checksum, piece: &[u8], key: u32, records: usize) -> Checksum {
+    /// The checksum of the text so far and that of a piece of so many records, which may be the list's first.
+    pub fn sum(self, sum: Checksum, piece: &[u8], first: bool, records: usize) -> Checksum {
         match (self, piece.first_chunk::<CHECKSUM>()) {
             (Self::Gzip, Some(own)) => {
-                let missing = usize::from(key == 0);
+                let missing = usize::from(first);
                 sum.then_rows(records, missing, Checksum::from_value(u32::from_le_bytes(*own)))
             }
             _ => sum,
@@ -95,28 +95,28 @@ pub struct Press {
 }
 
 impl Press {
-    /// The piece of the block with this key. The block with key 0 is always the first of its list.
+    /// The piece of these records, which may be the first of their list.
     ///
     /// # Errors
     /// When zstd has no memory.
-    pub fn piece(&mut self, packing: Packing, key: u32, block: &Block) -> io::Result<Box<[u8]>> {
+    pub fn piece(&mut self, packing: Packing, first: bool, records: &[Record]) -> io::Result<Box<[u8]>> {
         self.text.clear();
-        match key {
-            0 => write_first_rows(block.records(), &mut self.text),
-            _ => write_rows(block.records(), &mut self.text),
+        if first {
+            write_first_rows(records, &mut self.text);
+        } else {
+            write_rows(records, &mut self.text);
         }
         self.bytes.clear();
         match packing {
             Packing::Gzip => {
                 self.bytes.extend_from_slice(&Checksum::of(&self.text).value().to_le_bytes());
-                let rows = match key {
-                    0 => {
-                        let stored = (STORED_ROWS * ROW - 1).min(self.text.len());
-                        let (stored, rows) = self.text.split_at(stored);
-                        store(stored, false, &mut self.bytes);
-                        rows
-                    }
-                    _ => &self.text,
+                let rows = if first {
+                    let stored = (STORED_ROWS * ROW - 1).min(self.text.len());
+                    let (stored, rows) = self.text.split_at(stored);
+                    store(stored, false, &mut self.bytes);
+                    rows
+                } else {
+                    &self.text
                 };
                 deflate(rows.as_chunks::<ROW>().0, &mut self.bytes);
             }

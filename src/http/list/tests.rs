@@ -19,7 +19,7 @@ use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
 use crate::http::encoding::Coding;
-use crate::store::{Block, Record, Snapshot, ndjson};
+use crate::store::{Block, Listing, Record, Snapshot, ndjson};
 
 fn record(number: u32, one: i64, other: i64) -> Record {
     let moment = |millis| Timestamp::from_millis(millis).unwrap();
@@ -201,7 +201,7 @@ fn head_makes_nothing() {
         (Coding::Gzip, BodySize::Stream),
         (Coding::Zstd, BodySize::Stream),
     ] {
-        let answer = super::answer(&mut HttpResponse::Ok(), snapshot.clone(), coding, true);
+        let answer = super::answer(&mut HttpResponse::Ok(), Listing::Held(snapshot.clone()), coding, true);
         assert_eq!(answer.body().size(), size);
         assert!(sent(answer.into_body()).is_empty());
     }

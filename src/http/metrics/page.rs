@@ -111,11 +111,16 @@ impl Page {
 
     fn store(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
         let store = &self.store;
-        sheet.gauge("virksomhedslogin_store_records", "Companies that are known.", Some(store.records))?;
+        sheet.gauge(
+            "virksomhedslogin_store_records",
+            "Companies that are known; absent when a shared database keeps them.",
+            store.records,
+        )?;
         sheet.gauge(
             "virksomhedslogin_store_sequence",
-            "Number of the last durable batch of changes; it never goes back, restarts included.",
-            Some(store.sequence),
+            "Number of the last durable batch of changes; it never goes back, restarts included. Absent when a shared \
+             database keeps them.",
+            store.sequence,
         )?;
         sheet.gauge(
             "virksomhedslogin_store_disk_bytes",
@@ -152,8 +157,34 @@ impl Page {
         )?;
         sheet.histogram(
             "virksomhedslogin_disk_sync_duration_seconds",
-            "Time that a flush with its fdatasync took, failed ones included.",
-            [(NO_LABELS, store.syncs.clone())],
+            "Time that a flush with its fdatasync took, failed ones included; absent when a shared database keeps them.",
+            store.syncs.iter().map(|syncs| (NO_LABELS, syncs.clone())),
+        )?;
+        let database = store.database.as_ref();
+        sheet.gauge(
+            "virksomhedslogin_database_connections",
+            "Connections to the shared database that are open; absent where there is none.",
+            database.map(|database| database.open),
+        )?;
+        sheet.gauge(
+            "virksomhedslogin_database_connections_idle",
+            "Those of them on which no statement runs.",
+            database.map(|database| database.idle),
+        )?;
+        sheet.gauge(
+            "virksomhedslogin_database_connections_limit",
+            "Connections to the shared database that may be open (store.connections).",
+            database.map(|database| database.limit),
+        )?;
+        sheet.counter(
+            "virksomhedslogin_database_retries",
+            "Statements that were sent again, after a conflict or because the database was away.",
+            database.map(|database| (NO_LABELS, database.retries)),
+        )?;
+        sheet.histogram(
+            "virksomhedslogin_database_write_duration_seconds",
+            "Time from sending logins to the shared database to their being committed, tries and failures included.",
+            database.map(|database| (NO_LABELS, database.writes.clone())),
         )
     }
 }

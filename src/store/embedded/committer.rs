@@ -13,13 +13,13 @@ use super::guarded::{self, Lost};
 use super::journal::{self, Backlog};
 use super::layout::Layout;
 use super::queue::{Gather, Next, Queue, Taken};
-use super::register::{Record, Register, Snapshot};
+use super::register::{Register, Snapshot};
 use super::seal::StoreId;
 use super::tree::{self, KernelCache, Loaded, Tree};
 use super::watchdog::Watchdog;
 use super::witness::{self, Witness};
 use crate::store::meters::Meters;
-use crate::store::{OpenError, Progress, StoreError};
+use crate::store::{OpenError, Progress, Record, StoreError};
 
 /// How often an idle committer looks whether the database is still there.
 const IDLE: Duration = Duration::from_secs(1);

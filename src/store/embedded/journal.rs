@@ -9,8 +9,8 @@
 //! A crash loses nothing: what the main seal does not cover stands in the ring, and to settle a record twice does no
 //! harm, since a record is only ever merged.
 
-use super::register::Record;
 use super::seal::Mark;
+use crate::store::Record;
 
 /// How many batches may wait to be settled. A row tells its own sequence, so the number may change between versions;
 /// tests go round a small ring often.

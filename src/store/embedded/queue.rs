@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::register::Record;
-use crate::store::StoreError;
+use crate::store::{Record, StoreError};
 
 /// How many writes may wait, and how many probes.
 pub(super) const CAPACITY: usize = 4096;

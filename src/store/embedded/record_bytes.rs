@@ -2,10 +2,10 @@
 //!
 //! The first four are the row's key in sled, the rest its value. Reading is strict: bytes that no record has are damage.
 
-use super::register::Record;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
+use crate::store::Record;
 
 /// How many bytes a record takes.
 pub(super) const ROW: usize = KEY + VALUE;

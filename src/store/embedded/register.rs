@@ -16,15 +16,7 @@ use super::seal::{Mark, SetHash};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
-
-/// One company and its logins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record {
-    /// The company.
-    pub cvr: Cvr,
-    /// Its first and its latest login.
-    pub login: Login,
-}
+use crate::store::Record;
 
 /// Neighbouring records, ascending by company; never changed once made.
 pub struct Block {

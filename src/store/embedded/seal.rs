@@ -13,7 +13,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::record_bytes::{self, ROW};
-use super::register::Record;
+use crate::store::Record;
 
 /// The random name of a store, so that parts of two stores are never taken for one.
 pub(super) type StoreId = [u8; 16];

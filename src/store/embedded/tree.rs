@@ -14,9 +14,9 @@ use std::sync::atomic::Ordering;
 use super::journal::{self, Backlog, Step};
 use super::layout::sync_directory;
 use super::record_bytes;
-use super::register::{Builder, Record, Snapshot};
+use super::register::{Builder, Snapshot};
 use super::seal::{self, Mark, Seal, StoreId};
-use crate::store::{OpenError, Progress, StoreError};
+use crate::store::{OpenError, Progress, Record, StoreError};
 
 const RECORDS: &str = "records";
 /// The ring of batches that the records do not hold yet, see [`super::journal`]: slot → seal.

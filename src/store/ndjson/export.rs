@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use crate::domain::written::Tables;
-use crate::store::{Block, Record, Snapshot};
+use crate::store::{Block, Listing, ReadError, Record, Snapshot};
 
 const TEMPLATE: &[u8; OBJECT] =
     br#"{"cvrNummer":"00000000","tidligsteLoginTidspunkt":"0000-00-00T00:00:00.000Z","senesteLogintidspunkt":"0000-00-00T00:00:00.000Z"}"#;
@@ -49,12 +49,12 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Appends the lines of a block.
-    pub fn block(&mut self, out: &mut Vec<u8>, block: &Block) {
+    /// Appends the lines of these records.
+    pub fn records(&mut self, out: &mut Vec<u8>, records: &[Record]) {
         let from = out.len();
-        out.reserve(block.records().len() * ROW);
-        block.records().iter().for_each(|record| write_row(out, record));
-        self.count += block.records().len() as u64;
+        out.reserve(records.len() * ROW);
+        records.iter().for_each(|record| write_row(out, record));
+        self.count += records.len() as u64;
         self.hash.update(&out[from..]);
     }
 
@@ -76,22 +76,29 @@ fn write_trailer(count: u64, hash: &str) -> String {
 }
 
 /// Writes every record and the trailer; returns how many records. `progress` is told how many are written so far.
-pub fn export(snapshot: &Snapshot, out: &mut impl Write, mut progress: impl FnMut(u64)) -> io::Result<u64> {
+///
+/// # Errors
+/// When the records cannot be read, or not be written.
+pub fn export(
+    listing: Listing,
+    out: &mut impl Write,
+    mut progress: impl FnMut(u64),
+) -> Result<u64, ReadError<io::Error>> {
     const PIECE: usize = 64 << 10;
     let mut exporter = Exporter::default();
     let mut piece = Vec::with_capacity(PIECE + Block::CAPACITY * ROW);
-    for block in snapshot.blocks() {
-        exporter.block(&mut piece, block);
+    listing.read(|records| {
+        exporter.records(&mut piece, records);
         if piece.len() >= PIECE {
             out.write_all(&piece)?;
             piece.clear();
             progress(exporter.count);
         }
-    }
+        Ok(())
+    })?;
     let count = exporter.count;
     exporter.trailer(&mut piece);
-    out.write_all(&piece)?;
-    out.flush()?;
+    out.write_all(&piece).and_then(|()| out.flush()).map_err(ReadError::Reader)?;
     progress(count);
     Ok(count)
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::{cvr::Cvr, login::Login, timestamp::Timestamp};
-use crate::store::Snapshot;
 use crate::store::ndjson::{OBJECT, ROW, export, write_object, write_row};
+use crate::store::{Listing, Snapshot};
 use proptest::prelude::*;
 
 const EXAMPLE: &str = "{\"cvrNummer\":\"12345678\",\"tidligsteLoginTidspunkt\":\"2026-11-23T08:15:30.123Z\",\
@@ -23,7 +23,10 @@ fn example() -> Record {
 
 fn exported(records: &[Record]) -> Vec<u8> {
     let mut out = Vec::new();
-    assert_eq!(export(&Snapshot::default().with(records), &mut out, |_| ()).unwrap(), records.len() as u64);
+    assert_eq!(
+        export(Listing::Held(Snapshot::default().with(records)), &mut out, |_| ()).unwrap(),
+        records.len() as u64
+    );
     out
 }
 

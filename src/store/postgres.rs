@@ -1,0 +1,388 @@
+//! The store on a database that speaks PostgreSQL's protocol, for several instances at once.
+//!
+//! The same promises as the embedded store: a write is answered `Ok` when the database has committed it to its disk; a read
+//! asks the database, so that what one instance has acknowledged every instance reads at once. Nothing is kept in this process.
+//! No two writers need to agree on anything, because a login is a lattice ([`crate::domain::login`]): every statement
+//! may run twice, in any order, beside any other.
+//!
+//! | module | is for |
+//! |---|---|
+//! | `address`, `tls` | the connection string, and the certificate behind it |
+//! | `database` | connections, and statements that are tried again |
+//! | `health` | whether the database is there |
+//! | `schema` | the tables |
+//! | `writer`, `reader` | logins that are recorded and looked up together |
+//! | `pages` | the list |
+//! | `fault`, `moment` | the database's errors and moments, in our terms |
+//!
+//! Statements are sent without a name, prepared and run in one round trip: behind a pool of connections that is shared by
+//! transaction (PgBouncer) a named one would be looked for on another connection. Work runs on threads of its own, so
+//! that a connection outlives the worker that used it.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use self::database::Database;
+use self::reader::Question;
+use self::writer::{Fold, Lane, Probe, Write};
+use super::listing::Fetched;
+use super::meters::{DatabaseStatus, Meters, Operation};
+use super::{Imported, OpenError, Standing, Status, StoreError};
+use crate::domain::cvr::Cvr;
+use crate::domain::login::Login;
+use crate::domain::timestamp::Timestamp;
+use crate::store::record::{Record, merge_by_company};
+
+mod address;
+mod database;
+mod fault;
+mod health;
+mod moment;
+mod pages;
+mod reader;
+mod schema;
+mod tls;
+mod writer;
+
+pub use address::{Address, AddressError};
+
+/// Threads that do the store's work: one can decode a list while the other serves the rest.
+const THREADS: usize = 2;
+/// Statements that record at the same time: while one waits for the disk the next is being made.
+const WRITERS: usize = 2;
+/// Statements that look companies up at the same time.
+const READERS: usize = 2;
+/// Connections that lists leave to everybody else: those of the lanes, and one for the probe and the look-out.
+const RESERVED: usize = WRITERS + READERS + 1;
+/// How long one batch of an import may take: nobody waits at the other end.
+const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
+/// How much longer than its own limit a thread waits for the store's threads.
+const MARGIN: Duration = Duration::from_secs(1);
+/// Between two looks whether everything that waited is done.
+const CLOSING_LOOK: Duration = Duration::from_millis(5);
+
+/// An open store on a database.
+pub struct Postgres {
+    database: Arc<Database>,
+    meters: Arc<Meters>,
+    writes: mpsc::Sender<Write>,
+    questions: mpsc::Sender<Question>,
+    lists: Arc<Semaphore>,
+    /// The name of this process in the writers' table.
+    process: String,
+    deadline: Duration,
+    closing: AtomicBool,
+    /// Calls that wait for their answer.
+    in_hand: AtomicUsize,
+    handle: Handle,
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Postgres({})", self.database.address())
+    }
+}
+
+impl Postgres {
+    /// Looks for the database and its tables. One that is away is looked for until it is there; whatever else is wrong is
+    /// an error.
+    pub(super) fn open(
+        address: &Address,
+        connections: usize,
+        deadline: Duration,
+        create: bool,
+    ) -> Result<Self, OpenError> {
+        let runtime = runtime(address)?;
+        let handle = runtime.handle().clone();
+        let database = Arc::new(Database::new(address, connections, deadline)?);
+        let process = uuid::Uuid::new_v4().to_string();
+        let looked = wait(&handle, deadline + MARGIN, {
+            let database = Arc::clone(&database);
+            async move { database.look(create).await }
+        });
+        match looked {
+            Some(Ok(())) => log::info!("opened the store at {address}"),
+            Some(Err(OpenError::Away { reason, .. })) => database.health.lost(&reason),
+            Some(Err(error)) => return Err(error),
+            None => database.health.lost("no answer in time"),
+        }
+        let create = create && database.health.is_away();
+        let meters = Arc::new(Meters::default());
+        let (writes, waiting_writes) = mpsc::channel(writer::CAPACITY);
+        let (questions, waiting_questions) = mpsc::channel(reader::CAPACITY);
+        let waiting_writes = Arc::new(tokio::sync::Mutex::new(waiting_writes));
+        let waiting_questions = Arc::new(tokio::sync::Mutex::new(waiting_questions));
+        for number in 0..WRITERS {
+            let lane = Lane::new(&process, &number.to_string());
+            handle.spawn(lane.run(
+                Arc::clone(&database),
+                Arc::clone(&meters),
+                Arc::clone(&waiting_writes),
+                deadline,
+            ));
+        }
+        for _ in 0..READERS {
+            handle.spawn(reader::run(Arc::clone(&database), Arc::clone(&waiting_questions), deadline));
+        }
+        let fold = Fold { id: format!("{process}/folded") };
+        handle.spawn(keep(Arc::clone(&database), create, fold, deadline));
+        let lists = Arc::new(Semaphore::new(connections.saturating_sub(RESERVED).max(1)));
+        Ok(Self {
+            database,
+            meters,
+            writes,
+            questions,
+            lists,
+            process,
+            deadline,
+            closing: AtomicBool::new(false),
+            in_hand: AtomicUsize::new(0),
+            handle,
+            runtime: Mutex::new(Some(runtime)),
+        })
+    }
+
+    pub(super) fn away(&self) -> Option<OpenError> {
+        let address = self.database.address().to_string();
+        self.database.health.absence().map(|reason| OpenError::Away { address, reason })
+    }
+
+    pub(super) async fn get(&self, cvr: Cvr) -> Result<Option<Login>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let found = self.ask(&self.questions, Question { cvr, answer }, answered).await;
+        self.meters.answered(Operation::Get, &found);
+        found
+    }
+
+    pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let login = Record { cvr, login: Login::at(at) };
+        let done = self.ask(&self.writes, Write { login, answer }, answered).await;
+        self.meters.answered(Operation::Record, &done);
+        done
+    }
+
+    /// Puts a call to the lanes and waits for its answer.
+    async fn ask<T, A>(
+        &self,
+        lanes: &mpsc::Sender<T>,
+        call: T,
+        answered: oneshot::Receiver<Result<A, StoreError>>,
+    ) -> Result<A, StoreError> {
+        self.admit()?;
+        let _in_hand = InHand::count(&self.in_hand);
+        lanes.try_send(call).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Full,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closing,
+        })?;
+        match tokio::time::timeout(self.deadline, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(StoreError::Closing),
+            Err(_) => Err(self.silence()),
+        }
+    }
+
+    fn admit(&self) -> Result<(), StoreError> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(StoreError::Closing);
+        }
+        self.database.health.admit()
+    }
+
+    fn silence(&self) -> StoreError {
+        StoreError::Away(format!("no answer within {} s", self.deadline.as_secs()))
+    }
+
+    pub(super) async fn ready(&self) -> Result<(), StoreError> {
+        let ready = match self.admit() {
+            Ok(()) => {
+                let (database, until) = (Arc::clone(&self.database), Instant::now() + self.deadline);
+                let probe = Probe { id: format!("{}/probe", self.process) };
+                self.on_threads(async move { database.run(until, &probe).await }).await
+            }
+            Err(error) => Err(error),
+        };
+        self.meters.answered(Operation::Probe, &ready);
+        ready
+    }
+
+    pub(super) async fn list(&self) -> Result<Fetched, StoreError> {
+        let listed = match self.admit() {
+            Ok(()) => self.on_threads(self.listing()).await,
+            Err(error) => Err(error),
+        };
+        self.meters.answered(Operation::List, &listed);
+        listed
+    }
+
+    pub(super) fn list_blocking(&self) -> Result<Fetched, StoreError> {
+        self.admit()?;
+        wait(&self.handle, self.deadline * 2 + MARGIN, self.listing()).unwrap_or_else(|| Err(self.silence()))
+    }
+
+    /// The list of this moment, once there is a connection for it.
+    fn listing(&self) -> impl Future<Output = Result<Fetched, StoreError>> + Send + 'static {
+        let (database, lists) = (Arc::clone(&self.database), Arc::clone(&self.lists));
+        let (until, deadline) = (Instant::now() + self.deadline, self.deadline);
+        async move {
+            let permit = match tokio::time::timeout_at(until, lists.acquire_owned()).await {
+                Ok(permit) => permit.map_err(|_| StoreError::Closing)?,
+                Err(_) => return Err(StoreError::Full),
+            };
+            pages::list(database, permit, until, deadline).await
+        }
+    }
+
+    /// Runs this on the store's threads, where the connections are.
+    async fn on_threads<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.handle.spawn(work).await.unwrap_or(Err(StoreError::Closing))
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let (open, idle) = self.database.connections();
+        Status {
+            records: None,
+            sequence: None,
+            waiting: (writer::CAPACITY - self.writes.capacity()) as u64,
+            capacity: writer::CAPACITY as u64,
+            takes_writes: !self.closing.load(Ordering::Acquire) && !self.database.health.is_away(),
+            batches: self.meters.batches.read(),
+            syncs: None,
+            errors: self.meters.errors(),
+            database: Some(DatabaseStatus {
+                open: open as u64,
+                idle: idle as u64,
+                limit: self.database.limit() as u64,
+                retries: self.database.retries.get(),
+                writes: self.meters.syncs.read(),
+            }),
+        }
+    }
+
+    pub(super) fn import(
+        &self,
+        records: impl IntoIterator<Item = Record>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Imported, StoreError> {
+        self.admit()?;
+        let mut records = records.into_iter();
+        let mut imported = Imported::default();
+        let mut lane = Lane::new(&self.process, "import");
+        loop {
+            let mut batch: Vec<_> = records.by_ref().take(writer::BATCH).collect();
+            if batch.is_empty() {
+                return Ok(imported);
+            }
+            imported.read += batch.len() as u64;
+            merge_by_company(&mut batch);
+            let (database, meters) = (Arc::clone(&self.database), Arc::clone(&self.meters));
+            let done = wait(&self.handle, IMPORT_DEADLINE + MARGIN, async move {
+                let until = Instant::now() + IMPORT_DEADLINE;
+                let changed = lane.record(&database, &meters, &batch, until).await;
+                (lane, changed)
+            });
+            let changed;
+            (lane, changed) = done.ok_or_else(|| self.silence())?;
+            imported.changed += changed?;
+            progress(imported.read);
+        }
+    }
+
+    pub(super) fn close(&self) -> bool {
+        self.closing.store(true, Ordering::Release);
+        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(runtime) = runtime.take() else { return true };
+        let until = std::time::Instant::now() + self.deadline;
+        let waits = || self.in_hand.load(Ordering::Acquire) > 0;
+        while waits() && std::time::Instant::now() < until {
+            std::thread::sleep(CLOSING_LOOK);
+        }
+        let done = !waits();
+        self.database.close();
+        runtime.shutdown_background();
+        done
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A call that waits for its answer, for as long as this lives.
+struct InHand<'a>(&'a AtomicUsize);
+
+impl<'a> InHand<'a> {
+    fn count(calls: &'a AtomicUsize) -> Self {
+        calls.fetch_add(1, Ordering::AcqRel);
+        Self(calls)
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// How the database stands; changes nothing.
+pub(super) fn inspect(address: &Address, deadline: Duration) -> Result<Standing, OpenError> {
+    let runtime = runtime(address)?;
+    let database = Arc::new(Database::new(address, 1, deadline)?);
+    let looked = wait(runtime.handle(), deadline + MARGIN, async move { database.look(false).await });
+    runtime.shutdown_background();
+    match looked {
+        Some(Ok(())) => Ok(Standing::Closed),
+        Some(Err(OpenError::NoTables(_))) => Ok(Standing::Absent),
+        Some(Err(error)) => Err(error),
+        None => Err(OpenError::Away { address: address.to_string(), reason: "no answer in time".to_owned() }),
+    }
+}
+
+/// Watches over the database, and tidies up once it is there.
+async fn keep(database: Arc<Database>, create: bool, fold: Fold, deadline: Duration) {
+    let tidy = async {
+        while database.health.is_away() {
+            tokio::time::sleep(MARGIN).await;
+        }
+        if let Err(error) = database.run(Instant::now() + deadline, &fold).await {
+            log::warn!("the rows of writers that are long gone could not be put together: {error}");
+        }
+    };
+    tokio::join!(database.keep_looking(create), tidy);
+}
+
+fn runtime(address: &Address) -> Result<Runtime, OpenError> {
+    Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("store-database")
+        .enable_all()
+        .build()
+        .map_err(|error| OpenError::Away { address: address.to_string(), reason: error.to_string() })
+}
+
+/// Runs this on the store's threads and waits for it, on a thread that may itself belong to a runtime. Nothing when it took
+/// too long.
+fn wait<T: Send + 'static>(
+    handle: &Handle,
+    within: Duration,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    handle.spawn(async move {
+        let _ = tell.send(work.await);
+    });
+    told.recv_timeout(within).ok()
+}

@@ -1,0 +1,220 @@
+//! Connections to the database, and statements that are sent until they are through or their time is up.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::address::Address;
+use super::fault::Fault;
+use super::health::Health;
+use super::schema;
+use crate::metrics::Counter;
+use crate::store::{OpenError, StoreError};
+
+/// Between two tries of a statement, growing by halves from the one to the other: a conflict is over in a moment, and a
+/// server that starts wants no crowd at its door.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
+/// How often a database that is away is looked for. With the time that connecting may take this keeps the promise of
+/// being back within five seconds of its return.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long one look may take: name look-up, connecting to each of several hosts, and the tables.
+const LOOK_TAKES: Duration = Duration::from_secs(4);
+
+/// A database and our way to it.
+#[derive(Debug)]
+pub(super) struct Database {
+    pool: Pool,
+    address: Address,
+    pub(super) health: Health,
+    pub(super) retries: Counter,
+}
+
+/// A connection that is closed rather than given back, unless the statement on it came to its end: nobody may be handed one on
+/// which an answer is still to come.
+pub(super) struct Lease(Option<Object>);
+
+impl Lease {
+    /// Lets others have it.
+    pub(super) fn give_back(mut self) {
+        self.0.take();
+    }
+}
+
+impl Deref for Lease {
+    type Target = tokio_postgres::Client;
+
+    #[expect(
+        clippy::expect_used,
+        reason = "the connection is taken out by what consumes the lease, and by drop"
+    )]
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref().expect("a lease holds its connection to the end")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+/// A statement, with its parameters, that may be sent more than once.
+pub(super) trait Statement: Sync {
+    /// What it is sent for.
+    type Value;
+
+    /// Sends it and waits for what comes back.
+    fn send(
+        &self,
+        client: &tokio_postgres::Client,
+    ) -> impl Future<Output = Result<Self::Value, tokio_postgres::Error>> + Send;
+}
+
+impl Database {
+    /// Opens nothing yet.
+    pub(super) fn new(address: &Address, connections: usize, deadline: Duration) -> Result<Self, OpenError> {
+        let refused = |reason: String| OpenError::Refused { address: address.to_string(), reason };
+        let manager = Manager::from_config(
+            address.config().clone(),
+            address.connector(),
+            // One that was lost is known to be; a query each time would cost every statement a round trip.
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(connections)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts { wait: Some(deadline), create: Some(deadline), recycle: None })
+            .build()
+            .map_err(|error| refused(error.to_string()))?;
+        let (address, health) = (address.clone(), Health::unknown(deadline));
+        Ok(Self { pool, address, health, retries: Counter::default() })
+    }
+
+    /// Where it is.
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Connections that are open, and those of them that nobody uses.
+    pub(super) fn connections(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size, status.available)
+    }
+
+    /// How many may be open.
+    pub(super) fn limit(&self) -> usize {
+        self.pool.status().max_size
+    }
+
+    /// A connection of one's own.
+    pub(super) async fn lease(&self) -> Result<Lease, Fault> {
+        self.pool.get().await.map(|connection| Lease(Some(connection))).map_err(Fault::of_pool)
+    }
+
+    /// Runs the statement, again and again where that may help, until it is through or `until` is past.
+    pub(super) async fn run<S: Statement>(
+        &self,
+        until: Instant,
+        statement: &S,
+    ) -> Result<S::Value, StoreError> {
+        let mut pause = PAUSES.0;
+        loop {
+            let fault = match timeout_at(until, self.once(statement)).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(fault)) => fault,
+                Err(_) => Fault::silence(),
+            };
+            self.noticed(&fault);
+            let again = Instant::now() + pause;
+            if !fault.is_passing() || again >= until {
+                return Err(fault.told());
+            }
+            self.retries.increment();
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(PAUSES.1);
+        }
+    }
+
+    /// Runs the statement once.
+    async fn once<S: Statement>(&self, statement: &S) -> Result<S::Value, Fault> {
+        let lease = self.lease().await?;
+        match statement.send(&lease).await {
+            Ok(value) => {
+                lease.give_back();
+                Ok(value)
+            }
+            Err(error) => {
+                let fault = Fault::of(&error);
+                if fault.spares_connection() {
+                    lease.give_back();
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Remembers what a fault says of the database.
+    pub(super) fn noticed(&self, fault: &Fault) {
+        if matches!(fault, Fault::Away(_) | Fault::Refused(_)) {
+            self.health.lost(fault.reason());
+        }
+    }
+
+    /// Looks whether the database is there and its tables are ours; makes them where there are none and `create` is set.
+    pub(super) async fn look(&self, create: bool) -> Result<(), OpenError> {
+        let address = || self.address.to_string();
+        let looked = async {
+            let lease = self.lease().await?;
+            let looked = schema::prepare(&lease, create).await.map_err(|error| Fault::of(&error))?;
+            lease.give_back();
+            Ok(looked)
+        };
+        match timeout_at(Instant::now() + LOOK_TAKES, looked).await.unwrap_or_else(|_| Err(Fault::silence()))
+        {
+            Ok(schema::Found::Ours) => {
+                self.health.back();
+                Ok(())
+            }
+            Ok(schema::Found::Nothing) => Err(OpenError::NoTables(address())),
+            Ok(schema::Found::Foreign { found, expected }) => {
+                Err(OpenError::ForeignTables { address: address(), found, expected })
+            }
+            Ok(schema::Found::Forbidden(reason)) => Err(OpenError::Refused { address: address(), reason }),
+            Err(Fault::Refused(reason)) => Err(OpenError::Refused { address: address(), reason }),
+            Err(fault) => Err(OpenError::Away { address: address(), reason: fault.reason().to_owned() }),
+        }
+    }
+
+    /// Looks for the database whenever it is away, for as long as the process runs. `create` holds until it was there for
+    /// the first time: where there was a store, no empty one is made in its place.
+    pub(super) async fn keep_looking(&self, mut create: bool) {
+        loop {
+            self.health.until_lost().await;
+            match self.look(create).await {
+                Ok(()) => create = false,
+                Err(error) => {
+                    self.health.lost(&reason(error));
+                    sleep(LOOK).await;
+                }
+            }
+        }
+    }
+
+    /// Closes every connection that is not in use, and the others when they are given back.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+/// What a call is told that cannot have the database.
+fn reason(error: OpenError) -> String {
+    match error {
+        OpenError::Away { reason, .. } | OpenError::Refused { reason, .. } => reason,
+        other => other.to_string(),
+    }
+}

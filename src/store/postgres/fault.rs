@@ -1,0 +1,161 @@
+//! What a database's errors mean for us: try again, wait for it, or tell.
+
+use std::error::Error as _;
+use std::io;
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::store::StoreError;
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Another transaction was in the way; the same statement may go through now.
+    Conflict(String),
+    /// The database cannot be reached, or cannot take writes at the moment.
+    Away(String),
+    /// It does not let us in: login, database or certificate.
+    Refused(String),
+    /// It has no room left.
+    DiskFull,
+    /// Anything else; trying again would not help.
+    Other(String),
+}
+
+impl Fault {
+    /// What an error of a statement or of connecting means.
+    pub(super) fn of(error: &Error) -> Self {
+        let told = words(error);
+        let Some(state) = error.code() else {
+            return if is_refusal(error) {
+                Self::Refused(told)
+            } else if is_loss(error) {
+                Self::Away(told)
+            } else {
+                Self::Other(told)
+            };
+        };
+        match state.code() {
+            // Serialization failure, deadlock, and whether it was committed is not known.
+            "40001" | "40P01" | "40003" => Self::Conflict(told),
+            "53100" => Self::DiskFull,
+            // No login of this name or password, or no such database.
+            "3D000" => Self::Refused(told),
+            code if code.starts_with("28") => Self::Refused(told),
+            // Shutting down, crashed, starting, session ended, too many connections; a standby takes no writes.
+            "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25006" => Self::Away(told),
+            code if code.starts_with("08") => Self::Away(told),
+            _ => Self::Other(told),
+        }
+    }
+
+    /// What an error of the pool means.
+    pub(super) fn of_pool(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => Self::of(&error),
+            PoolError::Timeout(_) => Self::Away("no connection could be had in time".to_owned()),
+            other => Self::Other(other.to_string()),
+        }
+    }
+
+    /// Nothing came back in time.
+    pub(super) fn silence() -> Self {
+        Self::Away("no answer in time".to_owned())
+    }
+
+    /// Whether the same statement may be sent again.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::Away(_) | Self::Refused(_))
+    }
+
+    /// Whether the connection is as good as before.
+    pub(super) fn spares_connection(&self) -> bool {
+        matches!(self, Self::Conflict(_) | Self::DiskFull | Self::Other(_))
+    }
+
+    /// What the store's callers are told.
+    pub(super) fn told(self) -> StoreError {
+        match self {
+            Self::Conflict(reason) => StoreError::Failing(format!("too many conflicts: {reason}")),
+            Self::Away(reason) | Self::Refused(reason) => StoreError::Away(reason),
+            Self::DiskFull => StoreError::DiskFull,
+            Self::Other(reason) => StoreError::Failing(reason),
+        }
+    }
+
+    /// What happened.
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Conflict(reason) | Self::Away(reason) | Self::Refused(reason) | Self::Other(reason) => {
+                reason
+            }
+            Self::DiskFull => "its disk is full",
+        }
+    }
+}
+
+/// Whether a table that was named is not there.
+pub(super) fn is_missing_table(error: &Error) -> bool {
+    error.code() == Some(&SqlState::UNDEFINED_TABLE)
+}
+
+/// Whether connecting failed for a reason that will not pass: the server's certificate, TLS that it does not speak, or
+/// the way in which it wants to know who we are.
+fn is_refusal(error: &Error) -> bool {
+    let text = error.to_string();
+    if text.starts_with("authentication error") || text.starts_with("error performing TLS handshake") {
+        // A connection that breaks in the middle of a handshake says nothing about the certificate.
+        return !sources(error).any(|source| {
+            source.downcast_ref::<io::Error>().is_some_and(|error| {
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof
+                        | io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::BrokenPipe
+                        | io::ErrorKind::TimedOut
+                )
+            })
+        });
+    }
+    text.starts_with("invalid configuration")
+}
+
+/// Whether the server could not be reached, or the connection to it is of no more use.
+fn is_loss(error: &Error) -> bool {
+    const LOST: [&str; 5] = [
+        "error communicating",
+        "unexpected message",
+        "connection closed",
+        "error connecting",
+        "timeout waiting",
+    ];
+    let text = error.to_string();
+    text.starts_with("error performing TLS handshake") || LOST.iter().any(|lost| text.starts_with(lost))
+}
+
+fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let source = next?;
+        next = source.source();
+        Some(source)
+    })
+}
+
+/// The database's own words with their SQLSTATE, or what stood between us and it. Holds no value that was sent.
+fn words(error: &Error) -> String {
+    if let Some(told) = error.as_db_error() {
+        return format!("{} (SQLSTATE {})", told.message().escape_debug(), told.code().code());
+    }
+    let mut text = error.to_string();
+    for source in sources(error) {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+    }
+    text.escape_debug().to_string()
+}

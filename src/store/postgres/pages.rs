@@ -1,0 +1,169 @@
+//! The list: one read-only snapshot, read by pages of its key while it is sent.
+//!
+//! Pages rather than one long result: a reader that goes away leaves at most one of them behind to be thrown away, and
+//! the server never waits for a slow reader in the middle of a statement. The snapshot is held to the end, by a
+//! transaction on a connection of its own.
+//!
+//! The version of a list is made of the marks that the writers leave in the transactions in which they change anything
+//! ([`super::writer`]). The snapshot shows a change exactly when it shows its mark, so whichever instance reads the same state
+//! makes the same version, and no other state ever makes it again: a mark is never used twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use futures_util::TryStreamExt;
+use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error};
+
+use super::database::{Database, Lease};
+use super::fault::Fault;
+use super::moment::Moment;
+use super::reader::record;
+use crate::domain::timestamp::Timestamp;
+use crate::store::listing::{Fetched, Page};
+use crate::store::{Record, StoreError};
+
+/// How many companies are asked for at once.
+const PAGE: i64 = 8192;
+/// How many of them are handed on at once, and how many such parts wait for a reader that is slower: a page, so that the
+/// next is under way while it is being sent.
+const PART: usize = 2048;
+const PARTS_WAITING: usize = 4;
+/// How long a list may take. Its snapshot keeps the server from tidying up; a client that needs longer is not reading.
+const WHOLE: Duration = Duration::from_secs(600);
+/// Before a snapshot is asked for again.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How many bytes of the marks' hash make the version.
+const VERSION_BYTES: usize = 16;
+
+/// Portable; the server's default may promise less.
+const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+const MARKS: &str = "SELECT id, batch, latest FROM virksomhedslogin_writer WHERE batch > 0";
+const NEXT_PAGE: &str = "\
+SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login
+WHERE cvr_number > $1 ORDER BY cvr_number LIMIT $2";
+
+/// What is known of a list before its first page.
+struct Head {
+    version: String,
+    latest: Option<Timestamp>,
+    sequence: u64,
+}
+
+/// The list of this moment. `permit` is given back with the connection.
+pub(super) async fn list(
+    database: Arc<Database>,
+    permit: OwnedSemaphorePermit,
+    until: Instant,
+    deadline: Duration,
+) -> Result<Fetched, StoreError> {
+    let (lease, head) = loop {
+        let fault = match timeout_at(until, begin(&database)).await {
+            Ok(Ok(begun)) => break begun,
+            Ok(Err(fault)) => fault,
+            Err(_) => Fault::silence(),
+        };
+        database.noticed(&fault);
+        if !fault.is_passing() || Instant::now() + PAUSE >= until {
+            return Err(fault.told());
+        }
+        database.retries.increment();
+        sleep(PAUSE).await;
+    };
+    let (want, wanted) = oneshot::channel();
+    let (send, pages) = mpsc::channel(PARTS_WAITING);
+    tokio::spawn(async move {
+        if wanted.await.is_ok() {
+            match timeout(WHOLE, send_pages(&lease, &send, deadline)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => {
+                    database.noticed(&fault);
+                    let _ = send.send(Err(fault.told())).await;
+                    return;
+                }
+                Err(_) => {
+                    log::warn!("a list was cut off: it was not read to its end within {} s", WHOLE.as_secs());
+                    return;
+                }
+            }
+        }
+        // The snapshot is of no more use, whether it was read or not.
+        if matches!(timeout(deadline, lease.batch_execute("ROLLBACK")).await, Ok(Ok(()))) {
+            lease.give_back();
+        }
+        drop(permit);
+    });
+    let Head { version, latest, sequence } = head;
+    Ok(Fetched { version, latest, sequence, wanted: Some(want), pages })
+}
+
+/// A snapshot, and what it says of itself.
+async fn begin(database: &Database) -> Result<(Lease, Head), Fault> {
+    let lease = database.lease().await?;
+    let head = async {
+        lease.batch_execute(BEGIN).await?;
+        head(&lease).await
+    };
+    let head = head.await.map_err(|error| Fault::of(&error))?;
+    Ok((lease, head))
+}
+
+async fn head(client: &Client) -> Result<Head, Error> {
+    let mut marks: Vec<(String, i64)> = Vec::new();
+    let mut latest = None;
+    for row in client.query_typed(MARKS, &[]).await? {
+        marks.push((row.try_get(0)?, row.try_get(1)?));
+        let of_writer: Option<Moment> = row.try_get(2)?;
+        latest = latest.max(of_writer.map(|Moment(moment)| moment));
+    }
+    // Not left to the server, whose order of texts depends on its settings.
+    marks.sort_unstable();
+    let mut hash = Sha256::new();
+    for (id, batch) in &marks {
+        hash.update(format!("{id} {batch}\n"));
+    }
+    let sequence = marks.iter().map(|(_, batch)| batch.unsigned_abs()).sum();
+    Ok(Head { version: HEXLOWER.encode(&hash.finalize()[..VERSION_BYTES]), latest, sequence })
+}
+
+/// Sends every page, and that there are no more.
+async fn send_pages(
+    client: &Client,
+    send: &mpsc::Sender<Result<Page, StoreError>>,
+    deadline: Duration,
+) -> Result<(), Fault> {
+    let mut after = -1;
+    loop {
+        let page = timeout(deadline, page(client, after)).await.unwrap_or_else(|_| Err(Fault::silence()))?;
+        for part in page.chunks(PART) {
+            if send.send(Ok(Page::Records(part.to_vec()))).await.is_err() {
+                return Ok(());
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() as i64 == PAGE => after = last.cvr.number().cast_signed(),
+            _ => {
+                let _ = send.send(Ok(Page::End)).await;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The companies after this one.
+async fn page(client: &Client, after: i32) -> Result<Vec<Record>, Fault> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&after, Type::INT4), (&PAGE, Type::INT8)];
+    let page = async {
+        let mut rows = Box::pin(client.query_typed_raw(NEXT_PAGE, parameters).await?);
+        let mut page = Vec::with_capacity(PAGE as usize);
+        while let Some(row) = rows.try_next().await? {
+            page.push(record(&row)?);
+        }
+        Ok(page)
+    };
+    page.await.map_err(|error: Error| Fault::of(&error))
+}

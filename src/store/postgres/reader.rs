@@ -1,0 +1,100 @@
+//! Looking companies up: those that are asked for while a look-up is under way go together in the next.
+//!
+//! A look-up begins after the calls that it answers, so each sees everything that was acknowledged before it was made,
+//! by whichever instance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error, Row};
+
+use super::database::{Database, Statement};
+use super::moment::Moment;
+use super::writer::Waiting;
+use crate::domain::cvr::Cvr;
+use crate::domain::login::Login;
+use crate::store::{Record, StoreError};
+
+/// How many look-ups may wait.
+pub(super) const CAPACITY: usize = 4096;
+/// How many go together at most: less than a millisecond of the server's time.
+pub(super) const BATCH: usize = 256;
+
+const LOOK_UP: &str = "\
+SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login WHERE cvr_number = ANY($1)";
+
+/// A company that is asked for, and who is to be told.
+pub(super) struct Question {
+    pub(super) cvr: Cvr,
+    pub(super) answer: oneshot::Sender<Result<Option<Login>, StoreError>>,
+}
+
+/// Answers what waits, until nobody can ask any more.
+pub(super) async fn run(database: Arc<Database>, waiting: Waiting<Question>, deadline: Duration) {
+    let mut questions = Vec::with_capacity(BATCH);
+    loop {
+        questions.clear();
+        if waiting.lock().await.recv_many(&mut questions, BATCH).await == 0 {
+            return;
+        }
+        questions.retain(|question| !question.answer.is_closed());
+        if questions.is_empty() {
+            continue;
+        }
+        let companies = questions.iter().map(|question| question.cvr.number().cast_signed()).collect();
+        match database.run(Instant::now() + deadline, &LookUp { companies }).await {
+            Ok(mut found) => {
+                found.sort_unstable_by_key(|record| record.cvr);
+                for question in questions.drain(..) {
+                    let at = found.binary_search_by_key(&question.cvr, |record| record.cvr);
+                    let _ = question.answer.send(Ok(at.ok().map(|at| found[at].login)));
+                }
+            }
+            Err(error) => {
+                for question in questions.drain(..) {
+                    let _ = question.answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+struct LookUp {
+    companies: Vec<i32>,
+}
+
+impl Statement for LookUp {
+    type Value = Vec<Record>;
+
+    async fn send(&self, client: &Client) -> Result<Vec<Record>, Error> {
+        let rows = client.query_typed(LOOK_UP, &[(&self.companies, Type::INT4_ARRAY)]).await?;
+        rows.iter().map(record).collect()
+    }
+}
+
+/// A row as a record.
+pub(super) fn record(row: &Row) -> Result<Record, Error> {
+    let Company(cvr) = row.try_get(0)?;
+    let Moment(first) = row.try_get(1)?;
+    let Moment(last) = row.try_get(2)?;
+    // The table's own check; should somebody have dropped it, the order is put right rather than the row left out.
+    let login = Login::at(first).merge(Login::at(last));
+    Ok(Record { cvr, login })
+}
+
+/// A CVR number as the table has it.
+struct Company(Cvr);
+
+impl<'a> tokio_postgres::types::FromSql<'a> for Company {
+    fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        let number = i32::from_sql(kind, raw)?;
+        Ok(Self(Cvr::from_number(u32::try_from(number)?)?))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <i32 as tokio_postgres::types::FromSql>::accepts(kind)
+    }
+}

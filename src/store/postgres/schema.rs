@@ -1,0 +1,189 @@
+//! The tables: what they are, whether they are there, and making them. `docs/POSTGRES.md` prints the same SQL.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error};
+
+use super::fault::is_missing_table;
+
+/// The form of the tables that this version reads and writes.
+const VERSION: i32 = 1;
+
+/// What makes the tables. Portable: no extension, no sequence, no trigger; the names of the types mean the same everywhere.
+pub(super) const TABLES: &str = "\
+CREATE TABLE IF NOT EXISTS virksomhedslogin_login (
+    cvr_number  int4           NOT NULL PRIMARY KEY CHECK (cvr_number BETWEEN 0 AND 99999999),
+    first_login timestamptz(3) NOT NULL CHECK (first_login >= '1970-01-01 00:00:00Z'),
+    last_login  timestamptz(3) NOT NULL CHECK (last_login < '10000-01-01 00:00:00Z'),
+    CHECK (first_login <= last_login)
+);
+CREATE TABLE IF NOT EXISTS virksomhedslogin_writer (
+    id      text           NOT NULL PRIMARY KEY,
+    batch   int8           NOT NULL,
+    latest  timestamptz(3),
+    written timestamptz(3) NOT NULL
+);
+CREATE TABLE IF NOT EXISTS virksomhedslogin_schema (
+    id      int4 NOT NULL PRIMARY KEY CHECK (id = 1),
+    version int4 NOT NULL
+);
+INSERT INTO virksomhedslogin_schema (id, version) VALUES (1, 1) ON CONFLICT (id) DO NOTHING;
+";
+
+/// table, column, type as the information schema calls it.
+const COLUMNS: [(&str, &str, &str); 9] = [
+    ("virksomhedslogin_login", "cvr_number", "integer"),
+    ("virksomhedslogin_login", "first_login", "timestamp with time zone"),
+    ("virksomhedslogin_login", "last_login", "timestamp with time zone"),
+    ("virksomhedslogin_schema", "id", "integer"),
+    ("virksomhedslogin_schema", "version", "integer"),
+    ("virksomhedslogin_writer", "batch", "bigint"),
+    ("virksomhedslogin_writer", "id", "text"),
+    ("virksomhedslogin_writer", "latest", "timestamp with time zone"),
+    ("virksomhedslogin_writer", "written", "timestamp with time zone"),
+];
+
+/// table, privilege.
+const PRIVILEGES: [(&str, &str); 8] = [
+    ("virksomhedslogin_login", "SELECT"),
+    ("virksomhedslogin_login", "INSERT"),
+    ("virksomhedslogin_login", "UPDATE"),
+    ("virksomhedslogin_writer", "SELECT"),
+    ("virksomhedslogin_writer", "INSERT"),
+    ("virksomhedslogin_writer", "UPDATE"),
+    ("virksomhedslogin_writer", "DELETE"),
+    ("virksomhedslogin_schema", "SELECT"),
+];
+
+/// How often tables are made again that another instance makes at the same time.
+const TRIES: usize = 5;
+
+/// How the tables stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// They are ours, of this version, and may be used.
+    Ours,
+    /// There are none.
+    Nothing,
+    /// There are tables of these names, but not ours, or of another version.
+    Foreign {
+        /// What is there.
+        found: String,
+        /// What should be.
+        expected: String,
+    },
+    /// They are there, but this role may not do what it must.
+    Forbidden(String),
+}
+
+/// How the tables stand, after making them where there were none and `create` is set.
+pub(super) async fn prepare(client: &Client, create: bool) -> Result<Found, Error> {
+    let mut tries = 0;
+    loop {
+        let found = look(client).await?;
+        if found != Found::Nothing || !create {
+            return Ok(found);
+        }
+        tries += 1;
+        match client.batch_execute(TABLES).await {
+            Ok(()) => log::info!("made the tables of an empty store"),
+            Err(error) if tries < TRIES && is_race(&error) => {}
+            // Said in the server's words: it is the right to create that lacks.
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                let said = error.as_db_error().map_or("", |error| error.message());
+                return Ok(Found::Forbidden(format!(
+                    "{said}: the tables cannot be created; give the role the right to, or create them as \
+                     docs/POSTGRES.md shows"
+                )));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether another session did the same at the same time (`IF NOT EXISTS` does not wait for it).
+fn is_race(error: &Error) -> bool {
+    [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_OBJECT,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+    ]
+    .iter()
+    .any(|state| error.code() == Some(state))
+}
+
+/// How the tables stand. Changes nothing.
+pub(super) async fn look(client: &Client) -> Result<Found, Error> {
+    const SQL: &str = "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns \
+         WHERE table_schema = ANY(current_schemas(false)) AND table_name IN \
+         ('virksomhedslogin_login', 'virksomhedslogin_writer', 'virksomhedslogin_schema')";
+    let mut columns = BTreeMap::new();
+    for row in client.query_typed(SQL, &[]).await? {
+        let name: (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        columns.insert(name, row.try_get::<_, String>(2)?);
+    }
+    if columns.is_empty() {
+        // A role without any right to the tables does not see them there.
+        return Ok(match client.batch_execute("SELECT 1 FROM virksomhedslogin_schema LIMIT 0").await {
+            Err(error) if is_missing_table(&error) => Found::Nothing,
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                Found::Forbidden(lacking("virksomhedslogin_schema", "SELECT"))
+            }
+            Err(error) => return Err(error),
+            Ok(()) => Found::Nothing,
+        });
+    }
+    for (table, column, kind) in COLUMNS {
+        let found = columns.get(&(table.to_owned(), column.to_owned())).map(String::as_str);
+        if found != Some(kind) {
+            let found = found.unwrap_or("nothing");
+            return Ok(Found::Foreign {
+                found: format!("{found} at {table}.{column}"),
+                expected: kind.to_owned(),
+            });
+        }
+    }
+    for (table, privilege) in PRIVILEGES {
+        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+            [(&table, Type::TEXT), (&privilege, Type::TEXT)];
+        let row = client.query_typed_one("SELECT has_table_privilege($1, $2)", &parameters).await?;
+        if !row.try_get::<_, bool>(0)? {
+            return Ok(Found::Forbidden(lacking(table, privilege)));
+        }
+    }
+    let rows = client.query_typed("SELECT version FROM virksomhedslogin_schema WHERE id = 1", &[]).await?;
+    let version: Option<i32> = rows.first().map(|row| row.try_get(0)).transpose()?;
+    if version != Some(VERSION) {
+        return Ok(Found::Foreign {
+            found: version.map_or("no version".to_owned(), |version| format!("version {version}")),
+            expected: format!("version {VERSION}"),
+        });
+    }
+    durable(client).await
+}
+
+fn lacking(table: &str, privilege: &str) -> String {
+    format!("the role may not {privilege} on {table}: grant it as docs/POSTGRES.md shows")
+}
+
+/// What no acknowledgement may rest on: a table that a crash empties. A server that does not sync is warned of: whoever set that
+/// meant it.
+async fn durable(client: &Client) -> Result<Found, Error> {
+    const SQL: &str = "SELECT relname::text FROM pg_class WHERE relpersistence <> 'p' AND oid IN \
+         ('virksomhedslogin_login'::regclass, 'virksomhedslogin_writer'::regclass)";
+    if let Some(row) = client.query_typed(SQL, &[]).await?.first() {
+        return Ok(Found::Foreign {
+            found: format!("{} as an unlogged or temporary table", row.try_get::<_, String>(0)?),
+            expected: "a table that survives a crash".to_owned(),
+        });
+    }
+    let row = client.query_typed_one("SELECT coalesce(current_setting('fsync', true), 'on')", &[]).await?;
+    if row.try_get::<_, String>(0)? == "off" {
+        log::warn!("the database runs with fsync = off: a power cut may lose what was answered 204");
+    }
+    Ok(Found::Ours)
+}

@@ -1,0 +1,208 @@
+//! Recording logins: those that wait go together, in one statement that is one transaction.
+//!
+//! The statement also leaves the writer's mark, if it changed anything: by the marks of all writers two listings are known
+//! to be of the same state ([`super::pages`]). Every lane of every process has a row of its own for it, so that nobody
+//! waits for another's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error};
+
+use super::database::{Database, Statement};
+use super::moment::Moment;
+use crate::store::StoreError;
+use crate::store::meters::Meters;
+use crate::store::record::{Record, merge_by_company};
+
+/// How many writes may wait.
+pub(super) const CAPACITY: usize = 4096;
+/// How many go together at most: a few milliseconds of the server's time.
+pub(super) const BATCH: usize = 2048;
+
+/// The upsert, the mark, and what makes the commit wait for the disk where the database's setting would not.
+///
+/// Ordered by company, so that two writers take the rows' locks in the same order. A row that learns nothing new is locked,
+/// which waits for whoever is changing it, but not written.
+const RECORD: &str = "\
+WITH incoming AS (
+    SELECT cvr_number, first_login, last_login
+    FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS sent (cvr_number, first_login, last_login)
+    ORDER BY cvr_number
+), changed AS (
+    INSERT INTO virksomhedslogin_login AS known (cvr_number, first_login, last_login)
+    SELECT cvr_number, first_login, last_login FROM incoming
+    ON CONFLICT (cvr_number) DO UPDATE
+    SET first_login = LEAST(known.first_login, excluded.first_login),
+        last_login = GREATEST(known.last_login, excluded.last_login)
+    WHERE known.first_login > excluded.first_login OR known.last_login < excluded.last_login
+    RETURNING last_login
+), marked AS (
+    INSERT INTO virksomhedslogin_writer AS writer (id, batch, latest, written)
+    SELECT $4, $5, max(last_login), CURRENT_TIMESTAMP FROM changed HAVING count(*) > 0
+    ON CONFLICT (id) DO UPDATE
+    SET batch = excluded.batch, latest = GREATEST(writer.latest, excluded.latest), written = excluded.written
+    RETURNING id
+)
+SELECT (SELECT count(*) FROM changed), ";
+
+/// Part of a statement: raises `synchronous_commit` for this transaction where it promises less than the disk.
+pub(super) const SYNCED: &str = "\
+CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN ''
+     ELSE set_config('synchronous_commit', 'on', true) END";
+
+/// A write that is committed and read back as one row.
+const PROBE: &str = "\
+WITH probed AS (
+    INSERT INTO virksomhedslogin_writer (id, batch, written) VALUES ($1, 0, CURRENT_TIMESTAMP)
+    ON CONFLICT (id) DO UPDATE SET written = excluded.written
+    RETURNING id
+)
+SELECT (SELECT count(*) FROM probed), ";
+
+/// Rows of writers that are long gone are put together into one of this process. Its sum keeps the sequence from going back,
+/// and the new row the marks from ever being what they were before.
+const FOLD: &str = "\
+WITH gone AS (
+    DELETE FROM virksomhedslogin_writer WHERE written < CURRENT_TIMESTAMP - INTERVAL '7 days'
+    RETURNING batch, latest
+)
+INSERT INTO virksomhedslogin_writer (id, batch, latest, written)
+SELECT $1, sum(batch)::int8, max(latest), CURRENT_TIMESTAMP FROM gone HAVING count(*) > 0
+ON CONFLICT (id) DO NOTHING";
+
+/// A login that waits to be recorded, and who is to be told.
+pub(super) struct Write {
+    pub(super) login: Record,
+    pub(super) answer: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Who takes the writes that wait.
+pub(super) type Waiting<T> = Arc<Mutex<mpsc::Receiver<T>>>;
+
+/// A connection's worth of writing.
+pub(super) struct Lane {
+    /// The name of its mark; no other process and no other lane has it.
+    id: String,
+    /// How many batches it has sent. Never the same twice under this name, so that no mark comes back.
+    batch: i64,
+}
+
+impl Lane {
+    pub(super) fn new(process: &str, name: &str) -> Self {
+        Self { id: format!("{process}/{name}"), batch: 0 }
+    }
+
+    /// Records what waits, until nobody can send any more.
+    pub(super) async fn run(
+        mut self,
+        database: Arc<Database>,
+        meters: Arc<Meters>,
+        waiting: Waiting<Write>,
+        deadline: Duration,
+    ) {
+        let mut writes = Vec::with_capacity(BATCH);
+        loop {
+            writes.clear();
+            if waiting.lock().await.recv_many(&mut writes, BATCH).await == 0 {
+                return;
+            }
+            // Who has given up by now has been told so.
+            writes.retain(|write| !write.answer.is_closed());
+            if writes.is_empty() {
+                continue;
+            }
+            let mut records: Vec<_> = writes.iter().map(|write| write.login).collect();
+            merge_by_company(&mut records);
+            meters.batches.observe(writes.len() as u64);
+            let answer = self.record(&database, &meters, &records, Instant::now() + deadline).await;
+            for write in writes.drain(..) {
+                let _ = write.answer.send(answer.clone().map(drop));
+            }
+        }
+    }
+
+    /// Merges these records into the table and says how many of them were news. They must be ascending, one a company.
+    pub(super) async fn record(
+        &mut self,
+        database: &Database,
+        meters: &Meters,
+        records: &[Record],
+        until: Instant,
+    ) -> Result<u64, StoreError> {
+        self.batch += 1;
+        let sent = Instant::now();
+        let batch = Batch {
+            companies: records.iter().map(|record| record.cvr.number().cast_signed()).collect(),
+            firsts: records.iter().map(|record| Moment(record.login.first())).collect(),
+            lasts: records.iter().map(|record| Moment(record.login.last())).collect(),
+            id: &self.id,
+            batch: self.batch,
+        };
+        let answer = database.run(until, &batch).await;
+        meters.syncs.observe_duration(sent.elapsed());
+        answer.map(i64::unsigned_abs)
+    }
+}
+
+struct Batch<'a> {
+    companies: Vec<i32>,
+    firsts: Vec<Moment>,
+    lasts: Vec<Moment>,
+    id: &'a str,
+    batch: i64,
+}
+
+impl Statement for Batch<'_> {
+    type Value = i64;
+
+    async fn send(&self, client: &Client) -> Result<i64, Error> {
+        let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&self.companies, Type::INT4_ARRAY),
+            (&self.firsts, Type::TIMESTAMPTZ_ARRAY),
+            (&self.lasts, Type::TIMESTAMPTZ_ARRAY),
+            (&self.id, Type::TEXT),
+            (&self.batch, Type::INT8),
+        ];
+        counted(client, RECORD, &parameters).await
+    }
+}
+
+/// Whether a write would be durable now: one is made, under this name.
+pub(super) struct Probe {
+    pub(super) id: String,
+}
+
+impl Statement for Probe {
+    type Value = ();
+
+    async fn send(&self, client: &Client) -> Result<(), Error> {
+        counted(client, PROBE, &[(&self.id, Type::TEXT)]).await.map(drop)
+    }
+}
+
+/// Puts the marks of writers that are long gone together under this name.
+pub(super) struct Fold {
+    pub(super) id: String,
+}
+
+impl Statement for Fold {
+    type Value = ();
+
+    async fn send(&self, client: &Client) -> Result<(), Error> {
+        client.execute_typed(FOLD, &[(&self.id, Type::TEXT)]).await.map(drop)
+    }
+}
+
+/// Sends a statement that changes something and counts it, committed to the disk.
+async fn counted(
+    client: &Client,
+    statement: &str,
+    parameters: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<i64, Error> {
+    let statement = [statement, SYNCED].concat();
+    client.query_typed_one(&statement, parameters).await?.try_get(0)
+}
