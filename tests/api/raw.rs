@@ -106,6 +106,9 @@ fn answers(mut text: &[u8]) -> Option<Vec<Reply>> {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let body = if head.contains("\r\ntransfer-encoding: chunked\r\n") {
             chunks(&mut text)?
+        } else if status == 200 && length.is_none() {
+            // Until the connection is closed.
+            std::mem::take(&mut text).to_vec()
         } else {
             let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
             let body = text.get(..length)?;

@@ -57,7 +57,12 @@ fn get(store: &Store, cvr: u32) -> Option<Login> {
 
 fn read(listing: Listing) -> Vec<Record> {
     let mut records = Vec::new();
-    listing.read(|page| Ok::<_, ()>(records.extend_from_slice(page))).unwrap();
+    listing
+        .read(|page| {
+            records.extend_from_slice(page);
+            Ok::<_, ()>(())
+        })
+        .unwrap();
     records
 }
 
