@@ -16,7 +16,9 @@ use crate::process::{Service, agent, put};
 use crate::site::{Logins, list};
 
 /// Companies that all writers record, so that their calls meet.
-const SHARED: u32 = 5;
+pub const SHARED: u32 = 5;
+/// The first of the companies that are recorded once.
+pub const OWN: u32 = 10_000_000;
 const WRITERS: u32 = 8;
 /// A company that a test may record outside the history.
 const BESIDE: u32 = 99_999_999;
@@ -37,7 +39,8 @@ pub struct History {
     calls: BTreeMap<u32, Vec<Call>>,
     seen: Logins,
     pub acknowledged: u64,
-    next_number: Arc<AtomicU32>,
+    /// The next company that nobody has recorded yet, counted from [`OWN`].
+    pub next_number: Arc<AtomicU32>,
 }
 
 /// Writers and a reader at work.
@@ -48,7 +51,7 @@ pub struct Load {
     reader: JoinHandle<Vec<Logins>>,
 }
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     SystemClock.now().millis()
 }
 
@@ -73,7 +76,7 @@ impl Load {
                         let cvr = if turn.is_multiple_of(3) {
                             (writer + turn) % SHARED
                         } else {
-                            10_000_000 + numbers.fetch_add(1, Ordering::Relaxed)
+                            OWN + numbers.fetch_add(1, Ordering::Relaxed)
                         };
                         let text = format!("{cvr:08}");
                         let began = now();
@@ -125,8 +128,7 @@ impl Load {
         for writer in self.writers {
             for call in writer.join().unwrap() {
                 *answers.entry(call.status).or_default() += 1;
-                history.acknowledged += u64::from(call.status == Some(204));
-                history.calls.entry(call.cvr).or_default().push(call);
+                history.add(call);
             }
         }
         for logins in self.reader.join().unwrap() {
@@ -137,8 +139,14 @@ impl Load {
 }
 
 impl History {
+    /// Takes note of a call.
+    pub fn add(&mut self, call: Call) {
+        self.acknowledged += u64::from(call.status == Some(204));
+        self.calls.entry(call.cvr).or_default().push(call);
+    }
+
     /// Takes note of a list that was read; an error when an earlier one knew more.
-    fn read(&mut self, logins: Logins) -> Result<(), String> {
+    pub fn read(&mut self, logins: Logins) -> Result<(), String> {
         for (cvr, (first, last)) in &self.seen {
             match logins.get(cvr) {
                 None => return Err(format!("{cvr:08} was read before and is gone")),

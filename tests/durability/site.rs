@@ -17,7 +17,7 @@ use crate::process::{Service, Site, agent, binary};
 pub type Logins = BTreeMap<u32, (i64, i64)>;
 
 /// How long a start may take, well or ill.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came of a start.
 #[derive(Debug)]
@@ -45,17 +45,20 @@ pub fn list(address: &str, token: &str) -> Option<Logins> {
     let request = agent().get(format!("http://{address}/v1/Logins"));
     let mut response = request.header("Authorization", format!("Bearer {token}")).call().ok()?;
     let text = response.body_mut().with_config().limit(1 << 30).read_to_string().ok()?;
-    let body: serde_json::Value = serde_json::from_str(&text).unwrap();
+    Some(logins(&text))
+}
+
+/// What an answer of GetLogins tells.
+pub fn logins(text: &str) -> Logins {
+    let body: serde_json::Value = serde_json::from_str(text).unwrap();
     let millis =
         |row: &serde_json::Value, name: &str| Timestamp::parse(row[name].as_str().unwrap()).unwrap().millis();
     let rows = body["virksomheder"].as_array().unwrap_or_else(|| panic!("{text}")).iter();
-    Some(
-        rows.map(|row| {
-            let cvr = row["cvrNummer"].as_str().unwrap().parse().unwrap();
-            (cvr, (millis(row, "tidligsteLoginTidspunkt"), millis(row, "senesteLogintidspunkt")))
-        })
-        .collect(),
-    )
+    rows.map(|row| {
+        let cvr = row["cvrNummer"].as_str().unwrap().parse().unwrap();
+        (cvr, (millis(row, "tidligsteLoginTidspunkt"), millis(row, "senesteLogintidspunkt")))
+    })
+    .collect()
 }
 
 /// What a running service lists.

@@ -1,0 +1,50 @@
+//! A database that is set to answer before it has written (`synchronous_commit = off`).
+
+use std::time::Duration;
+
+use crate::fleet::Fleet;
+use crate::history::History;
+use crate::load::Load;
+use crate::postgres::{self, Cluster, Durability};
+use crate::site::{listed, long};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Whether a row that this database said it had committed outlives its immediate end.
+fn keeps_a_row(cluster: &Cluster, database: &str, number: u32) -> bool {
+    cluster.sql(database, &format!("INSERT INTO others VALUES ({number})"));
+    cluster.stop_immediate();
+    cluster.start_again();
+    !cluster.sql(database, &format!("SELECT 1 FROM others WHERE a = {number}")).is_empty()
+}
+
+#[test]
+fn logins_are_written_before_they_are_acknowledged_whatever_the_database_is_set_to() {
+    if !postgres::available() {
+        return;
+    }
+    // What is not written by the one who commits is written ten seconds later.
+    let settings = ["wal_writer_delay=10s", "wal_writer_flush_after=1GB"];
+    let cluster = Cluster::start_with(Durability::Quick, &[], &settings);
+    let database = cluster.create_database();
+    cluster.sql("postgres", &format!("ALTER DATABASE {database} SET synchronous_commit = off"));
+    cluster.sql(&database, "SET synchronous_commit = on; CREATE TABLE others (a int)");
+    // The writer may come by at that very moment, but not every time.
+    assert!(
+        (0..4).any(|number| !keeps_a_row(&cluster, &database, number)),
+        "this database loses nothing, so that nothing is shown here"
+    );
+    let (mut fleet, mut history) = (Fleet::start(&cluster.url(&database), 1), History::default());
+    for round in 0..if long() { 20 } else { 3 } {
+        let load = Load::start(&fleet, &history, 4, 1);
+        assert!(load.wait_for(30, PATIENCE), "the writers write");
+        fleet.without_database(|| {
+            cluster.stop_immediate();
+            cluster.start_again();
+        });
+        fleet.until_ready(PATIENCE);
+        let answers = load.finish(&fleet, &mut history);
+        history.assert(&listed(fleet.running().next().unwrap()), &format!("round {round}: {answers:?}"));
+    }
+    eprintln!("synchronous_commit = off: {} acknowledged, none lost", history.acknowledged);
+}

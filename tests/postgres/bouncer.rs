@@ -1,0 +1,58 @@
+//! Through PgBouncer in transaction mode, where the next statement may come to another connection.
+
+use std::time::{Duration, Instant};
+
+use crate::fleet::{Fleet, command, done};
+use crate::history::History;
+use crate::load::Load;
+use crate::pgbouncer::{self, Bouncer};
+use crate::postgres::{self, Cluster, Durability};
+use crate::site::{listed, long};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+#[test]
+fn a_pooler_in_transaction_mode_is_enough_and_may_be_restarted_under_load() {
+    if !postgres::available() || !pgbouncer::available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let mut bouncer = Bouncer::start(&cluster);
+    let url = bouncer.url(&cluster.create_database());
+    let (mut fleet, mut history) = (Fleet::start(&url, 2), History::default());
+    let load = Load::start(&fleet, &history, 24, 12);
+    assert!(load.wait_for(200, PATIENCE), "the writers write");
+    std::thread::sleep(Duration::from_secs(if long() { 20 } else { 1 }));
+    fleet.without_database(|| {
+        bouncer.stop();
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(bouncer.start_again());
+    });
+    let began = Instant::now();
+    assert!(load.wait_for(1, PATIENCE), "the writers write again");
+    let back = began.elapsed();
+    fleet.until_ready(PATIENCE);
+    assert!(load.wait_for(200, PATIENCE), "and go on");
+    let answers = load.finish(&fleet, &mut history);
+    let mut count = 0;
+    for (number, service) in fleet.running().enumerate() {
+        let logins = listed(service);
+        count = logins.len();
+        history.assert(&logins, &format!("through instance {number}"));
+    }
+    let beside = done(command(&fleet.site, &["export"]));
+    assert_eq!(beside.lines().count(), count + 1, "the rows and the trailer");
+    for service in fleet.running() {
+        let from = format!("http://{}", service.management);
+        assert!(
+            done(command(&fleet.site, &["export", "--from", &from])) == beside,
+            "the same from a service"
+        );
+    }
+    let verified = done(command(&fleet.site, &["verify"]));
+    assert!(verified.starts_with(&format!("records: {count}\n")), "{verified}");
+    eprintln!(
+        "PgBouncer: {} acknowledged, none lost; {answers:?}; writing {back:.1?} after its return",
+        history.acknowledged
+    );
+}

@@ -1,0 +1,166 @@
+//! Instances of the service on one database, and the commands beside them.
+
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::history::now;
+use crate::process::{ISSUER, Service, Site, agent, binary};
+use crate::site::{kill, serve};
+
+/// How long a store's answer may take in these tests.
+pub const DEADLINE: Duration = Duration::from_secs(2);
+
+/// A configuration for PostgreSQL; where that is, is said in the file `url`.
+pub fn site(url: &str) -> Site {
+    let site = Site::new();
+    site.write("url", &format!("{url}\n"));
+    site.write(
+        "virksomhedslogin.toml",
+        &format!(
+            "server.listen = \"127.0.0.1:0\"\nserver.management = \"127.0.0.1:0\"\nserver.workers = 2\n\
+             server.shutdown_timeout_seconds = 5\nstore.kind = \"postgres\"\nstore.url_file = \"url\"\n\
+             store.deadline_seconds = {}\ntoken.issuer = \"{ISSUER}\"\ntoken.audience = \"aud\"\n\
+             token.jwks = \"file:jwks.json\"\naccess.file = \"access.toml\"\naudit.file = \"audit.ndjson\"\n",
+            DEADLINE.as_secs()
+        ),
+    );
+    site
+}
+
+/// When something was not there, in milliseconds.
+pub struct Away {
+    /// `None` is the database.
+    pub instance: Option<usize>,
+    pub from: i64,
+    pub until: i64,
+}
+
+/// Instances with one configuration, some of them away at times.
+pub struct Fleet {
+    pub site: Site,
+    pub services: Vec<Option<Service>>,
+    /// Where each instance answers, or answered last.
+    pub addresses: Vec<Arc<Mutex<String>>>,
+    pub away: Vec<Away>,
+}
+
+impl Fleet {
+    /// All at once, so that on an empty database they make the tables at the same moment.
+    pub fn start(url: &str, count: usize) -> Self {
+        Self::start_with(url, count, &[])
+    }
+
+    pub fn start_with(url: &str, count: usize, variables: &[(&str, &str)]) -> Self {
+        let site = site(url);
+        let services: Vec<_> = std::thread::scope(|scope| {
+            let site = &site;
+            let starts: Vec<_> =
+                (0..count).map(|number| scope.spawn(move || instance(site, number, variables))).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        let fleet = Self::of(services, site);
+        fleet.until_ready(Duration::from_secs(5));
+        fleet
+    }
+
+    pub fn of(services: Vec<Service>, site: Site) -> Self {
+        let addresses =
+            services.iter().map(|service| Arc::new(Mutex::new(service.address.clone()))).collect();
+        Self { site, services: services.into_iter().map(Some).collect(), addresses, away: Vec::new() }
+    }
+
+    /// Kills an instance as `kill -9` does.
+    pub fn kill(&mut self, number: usize) {
+        self.away.push(Away { instance: Some(number), from: now(), until: i64::MAX });
+        kill(&mut self.services[number].take().unwrap());
+    }
+
+    pub fn start_again(&mut self, number: usize) {
+        let service = instance(&self.site, number, &[]);
+        self.addresses[number].lock().unwrap().clone_from(&service.address);
+        self.services[number] = Some(service);
+        self.away.iter_mut().rfind(|away| away.instance == Some(number)).unwrap().until = now();
+    }
+
+    /// Does something that takes the database away and brings it back.
+    pub fn without_database(&mut self, act: impl FnOnce()) {
+        let from = now();
+        act();
+        self.away.push(Away { instance: None, from, until: now() + 1_000 });
+    }
+
+    pub fn running(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().flatten()
+    }
+
+    /// Waits until every instance says that it is ready; tells how long that took.
+    pub fn until_ready(&self, at_most: Duration) -> Duration {
+        let began = Instant::now();
+        self.running().for_each(|service| {
+            until_ready(service, at_most.saturating_sub(began.elapsed()));
+        });
+        began.elapsed()
+    }
+}
+
+fn instance(site: &Site, number: usize, variables: &[(&str, &str)]) -> Service {
+    let audit = format!("audit-{number}.ndjson");
+    serve(site, &[variables, &[("VIRKSOMHEDSLOGIN__AUDIT__FILE", &audit)]].concat())
+}
+
+/// What `/readyz` says.
+pub fn ready(service: &Service) -> (u16, String) {
+    let mut response = agent().get(format!("http://{}/readyz", service.management)).call().unwrap();
+    (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+}
+
+/// Waits until an instance says that it is ready.
+pub fn until_ready(service: &Service, at_most: Duration) -> Duration {
+    let began = Instant::now();
+    loop {
+        let (status, text) = ready(service);
+        if status == 200 {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() <= at_most, "after {at_most:?} it is not ready: {text}\n{}", service.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A command of the program with this site's configuration.
+pub fn command(site: &Site, arguments: &[&str]) -> Command {
+    let mut command = binary();
+    let (name, rest) = arguments.split_first().unwrap();
+    command.args([name, "--config", &site.config()]).args(rest);
+    command
+}
+
+/// Runs a command that must end by itself; one that does not is killed, and the test fails.
+pub fn ended(mut command: Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let process = rustix::process::Pid::from_child(&child);
+    let (done, end) = std::sync::mpsc::channel::<()>();
+    // The pipes are read meanwhile, so that a long answer does not stand still.
+    let watch = std::thread::spawn(move || {
+        let late =
+            end.recv_timeout(Duration::from_secs(40)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+        if late {
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+        }
+        late
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    assert!(!watch.join().unwrap(), "{command:?} does not end: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// The same, where it must do its work; what it printed.
+pub fn done(command: Command) -> String {
+    let told = format!("{command:?}");
+    let output = ended(command);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}: {:?}: {errors}", output.status.code());
+    String::from_utf8(output.stdout).unwrap()
+}

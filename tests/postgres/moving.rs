@@ -1,0 +1,98 @@
+//! From the embedded store to PostgreSQL and back, as the operator does it, while logins keep coming.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use crate::fleet::{command, done, site};
+use crate::history::{History, Load, OWN};
+use crate::postgres::{self, Cluster, Durability};
+use crate::process::{Service, Site};
+use crate::site::{Logins, listed, serve};
+
+const RECORDS: u32 = 100_000;
+/// The first of the companies that are there from the beginning; the history knows the others.
+const OLD: u32 = 50_000_000;
+const FIRST: &str = "2026-01-02T03:04:05.678Z";
+const LAST: &str = "2026-02-03T04:05:06.789Z";
+
+fn old_records() -> String {
+    let mut rows = String::new();
+    for number in 0..RECORDS {
+        let cvr = OLD + number * 7;
+        writeln!(
+            rows,
+            "{{\"cvrNummer\":\"{cvr:08}\",\"tidligsteLoginTidspunkt\":\"{FIRST}\",\"senesteLogintidspunkt\":\"{LAST}\"}}"
+        )
+        .unwrap();
+    }
+    let hash: String =
+        Sha256::digest(&rows).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    format!("{rows}{{\"antal\":{RECORDS},\"sha256\":\"{hash}\"}}\n")
+}
+
+/// Takes an export, from a running service or the store itself, and merges it into another store.
+fn carry(from: &Site, service: Option<&Service>, to: &Site) -> String {
+    let file = to.path("carried.ndjson").display().to_string();
+    let address = service.map(|service| format!("http://{}", service.management));
+    let mut arguments = vec!["export", "--output", &file];
+    arguments.extend(address.iter().flat_map(|address| ["--from", address]));
+    done(command(from, &arguments));
+    done(command(to, &["import", &file]))
+}
+
+/// What `verify` says that both kinds of store have: count, first and last login.
+fn verified(site: &Site) -> Vec<String> {
+    let text = done(command(site, &["verify"]));
+    let told: Vec<_> = text.lines().take(3).map(str::to_owned).collect();
+    assert!(told[0].starts_with("records: ") && told[2].starts_with("last login: "), "{text}");
+    told
+}
+
+/// The logins that the history knows of; the others are all there and as they were.
+fn of_the_history(found: Logins) -> Logins {
+    let (old, new): (Logins, Logins) = found.into_iter().partition(|(cvr, _)| *cvr >= OLD);
+    assert_eq!(old.len() as u32, RECORDS);
+    let (first, last) = old[&OLD];
+    assert!(first < last && old.values().all(|login| *login == (first, last)));
+    assert!(new.keys().all(|cvr| *cvr < OLD) && new.keys().any(|cvr| *cvr >= OWN));
+    new
+}
+
+/// Moves a service with its writers from one store to another: a first export while they write, the switch, and
+/// what came in between.
+fn moved(from: &Site, to: &Site, history: &mut History) {
+    let began = Instant::now();
+    let mut old = serve(from, &[]);
+    let load = Load::start(&old, history);
+    assert!(load.wait_for(50, Duration::from_secs(20)), "the writers write");
+    let first = carry(from, Some(&old), to);
+    assert!(load.wait_for(50, Duration::from_secs(20)), "and go on");
+    let answers = load.finish(history);
+    assert!(answers.keys().all(|status| *status == Some(204)), "{answers:?}");
+    history.assert(&of_the_history(listed(&old)), "before the switch");
+    old.signal("TERM");
+    assert_eq!(old.wait(Duration::from_secs(20)).code(), Some(0));
+    drop(old);
+    let second = carry(from, None, to);
+    assert_eq!(verified(from), verified(to));
+    let new = serve(to, &[]);
+    history.assert(&of_the_history(listed(&new)), "after the switch");
+    eprintln!("moved in {:.1?}: {:?}, {:?}", began.elapsed(), first.lines(), second.lines());
+}
+
+#[test]
+fn a_store_moves_to_postgresql_and_back_and_loses_nothing() {
+    if !postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let (embedded, shared, back) = (Site::new(), site(&cluster.url(&cluster.create_database())), Site::new());
+    embedded.write("old.ndjson", &old_records());
+    done(command(&embedded, &["import", &embedded.path("old.ndjson").display().to_string()]));
+    let mut history = History::default();
+    moved(&embedded, &shared, &mut history);
+    moved(&shared, &back, &mut history);
+    eprintln!("{} acknowledged on the way, none lost", history.acknowledged);
+}
