@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use virksomhedslogin::domain::cvr::Cvr;
 use virksomhedslogin::domain::login::Login;
 use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::{Address, Options, Place, Record, Store, ndjson};
+use virksomhedslogin::store::{Address, Database, Options, Place, Record, Store, ndjson};
 
 use crate::postgres::{self, Cluster, Durability};
 use crate::site::{PATIENCE, copy, long, open};
@@ -71,8 +71,13 @@ impl<'a> Databases<'a> {
 }
 
 fn open_database(url: &str) -> Store {
-    let address = Box::new(Address::parse(url).unwrap());
-    let place = Place::Database { address, create_schema: true, connections: 6 };
+    let address = Address::parse(url).unwrap();
+    let place = Place::Database(Box::new(Database {
+        address,
+        create_schema: true,
+        connections: 6,
+        prepared_statements: false,
+    }));
     Store::open(&Options::at(place, PATIENCE)).unwrap()
 }
 

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use virksomhedslogin::domain::cvr::Cvr;
 use virksomhedslogin::domain::login::Login;
 use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::{Address, Imported, Listing, Options, Place, Record, Store, StoreError};
+use virksomhedslogin::store::{
+    Address, Database, Imported, Listing, Options, Place, Record, Store, StoreError,
+};
 
 use crate::postgres::{Cluster, Durability, available, wait_until};
 
@@ -26,8 +28,13 @@ fn cluster() -> Arc<Cluster> {
 }
 
 fn open(url: &str, connections: usize) -> Store {
-    let address = Box::new(Address::parse(url).unwrap());
-    let place = Place::Database { address, create_schema: true, connections };
+    let address = Address::parse(url).unwrap();
+    let place = Place::Database(Box::new(Database {
+        address,
+        create_schema: true,
+        connections,
+        prepared_statements: false,
+    }));
     let store = Store::open(&Options::at(place, DEADLINE)).unwrap();
     assert!(store.away().is_none());
     store
