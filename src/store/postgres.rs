@@ -15,6 +15,7 @@
 //! | `writer`, `reader` | logins that are recorded and looked up together |
 //! | `pages` | the list |
 //! | `fault`, `moment` | the database's errors and moments, in our terms |
+//! | `threads` | who does the work |
 //!
 //! Statements are sent without a name, prepared and run in one round trip, unless `store.prepared_statements` says otherwise:
 //! behind a pool of connections that is shared by transaction (PgBouncer) a named one would be looked for on another
@@ -28,12 +29,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use self::database::Link;
 use self::reader::Question;
+use self::threads::{runtime, wait};
 use self::writer::{Fold, Lane, Probe, Write};
 use super::listing::Fetched;
 use super::meters::{DatabaseStatus, Meters, Operation};
@@ -52,14 +54,12 @@ mod moment;
 mod pages;
 mod reader;
 mod schema;
+mod threads;
 mod tls;
 mod writer;
 
 pub use address::{Address, AddressError};
 
-/// Threads that do the store's work on a machine of more than two cores: one can decode a list while the other serves the
-/// rest. On two cores the second only gets in the way: one alone is a tenth faster (docs/PERFORMANCE.md).
-const THREADS: usize = 2;
 /// Statements that record at the same time: while one waits for the disk the next is being made.
 const WRITERS: usize = 2;
 /// Statements that look companies up at the same time.
@@ -367,68 +367,5 @@ async fn keep(database: Arc<Link>, create: bool, fold: Fold, deadline: Duration)
     tokio::join!(database.keep_looking(create), tidy);
 }
 
-fn runtime(address: &Address) -> Result<Runtime, OpenError> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    Builder::new_multi_thread()
-        .worker_threads(if cores > 2 { THREADS } else { 1 })
-        .thread_name("store-database")
-        .enable_all()
-        .build()
-        .map_err(|error| OpenError::Away { address: address.to_string(), reason: error.to_string() })
-}
-
-/// Runs this on the store's threads and waits for it, on a thread that may itself belong to a runtime. Nothing when it took
-/// too long.
-fn wait<T: Send + 'static>(
-    handle: &Handle,
-    within: Duration,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Option<T> {
-    let (tell, told) = std::sync::mpsc::sync_channel(1);
-    handle.spawn(async move {
-        let _ = tell.send(work.await);
-    });
-    told.recv_timeout(within).ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The manual with every run of blanks as one.
-    fn manual() -> String {
-        one_blank(include_str!("../../docs/POSTGRES.md"))
-    }
-
-    fn one_blank(text: &str) -> String {
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn the_manual_prints_the_tables_and_the_statements_as_they_are() {
-        let manual = manual();
-        let record = [writer::RECORD, writer::SYNCED].concat();
-        for sql in [schema::TABLES, &record, reader::LOOK_UP, pages::BEGIN, pages::MARKS, pages::NEXT_PAGE] {
-            assert!(manual.contains(&one_blank(sql)), "docs/POSTGRES.md does not print {sql}");
-        }
-    }
-
-    #[test]
-    fn the_manual_grants_what_is_looked_for_and_nothing_else() {
-        let mut granted: Vec<(String, String)> = Vec::new();
-        for line in include_str!("../../docs/POSTGRES.md").lines() {
-            let Some((privileges, rest)) =
-                line.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON "))
-            else {
-                continue;
-            };
-            let table = rest.split(' ').next().unwrap();
-            granted.extend(privileges.split(", ").map(|privilege| (table.to_owned(), privilege.to_owned())));
-        }
-        let wanted: Vec<_> = schema::PRIVILEGES
-            .iter()
-            .map(|(table, privilege)| ((*table).to_owned(), (*privilege).to_owned()))
-            .collect();
-        assert_eq!(granted, wanted);
-    }
-}
+mod tests;

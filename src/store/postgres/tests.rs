@@ -1,0 +1,39 @@
+//! The manual says what the program does.
+
+use super::*;
+
+/// The manual with every run of blanks as one.
+fn manual() -> String {
+    one_blank(include_str!("../../../docs/POSTGRES.md"))
+}
+
+fn one_blank(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_manual_prints_the_tables_and_the_statements_as_they_are() {
+    let manual = manual();
+    let record = [writer::RECORD, writer::SYNCED].concat();
+    for sql in [schema::TABLES, &record, reader::LOOK_UP, pages::BEGIN, pages::MARKS, pages::NEXT_PAGE] {
+        assert!(manual.contains(&one_blank(sql)), "docs/POSTGRES.md does not print {sql}");
+    }
+}
+
+#[test]
+fn the_manual_grants_what_is_looked_for_and_nothing_else() {
+    let mut granted: Vec<(String, String)> = Vec::new();
+    for line in include_str!("../../../docs/POSTGRES.md").lines() {
+        let Some((privileges, rest)) = line.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON "))
+        else {
+            continue;
+        };
+        let table = rest.split(' ').next().unwrap();
+        granted.extend(privileges.split(", ").map(|privilege| (table.to_owned(), privilege.to_owned())));
+    }
+    let wanted: Vec<_> = schema::PRIVILEGES
+        .iter()
+        .map(|(table, privilege)| ((*table).to_owned(), (*privilege).to_owned()))
+        .collect();
+    assert_eq!(granted, wanted);
+}
