@@ -91,6 +91,10 @@ impl Preflight {
             )),
             Ok(Standing::Absent) => self.faults.push(OpenError::NoTables(address.to_string()).into()),
             Ok(_) => {}
+            // The start waits for it, and answers 503 meanwhile.
+            Err(error @ OpenError::Away { .. }) => self.notes.push(format!(
+                "store.url: {error}; the service would start, answer 503 and wait for it"
+            )),
             Err(error) => self.faults.push(error.into()),
         }
     }

@@ -80,6 +80,8 @@ pub struct Postgres {
     writes: mpsc::Sender<Write>,
     questions: mpsc::Sender<Question>,
     lists: Arc<Semaphore>,
+    /// One probe at a time: they must not take the lanes' connections, however often somebody asks.
+    probes: Semaphore,
     /// The name of this process in the writers' table.
     process: String,
     deadline: Duration,
@@ -142,6 +144,7 @@ impl Postgres {
             writes,
             questions,
             lists,
+            probes: Semaphore::new(1),
             process,
             deadline,
             closing: AtomicBool::new(false),
@@ -203,16 +206,24 @@ impl Postgres {
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
-        let ready = match self.admit() {
-            Ok(()) => {
-                let (database, until) = (Arc::clone(&self.database), Instant::now() + self.deadline);
-                let probe = Probe { id: format!("{}/probe", self.process) };
-                self.on_threads(async move { database.run(until, &probe).await }).await
-            }
-            Err(error) => Err(error),
-        };
+        let ready = self.probe().await;
         self.meters.answered(Operation::Probe, &ready);
         ready
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.admit()?;
+        // Callers are given time in which it may come back; who asks whether it is there is told that it is not.
+        if let Some(reason) = self.database.health.absence() {
+            return Err(StoreError::Away(reason));
+        }
+        let until = Instant::now() + self.deadline;
+        let Ok(Ok(_probing)) = tokio::time::timeout_at(until, self.probes.acquire()).await else {
+            return Err(self.silence());
+        };
+        let database = Arc::clone(&self.database);
+        let probe = Probe { id: format!("{}/probe", self.process) };
+        self.on_threads(async move { database.run(until, &probe).await }).await
     }
 
     pub(super) async fn list(&self) -> Result<Fetched, StoreError> {

@@ -47,6 +47,8 @@ impl Fault {
             // Shutting down, crashed, starting, session ended, too many connections; a standby takes no writes.
             "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25006" => Self::Away(told),
             code if code.starts_with("08") => Self::Away(told),
+            // A table, a column, a schema or a right was taken away. The look-out says what lacks, and when it is back.
+            "42P01" | "42703" | "3F000" | "42501" => Self::Away(told),
             _ => Self::Other(told),
         }
     }
