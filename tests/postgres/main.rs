@@ -33,4 +33,5 @@ mod roles;
 mod servers;
 #[path = "../durability/site.rs"]
 mod site;
+mod stuck;
 mod tls;
