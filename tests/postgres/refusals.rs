@@ -45,9 +45,9 @@ fn a_database_that_does_not_let_in_is_told_with_exit_code_1() {
     cluster.sql("postgres", &format!("CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'"));
     let guest = cluster.url_as("guest", PASSWORD_IN_URL, &database);
     refused("no right to make them", &guest, &[], &["permission denied"]);
-    let made = serve(&site(&cluster.url(&database)), &[]);
+    let owner = site(&cluster.url(&database));
+    drop(serve(&owner, &[]));
     refused("no right to use them", &guest, &check_only, &["virksomhedslogin_schema", "grant"]);
-    drop(made);
 }
 
 #[test]

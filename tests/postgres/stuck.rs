@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use crate::fleet::{DEADLINE, Fleet, until_ready};
 use crate::history::History;
 use crate::load::Load;
-use crate::postgres::{self, Cluster, Durability, ROLE, wait_until};
+use crate::postgres::{self, Cluster, Durability, ROLE};
 use crate::site::{listed, long};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const BACK_WITHIN: Duration = Duration::from_secs(5);
-/// Many times the connections that an instance may have open.
-const MOST_SESSIONS: usize = 40;
+const INSTANCES: usize = 2;
+/// What `store.connections` lets all instances open, and a few that are just being given up.
+const MOST_SESSIONS: usize = INSTANCES * 10 + 4;
 
 /// How many sessions the service has at this server, given up ones included.
 fn sessions(cluster: &Cluster) -> usize {
@@ -23,10 +24,10 @@ fn sessions(cluster: &Cluster) -> usize {
 /// bounded, and all goes on by itself.
 fn endure(name: &str, cluster: &Cluster, database: &str, while_stuck: impl FnOnce(Duration)) {
     let stuck = Duration::from_secs(if long() { 90 } else { 12 });
-    let (mut fleet, mut history) = (Fleet::start(&cluster.url(database), 2), History::default());
+    let (mut fleet, mut history) = (Fleet::start(&cluster.url(database), INSTANCES), History::default());
     let load = Load::start(&fleet, &history, 8, 4);
     assert!(load.wait_for(100, PATIENCE), "{name}: the writers write");
-    let (mut before, mut most) = (sessions(cluster), 0);
+    let (before, mut most) = (sessions(cluster), 0);
     fleet.without_database(|| {
         std::thread::scope(|scope| {
             let held = scope.spawn(|| {
@@ -52,10 +53,6 @@ fn endure(name: &str, cluster: &Cluster, database: &str, while_stuck: impl FnOnc
     for service in fleet.running() {
         history.assert(&listed(service), name);
     }
-    assert!(wait_until(PATIENCE, || {
-        before = before.max(1);
-        sessions(cluster) <= before * 3
-    }));
     eprintln!(
         "{name}: {} acknowledged, none lost; {answers:?}; slowest answer {slowest:.1?}; sessions {before} -> {most}; writing \
          again after {back:.1?}",
