@@ -14,16 +14,16 @@ const INSTANCES: usize = 2;
 /// What `store.connections` lets all instances open, and a few that are just being given up.
 const MOST_SESSIONS: usize = INSTANCES * 10 + 4;
 
-/// How many sessions the service has at this server, given up ones included.
+/// How many sessions the service has at this server, given up ones included; beyond all bounds when it leaves none for others.
 fn sessions(cluster: &Cluster) -> usize {
     let asked = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{ROLE}'");
-    cluster.sql("postgres", &asked)[0][0].parse().unwrap()
+    cluster.try_sql("postgres", &asked).map_or(usize::MAX, |rows| rows[0][0].parse().unwrap())
 }
 
 /// Under load something holds statements up for a while: they are answered in time, what is left behind at the server is
 /// bounded, and all goes on by itself.
 fn endure(name: &str, cluster: &Cluster, database: &str, while_stuck: impl FnOnce(Duration)) {
-    let stuck = Duration::from_secs(if long() { 90 } else { 12 });
+    let stuck = Duration::from_secs(if long() { 25 } else { 12 });
     let (mut fleet, mut history) = (Fleet::start(&cluster.url(database), INSTANCES), History::default());
     let load = Load::start(&fleet, &history, 8, 4);
     assert!(load.wait_for(100, PATIENCE), "{name}: the writers write");
