@@ -33,7 +33,7 @@ use crate::http::{self, Api};
 use crate::settings::{
     AuditTarget, JwksSource, Server as ServerSettings, Settings, Store as StoreSettings, StoreKind, Token,
 };
-use crate::store::{self, Address, Place, Store};
+use crate::store::{self, Address, Database, Place, Store};
 
 pub use inherited::Inherited;
 pub use listener::Bound;
@@ -219,11 +219,12 @@ fn serve_management(listener: TcpListener, api: web::Data<Api>) -> io::Result<Se
 pub fn store_options(settings: &StoreSettings) -> Result<store::Options, StartError> {
     let place = match &settings.kind {
         StoreKind::Embedded { path } => Place::Directory(path.clone()),
-        StoreKind::Postgres { url } => Place::Database {
-            address: Box::new(Address::parse(url.expose())?),
+        StoreKind::Postgres { url } => Place::Database(Box::new(Database {
+            address: Address::parse(url.expose())?,
             create_schema: settings.create_schema,
             connections: settings.connections,
-        },
+            prepared_statements: settings.prepared_statements,
+        })),
     };
     Ok(store::Options::at(place, settings.deadline))
 }

@@ -10,7 +10,7 @@
 //! | [`settings`] | TOML and environment → validated settings, all faults at once |
 //! | [`http`] | the API on one screen, its errors, its documentation, the audit line, the management listener |
 //! | [`auth`] | bearer text → caller; the only importer of biscuit |
-//! | [`store`] | get, record, list, ready: durable or an error; the only importer of sled |
+//! | [`store`] | get, record, list, ready: durable or an error, on sled or on a shared database; the only importer of either |
 //! | [`domain`] | what a CVR number, a login and an access rule are; imports nothing of ours |
 //! | [`strict_json`] | JSON in which a duplicated member is seen, not swallowed; imports nothing of ours |
 //! | [`escape`] | text from outside, made safe to stand in one line; imports nothing of ours |

@@ -122,6 +122,8 @@ pub struct Store {
     pub create_schema: bool,
     /// PostgreSQL: how many connections are opened at most.
     pub connections: usize,
+    /// PostgreSQL: whether statements are prepared once on each connection.
+    pub prepared_statements: bool,
 }
 
 /// Which store, with what only that one needs.

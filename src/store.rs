@@ -46,14 +46,21 @@ pub enum Place {
     /// In a directory of this machine, on sled.
     Directory(PathBuf),
     /// In a database that speaks PostgreSQL's protocol, which other instances may use at the same time.
-    Database {
-        /// Where it is.
-        address: Box<Address>,
-        /// Whether missing tables are created, or only looked for.
-        create_schema: bool,
-        /// How many connections this instance opens at most.
-        connections: usize,
-    },
+    Database(Box<Database>),
+}
+
+/// A shared database, and how it is used.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Where it is.
+    pub address: Address,
+    /// Whether missing tables are created, or only looked for.
+    pub create_schema: bool,
+    /// How many connections this instance opens at most.
+    pub connections: usize,
+    /// Whether statements are prepared once on each connection, and not each time that they are sent. Faster; not to be had
+    /// where connections are shared by transaction.
+    pub prepared_statements: bool,
 }
 
 impl Options {
@@ -131,9 +138,8 @@ impl Store {
             Place::Directory(path) => {
                 embedded::Embedded::open(path, options.deadline, &options.progress, make).map(Self::Embedded)
             }
-            Place::Database { address, create_schema, connections } => {
-                postgres::Postgres::open(address, *connections, options.deadline, make && *create_schema)
-                    .map(Self::Postgres)
+            Place::Database(database) => {
+                postgres::Postgres::open(database, options.deadline, make).map(Self::Postgres)
             }
         }
     }
@@ -150,8 +156,8 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`], and when the database cannot be reached.
-    pub fn inspect_database(address: &Address, deadline: Duration) -> Result<Standing, OpenError> {
-        postgres::inspect(address, deadline)
+    pub fn inspect_database(database: &Database, deadline: Duration) -> Result<Standing, OpenError> {
+        postgres::inspect(database, deadline)
     }
 
     /// How the directory stands, or why opening it would fail, as far as that can be told without opening it: the

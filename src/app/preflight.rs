@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::listener::bound;
 use super::{AuditTarget, StartError, store_options};
 use crate::settings::{Listen, Sections, Server};
-use crate::store::{Address, OpenError, Place, Standing, Store};
+use crate::store::{Database, OpenError, Place, Standing, Store};
 
 /// What was found out.
 #[derive(Debug, Default)]
@@ -38,9 +38,7 @@ pub fn preflight(sections: &Sections) -> Preflight {
     match sections.store.as_ref().map(store_options) {
         Some(Ok(options)) => match &options.place {
             Place::Directory(path) => found.store(path, sections.audit_file.as_ref()),
-            Place::Database { address, create_schema, .. } => {
-                found.database(address, *create_schema, options.deadline);
-            }
+            Place::Database(database) => found.database(database, options.deadline),
         },
         Some(Err(error)) => found.faults.push(error),
         None => {}
@@ -85,9 +83,10 @@ impl Preflight {
         }
     }
 
-    fn database(&mut self, address: &Address, create_schema: bool, deadline: Duration) {
-        match Store::inspect_database(address, deadline) {
-            Ok(Standing::Absent) if create_schema => self.notes.push(format!(
+    fn database(&mut self, database: &Database, deadline: Duration) {
+        let address = &database.address;
+        match Store::inspect_database(database, deadline) {
+            Ok(Standing::Absent) if database.create_schema => self.notes.push(format!(
                 "store.url: the database at {address} has no tables of ours; those of an empty store will be made"
             )),
             Ok(Standing::Absent) => self.faults.push(OpenError::NoTables(address.to_string()).into()),

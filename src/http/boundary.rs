@@ -9,11 +9,11 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{ConnectionType, Method as Verb, StatusCode};
+use actix_web::http::{ConnectionType, Method as Verb, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
@@ -66,6 +66,10 @@ pub async fn boundary<B: MessageBody + 'static>(
         path: loggable(request.path()),
         remote: request.peer_addr(),
     };
+    // HTTP/1.0 knows no chunks, and after a request to upgrade actix-http announces them and sends none.
+    let takes_chunks = request.version() >= Version::HTTP_11
+        && request.method() != Verb::CONNECT
+        && !request.headers().contains_key(header::UPGRADE);
     let is_surplus = connection.as_ref().is_some_and(|connection| connection.is_surplus());
     // Nothing is upgraded to, and what follows such a request is nobody's (RFC 9110 §7.8, §9.3.6).
     let is_last =
@@ -97,7 +101,10 @@ pub async fn boundary<B: MessageBody + 'static>(
     unanswered.done();
     let (mut answer, code) = audited(api.zip(writer.as_ref()), &exchange, &line, answer, code).await;
 
-    if is_last {
+    // Then the end of such a body is the end of the connection (RFC 9112 §6.3).
+    let ends_with_connection = !takes_chunks && answer.body().size() == BodySize::Stream;
+    answer.head_mut().no_chunking(ends_with_connection);
+    if is_last || ends_with_connection {
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     if answer.head().connection_type() == ConnectionType::Close {

@@ -138,8 +138,10 @@ keys! {
         "A disk or database call that takes longer is answered 503.";
     CREATE_SCHEMA = "store.create_schema", Kind::Boolean, Default::Boolean(true),
         "PostgreSQL only: create what is missing (true), or only check that it is there (false).";
-    CONNECTIONS_OF_STORE = "store.connections", number(6, 200), Default::Number(10),
+    STORE_CONNECTIONS = "store.connections", number(6, 200), Default::Number(10),
         "PostgreSQL only: how many connections this instance opens at most; five work, each further one carries a list.";
+    PREPARED_STATEMENTS = "store.prepared_statements", Kind::Boolean, Default::Boolean(false),
+        "PostgreSQL only: prepare statements once a connection; faster, but not behind PgBouncer in transaction mode.";
     ISSUER = "token.issuer", Kind::Text, Default::Mandatory,
         "The claim iss that every token must carry, byte for byte.";
     AUDIENCE = "token.audience", Kind::TextOrList, Default::Mandatory,

@@ -14,11 +14,13 @@ pub(super) fn read(source: &mut Source) -> Result<Store, Told> {
     };
     let deadline = source.seconds(&keys::DEADLINE);
     let create_schema = source.boolean(&keys::CREATE_SCHEMA);
-    let connections = source.number(&keys::CONNECTIONS_OF_STORE);
+    let prepared_statements = source.boolean(&keys::PREPARED_STATEMENTS);
+    let connections = source.number(&keys::STORE_CONNECTIONS);
     Ok(Store {
         kind: kind?,
         deadline: deadline?,
         create_schema: create_schema?,
+        prepared_statements: prepared_statements?,
         connections: usize::try_from(connections?).unwrap_or(usize::MAX),
     })
 }

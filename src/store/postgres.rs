@@ -8,6 +8,7 @@
 //! | module | is for |
 //! |---|---|
 //! | `address`, `tls` | the connection string, and the certificate behind it |
+//! | `connect` | one host after another |
 //! | `database` | connections, and statements that are tried again |
 //! | `health` | whether the database is there |
 //! | `schema` | the tables |
@@ -15,32 +16,35 @@
 //! | `pages` | the list |
 //! | `fault`, `moment` | the database's errors and moments, in our terms |
 //!
-//! Statements are sent without a name, prepared and run in one round trip: behind a pool of connections that is shared by
-//! transaction (PgBouncer) a named one would be looked for on another connection. Work runs on threads of its own, so
+//! Statements are sent without a name, prepared and run in one round trip, unless `store.prepared_statements` says otherwise:
+//! behind a pool of connections that is shared by transaction (PgBouncer) a named one would be looked for on another
+//! connection. Work runs on threads of its own, so
 //! that a connection outlives the worker that used it.
 
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use self::database::Database;
+use self::database::Link;
 use self::reader::Question;
 use self::writer::{Fold, Lane, Probe, Write};
 use super::listing::Fetched;
 use super::meters::{DatabaseStatus, Meters, Operation};
-use super::{Imported, OpenError, Standing, Status, StoreError};
+use super::{Database, Imported, OpenError, Standing, Status, StoreError};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
 use crate::store::record::{Record, merge_by_company};
 
 mod address;
+mod connect;
 mod database;
 mod fault;
 mod health;
@@ -53,7 +57,8 @@ mod writer;
 
 pub use address::{Address, AddressError};
 
-/// Threads that do the store's work: one can decode a list while the other serves the rest.
+/// Threads that do the store's work on a machine of more than two cores: one can decode a list while the other serves the
+/// rest. On two cores the second only gets in the way: one alone is a tenth faster (docs/PERFORMANCE.md).
 const THREADS: usize = 2;
 /// Statements that record at the same time: while one waits for the disk the next is being made.
 const WRITERS: usize = 2;
@@ -70,7 +75,7 @@ const CLOSING_LOOK: Duration = Duration::from_millis(5);
 
 /// An open store on a database.
 pub struct Postgres {
-    database: Arc<Database>,
+    database: Arc<Link>,
     meters: Arc<Meters>,
     writes: mpsc::Sender<Write>,
     questions: mpsc::Sender<Question>,
@@ -94,15 +99,11 @@ impl fmt::Debug for Postgres {
 impl Postgres {
     /// Looks for the database and its tables. One that is away is looked for until it is there; whatever else is wrong is
     /// an error.
-    pub(super) fn open(
-        address: &Address,
-        connections: usize,
-        deadline: Duration,
-        create: bool,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn open(options: &Database, deadline: Duration, make: bool) -> Result<Self, OpenError> {
+        let (address, create) = (&options.address, make && options.create_schema);
         let runtime = runtime(address)?;
         let handle = runtime.handle().clone();
-        let database = Arc::new(Database::new(address, connections, deadline)?);
+        let database = Arc::new(Link::new(options, deadline)?);
         let process = uuid::Uuid::new_v4().to_string();
         let looked = wait(&handle, deadline + MARGIN, {
             let database = Arc::clone(&database);
@@ -134,7 +135,7 @@ impl Postgres {
         }
         let fold = Fold { id: format!("{process}/folded") };
         handle.spawn(keep(Arc::clone(&database), create, fold, deadline));
-        let lists = Arc::new(Semaphore::new(connections.saturating_sub(RESERVED).max(1)));
+        let lists = Arc::new(Semaphore::new(options.connections.saturating_sub(RESERVED).max(1)));
         Ok(Self {
             database,
             meters,
@@ -278,7 +279,8 @@ impl Postgres {
         self.admit()?;
         let mut records = records.into_iter();
         let mut imported = Imported::default();
-        let mut lane = Lane::new(&self.process, "import");
+        // A name that no import had before: the marks of this one begin at 1 again.
+        let mut lane = Lane::new(&self.process, &format!("import-{}", uuid::Uuid::new_v4()));
         loop {
             let mut batch: Vec<_> = records.by_ref().take(writer::BATCH).collect();
             if batch.is_empty() {
@@ -306,7 +308,7 @@ impl Postgres {
         let until = std::time::Instant::now() + self.deadline;
         let waits = || self.in_hand.load(Ordering::Acquire) > 0;
         while waits() && std::time::Instant::now() < until {
-            std::thread::sleep(CLOSING_LOOK);
+            thread::sleep(CLOSING_LOOK);
         }
         let done = !waits();
         self.database.close();
@@ -338,9 +340,10 @@ impl Drop for InHand<'_> {
 }
 
 /// How the database stands; changes nothing.
-pub(super) fn inspect(address: &Address, deadline: Duration) -> Result<Standing, OpenError> {
+pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<Standing, OpenError> {
+    let address = &options.address;
     let runtime = runtime(address)?;
-    let database = Arc::new(Database::new(address, 1, deadline)?);
+    let database = Arc::new(Link::new(options, deadline)?);
     let looked = wait(runtime.handle(), deadline + MARGIN, async move { database.look(false).await });
     runtime.shutdown_background();
     match looked {
@@ -352,7 +355,7 @@ pub(super) fn inspect(address: &Address, deadline: Duration) -> Result<Standing,
 }
 
 /// Watches over the database, and tidies up once it is there.
-async fn keep(database: Arc<Database>, create: bool, fold: Fold, deadline: Duration) {
+async fn keep(database: Arc<Link>, create: bool, fold: Fold, deadline: Duration) {
     let tidy = async {
         while database.health.is_away() {
             tokio::time::sleep(MARGIN).await;
@@ -365,8 +368,9 @@ async fn keep(database: Arc<Database>, create: bool, fold: Fold, deadline: Durat
 }
 
 fn runtime(address: &Address) -> Result<Runtime, OpenError> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
     Builder::new_multi_thread()
-        .worker_threads(THREADS)
+        .worker_threads(if cores > 2 { THREADS } else { 1 })
         .thread_name("store-database")
         .enable_all()
         .build()
@@ -385,4 +389,46 @@ fn wait<T: Send + 'static>(
         let _ = tell.send(work.await);
     });
     told.recv_timeout(within).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The manual with every run of blanks as one.
+    fn manual() -> String {
+        one_blank(include_str!("../../docs/POSTGRES.md"))
+    }
+
+    fn one_blank(text: &str) -> String {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_manual_prints_the_tables_and_the_statements_as_they_are() {
+        let manual = manual();
+        let record = [writer::RECORD, writer::SYNCED].concat();
+        for sql in [schema::TABLES, &record, reader::LOOK_UP, pages::BEGIN, pages::MARKS, pages::NEXT_PAGE] {
+            assert!(manual.contains(&one_blank(sql)), "docs/POSTGRES.md does not print {sql}");
+        }
+    }
+
+    #[test]
+    fn the_manual_grants_what_is_looked_for_and_nothing_else() {
+        let mut granted: Vec<(String, String)> = Vec::new();
+        for line in include_str!("../../docs/POSTGRES.md").lines() {
+            let Some((privileges, rest)) =
+                line.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON "))
+            else {
+                continue;
+            };
+            let table = rest.split(' ').next().unwrap();
+            granted.extend(privileges.split(", ").map(|privilege| (table.to_owned(), privilege.to_owned())));
+        }
+        let wanted: Vec<_> = schema::PRIVILEGES
+            .iter()
+            .map(|(table, privilege)| ((*table).to_owned(), (*privilege).to_owned()))
+            .collect();
+        assert_eq!(granted, wanted);
+    }
 }

@@ -1,5 +1,5 @@
-//! A whole service on a port of its own: real sled in a temporary folder, real HTTP, real signatures, and a clock that
-//! stands still until a test turns it.
+//! A whole service on a port of its own: a real store, real HTTP, real signatures, and a clock that stands still until a test
+//! turns it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,6 +19,7 @@ use virksomhedslogin::domain::clock::ManualClock;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::settings;
 
+use crate::place::Place;
 use crate::proxy::Proxy;
 
 pub const ISSUER: &str = "https://sts.example.dk";
@@ -35,6 +36,8 @@ pub struct TestApp {
     pub signer: Arc<Signer>,
     pub folder: TempDir,
     pub reload: Reload,
+    /// Where its logins are; goes after the service.
+    pub place: Place,
     /// Stands before the service, when the tests are asked to go through one; ended after it.
     proxy: Option<Proxy>,
     stop: Option<oneshot::Sender<()>>,
@@ -53,18 +56,26 @@ pub fn spawn_app_with(more: &str) -> TestApp {
     std::fs::write(folder.path().join("jwks.json"), signer.jwks()).unwrap();
     std::fs::copy(shipped("access.toml"), folder.path().join("access.toml")).unwrap();
     let config = folder.path().join("virksomhedslogin.toml");
+    let place = Place::wanted();
+    let store = place.configuration();
     let text = format!(
         "server.listen = \"127.0.0.1:0\"\nserver.management = \"127.0.0.1:0\"\nserver.workers = 2\n\
-         server.shutdown_timeout_seconds = 1\nstore.path = \"store\"\n\
+         server.shutdown_timeout_seconds = 1\n{store}\n\
          token.issuer = \"{ISSUER}\"\ntoken.audience = \"{AUDIENCE}\"\ntoken.jwks = \"file:jwks.json\"\n\
          access.file = \"access.toml\"\naudit.file = \"audit.ndjson\"\n{more}\n"
     );
     std::fs::write(&config, text).unwrap();
     let clock = Arc::new(ManualClock::at(Timestamp::parse(START).unwrap()));
-    start(folder, &config, clock, signer)
+    start(folder, &config, place, clock, signer)
 }
 
-fn start(folder: TempDir, config: &Path, clock: Arc<ManualClock>, signer: Arc<Signer>) -> TestApp {
+fn start(
+    folder: TempDir,
+    config: &Path,
+    place: Place,
+    clock: Arc<ManualClock>,
+    signer: Arc<Signer>,
+) -> TestApp {
     let proxy = Proxy::wanted(folder.path());
     let listen =
         proxy.as_ref().map(|proxy| ("VIRKSOMHEDSLOGIN__SERVER__LISTEN".into(), proxy.upstream().into()));
@@ -92,6 +103,7 @@ fn start(folder: TempDir, config: &Path, clock: Arc<ManualClock>, signer: Arc<Si
         signer,
         folder,
         reload,
+        place,
         proxy,
         stop: Some(stop),
         thread: Some(thread),
@@ -155,12 +167,13 @@ impl TestApp {
         Answer::of(agent().run(request).unwrap())
     }
 
-    /// Stops the service and starts it again on the same folder.
+    /// Stops the service and starts it again on the same folder and the same place of its logins.
     pub fn restart(mut self) -> Self {
         self.shut_down();
         let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
         let config = folder.path().join("virksomhedslogin.toml");
-        start(folder, &config, Arc::clone(&self.clock), Arc::clone(&self.signer))
+        let place = std::mem::replace(&mut self.place, Place::Embedded);
+        start(folder, &config, place, Arc::clone(&self.clock), Arc::clone(&self.signer))
     }
 
     fn shut_down(&mut self) {

@@ -29,7 +29,9 @@ fn management_exports_every_record_with_a_trailer() {
     assert_eq!(export.status, 200);
     assert_eq!(export.header("content-type"), Some("application/x-ndjson"));
     assert_eq!(export.header("cache-control"), Some("no-store"));
-    assert_eq!(export.header("content-length"), Some(export.body.len().to_string().as_str()));
+    // A database sends its records before it is known how many there are.
+    let length = app.place.is_embedded().then(|| export.body.len().to_string());
+    assert_eq!(export.header("content-length"), length.as_deref());
     let (rows, trailer) = export.text().split_at(700 * 129);
     let rows: Vec<&str> = rows.lines().collect();
     assert!(rows.len() == 700 && rows.is_sorted());

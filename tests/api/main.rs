@@ -8,6 +8,8 @@
 )]
 
 mod access_matrix;
+#[path = "../stores/again.rs"]
+mod again;
 mod audit;
 mod bad_requests;
 mod codings;
@@ -19,6 +21,12 @@ mod lifecycle;
 mod limits;
 mod methods;
 mod metrics;
+mod on_postgres;
+#[path = "../stores/place.rs"]
+mod place;
+#[path = "../servers/postgres.rs"]
+#[allow(dead_code, unused_imports, reason = "servers are shared with other test binaries")]
+mod postgres;
 mod proxy;
 mod raw;
 mod source_page;

@@ -104,14 +104,39 @@ fn answers(mut text: &[u8]) -> Option<Vec<Reply>> {
         text = &text[end..];
         let status: u16 = head.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
-        let body = String::from_utf8(text.get(..length)?.to_vec()).ok()?;
-        text = &text[length..];
+        let body = if head.contains("\r\ntransfer-encoding: chunked\r\n") {
+            chunks(&mut text)?
+        } else if status == 200 && length.is_none() {
+            // Until the connection is closed.
+            std::mem::take(&mut text).to_vec()
+        } else {
+            let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
+            let body = text.get(..length)?;
+            text = &text[length..];
+            body.to_vec()
+        };
+        let body = String::from_utf8(body).ok()?;
         if status != 100 {
             answers.push(Reply { status, head, body });
         }
     }
     Some(answers)
+}
+
+/// The body that these bytes begin with, when it is whole: an answer whose length is not known before its end.
+fn chunks(text: &mut &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = text.windows(2).position(|two| two == b"\r\n")?;
+        let length = usize::from_str_radix(std::str::from_utf8(&text[..end]).ok()?, 16).ok()?;
+        let chunk = text.get(end + 2..end + 2 + length + 2)?;
+        assert!(chunk.ends_with(b"\r\n"), "a chunk ends where it says");
+        body.extend_from_slice(&chunk[..length]);
+        *text = &text[end + 2 + length + 2..];
+        if length == 0 {
+            return Some(body);
+        }
+    }
 }
 
 /// A request line and headers for SetLogin, `{auth}` among them, with this body's bytes behind.

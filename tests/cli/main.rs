@@ -7,13 +7,21 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "../stores/again.rs"]
+mod again;
 mod audit_questions;
 mod audit_sink;
 mod check;
 mod check_machine;
 mod commands;
 mod dev;
+mod on_postgres;
+#[path = "../servers/postgres.rs"]
+#[allow(dead_code, unused_imports, reason = "servers are shared with other test binaries")]
+mod postgres;
 mod process;
 mod records;
 mod serve;
 mod supervised;
+
+use process::place;

@@ -10,6 +10,11 @@ use serde_json::json;
 use tempfile::TempDir;
 use virksomhedslogin::auth::Signer;
 
+#[path = "../stores/place.rs"]
+pub mod place;
+
+use place::Place;
+
 pub const ISSUER: &str = "https://sts.example.dk";
 
 pub fn binary() -> Command {
@@ -34,20 +39,24 @@ pub fn stderr(output: &Output) -> &str {
 pub struct Site {
     pub folder: TempDir,
     pub signer: Signer,
+    /// Where its logins are.
+    pub place: Place,
 }
 
 impl Site {
     pub fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let signer = Signer::generate_es256("test").unwrap();
-        let site = Self { folder, signer };
+        let place = Place::wanted();
+        let store = place.configuration();
+        let site = Self { folder, signer, place };
         site.write("jwks.json", &site.signer.jwks());
         site.write("access.toml", include_str!("../../config/access.toml"));
         site.write(
             "virksomhedslogin.toml",
             &format!(
                 "server.listen = \"127.0.0.1:0\"\nserver.management = \"127.0.0.1:0\"\nserver.workers = 2\n\
-                 server.shutdown_timeout_seconds = 5\nstore.path = \"store\"\ntoken.issuer = \"{ISSUER}\"\n\
+                 server.shutdown_timeout_seconds = 5\n{store}\ntoken.issuer = \"{ISSUER}\"\n\
                  token.audience = \"aud\"\ntoken.jwks = \"file:jwks.json\"\naccess.file = \"access.toml\"\n\
                  audit.file = \"audit.ndjson\"\n"
             ),

@@ -16,6 +16,9 @@ mod damage;
 mod faults;
 mod history;
 mod model;
+#[path = "../servers/postgres.rs"]
+#[allow(unused_imports, reason = "servers are shared with other test binaries")]
+mod postgres;
 mod powercut;
 #[path = "../cli/process.rs"]
 mod process;

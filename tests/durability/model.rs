@@ -1,4 +1,4 @@
-//! Random sequences of record, crash, reopen, import and export against a plain map.
+//! Random sequences of record, crash, reopen, import and export against a plain map, on both stores.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,9 +9,10 @@ use tempfile::TempDir;
 use virksomhedslogin::domain::cvr::Cvr;
 use virksomhedslogin::domain::login::Login;
 use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::{Record, Store, ndjson};
+use virksomhedslogin::store::{Address, Database, Options, Place, Record, Store, ndjson};
 
-use crate::site::{copy, long, open};
+use crate::postgres::{self, Cluster, Durability};
+use crate::site::{PATIENCE, copy, long, open};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -45,14 +46,69 @@ fn record(cvr: u32, first: i64, last: i64) -> Record {
     Record { cvr: Cvr::from_number(cvr).unwrap(), login: Login::new(moment(first), moment(last)).unwrap() }
 }
 
-/// Stores that take each other's place, each in a directory of its own.
-struct Stores {
+/// Stores that take each other's place, each of them empty at first.
+trait Stores: Sized {
+    fn store(&self) -> &Store;
+    /// The process is gone, and another opens what it left.
+    fn crash(&mut self);
+    fn reopen(&mut self);
+    /// Opens an empty store in the place of this one.
+    fn begin_anew(&mut self);
+}
+
+/// Each in a database of its own.
+struct Databases<'a> {
+    cluster: &'a Cluster,
+    url: String,
+    store: Store,
+}
+
+impl<'a> Databases<'a> {
+    fn new(cluster: &'a Cluster) -> Self {
+        let url = cluster.url(&cluster.create_database());
+        Self { cluster, store: open_database(&url), url }
+    }
+}
+
+fn open_database(url: &str) -> Store {
+    let address = Address::parse(url).unwrap();
+    let place = Place::Database(Box::new(Database {
+        address,
+        create_schema: true,
+        connections: 6,
+        prepared_statements: false,
+    }));
+    Store::open(&Options::at(place, PATIENCE)).unwrap()
+}
+
+impl Stores for Databases<'_> {
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Another instance opens it, before the one that is gone has been missed.
+    fn crash(&mut self) {
+        self.store = open_database(&self.url);
+    }
+
+    fn reopen(&mut self) {
+        assert!(self.store.close());
+        self.store = open_database(&self.url);
+    }
+
+    fn begin_anew(&mut self) {
+        *self = Self::new(self.cluster);
+    }
+}
+
+/// Each in a directory of its own.
+struct Directories {
     folder: TempDir,
     made: u32,
     store: Store,
 }
 
-impl Stores {
+impl Directories {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let store = open(&folder.path().join("0"));
@@ -61,6 +117,12 @@ impl Stores {
 
     fn here(&self) -> PathBuf {
         self.folder.path().join(self.made.to_string())
+    }
+}
+
+impl Stores for Directories {
+    fn store(&self) -> &Store {
+        &self.store
     }
 
     fn crash(&mut self) {
@@ -75,15 +137,19 @@ impl Stores {
         self.store = open(&self.here());
     }
 
-    fn restore(&mut self) {
-        let mut file = Vec::new();
-        ndjson::export(self.store.list_blocking().unwrap(), &mut file, |_| ()).unwrap();
+    fn begin_anew(&mut self) {
         self.made += 1;
         self.store = open(&self.here());
-        let format = ndjson::Format::Ndjson { trailer: true };
-        let records = ndjson::read(&file[..], format, |_| ()).unwrap().accept(false).unwrap();
-        self.store.import(records, |_| ()).unwrap();
     }
+}
+
+fn restore(stores: &mut impl Stores) {
+    let mut file = Vec::new();
+    ndjson::export(stores.store().list_blocking().unwrap(), &mut file, |_| ()).unwrap();
+    stores.begin_anew();
+    let format = ndjson::Format::Ndjson { trailer: true };
+    let records = ndjson::read(&file[..], format, |_| ()).unwrap().accept(false).unwrap();
+    stores.store().import(records, |_| ()).unwrap();
 }
 
 fn merge(model: &mut BTreeMap<u32, Login>, record: Record) {
@@ -93,17 +159,29 @@ fn merge(model: &mut BTreeMap<u32, Login>, record: Record) {
 
 #[test]
 fn any_sequence_of_calls_crashes_imports_and_restores_agrees_with_a_plain_map() {
+    agrees_with_a_plain_map(Directories::new);
+}
+
+#[test]
+fn any_sequence_agrees_with_a_plain_map_on_postgresql_too() {
+    if postgres::available() {
+        let cluster = Cluster::start(Durability::Quick);
+        agrees_with_a_plain_map(|| Databases::new(&cluster));
+    }
+}
+
+fn agrees_with_a_plain_map<S: Stores>(new: impl Fn() -> S) {
     let cases = if long() { 200 } else { 12 };
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runner
         .run(&steps(), |steps| {
-            let (mut stores, mut model) = (Stores::new(), BTreeMap::new());
+            let (mut stores, mut model) = (new(), BTreeMap::new());
             for step in steps {
                 match step {
                     Step::Record(cvr, at) => {
                         let record = record(cvr, at, at);
-                        runtime.block_on(stores.store.record(record.cvr, moment(at))).unwrap();
+                        runtime.block_on(stores.store().record(record.cvr, moment(at))).unwrap();
                         merge(&mut model, record);
                     }
                     Step::Crash => stores.crash(),
@@ -111,13 +189,13 @@ fn any_sequence_of_calls_crashes_imports_and_restores_agrees_with_a_plain_map() 
                     Step::Import(rows) => {
                         let records: Vec<_> =
                             rows.into_iter().map(|(cvr, first, last)| record(cvr, first, last)).collect();
-                        stores.store.import(records.iter().copied(), |_| ()).unwrap();
+                        stores.store().import(records.iter().copied(), |_| ()).unwrap();
                         records.into_iter().for_each(|record| merge(&mut model, record));
                     }
-                    Step::Restore => stores.restore(),
+                    Step::Restore => restore(&mut stores),
                 }
                 let mut found = BTreeMap::new();
-                let read = stores.store.list_blocking().unwrap().read(|rows| {
+                let read = stores.store().list_blocking().unwrap().read(|rows| {
                     found.extend(rows.iter().map(|row| (row.cvr.number(), row.login)));
                     Ok::<_, ()>(())
                 });

@@ -17,7 +17,7 @@ use crate::process::{Service, Site, agent, binary};
 pub type Logins = BTreeMap<u32, (i64, i64)>;
 
 /// How long a start may take, well or ill.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came of a start.
 #[derive(Debug)]

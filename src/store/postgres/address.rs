@@ -122,13 +122,47 @@ impl Address {
     }
 
     /// All that a connection is made with.
-    #[allow(dead_code, reason = "the pool of connections asks for it")]
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
 
+    /// The same for each host alone, in their order.
+    pub(super) fn each_host(&self) -> Vec<Config> {
+        let whole = &self.config;
+        let one = |index| {
+            let mut config = Config::new();
+            match whole.get_hosts().get(index) {
+                Some(Host::Tcp(name)) => config.host(name),
+                Some(Host::Unix(directory)) => config.host_path(directory),
+                None => &mut config,
+            };
+            if let Some(address) = whole.get_hostaddrs().get(index) {
+                config.hostaddr(*address);
+            }
+            let ports = whole.get_ports();
+            config.port(ports.get(index).or(ports.first()).copied().unwrap_or(PORT));
+            whole.get_user().map(|user| config.user(user));
+            whole.get_password().map(|password| config.password(password));
+            whole.get_dbname().map(|database| config.dbname(database));
+            whole.get_options().map(|options| config.options(options));
+            whole.get_application_name().map(|name| config.application_name(name));
+            whole.get_connect_timeout().map(|limit| config.connect_timeout(*limit));
+            whole.get_tcp_user_timeout().map(|limit| config.tcp_user_timeout(*limit));
+            whole.get_keepalives_interval().map(|interval| config.keepalives_interval(interval));
+            whole.get_keepalives_retries().map(|retries| config.keepalives_retries(retries));
+            config
+                .keepalives(whole.get_keepalives())
+                .keepalives_idle(whole.get_keepalives_idle())
+                .ssl_mode(whole.get_ssl_mode())
+                .ssl_negotiation(whole.get_ssl_negotiation())
+                .channel_binding(whole.get_channel_binding())
+                .target_session_attrs(whole.get_target_session_attrs());
+            config
+        };
+        (0..count(whole)).map(one).collect()
+    }
+
     /// What speaks TLS; unused where TLS is off.
-    #[allow(dead_code, reason = "the pool of connections asks for it")]
     pub(super) fn connector(&self) -> MakeRustlsConnect {
         self.connector.clone()
     }
@@ -299,7 +333,7 @@ fn set_user_timeout(config: &mut Config, given: Option<String>) -> Result<(), Ad
 /// Only a server that takes writes will do, whatever is said.
 fn set_session(config: &mut Config, given: Option<&str>) -> Result<(), AddressError> {
     match given {
-        None | Some("any" | "read-write") => {
+        None | Some("any" | "read-write" | "primary") => {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
             Ok(())
         }

@@ -4,15 +4,21 @@ use std::future::Future;
 use std::ops::Deref;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
+};
+use futures_util::TryStreamExt;
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row, RowStream};
 
 use super::address::Address;
+use super::connect::Hosts;
 use super::fault::Fault;
 use super::health::Health;
 use super::schema;
 use crate::metrics::Counter;
-use crate::store::{OpenError, StoreError};
+use crate::store::{Database, OpenError, StoreError};
 
 /// Between two tries of a statement, growing by halves from the one to the other: a conflict is over in a moment, and a
 /// server that starts wants no crowd at its door.
@@ -25,39 +31,62 @@ const LOOK_TAKES: Duration = Duration::from_secs(4);
 
 /// A database and our way to it.
 #[derive(Debug)]
-pub(super) struct Database {
+pub(super) struct Link {
     pool: Pool,
     address: Address,
+    named: bool,
     pub(super) health: Health,
     pub(super) retries: Counter,
 }
 
 /// A connection that is closed rather than given back, unless the statement on it came to its end: nobody may be handed one on
 /// which an answer is still to come.
-pub(super) struct Lease(Option<Object>);
+pub(super) struct Lease {
+    connection: Option<Object>,
+    named: bool,
+}
+
+/// A statement's parameter with its type.
+pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl Lease {
     /// Lets others have it.
     pub(super) fn give_back(mut self) {
-        self.0.take();
+        self.connection.take();
+    }
+
+    /// Sends a statement; its rows come as they are read.
+    pub(super) async fn stream(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<RowStream, Error> {
+        if self.named {
+            let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+            let statement = self.prepare_typed_cached(sql, &types).await?;
+            self.query_raw(&statement, parameters.iter().map(|(value, _)| *value)).await
+        } else {
+            self.query_typed_raw(sql, parameters.iter().map(|(value, kind)| (*value, kind.clone()))).await
+        }
+    }
+
+    /// Sends a statement and waits for all its rows.
+    pub(super) async fn rows(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
+        self.stream(sql, parameters).await?.try_collect().await
     }
 }
 
 impl Deref for Lease {
-    type Target = tokio_postgres::Client;
+    type Target = ClientWrapper;
 
     #[expect(
         clippy::expect_used,
         reason = "the connection is taken out by what consumes the lease, and by drop"
     )]
     fn deref(&self) -> &Self::Target {
-        self.0.as_ref().expect("a lease holds its connection to the end")
+        self.connection.as_ref().expect("a lease holds its connection to the end")
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+        if let Some(connection) = self.connection.take() {
             drop(Object::take(connection));
         }
     }
@@ -69,30 +98,28 @@ pub(super) trait Statement: Sync {
     type Value;
 
     /// Sends it and waits for what comes back.
-    fn send(
-        &self,
-        client: &tokio_postgres::Client,
-    ) -> impl Future<Output = Result<Self::Value, tokio_postgres::Error>> + Send;
+    fn send(&self, lease: &Lease) -> impl Future<Output = Result<Self::Value, Error>> + Send;
 }
 
-impl Database {
+impl Link {
     /// Opens nothing yet.
-    pub(super) fn new(address: &Address, connections: usize, deadline: Duration) -> Result<Self, OpenError> {
+    pub(super) fn new(options: &Database, deadline: Duration) -> Result<Self, OpenError> {
+        let address = &options.address;
         let refused = |reason: String| OpenError::Refused { address: address.to_string(), reason };
-        let manager = Manager::from_config(
+        let manager = Manager::from_connect(
             address.config().clone(),
-            address.connector(),
+            Hosts::of(address),
             // One that was lost is known to be; a query each time would cost every statement a round trip.
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let pool = Pool::builder(manager)
-            .max_size(connections)
+            .max_size(options.connections)
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts { wait: Some(deadline), create: Some(deadline), recycle: None })
             .build()
             .map_err(|error| refused(error.to_string()))?;
         let (address, health) = (address.clone(), Health::unknown(deadline));
-        Ok(Self { pool, address, health, retries: Counter::default() })
+        Ok(Self { pool, address, named: options.prepared_statements, health, retries: Counter::default() })
     }
 
     /// Where it is.
@@ -113,7 +140,8 @@ impl Database {
 
     /// A connection of one's own.
     pub(super) async fn lease(&self) -> Result<Lease, Fault> {
-        self.pool.get().await.map(|connection| Lease(Some(connection))).map_err(Fault::of_pool)
+        let connection = self.pool.get().await.map_err(Fault::of_pool)?;
+        Ok(Lease { connection: Some(connection), named: self.named })
     }
 
     /// Runs the statement, again and again where that may help, until it is through or `until` is past.

@@ -16,10 +16,10 @@ use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::Error;
+use tokio_postgres::types::Type;
 
-use super::database::{Database, Lease};
+use super::database::{Lease, Link, Parameter};
 use super::fault::Fault;
 use super::moment::Moment;
 use super::reader::record;
@@ -41,9 +41,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 const VERSION_BYTES: usize = 16;
 
 /// Portable; the server's default may promise less.
-const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-const MARKS: &str = "SELECT id, batch, latest FROM virksomhedslogin_writer WHERE batch > 0";
-const NEXT_PAGE: &str = "\
+pub(super) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+pub(super) const MARKS: &str = "SELECT id, batch, latest FROM virksomhedslogin_writer WHERE batch > 0";
+pub(super) const NEXT_PAGE: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login
 WHERE cvr_number > $1 ORDER BY cvr_number LIMIT $2";
 
@@ -56,7 +56,7 @@ struct Head {
 
 /// The list of this moment. `permit` is given back with the connection.
 pub(super) async fn list(
-    database: Arc<Database>,
+    database: Arc<Link>,
     permit: OwnedSemaphorePermit,
     until: Instant,
     deadline: Duration,
@@ -102,7 +102,7 @@ pub(super) async fn list(
 }
 
 /// A snapshot, and what it says of itself.
-async fn begin(database: &Database) -> Result<(Lease, Head), Fault> {
+async fn begin(database: &Link) -> Result<(Lease, Head), Fault> {
     let lease = database.lease().await?;
     let head = async {
         lease.batch_execute(BEGIN).await?;
@@ -112,10 +112,10 @@ async fn begin(database: &Database) -> Result<(Lease, Head), Fault> {
     Ok((lease, head))
 }
 
-async fn head(client: &Client) -> Result<Head, Error> {
+async fn head(lease: &Lease) -> Result<Head, Error> {
     let mut marks: Vec<(String, i64)> = Vec::new();
     let mut latest = None;
-    for row in client.query_typed(MARKS, &[]).await? {
+    for row in lease.rows(MARKS, &[]).await? {
         marks.push((row.try_get(0)?, row.try_get(1)?));
         let of_writer: Option<Moment> = row.try_get(2)?;
         latest = latest.max(of_writer.map(|Moment(moment)| moment));
@@ -132,13 +132,13 @@ async fn head(client: &Client) -> Result<Head, Error> {
 
 /// Sends every page, and that there are no more.
 async fn send_pages(
-    client: &Client,
+    lease: &Lease,
     send: &mpsc::Sender<Result<Page, StoreError>>,
     deadline: Duration,
 ) -> Result<(), Fault> {
     let mut after = -1;
     loop {
-        let page = timeout(deadline, page(client, after)).await.unwrap_or_else(|_| Err(Fault::silence()))?;
+        let page = timeout(deadline, page(lease, after)).await.unwrap_or_else(|_| Err(Fault::silence()))?;
         for part in page.chunks(PART) {
             if send.send(Ok(Page::Records(part.to_vec()))).await.is_err() {
                 return Ok(());
@@ -155,10 +155,10 @@ async fn send_pages(
 }
 
 /// The companies after this one.
-async fn page(client: &Client, after: i32) -> Result<Vec<Record>, Fault> {
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&after, Type::INT4), (&PAGE, Type::INT8)];
+async fn page(lease: &Lease, after: i32) -> Result<Vec<Record>, Fault> {
+    let parameters: [Parameter<'_>; 2] = [(&after, Type::INT4), (&PAGE, Type::INT8)];
     let page = async {
-        let mut rows = Box::pin(client.query_typed_raw(NEXT_PAGE, parameters).await?);
+        let mut rows = Box::pin(lease.stream(NEXT_PAGE, &parameters).await?);
         let mut page = Vec::with_capacity(PAGE as usize);
         while let Some(row) = rows.try_next().await? {
             page.push(record(&row)?);

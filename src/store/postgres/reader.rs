@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::{Error, Row};
 
-use super::database::{Database, Statement};
+use super::database::{Lease, Link, Statement};
 use super::moment::Moment;
 use super::writer::Waiting;
 use crate::domain::cvr::Cvr;
@@ -23,7 +23,7 @@ pub(super) const CAPACITY: usize = 4096;
 /// How many go together at most: less than a millisecond of the server's time.
 pub(super) const BATCH: usize = 256;
 
-const LOOK_UP: &str = "\
+pub(super) const LOOK_UP: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login WHERE cvr_number = ANY($1)";
 
 /// A company that is asked for, and who is to be told.
@@ -33,7 +33,7 @@ pub(super) struct Question {
 }
 
 /// Answers what waits, until nobody can ask any more.
-pub(super) async fn run(database: Arc<Database>, waiting: Waiting<Question>, deadline: Duration) {
+pub(super) async fn run(database: Arc<Link>, waiting: Waiting<Question>, deadline: Duration) {
     let mut questions = Vec::with_capacity(BATCH);
     loop {
         questions.clear();
@@ -69,8 +69,8 @@ struct LookUp {
 impl Statement for LookUp {
     type Value = Vec<Record>;
 
-    async fn send(&self, client: &Client) -> Result<Vec<Record>, Error> {
-        let rows = client.query_typed(LOOK_UP, &[(&self.companies, Type::INT4_ARRAY)]).await?;
+    async fn send(&self, lease: &Lease) -> Result<Vec<Record>, Error> {
+        let rows = lease.rows(LOOK_UP, &[(&self.companies, Type::INT4_ARRAY)]).await?;
         rows.iter().map(record).collect()
     }
 }

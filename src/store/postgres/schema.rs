@@ -46,7 +46,7 @@ const COLUMNS: [(&str, &str, &str); 9] = [
 ];
 
 /// table, privilege.
-const PRIVILEGES: [(&str, &str); 8] = [
+pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_login", "SELECT"),
     ("virksomhedslogin_login", "INSERT"),
     ("virksomhedslogin_login", "UPDATE"),

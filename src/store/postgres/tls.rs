@@ -31,18 +31,7 @@ impl Files {
 
     /// Reads them. `direct` is for `sslnegotiation=direct`, where the server asks to be told what will be spoken.
     pub(super) fn client_config(&self, direct: bool) -> Result<ClientConfig, AddressError> {
-        let mut roots = RootCertStore::empty();
-        match &self.roots {
-            None => {
-                roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
-            }
-            Some(path) => {
-                for certificate in certificates("sslrootcert", path)? {
-                    roots.add(certificate).map_err(|error| fault("sslrootcert", path, error))?;
-                }
-            }
-        }
-        let builder = builder()?.with_root_certificates(roots);
+        let builder = builder()?.with_root_certificates(self.roots()?);
         let mut config = match (&self.certificate, &self.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(certificate), Some(path)) => {
@@ -64,6 +53,22 @@ impl Files {
             config.alpn_protocols = vec![b"postgresql".to_vec()];
         }
         Ok(config)
+    }
+
+    /// The file's authorities stand in place of the public ones, not beside them.
+    fn roots(&self) -> Result<RootCertStore, AddressError> {
+        let mut roots = RootCertStore::empty();
+        match &self.roots {
+            None => {
+                roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+            }
+            Some(path) => {
+                for certificate in certificates("sslrootcert", path)? {
+                    roots.add(certificate).map_err(|error| fault("sslrootcert", path, error))?;
+                }
+            }
+        }
+        Ok(roots)
     }
 }
 

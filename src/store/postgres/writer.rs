@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::Error;
+use tokio_postgres::types::Type;
 
-use super::database::{Database, Statement};
+use super::database::{Lease, Link, Parameter, Statement};
 use super::moment::Moment;
 use crate::store::StoreError;
 use crate::store::meters::Meters;
@@ -25,24 +25,21 @@ pub(super) const BATCH: usize = 2048;
 
 /// The upsert, the mark, and what makes the commit wait for the disk where the database's setting would not.
 ///
-/// Ordered by company, so that two writers take the rows' locks in the same order. A row that learns nothing new is locked,
+/// The arrays are in the order of the companies, so that two writers take the rows' locks in the same order. A row that learns nothing new is locked,
 /// which waits for whoever is changing it, but not written.
-const RECORD: &str = "\
-WITH incoming AS (
+pub(super) const RECORD: &str = "\
+WITH changed AS (
+    INSERT INTO virksomhedslogin_login AS known (cvr_number, first_login, last_login)
     SELECT cvr_number, first_login, last_login
     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS sent (cvr_number, first_login, last_login)
-    ORDER BY cvr_number
-), changed AS (
-    INSERT INTO virksomhedslogin_login AS known (cvr_number, first_login, last_login)
-    SELECT cvr_number, first_login, last_login FROM incoming
     ON CONFLICT (cvr_number) DO UPDATE
     SET first_login = LEAST(known.first_login, excluded.first_login),
         last_login = GREATEST(known.last_login, excluded.last_login)
     WHERE known.first_login > excluded.first_login OR known.last_login < excluded.last_login
-    RETURNING last_login
+    RETURNING cvr_number
 ), marked AS (
     INSERT INTO virksomhedslogin_writer AS writer (id, batch, latest, written)
-    SELECT $4, $5, max(last_login), CURRENT_TIMESTAMP FROM changed HAVING count(*) > 0
+    SELECT $4, $5, $6, CURRENT_TIMESTAMP WHERE EXISTS (SELECT 1 FROM changed)
     ON CONFLICT (id) DO UPDATE
     SET batch = excluded.batch, latest = GREATEST(writer.latest, excluded.latest), written = excluded.written
     RETURNING id
@@ -99,7 +96,7 @@ impl Lane {
     /// Records what waits, until nobody can send any more.
     pub(super) async fn run(
         mut self,
-        database: Arc<Database>,
+        database: Arc<Link>,
         meters: Arc<Meters>,
         waiting: Waiting<Write>,
         deadline: Duration,
@@ -128,7 +125,7 @@ impl Lane {
     /// Merges these records into the table and says how many of them were news. They must be ascending, one a company.
     pub(super) async fn record(
         &mut self,
-        database: &Database,
+        database: &Link,
         meters: &Meters,
         records: &[Record],
         until: Instant,
@@ -141,6 +138,7 @@ impl Lane {
             lasts: records.iter().map(|record| Moment(record.login.last())).collect(),
             id: &self.id,
             batch: self.batch,
+            latest: records.iter().map(|record| record.login.last()).max().map(Moment),
         };
         let answer = database.run(until, &batch).await;
         meters.syncs.observe_duration(sent.elapsed());
@@ -154,20 +152,22 @@ struct Batch<'a> {
     lasts: Vec<Moment>,
     id: &'a str,
     batch: i64,
+    latest: Option<Moment>,
 }
 
 impl Statement for Batch<'_> {
     type Value = i64;
 
-    async fn send(&self, client: &Client) -> Result<i64, Error> {
-        let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+    async fn send(&self, lease: &Lease) -> Result<i64, Error> {
+        let parameters: [Parameter<'_>; 6] = [
             (&self.companies, Type::INT4_ARRAY),
             (&self.firsts, Type::TIMESTAMPTZ_ARRAY),
             (&self.lasts, Type::TIMESTAMPTZ_ARRAY),
             (&self.id, Type::TEXT),
             (&self.batch, Type::INT8),
+            (&self.latest, Type::TIMESTAMPTZ),
         ];
-        counted(client, RECORD, &parameters).await
+        counted(lease, RECORD, &parameters).await
     }
 }
 
@@ -179,8 +179,8 @@ pub(super) struct Probe {
 impl Statement for Probe {
     type Value = ();
 
-    async fn send(&self, client: &Client) -> Result<(), Error> {
-        counted(client, PROBE, &[(&self.id, Type::TEXT)]).await.map(drop)
+    async fn send(&self, lease: &Lease) -> Result<(), Error> {
+        counted(lease, PROBE, &[(&self.id, Type::TEXT)]).await.map(drop)
     }
 }
 
@@ -192,17 +192,13 @@ pub(super) struct Fold {
 impl Statement for Fold {
     type Value = ();
 
-    async fn send(&self, client: &Client) -> Result<(), Error> {
-        client.execute_typed(FOLD, &[(&self.id, Type::TEXT)]).await.map(drop)
+    async fn send(&self, lease: &Lease) -> Result<(), Error> {
+        lease.rows(FOLD, &[(&self.id, Type::TEXT)]).await.map(drop)
     }
 }
 
 /// Sends a statement that changes something and counts it, committed to the disk.
-async fn counted(
-    client: &Client,
-    statement: &str,
-    parameters: &[(&(dyn ToSql + Sync), Type)],
-) -> Result<i64, Error> {
-    let statement = [statement, SYNCED].concat();
-    client.query_typed_one(&statement, parameters).await?.try_get(0)
+async fn counted(lease: &Lease, statement: &str, parameters: &[Parameter<'_>]) -> Result<i64, Error> {
+    let rows = lease.rows(&[statement, SYNCED].concat(), parameters).await?;
+    rows.first().map_or(Ok(0), |row| row.try_get(0))
 }

@@ -2,6 +2,7 @@
 
 use super::{AUTH, Closed, GoesOn, get, hold, row};
 use crate::harness::spawn_app;
+use virksomhedslogin::domain::access::OrganisationType::Star;
 
 #[test]
 fn a_header_that_is_none_is_refused() {
@@ -58,10 +59,11 @@ fn only_http_1_is_spoken() {
             row("1.1", line("GET /v1/Logins HTTP/1.1"), 200, GoesOn),
             row(
                 "1.0 with keep-alive",
-                "GET /v1/Logins HTTP/1.0\r\nConnection: keep-alive\r\n{auth}\r\n",
-                200,
+                "GET /v1/Login?cvrNummer=12345678 HTTP/1.0\r\nConnection: keep-alive\r\n{auth}\r\n",
+                404,
                 GoesOn,
             ),
+            row("1.0", "GET /v1/Logins HTTP/1.0\r\n{auth}\r\n", 200, Closed),
             row("1.2", line("GET /v1/Logins HTTP/1.2"), 400, Closed),
             row("2.0", line("GET /v1/Logins HTTP/2.0"), 400, Closed),
             row("the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, Closed),
@@ -79,4 +81,26 @@ fn only_http_1_is_spoken() {
             row("line feeds alone", line("GET /v1/Logins HTTP/1.1").replace("\r\n", "\n"), 200, GoesOn),
         ],
     );
+}
+
+#[test]
+fn a_list_is_whole_for_those_who_know_no_chunks() {
+    let app = spawn_app();
+    app.as_org(Star).set_login("12345678");
+    let list = app.as_org(Star).get_logins();
+    let token = app.as_org(Star).token().unwrap();
+    for (version, more) in [
+        ("1.0", ""),
+        ("1.0", "Connection: keep-alive\r\n"),
+        ("1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+        ("1.1", "Upgrade: websocket\r\n"),
+    ] {
+        let head = format!("GET /v1/Logins HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
+        let heard = super::send(&app, format!("{head}{more}\r\n").as_bytes(), 2);
+        let answer = &heard.answers[0];
+        assert_eq!((answer.status, answer.body.as_str()), (200, list.text()), "{version} {more}");
+        assert!(!answer.head.contains("transfer-encoding"), "{}", answer.head);
+        let ends_with_length = answer.head.contains("\r\ncontent-length: ");
+        assert!(ends_with_length || heard.closed, "{version} {more}");
+    }
 }

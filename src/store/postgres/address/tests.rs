@@ -100,6 +100,12 @@ fn what_is_said_stays() {
 }
 
 #[test]
+fn an_escaped_space_belongs_to_its_value_at_the_end_too() {
+    let address = address(r"host=localhost user=u password=a\ ");
+    assert_eq!(address.config().get_password(), Some(b"a ".as_slice()));
+}
+
+#[test]
 fn zero_leaves_a_limit_away_and_an_empty_value_says_nothing() {
     let zero = address("host=db.example user=u connect_timeout=0 tcp_user_timeout=0");
     assert_eq!(zero.config().get_connect_timeout(), None);
@@ -335,4 +341,30 @@ fn a_piece_of_a_password_is_not_taken_for_the_name_of_a_parameter() {
         assert!(error.contains("is not known, and not shown"), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }
+}
+
+#[test]
+fn each_host_is_connected_to_with_everything_that_is_said_of_all() {
+    let one = "host=db.example port=6432 user=app password=secret dbname=logins options='-c work_mem=4MB' \
+               application_name=x connect_timeout=7 tcp_user_timeout=9000 keepalives=1 keepalives_idle=3 \
+               keepalives_interval=4 keepalives_retries=5 channel_binding=require sslmode=verify-full";
+    let whole = address(one);
+    assert_eq!(whole.each_host(), [whole.config().clone()]);
+
+    let three = address("host=a.example,/run/postgresql,c.example port=1,2,3 user=app sslmode=disable");
+    let hosts: Vec<_> =
+        three.each_host().iter().map(|one| (one.get_hosts().to_vec(), one.get_ports().to_vec())).collect();
+    assert_eq!(
+        hosts,
+        [
+            (vec![tcp("a.example")], vec![1]),
+            (vec![unix("/run/postgresql")], vec![2]),
+            (vec![tcp("c.example")], vec![3])
+        ]
+    );
+    let addresses = address("host=a.example,b.example hostaddr=10.0.0.1,10.0.0.2 port=7 user=app");
+    let second = &addresses.each_host()[1];
+    assert_eq!(second.get_hosts(), [tcp("b.example")]);
+    assert_eq!(second.get_hostaddrs(), ["10.0.0.2".parse::<IpAddr>().unwrap()]);
+    assert_eq!(second.get_ports(), [7]);
 }

@@ -194,6 +194,14 @@ fn a_bundle_may_hold_more_than_one_authority() {
 }
 
 #[test]
+fn a_bundle_stands_in_place_of_the_public_authorities() {
+    let ca = Ca::new();
+    let count = |roots| Files { roots, certificate: None, key: None }.roots().unwrap().len();
+    assert_eq!(count(Some(ca.file("ca.pem").into())), 1);
+    assert!(count(None) > 100, "{}", count(None));
+}
+
+#[test]
 fn the_program_shows_its_own_certificate_where_it_has_one() {
     let (ca, strangers) = (Ca::new(), Ca::new());
     let shown_by = |issuer: &Ca| {

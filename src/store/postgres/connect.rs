@@ -1,0 +1,83 @@
+//! Connecting: one host after another, each within its own time.
+//!
+//! `tokio_postgres` tries several hosts too, but its `connect_timeout` ends with the TCP connection. A host that stands still
+//! behind its open port, which a frozen or half-dead machine does, would then take all the time that there is, and the
+//! standby that took over would never be asked. Here the limit covers everything up to the first statement, as
+//! libpq has it.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use deadpool_postgres::Connect;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::config::LoadBalanceHosts;
+use tokio_postgres::{Client, Config, Error};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::address::Address;
+use super::fault::Fault;
+
+/// The hosts of an address, one configuration each.
+pub(super) struct Hosts {
+    each: Vec<Config>,
+    connector: MakeRustlsConnect,
+    /// Where the next connection is tried first: the last one that was had.
+    first: AtomicUsize,
+    random: bool,
+}
+
+impl Hosts {
+    pub(super) fn of(address: &Address) -> Self {
+        Self {
+            each: address.each_host(),
+            connector: address.connector(),
+            first: AtomicUsize::new(0),
+            random: address.config().get_load_balance_hosts() == LoadBalanceHosts::Random,
+        }
+    }
+
+    async fn connect(&self) -> Result<(Client, JoinHandle<()>), Error> {
+        let count = self.each.len();
+        let first = if self.random { fastrand::usize(0..count) } else { self.first.load(Ordering::Relaxed) };
+        let mut told = None;
+        for index in (first..first + count).map(|index| index % count) {
+            let config = &self.each[index];
+            let connecting = config.connect(self.connector.clone());
+            let connected = match config.get_connect_timeout() {
+                Some(limit) => timeout(*limit, connecting).await,
+                None => Ok(connecting.await),
+            };
+            match connected {
+                Ok(Ok((client, connection))) => {
+                    self.first.store(index, Ordering::Relaxed);
+                    let task = tokio::spawn(connection.map(|ended| {
+                        if let Err(error) = ended {
+                            log::debug!("a connection to the database ended: {}", Fault::of(&error).reason());
+                        }
+                    }));
+                    return Ok((client, task));
+                }
+                // What will not pass is worth more than that another host is away.
+                Ok(Err(error)) => match told.as_ref().map(Fault::of) {
+                    Some(Fault::Refused(_)) => {}
+                    _ => told = Some(error),
+                },
+                Err(_) => {}
+            }
+        }
+        match told {
+            Some(error) => Err(error),
+            // Silence everywhere: whoever waits has a limit of its own.
+            None => pending().await,
+        }
+    }
+}
+
+impl Connect for Hosts {
+    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        Hosts::connect(self).boxed()
+    }
+}
