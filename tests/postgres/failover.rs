@@ -12,7 +12,7 @@ const BACK_WITHIN: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Load on two instances; the primary goes, and the standby is promoted.
-fn take_over(name: &str, durability: Durability, go: impl FnOnce(&Cluster)) {
+fn take_over(name: &str, durability: Durability, prepared: &str, go: impl FnOnce(&Cluster)) {
     let primary = Cluster::start(durability);
     let standby = primary.standby("second");
     let database = primary.create_database();
@@ -20,7 +20,8 @@ fn take_over(name: &str, durability: Durability, go: impl FnOnce(&Cluster)) {
         "postgresql://{ROLE}:{PASSWORD_IN_URL}@127.0.0.1:{},127.0.0.1:{}/{database}?target_session_attrs=read-write",
         primary.port, standby.port
     );
-    let (mut fleet, mut history) = (Fleet::start(&url, 2), History::default());
+    let prepared = [("VIRKSOMHEDSLOGIN__STORE__PREPARED_STATEMENTS", prepared)];
+    let (mut fleet, mut history) = (Fleet::start_with(&url, 2, &prepared), History::default());
     let load = Load::start(&fleet, &history, 16, 8);
     assert!(load.wait_for(200, PATIENCE), "the writers write");
     std::thread::sleep(Duration::from_secs(if long() { 30 } else { 1 }));
@@ -55,7 +56,7 @@ fn take_over(name: &str, durability: Durability, go: impl FnOnce(&Cluster)) {
 #[test]
 fn a_standby_that_takes_over_has_every_acknowledged_login_and_is_found() {
     if postgres::available() {
-        take_over("primary killed", Durability::Real, Cluster::kill_9);
+        take_over("primary killed", Durability::Real, "false", Cluster::kill_9);
     }
 }
 
@@ -63,6 +64,6 @@ fn a_standby_that_takes_over_has_every_acknowledged_login_and_is_found() {
 #[test]
 fn a_primary_that_stands_still_is_left_for_the_standby() {
     if postgres::available() {
-        take_over("primary standing still", Durability::Quick, Cluster::pause);
+        take_over("primary standing still", Durability::Quick, "true", Cluster::pause);
     }
 }
