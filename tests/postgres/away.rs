@@ -148,3 +148,47 @@ fn a_database_that_stands_still_at_the_start_holds_up_no_start() {
     cluster.resume();
     assert_back("still at the start", &service);
 }
+
+#[test]
+fn a_server_that_takes_no_writes_is_as_good_as_none_until_it_does() {
+    if !postgres::available() {
+        return;
+    }
+    let primary = Cluster::start(Durability::Quick);
+    let database = primary.create_database();
+    let site_of_primary = site(&primary.url(&database));
+    drop(serve(&site_of_primary, &[]));
+    let standby = primary.standby("second");
+    let site = site(&standby.url(&database));
+    let service = serve(&site, &[]);
+    assert_away("only a standby", &service, means(&service));
+    standby.promote();
+    assert_back("only a standby", &service);
+}
+
+#[test]
+fn tables_that_are_taken_away_are_told_and_never_made_anew() {
+    if !postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let database = cluster.create_database();
+    let site = site(&cluster.url(&database));
+    let service = serve(&site, &[]);
+    assert_eq!(service.put(CVR).unwrap(), 204);
+    cluster.sql(&database, "ALTER TABLE virksomhedslogin_login RENAME TO elsewhere");
+    assert_away("one table away", &service, means(&service));
+    cluster.sql(&database, "ALTER TABLE elsewhere RENAME TO virksomhedslogin_login");
+    assert_back("one table away", &service);
+    cluster.sql(&database, "CREATE SCHEMA elsewhere");
+    for table in ["login", "writer", "schema"] {
+        cluster.sql(&database, &format!("ALTER TABLE virksomhedslogin_{table} SET SCHEMA elsewhere"));
+    }
+    assert_away("all tables away", &service, means(&service));
+    std::thread::sleep(Duration::from_secs(2));
+    for table in ["login", "writer", "schema"] {
+        cluster.sql(&database, &format!("ALTER TABLE elsewhere.virksomhedslogin_{table} SET SCHEMA public"));
+    }
+    assert_back("all tables away", &service);
+    assert_eq!(service.get(&format!("/v1/Login?cvrNummer={CVR}")).0, 200);
+}

@@ -11,43 +11,59 @@ use crate::site::{listed, long};
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(15);
 
-#[test]
-fn a_standby_that_takes_over_has_every_acknowledged_login_and_is_found() {
-    if !postgres::available() {
-        return;
-    }
-    let primary = Cluster::start(Durability::Real);
+/// Load on two instances; the primary goes, and the standby is promoted.
+fn take_over(name: &str, durability: Durability, prepared: &str, go: impl FnOnce(&Cluster)) {
+    let primary = Cluster::start(durability);
     let standby = primary.standby("second");
     let database = primary.create_database();
     let url = format!(
         "postgresql://{ROLE}:{PASSWORD_IN_URL}@127.0.0.1:{},127.0.0.1:{}/{database}?target_session_attrs=read-write",
         primary.port, standby.port
     );
-    let (mut fleet, mut history) = (Fleet::start(&url, 2), History::default());
+    let prepared = [("VIRKSOMHEDSLOGIN__STORE__PREPARED_STATEMENTS", prepared)];
+    let (mut fleet, mut history) = (Fleet::start_with(&url, 2, &prepared), History::default());
     let load = Load::start(&fleet, &history, 16, 8);
     assert!(load.wait_for(200, PATIENCE), "the writers write");
     std::thread::sleep(Duration::from_secs(if long() { 30 } else { 1 }));
     let (mut began, mut written) = (Instant::now(), Duration::ZERO);
     fleet.without_database(|| {
-        primary.kill_9();
+        go(&primary);
         std::thread::sleep(Duration::from_millis(500));
         standby.promote();
         began = Instant::now();
-        assert!(load.wait_for(1, BACK_WITHIN), "nothing is written {BACK_WITHIN:?} after the promotion");
+        assert!(
+            load.wait_for(1, BACK_WITHIN),
+            "{name}: nothing is written {BACK_WITHIN:?} after the promotion"
+        );
         written = began.elapsed();
     });
     fleet.running().for_each(|service| {
         until_ready(service, BACK_WITHIN.saturating_sub(began.elapsed()));
     });
     let ready = began.elapsed();
-    assert!(load.wait_for(200, PATIENCE), "the writers go on");
+    assert!(load.wait_for(200, PATIENCE), "{name}: the writers go on");
     let answers = load.finish(&fleet, &mut history);
     for (number, service) in fleet.running().enumerate() {
-        history.assert(&listed(service), &format!("after the promotion, through instance {number}"));
+        history.assert(&listed(service), &format!("{name}: after the promotion, through instance {number}"));
     }
     eprintln!(
-        "standby promoted: {} acknowledged, none lost; {answers:?}; writing {written:.1?} and all ready {ready:.1?} \
-         after the promotion",
+        "{name}: {} acknowledged, none lost; {answers:?}; writing {written:.1?} and all ready {ready:.1?} after the \
+         standby's promotion",
         history.acknowledged
     );
+}
+
+#[test]
+fn a_standby_that_takes_over_has_every_acknowledged_login_and_is_found() {
+    if postgres::available() {
+        take_over("primary killed", Durability::Real, "false", Cluster::kill_9);
+    }
+}
+
+/// What a machine that is gone, or hangs, looks like to those who had connections to it.
+#[test]
+fn a_primary_that_stands_still_is_left_for_the_standby() {
+    if postgres::available() {
+        take_over("primary standing still", Durability::Quick, "true", Cluster::pause);
+    }
 }

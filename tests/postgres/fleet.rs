@@ -76,6 +76,14 @@ impl Fleet {
         kill(&mut self.services[number].take().unwrap());
     }
 
+    /// Ends an instance in order, which it must do while it is being called.
+    pub fn end(&mut self, number: usize) {
+        self.away.push(Away { instance: Some(number), from: now(), until: i64::MAX });
+        let mut service = self.services[number].take().unwrap();
+        service.signal("TERM");
+        assert_eq!(service.wait(Duration::from_secs(10)).code(), Some(0), "{}", service.log());
+    }
+
     pub fn start_again(&mut self, number: usize) {
         let service = instance(&self.site, number, &[]);
         self.addresses[number].lock().unwrap().clone_from(&service.address);

@@ -1,4 +1,4 @@
-//! Three instances on one database: one dies, then the database does.
+//! Three instances on one database: one dies, one ends in order, then the database dies.
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,9 @@ fn three_instances_lose_nothing_when_one_is_killed_and_then_the_database() {
         assert!(load.wait_for(100, PATIENCE), "the other instances go on");
         std::thread::sleep(pause);
         fleet.start_again(round % 3);
+        assert!(load.wait_for(100, PATIENCE), "all go on");
+        fleet.end((round + 1) % 3);
+        fleet.start_again((round + 1) % 3);
         assert!(load.wait_for(100, PATIENCE), "all go on");
         fleet.without_database(|| {
             cluster.stop_immediate();

@@ -75,6 +75,8 @@ struct Met {
 struct Shared {
     stop: AtomicBool,
     acknowledged: AtomicU64,
+    /// Of all answers, in milliseconds.
+    slowest: AtomicU64,
     numbers: Arc<AtomicU32>,
     token: String,
     addresses: Vec<Arc<Mutex<String>>>,
@@ -94,6 +96,7 @@ impl Load {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
+            slowest: AtomicU64::new(0),
             numbers: Arc::clone(&history.next_number),
             token: fleet.site.token(),
             addresses: fleet.addresses.clone(),
@@ -119,6 +122,11 @@ impl Load {
             std::thread::sleep(Duration::from_millis(1));
         }
         true
+    }
+
+    /// How long any answer took so far, those of lists left out.
+    pub fn slowest(&self) -> Duration {
+        Duration::from_millis(self.shared.slowest.load(Ordering::Relaxed))
     }
 
     /// Ends the load, adds it to the history, and fails with everything that nobody may see. Tells how often each
@@ -185,6 +193,9 @@ impl Shared {
             }
         };
         *met.answers.entry(format!("{verb} {}", answer.status)).or_default() += 1;
+        if path != LIST {
+            self.slowest.fetch_max((now() - began).unsigned_abs(), Ordering::Relaxed);
+        }
         match (verb, answer.status) {
             ("PUT", 204) | ("GET", 200 | 404) => {}
             (_, 503) => {

@@ -12,7 +12,6 @@
     reason = "a test may stop at the first surprise, and helpers are shared with other test binaries"
 )]
 
-mod asynchronous;
 mod away;
 mod bouncer;
 mod failover;
@@ -31,6 +30,8 @@ mod process;
 mod refusals;
 mod roles;
 mod servers;
+mod settings;
 #[path = "../durability/site.rs"]
 mod site;
+mod stuck;
 mod tls;

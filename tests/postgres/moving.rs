@@ -4,16 +4,17 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
+use virksomhedslogin::domain::timestamp::Timestamp;
 
 use crate::fleet::{command, done, site};
-use crate::history::{History, Load, OWN};
+use crate::history::{BESIDE, History, Load};
 use crate::postgres::{self, Cluster, Durability};
 use crate::process::{Service, Site};
-use crate::site::{Logins, listed, serve};
+use crate::site::{listed, serve};
 
 const RECORDS: u32 = 100_000;
-/// The first of the companies that are there from the beginning; the history knows the others.
-const OLD: u32 = 50_000_000;
+/// The first of the companies that are there from the beginning, beside the history.
+const OLD: u32 = BESIDE;
 const FIRST: &str = "2026-01-02T03:04:05.678Z";
 const LAST: &str = "2026-02-03T04:05:06.789Z";
 
@@ -50,14 +51,13 @@ fn verified(site: &Site) -> Vec<String> {
     told
 }
 
-/// The logins that the history knows of; the others are all there and as they were.
-fn of_the_history(found: Logins) -> Logins {
-    let (old, new): (Logins, Logins) = found.into_iter().partition(|(cvr, _)| *cvr >= OLD);
-    assert_eq!(old.len() as u32, RECORDS);
-    let (first, last) = old[&OLD];
-    assert!(first < last && old.values().all(|login| *login == (first, last)));
-    assert!(new.keys().all(|cvr| *cvr < OLD) && new.keys().any(|cvr| *cvr >= OWN));
-    new
+/// Everything acknowledged is there, and the old records are as they were.
+fn assert_whole(service: &Service, history: &mut History, when: &str) {
+    let found = listed(service);
+    let old: Vec<_> = found.range(OLD..).map(|(_, login)| *login).collect();
+    let millis = |text| Timestamp::parse(text).unwrap().millis();
+    assert_eq!(old, vec![(millis(FIRST), millis(LAST)); RECORDS as usize], "{when}");
+    history.assert(&found, when);
 }
 
 /// Moves a service with its writers from one store to another: a first export while they write, the switch, and
@@ -71,15 +71,15 @@ fn moved(from: &Site, to: &Site, history: &mut History) {
     assert!(load.wait_for(50, Duration::from_secs(20)), "and go on");
     let answers = load.finish(history);
     assert!(answers.keys().all(|status| *status == Some(204)), "{answers:?}");
-    history.assert(&of_the_history(listed(&old)), "before the switch");
+    assert_whole(&old, history, "before the switch");
     old.signal("TERM");
     assert_eq!(old.wait(Duration::from_secs(20)).code(), Some(0));
     drop(old);
     let second = carry(from, None, to);
     assert_eq!(verified(from), verified(to));
     let new = serve(to, &[]);
-    history.assert(&of_the_history(listed(&new)), "after the switch");
-    eprintln!("moved in {:.1?}: {:?}, {:?}", began.elapsed(), first.lines(), second.lines());
+    assert_whole(&new, history, "after the switch");
+    eprintln!("moved in {:.1?}: {:?}, {:?}", began.elapsed(), first, second);
 }
 
 #[test]

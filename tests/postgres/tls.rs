@@ -50,7 +50,8 @@ fn a_server_is_believed_with_the_right_authority_and_name_alone() {
         cluster.port, authorities[0]
     );
     for address in [text("localhost", &authorities[0]), url] {
-        let service = serve(&site(&address), &[]);
+        let site = site(&address);
+        let service = serve(&site, &[]);
         assert_eq!(service.put("12345678").unwrap(), 204);
         let encrypted = cluster.sql(
             &database,

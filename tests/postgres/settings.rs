@@ -1,4 +1,4 @@
-//! A database that is set to answer before it has written (`synchronous_commit = off`).
+//! What a database may be set to: to answer before it has written (`synchronous_commit = off`), and other things.
 
 use std::time::Duration;
 
@@ -47,4 +47,36 @@ fn logins_are_written_before_they_are_acknowledged_whatever_the_database_is_set_
         history.assert(&listed(fleet.running().next().unwrap()), &format!("round {round}: {answers:?}"));
     }
     eprintln!("synchronous_commit = off: {} acknowledged, none lost", history.acknowledged);
+}
+
+#[test]
+fn what_else_the_database_is_set_to_costs_no_answer_and_changes_no_moment() {
+    const SETTINGS: [&str; 8] = [
+        "timezone = 'Asia/Tokyo'",
+        "datestyle = 'SQL, DMY'",
+        "intervalstyle = 'sql_standard'",
+        "standard_conforming_strings = off",
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_isolation = 'repeatable read'",
+        "idle_session_timeout = '300ms'",
+        "idle_in_transaction_session_timeout = '300ms'",
+    ];
+    if !postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    for setting in SETTINGS {
+        let database = cluster.create_database();
+        cluster.sql("postgres", &format!("ALTER DATABASE {database} SET {setting}"));
+        let (fleet, mut history) = (Fleet::start(&cluster.url(&database), 2), History::default());
+        for _ in 0..2 {
+            let load = Load::start(&fleet, &history, 6, 3);
+            assert!(load.wait_for(100, PATIENCE), "{setting}: the writers write");
+            let answers = load.finish(&fleet, &mut history);
+            assert!(!answers.keys().any(|answer| answer.ends_with("503")), "{setting}: {answers:?}");
+            fleet.running().for_each(|service| history.assert(&listed(service), setting));
+            // Until sessions have been idle for too long.
+            std::thread::sleep(Duration::from_millis(400));
+        }
+    }
 }
