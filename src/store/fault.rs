@@ -91,6 +91,14 @@ pub enum OpenError {
         /// What it said.
         reason: String,
     },
+    /// The database lets us in, but not do what we must.
+    #[error("the database at {address} does not allow what is needed: {reason}")]
+    Forbidden {
+        /// Where it is, without its password.
+        address: String,
+        /// What is not allowed, and what to do about it.
+        reason: String,
+    },
     /// The database has no tables of ours.
     #[error(
         "the database at {0} has no tables of virksomhedslogin; create them as docs/POSTGRES.md shows, or set \
@@ -175,6 +183,7 @@ impl OpenError {
             | Self::Io { .. }
             | Self::Away { .. }
             | Self::Refused { .. }
+            | Self::Forbidden { .. }
             | Self::NoTables(_) => 1,
             Self::Foreign { .. }
             | Self::UnknownFormat { .. }

@@ -35,6 +35,7 @@ use tokio::time::Instant;
 
 use self::database::Link;
 use self::reader::Question;
+use self::schema::Found;
 use self::threads::{runtime, wait};
 use self::writer::{Fold, Lane, Probe, Write};
 use super::listing::Fetched;
@@ -355,13 +356,20 @@ pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<Standing
     let address = &options.address;
     let runtime = runtime(address)?;
     let database = Arc::new(Link::new(options, deadline)?);
-    let looked = wait(runtime.handle(), deadline + MARGIN, async move { database.look(false).await });
+    let found = wait(runtime.handle(), deadline + MARGIN, async move { database.found(false).await });
     runtime.shutdown_background();
-    match looked {
-        Some(Ok(())) => Ok(Standing::Closed),
-        Some(Err(OpenError::NoTables(_))) => Ok(Standing::Absent),
-        Some(Err(error)) => Err(error),
-        None => Err(OpenError::Away { address: address.to_string(), reason: "no answer in time".to_owned() }),
+    let address = address.to_string();
+    let Some(found) = found else {
+        return Err(OpenError::Away { address, reason: "no answer in time".to_owned() });
+    };
+    match found? {
+        Found::Ours => Ok(Standing::Closed),
+        Found::Nothing { may_create } if may_create || !options.create_schema => Ok(Standing::Absent),
+        Found::Nothing { .. } => {
+            Err(OpenError::Forbidden { address, reason: schema::MAY_NOT_CREATE.to_owned() })
+        }
+        Found::Foreign { found, expected } => Err(OpenError::ForeignTables { address, found, expected }),
+        Found::Forbidden(reason) => Err(OpenError::Forbidden { address, reason }),
     }
 }
 

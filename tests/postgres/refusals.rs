@@ -44,7 +44,7 @@ fn a_database_that_does_not_let_in_is_told_with_exit_code_1() {
     // Tables that may not be made are no tables.
     cluster.sql("postgres", &format!("CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'"));
     let guest = cluster.url_as("guest", PASSWORD_IN_URL, &database);
-    refused("no right to make them", &guest, &[], &["permission denied"]);
+    refused("no right to make them", &guest, &[], &["may not create"]);
     let owner = site(&cluster.url(&database));
     drop(serve(&owner, &[]));
     refused("no right to use them", &guest, &check_only, &["virksomhedslogin_schema", "grant"]);

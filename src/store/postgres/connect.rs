@@ -7,6 +7,7 @@
 
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use deadpool_postgres::Connect;
 use futures_util::FutureExt;
@@ -24,15 +25,20 @@ use super::fault::Fault;
 pub(super) struct Hosts {
     each: Vec<Config>,
     connector: MakeRustlsConnect,
+    /// How long one host may take: a share of what a call waits, so that another one gets its turn.
+    share: Duration,
     /// Where the next connection is tried first: the last one that was had.
     first: AtomicUsize,
     random: bool,
 }
 
 impl Hosts {
-    pub(super) fn of(address: &Address) -> Self {
+    /// The hosts of this address, on behalf of calls that wait no longer than the deadline.
+    pub(super) fn of(address: &Address, deadline: Duration) -> Self {
+        let each = address.each_host();
         Self {
-            each: address.each_host(),
+            share: deadline / u32::try_from(each.len() + 1).unwrap_or(u32::MAX),
+            each,
             connector: address.connector(),
             first: AtomicUsize::new(0),
             random: address.config().get_load_balance_hosts() == LoadBalanceHosts::Random,
@@ -46,10 +52,9 @@ impl Hosts {
         for index in (first..first + count).map(|index| index % count) {
             let config = &self.each[index];
             let connecting = config.connect(self.connector.clone());
-            let connected = match config.get_connect_timeout() {
-                Some(limit) => timeout(*limit, connecting).await,
-                None => Ok(connecting.await),
-            };
+            let limit = config.get_connect_timeout().copied().unwrap_or(Duration::MAX);
+            let limit = if count > 1 { limit.min(self.share) } else { limit };
+            let connected = timeout(limit, connecting).await;
             match connected {
                 Ok(Ok((client, connection))) => {
                     self.first.store(index, Ordering::Relaxed);

@@ -8,15 +8,17 @@ use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
 };
 use futures_util::TryStreamExt;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, RowStream};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
 use super::connect::Hosts;
 use super::fault::Fault;
 use super::health::Health;
-use super::schema;
+use super::schema::{self, Found};
 use crate::metrics::Counter;
 use crate::store::{Database, OpenError, StoreError};
 
@@ -28,6 +30,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 const LOOK: Duration = Duration::from_millis(500);
 /// How long one look may take: name look-up, connecting to each of several hosts, and the tables.
 const LOOK_TAKES: Duration = Duration::from_secs(4);
+/// How long telling the server to stop a statement may take: it is a connection of its own.
+const STOP_TAKES: Duration = Duration::from_secs(2);
 
 /// A database and our way to it.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub(super) struct Link {
 pub(super) struct Lease {
     connection: Option<Object>,
     named: bool,
+    connector: MakeRustlsConnect,
 }
 
 /// A statement's parameter with its type.
@@ -84,10 +89,20 @@ impl Deref for Lease {
     }
 }
 
+/// A statement that was given up may wait on at the server, for a lock or for a standby, without noticing that nobody
+/// listens any more. So it is told to stop, and the connection is counted until that has been said.
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            drop(Object::take(connection));
+        let Some(connection) = self.connection.take() else { return };
+        match Handle::try_current() {
+            Ok(handle) if !connection.is_closed() => {
+                let (stop, connector) = (connection.cancel_token(), self.connector.clone());
+                handle.spawn(async move {
+                    let _ = timeout(STOP_TAKES, stop.cancel_query(connector)).await;
+                    drop(Object::take(connection));
+                });
+            }
+            _ => drop(Object::take(connection)),
         }
     }
 }
@@ -108,7 +123,7 @@ impl Link {
         let refused = |reason: String| OpenError::Refused { address: address.to_string(), reason };
         let manager = Manager::from_connect(
             address.config().clone(),
-            Hosts::of(address),
+            Hosts::of(address, deadline),
             // One that was lost is known to be; a query each time would cost every statement a round trip.
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
@@ -141,7 +156,7 @@ impl Link {
     /// A connection of one's own.
     pub(super) async fn lease(&self) -> Result<Lease, Fault> {
         let connection = self.pool.get().await.map_err(Fault::of_pool)?;
-        Ok(Lease { connection: Some(connection), named: self.named })
+        Ok(Lease { connection: Some(connection), named: self.named, connector: self.address.connector() })
     }
 
     /// Runs the statement, again and again where that may help, until it is through or `until` is past.
@@ -155,7 +170,11 @@ impl Link {
             let fault = match timeout_at(until, self.once(statement)).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(fault)) => fault,
-                Err(_) => Fault::silence(),
+                Err(_) => {
+                    // Whoever fell silent on one connection may have on all: the idle ones are not tried one by one.
+                    self.pool.retain(|_, _| false);
+                    Fault::silence()
+                }
             };
             self.noticed(&fault);
             let again = Instant::now() + pause;
@@ -195,27 +214,32 @@ impl Link {
 
     /// Looks whether the database is there and its tables are ours; makes them where there are none and `create` is set.
     pub(super) async fn look(&self, create: bool) -> Result<(), OpenError> {
-        let address = || self.address.to_string();
-        let looked = async {
-            let lease = self.lease().await?;
-            let looked = schema::prepare(&lease, create).await.map_err(|error| Fault::of(&error))?;
-            lease.give_back();
-            Ok(looked)
-        };
-        match timeout_at(Instant::now() + LOOK_TAKES, looked).await.unwrap_or_else(|_| Err(Fault::silence()))
-        {
-            Ok(schema::Found::Ours) => {
+        let address = self.address.to_string();
+        match self.found(create).await? {
+            Found::Ours => {
                 self.health.back();
                 Ok(())
             }
-            Ok(schema::Found::Nothing) => Err(OpenError::NoTables(address())),
-            Ok(schema::Found::Foreign { found, expected }) => {
-                Err(OpenError::ForeignTables { address: address(), found, expected })
-            }
-            Ok(schema::Found::Forbidden(reason)) => Err(OpenError::Refused { address: address(), reason }),
-            Err(Fault::Refused(reason)) => Err(OpenError::Refused { address: address(), reason }),
-            Err(fault) => Err(OpenError::Away { address: address(), reason: fault.reason().to_owned() }),
+            Found::Nothing { .. } => Err(OpenError::NoTables(address)),
+            Found::Foreign { found, expected } => Err(OpenError::ForeignTables { address, found, expected }),
+            Found::Forbidden(reason) => Err(OpenError::Forbidden { address, reason }),
         }
+    }
+
+    /// How the tables stand.
+    pub(super) async fn found(&self, create: bool) -> Result<Found, OpenError> {
+        let looked = async {
+            let lease = self.lease().await?;
+            let found = schema::prepare(&lease, create).await.map_err(|error| Fault::of(&error))?;
+            lease.give_back();
+            Ok(found)
+        };
+        let looked = timeout(LOOK_TAKES, looked).await.unwrap_or_else(|_| Err(Fault::silence()));
+        let address = || self.address.to_string();
+        looked.map_err(|fault| match fault {
+            Fault::Refused(reason) => OpenError::Refused { address: address(), reason },
+            fault => OpenError::Away { address: address(), reason: fault.reason().to_owned() },
+        })
     }
 
     /// Looks for the database whenever it is away, for as long as the process runs. `create` holds until it was there for
@@ -242,7 +266,9 @@ impl Link {
 /// What a call is told that cannot have the database.
 fn reason(error: OpenError) -> String {
     match error {
-        OpenError::Away { reason, .. } | OpenError::Refused { reason, .. } => reason,
+        OpenError::Away { reason, .. }
+        | OpenError::Refused { reason, .. }
+        | OpenError::Forbidden { reason, .. } => reason,
         other => other.to_string(),
     }
 }

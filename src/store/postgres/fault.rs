@@ -149,7 +149,7 @@ fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'sta
 /// The database's own words with their SQLSTATE, or what stood between us and it. Holds no value that was sent.
 fn words(error: &Error) -> String {
     if let Some(told) = error.as_db_error() {
-        return format!("{} (SQLSTATE {})", told.message().escape_debug(), told.code().code());
+        return on_one_line(&format!("{} (SQLSTATE {})", told.message(), told.code().code()));
     }
     let mut text = error.to_string();
     for source in sources(error) {
@@ -159,5 +159,10 @@ fn words(error: &Error) -> String {
             text.push_str(&more);
         }
     }
-    text.escape_debug().to_string()
+    on_one_line(&text)
+}
+
+/// The text with no character that would steer a terminal or begin a line.
+fn on_one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

@@ -42,7 +42,11 @@ const VERSION_BYTES: usize = 16;
 
 /// Portable; the server's default may promise less.
 pub(super) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-pub(super) const MARKS: &str = "SELECT id, batch, latest FROM virksomhedslogin_writer WHERE batch > 0";
+/// Names the table of logins as well: whatever keeps us from reading it is then told before the answer has begun, and from here
+/// on nobody takes it away.
+pub(super) const MARKS: &str = "\
+SELECT id, batch, latest, (SELECT min(cvr_number) FROM virksomhedslogin_login) FROM virksomhedslogin_writer
+WHERE batch > 0";
 pub(super) const NEXT_PAGE: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login
 WHERE cvr_number > $1 ORDER BY cvr_number LIMIT $2";

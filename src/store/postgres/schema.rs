@@ -57,6 +57,9 @@ pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_schema", "SELECT"),
 ];
 
+/// What is told of a role that must create the tables and may not.
+pub(super) const MAY_NOT_CREATE: &str = "the role may not create the tables of an empty store: give it the right to (CREATE on the \
+     schema), or create them as docs/POSTGRES.md shows";
 /// How often tables are made again that another instance makes at the same time.
 const TRIES: usize = 5;
 
@@ -66,7 +69,10 @@ pub(super) enum Found {
     /// They are ours, of this version, and may be used.
     Ours,
     /// There are none.
-    Nothing,
+    Nothing {
+        /// Whether this role may make them.
+        may_create: bool,
+    },
     /// There are tables of these names, but not ours, or of another version.
     Foreign {
         /// What is there.
@@ -83,21 +89,17 @@ pub(super) async fn prepare(client: &Client, create: bool) -> Result<Found, Erro
     let mut tries = 0;
     loop {
         let found = look(client).await?;
-        if found != Found::Nothing || !create {
+        let Found::Nothing { may_create } = found else { return Ok(found) };
+        if !create {
             return Ok(found);
+        }
+        if !may_create {
+            return Ok(Found::Forbidden(MAY_NOT_CREATE.to_owned()));
         }
         tries += 1;
         match client.batch_execute(TABLES).await {
             Ok(()) => log::info!("made the tables of an empty store"),
             Err(error) if tries < TRIES && is_race(&error) => {}
-            // Said in the server's words: it is the right to create that lacks.
-            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-                let said = error.as_db_error().map_or("", |error| error.message());
-                return Ok(Found::Forbidden(format!(
-                    "{said}: the tables cannot be created; give the role the right to, or create them as \
-                     docs/POSTGRES.md shows"
-                )));
-            }
             Err(error) => return Err(error),
         }
     }
@@ -129,12 +131,12 @@ pub(super) async fn look(client: &Client) -> Result<Found, Error> {
     if columns.is_empty() {
         // A role without any right to the tables does not see them there.
         return Ok(match client.batch_execute("SELECT 1 FROM virksomhedslogin_schema LIMIT 0").await {
-            Err(error) if is_missing_table(&error) => Found::Nothing,
+            Err(error) if is_missing_table(&error) => nothing(client).await?,
             Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
                 Found::Forbidden(lacking("virksomhedslogin_schema", "SELECT"))
             }
             Err(error) => return Err(error),
-            Ok(()) => Found::Nothing,
+            Ok(()) => nothing(client).await?,
         });
     }
     for (table, column, kind) in COLUMNS {
@@ -164,6 +166,12 @@ pub(super) async fn look(client: &Client) -> Result<Found, Error> {
         });
     }
     durable(client).await
+}
+
+/// No tables; whether they could be made where the role's search path begins.
+async fn nothing(client: &Client) -> Result<Found, Error> {
+    const SQL: &str = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
+    Ok(Found::Nothing { may_create: client.query_typed_one(SQL, &[]).await?.try_get(0)? })
 }
 
 fn lacking(table: &str, privilege: &str) -> String {

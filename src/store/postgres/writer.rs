@@ -51,14 +51,14 @@ pub(super) const SYNCED: &str = "\
 CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN ''
      ELSE set_config('synchronous_commit', 'on', true) END";
 
-/// A write that is committed and read back as one row.
+/// A write that is committed and read back as one row, and a look at the logins.
 const PROBE: &str = "\
 WITH probed AS (
     INSERT INTO virksomhedslogin_writer (id, batch, written) VALUES ($1, 0, CURRENT_TIMESTAMP)
     ON CONFLICT (id) DO UPDATE SET written = excluded.written
     RETURNING id
 )
-SELECT (SELECT count(*) FROM probed), ";
+SELECT (SELECT count(*) FROM probed), (SELECT min(cvr_number) FROM virksomhedslogin_login), ";
 
 /// Rows of writers that are long gone are put together into one of this process. Its sum keeps the sequence from going back,
 /// and the new row the marks from ever being what they were before.
