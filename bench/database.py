@@ -5,11 +5,11 @@ token, audit line and request log, leaves of the database.
 """
 
 import threading
-from contextlib import contextmanager, ExitStack
+from contextlib import ExitStack, contextmanager
 
 from fixtures import FIRST_COMPANY, step
 from lists import PATH, timed
-from load import CLIENTS, Run, fetch
+from load import CLIENTS, Run, fetch, gunzipped
 from measure import Row, Rounds, interleave
 from processes import Failed, forget_peak, resident
 from servers import postgresql
@@ -154,9 +154,7 @@ def whole_list(world, server, measured):
             fetched = fetch(service.port, PATH, token, coding)
             return Run(fetched.first_byte * 1000, [] if fetched.status == 200 else [f"status {fetched.status}"])
 
-        sizes = {coding: fetch(service.port, PATH, token, coding).bytes for coding in (None, "gzip")}
-        if sizes[None] < 100 * world.records:
-            raise Failed(f"the list has only {sizes[None]} bytes")
+        sizes = sizes_of_whole(world, service.port)
         server.copy_seconds(TABLE)
         interleave(world.rounds, {
             "pg-service-list": lambda: listed(None), "pg-service-list-gzip": lambda: listed("gzip"),
@@ -178,6 +176,19 @@ def whole_list(world, server, measured):
                 measured.faults_of(*firsts)),
             Row(TARGETS["pg-list-memory"], measured.values["pg-list-memory"], measured.faults_of("pg-list-memory"),
                 f"{ready / MEGABYTE:.0f} MB when ready")]
+
+
+def sizes_of_whole(world, port):
+    """Coding → bytes of the list, once it has every company and the gzip one unpacks to the plain one."""
+    plain, packed = world.folder / "list.json", world.folder / "list.json.gz"
+    sizes = {coding: fetch(port, PATH, world.fixtures.token, coding, path).bytes
+             for coding, path in ((None, plain), ("gzip", packed))}
+    text = plain.read_bytes()
+    if (found := text.count(b'"cvrNummer"')) != world.records:
+        raise Failed(f"the list has {found} companies instead of {world.records}")
+    if gunzipped(packed.read_bytes()) != text:
+        raise Failed("the gzip list does not unpack to the plain one")
+    return sizes
 
 
 def lists_at_once(service, token, size):

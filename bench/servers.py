@@ -45,7 +45,10 @@ class Server:
         return Run(float(found[1]) / 1000)
 
     def pgbench(self, script, mode, connections, seconds):
-        """Transactions a second; the time that connecting took is not counted."""
+        """Transactions a second; the time that connecting took is not counted.
+
+        With a thread for each core: with a single one it is pgbench that 64 connections wait for.
+        """
         told = run([self.programs / "pgbench", "-n", "-M", mode, "-f", script, "-c", connections,
                     "-j", min(connections, os.cpu_count() or 1), "-T", seconds],
                    timeout=seconds + 60, env=self.environment)
