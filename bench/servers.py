@@ -37,7 +37,7 @@ class Server:
                    env=self.environment)
 
     def copy_seconds(self, table):
-        """How long psql takes to copy a table to nowhere, by its own clock: its start is not counted, as curl's is not."""
+        """How long psql takes to copy a table to nowhere, by its own clock: without its start, as with curl."""
         told = self.psql("\\timing on", "\\o /dev/null", f"COPY {table} TO STDOUT")
         found = re.search(r"^Time: ([0-9.]+) ms", told, re.MULTILINE)
         if not found:
