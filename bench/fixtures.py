@@ -8,6 +8,7 @@ import random
 import shutil
 import sqlite3
 import time
+from pathlib import Path
 
 from processes import Failed, run
 
@@ -69,15 +70,20 @@ class Fixtures:
         return lines[1:]
 
     def configuration(self, name, store, listen, management, workers, access):
-        """A configuration with audit to a file, as in production; its path."""
+        """A configuration with audit to a file, as in production; its path.
+
+        `store` is the folder of an embedded store, or all that stands under `[store]`.
+        """
         path = self.folder / f"{name}.toml"
+        if isinstance(store, Path):
+            store = f'path = "{store}"'
         path.write_text(f"""[server]
 listen = "127.0.0.1:{listen}"
 management = "127.0.0.1:{management}"
 workers = {workers}
 
 [store]
-path = "{store}"
+{store}
 
 [token]
 issuer = "{ISSUER}"
@@ -95,16 +101,20 @@ file = "{self.folder / name}.audit"
     def store(self, records, access):
         """A closed store of so many companies, made by the service's own `import`, once a run."""
         if records not in self.stores:
-            list_file = self.folder / f"companies-{records}.csv"
-            write_companies(list_file, records)
             path = self.folder / f"store-{records}"
-            config = self.configuration(f"import-{records}", path, 0, 0, 1, access)
-            told = run([self.binary, "import", "--config", config, list_file], timeout=900)
-            if f"read: {records}\n" not in told:
-                raise Failed(f"import of {records} companies said: {told}")
-            list_file.unlink()
+            self.fill(f"import-{records}", path, records, access)
             self.stores[records] = path
         return self.stores[records]
+
+    def fill(self, name, store, records, access):
+        """Puts so many companies into a store with the service's own `import`."""
+        list_file = self.folder / f"companies-{records}.csv"
+        write_companies(list_file, records)
+        config = self.configuration(name, store, 0, 0, 1, access)
+        told = run([self.binary, "import", "--config", config, list_file], timeout=900)
+        if f"read: {records}\n" not in told:
+            raise Failed(f"import of {records} companies said: {told}")
+        list_file.unlink()
 
     def copy_of_store(self, records, access, name):
         """A copy that may be written to; the original stays as imported."""

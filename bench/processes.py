@@ -33,7 +33,7 @@ class Processes:
         self.logs = logs
         self.running = []
 
-    def start(self, name, command, core=None, environment=None):
+    def start(self, name, command, core=None, environment=None, **options):
         """Starts a command with its output in a file; on one core only when `core` is given."""
         log_path = self.logs / f"{name}.log"
         # The service is measured with the log level that it has by itself.
@@ -41,7 +41,7 @@ class Processes:
         with open(log_path, "ab") as log:
             started = subprocess.Popen(
                 pinned(command, core), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**inherited, **(environment or {})}, start_new_session=True)
+                env={**inherited, **(environment or {})}, start_new_session=True, **options)
         started.log_path = log_path
         self.running.append(started)
         return started

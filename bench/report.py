@@ -8,7 +8,9 @@ from pathlib import Path
 from measure import AT_LEAST, Row
 from targets import TARGETS
 
-BEGIN, END = "<!-- bench/run: begin -->", "<!-- bench/run: end -->"
+# The tables of the page, by what precedes the names of their rows; a row is in the first that fits.
+SECTIONS = {"pg-": ("<!-- bench/run: postgresql begin -->", "<!-- bench/run: postgresql end -->"),
+            "": ("<!-- bench/run: begin -->", "<!-- bench/run: end -->")}
 VERDICTS = {"aim": "aim reached", "met": "met", "missed": "MISSED", "failed": "FAILED RUN", "-": "for information"}
 HEADER = ("row", "what", "median", "range", "required", "aim", "verdict")
 
@@ -86,22 +88,33 @@ def read_rows(document):
 
 
 def write_docs(document, page, plots):
-    """Fills the generated section of the documentation, and puts the plots beside it."""
+    """Fills those generated sections of the documentation that have a row now, and puts the plots beside it."""
     machine_text = document["machine"]
-    lines = [
-        BEGIN, "",
-        f"Commit {document['commit']}, {machine_text['cores']} cores ({machine_text['processor']}), "
-        f"{machine_text['memory_gib']:.0f} GiB, {machine_text['system']} {machine_text['kernel']}"
-        + (", with `--quick`." if document["quick"] else "."), "",
-        "| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER),
-        *("| " + " | ".join(cells(row)) + " |" for row in read_rows(document)), "", END]
+    measured_on = (f"Commit {document['commit']}, {machine_text['cores']} cores ({machine_text['processor']}), "
+                   f"{machine_text['memory_gib']:.0f} GiB, {machine_text['system']} {machine_text['kernel']}"
+                   + (", with `--quick`." if document["quick"] else "."))
     text = page.read_text()
-    section = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    if not section.search(text):
-        raise ValueError(f"{page} has no section between {BEGIN} and {END}")
-    page.write_text(section.sub(lambda _: "\n".join(lines), text))
+    left = read_rows(document)
+    for prefix, (begin, end) in SECTIONS.items():
+        rows = [row for row in left if row.target.name.startswith(prefix)]
+        left = [row for row in left if row not in rows]
+        section = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+        if not section.search(text):
+            raise ValueError(f"{page} has no section between {begin} and {end}")
+        if rows:
+            lines = [begin, "", measured_on, "", *markdown(rows), "", end]
+            text = section.sub(lambda _, lines=lines: "\n".join(lines), text)
+    page.write_text(text)
     for name, plot in plots.items():
         (page.parent / name).write_text(plot)
+
+
+def markdown(rows):
+    """The table for the documentation, and what is to be said of its rows."""
+    lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER),
+             *("| " + " | ".join(cells(row)) + " |" for row in rows)]
+    notes = [f"- `{row.target.name}`: {row.note}" for row in rows if row.note and row.values]
+    return [*lines, "", *notes] if notes else lines
 
 
 def write_results(folder, document, plots):

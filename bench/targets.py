@@ -41,6 +41,25 @@ GROUPS = {
         Target("fastapi-set", "SetLogin ÷ FastAPI, 64 clients", "×", AT_LEAST),
         Target("fastapi-list", "FastAPI's time for the list ÷ time of the list", "×", AT_LEAST),
     ],
+    "pg-set": [
+        Target("pg-set", "SetLogin ÷ pgbench's upsert, 8 clients, named statements", "×", AT_LEAST, 0.70),
+        Target("pg-set-unnamed", "the same without names", "×", AT_LEAST),
+    ],
+    "pg-set-clients": [
+        Target("pg-set-clients", "SetLogin, 64 clients ÷ pgbench's upsert, 10 connections", "×", AT_LEAST, 1.5),
+        Target("pg-set-clients-64", "SetLogin, 64 clients ÷ pgbench's upsert, 64 connections", "×", AT_LEAST),
+        Target("pg-set-clients-unnamed", "the first of these without names", "×", AT_LEAST),
+    ],
+    "pg-get": [
+        Target("pg-get", "GetLogin ÷ pgbench's select by key, 64 clients", "×", AT_LEAST, 0.60),
+        Target("pg-get-8", "the same, 8 clients", "×", AT_LEAST),
+    ],
+    "pg-list": [
+        Target("pg-list", "time of the list ÷ time of COPY TO STDOUT", "×", AT_MOST, 1.5),
+        Target("pg-list-gzip", "time of the gzip list ÷ time of COPY TO STDOUT", "×", AT_MOST),
+        Target("pg-list-first-byte", "first byte of a list, plain or gzip, the slowest", "ms", AT_MOST),
+        Target("pg-list-memory", "peak memory of the process while ten lists are read at once", "MB", AT_MOST),
+    ],
 }
 
 TARGETS = {target.name: target for rows in GROUPS.values() for target in rows}

@@ -8,11 +8,17 @@ from pathlib import Path
 from processes import Failed, run
 
 # Program → the Debian package that has it.
+ALWAYS = {"wrk": "wrk", "curl": "curl", "openssl": "openssl", "taskset": "util-linux"}
 PROGRAMS = {
-    "wrk": "wrk", "redis-server": "redis-server", "redis-benchmark": "redis-tools", "nginx": "nginx-light",
-    "curl": "curl", "openssl": "openssl", "taskset": "util-linux", "gzip": "gzip", "zstd": "zstd",
-    "node": "nodejs", "npm": "npm",
+    "redis-server": "redis-server", "redis-benchmark": "redis-tools", "nginx": "nginx-light", "gzip": "gzip",
+    "zstd": "zstd", "node": "nodejs", "npm": "npm",
 }
+# The rows that need PostgreSQL, and none of the programs above.
+DATABASE = {"pg-set", "pg-set-clients", "pg-get", "pg-list"}
+DATABASE_PROGRAMS = ("initdb", "postgres", "pgbench", "psql")
+DATABASE_PACKAGE = "postgresql"
+# Debian keeps them out of PATH, a folder for each version.
+DATABASE_FOLDERS = Path("/usr/lib/postgresql")
 PEERS = Path(__file__).with_name("peers")
 # nginx stands where only root looks.
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
@@ -31,10 +37,21 @@ class Tools:
         """The nginx program."""
         return shutil.which("nginx", path=SEARCH)
 
+    @property
+    def postgresql(self):
+        """The folder with PostgreSQL's programs, of its newest version; nothing where there is none."""
+        folders = sorted(DATABASE_FOLDERS.glob("[0-9]*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+        folders += map(Path, filter(None, SEARCH.split(":")))
+        return next((folder for folder in folders
+                     if all((folder / program).is_file() for program in DATABASE_PROGRAMS)), None)
+
     def install(self, groups, quick):
         """Installs what these groups of rows need and is not there."""
-        missing = sorted({package for program, package in PROGRAMS.items()
-                          if shutil.which(program, path=SEARCH) is None})
+        missing = {package for program, package in programs(groups).items()
+                   if shutil.which(program, path=SEARCH) is None}
+        if DATABASE & groups and self.postgresql is None:
+            missing.add(DATABASE_PACKAGE)
+        missing = sorted(missing)
         if missing:
             print(f"installing {', '.join(missing)}", file=sys.stderr)
             environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -77,8 +94,17 @@ class Tools:
              "-r", PEERS / "requirements.txt"])
         stamp.write_text(wanted)
 
-    def check(self):
-        """What is still missing, told all at once."""
-        missing = [program for program in PROGRAMS if shutil.which(program, path=SEARCH) is None]
+    def check(self, groups):
+        """What is still missing for these groups, told all at once."""
+        missing = [program for program in programs(groups) if shutil.which(program, path=SEARCH) is None]
+        if DATABASE & groups and self.postgresql is None:
+            missing.append(f"PostgreSQL ({', '.join(DATABASE_PROGRAMS)} in one folder: {DATABASE_FOLDERS}/*/bin or one "
+                           f"of PATH; Debian: apt-get install {DATABASE_PACKAGE}), which the rows "
+                           f"{', '.join(sorted(DATABASE & groups))} need")
         if missing:
             raise Failed(f"not installed: {', '.join(missing)}")
+
+
+def programs(groups):
+    """Program → package, of what these groups need."""
+    return ALWAYS | PROGRAMS if groups - DATABASE else ALWAYS

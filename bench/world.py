@@ -74,7 +74,7 @@ class World:
                 shutil.rmtree(store)
 
     def launch(self, name, store, workers=2, core=None):
-        """Starts the service and times how long it takes to be ready."""
+        """Starts the service and times how long it takes to be ready; `store` as `Fixtures.configuration` takes it."""
         port, management = free_port(), free_port()
         config = self.fixtures.configuration(name, store, port, management, workers, ACCESS)
         began = time.monotonic()
