@@ -66,11 +66,11 @@ pub fn answer(
     let snapshot = match listing {
         Listing::Held(snapshot) => snapshot,
         Listing::Fetched(_) if head_only => return response.body(Unsent(BodySize::Stream)),
-        Listing::Fetched(pages) => return response.body(Streamed::new(pages, packing)),
+        Listing::Fetched(pages) => return response.body(Streamed::body(pages, packing)),
     };
     match (packing, head_only) {
-        (None, false) => response.body(Plain::new(snapshot)),
-        (Some(packing), false) => response.body(Packed::new(snapshot, packing)),
+        (None, false) => response.body(Plain::body(snapshot)),
+        (Some(packing), false) => response.body(Packed::body(snapshot, packing)),
         (None, true) => response.body(Unsent(BodySize::Sized(text::length(&snapshot)))),
         (Some(_), true) => response.body(Unsent(BodySize::Stream)),
     }

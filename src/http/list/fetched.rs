@@ -3,11 +3,10 @@
 //! Nothing is kept for the next list: another instance may have changed any part of it meanwhile.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::BodySize;
 use actix_web::rt::task::{JoinHandle, spawn_blocking};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -16,7 +15,7 @@ use super::checksum::Checksum;
 use super::piece::{Packing, Press};
 use super::row_deflate::ROW;
 use super::text::{CLOSE, OPEN, write_first_rows, write_rows};
-use super::turns::Turns;
+use super::turns::{Chunks, InTurns};
 use crate::store::{Fetched, Record};
 
 /// Where pieces are made: one thread at a time, so that lists leave the other cores alone.
@@ -36,7 +35,6 @@ pub struct Streamed {
     length: u64,
     /// The making of a piece, and how many records are in it.
     making: Option<(Making, usize)>,
-    turns: Turns,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,44 +47,9 @@ enum At {
 
 impl Streamed {
     /// The list of these pages.
-    pub fn new(pages: Fetched, packing: Option<Packing>) -> Self {
+    pub fn body(pages: Fetched, packing: Option<Packing>) -> InTurns<Self> {
         let (sum, length) = (Checksum::of(OPEN), OPEN.len() as u64);
-        Self { pages, packing, at: At::Opening, sum, length, making: None, turns: Turns::default() }
-    }
-
-    /// The next chunk; nothing after the last.
-    fn chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if self.at == At::Opening {
-            self.at = At::FirstRows;
-            let opening = self.packing.map_or_else(|| OPEN.to_vec(), Packing::opening);
-            return Poll::Ready(Some(Ok(opening.into())));
-        }
-        loop {
-            if let (Some((making, records)), Some(packing)) = (&mut self.making, self.packing) {
-                let made = ready!(making.poll_unpin(context)).map_err(io::Error::other).flatten();
-                let records = *records;
-                self.making = None;
-                return Poll::Ready(Some(made.map(|piece| self.packed(packing, &piece, records))));
-            }
-            if self.at == At::End {
-                return Poll::Ready(None);
-            }
-            match ready!(self.pages.poll_page(context)) {
-                None => {
-                    self.at = At::End;
-                    return Poll::Ready(Some(Ok(self.closing())));
-                }
-                // The connection is closed before the list is whole, which is how the client learns of it.
-                Some(Err(error)) => {
-                    self.at = At::End;
-                    return Poll::Ready(Some(Err(io::Error::other(error))));
-                }
-                Some(Ok(records)) => match self.packing {
-                    None => return Poll::Ready(Some(Ok(self.plain(&records)))),
-                    Some(packing) => self.make(packing, records),
-                },
-            }
-        }
+        InTurns::of(Self { pages, packing, at: At::Opening, sum, length, making: None })
     }
 
     fn plain(&mut self, records: &[Record]) -> Bytes {
@@ -124,25 +87,43 @@ impl Streamed {
     }
 }
 
-impl MessageBody for Streamed {
-    type Error = io::Error;
-
+impl Chunks for Streamed {
     /// Not known before the last page: counting would take as long as reading.
     fn size(&self) -> BodySize {
         BodySize::Stream
     }
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.turns.give_way(context) {
-            return Poll::Pending;
+    fn chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.at == At::Opening {
+            self.at = At::FirstRows;
+            let opening = self.packing.map_or_else(|| OPEN.to_vec(), Packing::opening);
+            return Poll::Ready(Some(Ok(opening.into())));
         }
-        let chunk = ready!(self.chunk(context));
-        if let Some(Ok(bytes)) = &chunk {
-            self.turns.taken(bytes.len());
+        loop {
+            if let (Some((making, records)), Some(packing)) = (&mut self.making, self.packing) {
+                let made = ready!(making.poll_unpin(context)).map_err(io::Error::other).flatten();
+                let records = *records;
+                self.making = None;
+                return Poll::Ready(Some(made.map(|piece| self.packed(packing, &piece, records))));
+            }
+            if self.at == At::End {
+                return Poll::Ready(None);
+            }
+            match ready!(self.pages.poll_page(context)) {
+                None => {
+                    self.at = At::End;
+                    return Poll::Ready(Some(Ok(self.closing())));
+                }
+                // The connection is closed before the list is whole, which is how the client learns of it.
+                Some(Err(error)) => {
+                    self.at = At::End;
+                    return Poll::Ready(Some(Err(io::Error::other(error))));
+                }
+                Some(Ok(records)) => match self.packing {
+                    None => return Poll::Ready(Some(Ok(self.plain(&records)))),
+                    Some(packing) => self.make(packing, records),
+                },
+            }
         }
-        Poll::Ready(chunk)
     }
 }

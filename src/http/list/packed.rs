@@ -5,11 +5,10 @@
 //! busy with it.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::BodySize;
 use actix_web::rt::task::{JoinHandle, spawn_blocking};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -18,7 +17,7 @@ use super::CHUNK;
 use super::checksum::Checksum;
 use super::piece::{Packing, Press};
 use super::text::{self, OPEN};
-use super::turns::Turns;
+use super::turns::{Chunks, InTurns};
 use crate::store::{Block, Snapshot};
 
 /// How many pieces are made before a list that waits for them goes on: half a chunk, a millisecond or two.
@@ -41,7 +40,6 @@ pub struct Packed {
     sum: Checksum,
     /// The making of missing pieces; its result is the key from which it goes on, or nothing when none is missing.
     making: Option<JoinHandle<io::Result<Option<u32>>>>,
-    turns: Turns,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +52,9 @@ enum At {
 
 impl Packed {
     /// The list of this snapshot.
-    pub fn new(snapshot: Snapshot, packing: Packing) -> Self {
+    pub fn body(snapshot: Snapshot, packing: Packing) -> InTurns<Self> {
         let sum = Checksum::of(OPEN);
-        Self { snapshot, packing, at: At::Opening, sum, making: None, turns: Turns::default() }
+        InTurns::of(Self { snapshot, packing, at: At::Opening, sum, making: None })
     }
 
     fn make_from(&mut self, key: u32) -> &mut JoinHandle<io::Result<Option<u32>>> {
@@ -99,8 +97,37 @@ impl Packed {
             }
         }
     }
+}
 
-    /// The next chunk; nothing after the last.
+fn kept(block: &Block, packing: Packing) -> Option<&[u8]> {
+    block.derived(packing.slot())?.get().map(AsRef::as_ref)
+}
+
+/// Makes the next missing pieces from this key on; returns the key from which the others are looked for.
+fn make(snapshot: &Snapshot, packing: Packing, from: u32) -> io::Result<Option<u32>> {
+    let mut press = PRESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut made = 0;
+    for (key, block) in snapshot.blocks_from(from) {
+        if kept(block, packing).is_some() {
+            continue;
+        }
+        if made == BATCH {
+            return Ok(Some(key));
+        }
+        if let Some(room) = block.derived(packing.slot()) {
+            // Already set only if the block is in two lists that are made at once, with the same bytes.
+            let _ = room.set(press.piece(packing, key == 0, block.records())?);
+        }
+        made += 1;
+    }
+    Ok(None)
+}
+
+impl Chunks for Packed {
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
     fn chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let from = match self.at {
             At::Opening => {
@@ -136,51 +163,5 @@ impl Packed {
                 }
             }
         }
-    }
-}
-
-fn kept(block: &Block, packing: Packing) -> Option<&[u8]> {
-    block.derived(packing.slot())?.get().map(AsRef::as_ref)
-}
-
-/// Makes the next missing pieces from this key on; returns the key from which the others are looked for.
-fn make(snapshot: &Snapshot, packing: Packing, from: u32) -> io::Result<Option<u32>> {
-    let mut press = PRESS.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut made = 0;
-    for (key, block) in snapshot.blocks_from(from) {
-        if kept(block, packing).is_some() {
-            continue;
-        }
-        if made == BATCH {
-            return Ok(Some(key));
-        }
-        if let Some(room) = block.derived(packing.slot()) {
-            // Already set only if the block is in two lists that are made at once, with the same bytes.
-            let _ = room.set(press.piece(packing, key == 0, block.records())?);
-        }
-        made += 1;
-    }
-    Ok(None)
-}
-
-impl MessageBody for Packed {
-    type Error = io::Error;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.turns.give_way(context) {
-            return Poll::Pending;
-        }
-        let chunk = ready!(self.chunk(context));
-        if let Some(Ok(bytes)) = &chunk {
-            self.turns.taken(bytes.len());
-        }
-        Poll::Ready(chunk)
     }
 }

@@ -1,16 +1,15 @@
 //! The list as it is.
 
-use std::convert::Infallible;
-use std::pin::Pin;
+use std::io;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::BodySize;
 use bytes::Bytes;
 
 use super::CHUNK;
 use super::row_deflate::ROW;
 use super::text::{CLOSE, OPEN, length, write_first_rows, write_rows};
-use super::turns::Turns;
+use super::turns::{Chunks, InTurns};
 use crate::store::{Block, Snapshot};
 
 /// The list of a snapshot. Its rows have a fixed width, so that its length is announced.
@@ -19,17 +18,16 @@ pub struct Plain {
     snapshot: Snapshot,
     /// The key from which the next block is looked for; nothing when the list has been closed.
     next: Option<u32>,
-    turns: Turns,
 }
 
 impl Plain {
     /// The list of this snapshot.
-    pub fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot, next: Some(0), turns: Turns::default() }
+    pub fn body(snapshot: Snapshot) -> InTurns<Self> {
+        InTurns::of(Self { snapshot, next: Some(0) })
     }
 
     /// The next chunk of the list's text; nothing after the last.
-    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+    fn text(&mut self) -> Option<Vec<u8>> {
         let from = self.next.take()?;
         let mut text = Vec::with_capacity(CHUNK + Block::CAPACITY * ROW);
         if from == 0 {
@@ -50,22 +48,12 @@ impl Plain {
     }
 }
 
-impl MessageBody for Plain {
-    type Error = Infallible;
-
+impl Chunks for Plain {
     fn size(&self) -> BodySize {
         BodySize::Sized(length(&self.snapshot))
     }
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if self.turns.give_way(context) {
-            return Poll::Pending;
-        }
-        let chunk = self.chunk();
-        self.turns.taken(chunk.as_ref().map_or(0, Vec::len));
-        Poll::Ready(chunk.map(|text| Ok(text.into())))
+    fn chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        Poll::Ready(self.text().map(|text| Ok(text.into())))
     }
 }

@@ -90,18 +90,18 @@ fn sent(body: impl MessageBody) -> Vec<u8> {
 
 fn check(snapshot: &Snapshot) {
     let text = expected(snapshot.records());
-    assert_eq!(sent(Plain::new(snapshot.clone())), text);
+    assert_eq!(sent(Plain::body(snapshot.clone())), text);
     assert_eq!(super::text::length(snapshot), text.len() as u64);
     // Twice: with the pieces made, and with them found.
     for _ in 0..2 {
-        let gzip = sent(Packed::new(snapshot.clone(), Packing::Gzip));
+        let gzip = sent(Packed::body(snapshot.clone(), Packing::Gzip));
         let mut read = Vec::new();
         // One member and nothing behind it.
         let mut member = flate2::bufread::GzDecoder::new(&gzip[..]);
         member.read_to_end(&mut read).unwrap();
         assert!(member.into_inner().is_empty());
         assert_eq!(read, text);
-        let zstd = sent(Packed::new(snapshot.clone(), Packing::Zstd));
+        let zstd = sent(Packed::body(snapshot.clone(), Packing::Zstd));
         assert_eq!(zstd::stream::decode_all(&zstd[..]).unwrap(), text);
     }
 }
@@ -171,7 +171,7 @@ fn a_row_of_random_logins_takes_less_than_31_bytes_in_either_coding() {
         .collect();
     let snapshot = Snapshot::default().with(&records);
     for packing in [Packing::Gzip, Packing::Zstd] {
-        let bytes = sent(Packed::new(snapshot.clone(), packing)).len();
+        let bytes = sent(Packed::body(snapshot.clone(), packing)).len();
         assert!(bytes < rows as usize * 31, "{packing:?}: {} bytes a row", bytes as f64 / f64::from(rows));
     }
 }
@@ -231,10 +231,10 @@ fn a_list_gives_way_after_its_share() {
         .map(|number| record(number * 5, moment(number.into()), moment(i64::from(number) + 70_000)))
         .collect();
     let snapshot = Snapshot::default().with(&records);
-    sent(Packed::new(snapshot.clone(), Packing::Gzip));
+    sent(Packed::body(snapshot.clone(), Packing::Gzip));
     let share = SHARE..SHARE + super::CHUNK + Block::CAPACITY * ROW;
-    let mut plain = Plain::new(snapshot.clone());
-    let mut packed = Packed::new(snapshot, Packing::Gzip);
+    let mut plain = Plain::body(snapshot.clone());
+    let mut packed = Packed::body(snapshot, Packing::Gzip);
     for _ in 0..2 {
         assert!(share.contains(&turn(&mut plain)));
         assert!(share.contains(&turn(&mut packed)));
@@ -244,7 +244,7 @@ fn a_list_gives_way_after_its_share() {
 #[actix_rt::test]
 async fn a_list_rests_while_others_are_answered() {
     let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
-    let mut list = Plain::new(Snapshot::default().with(&records));
+    let mut list = Plain::body(Snapshot::default().with(&records));
     assert!(turn(&mut list) >= SHARE);
     // Nobody came: asked again, it goes on.
     assert!(turn(&mut list) >= SHARE);
@@ -264,7 +264,7 @@ fn the_first_bytes_wait_for_no_piece_and_the_worker_makes_none() {
     let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
     for packing in [Packing::Gzip, Packing::Zstd] {
         let snapshot = Snapshot::default().with(&records);
-        let mut packed = Packed::new(snapshot.clone(), packing);
+        let mut packed = Packed::body(snapshot.clone(), packing);
         assert_eq!(asked_once(&mut packed), Some(packing.opening().len()));
         assert!(snapshot.blocks().all(|block| block.derived(packing.slot()).unwrap().get().is_none()));
     }

@@ -7,10 +7,13 @@
 //! waits for the processor even when its worker is free.
 
 use std::cell::Cell;
+use std::io;
 use std::pin::{Pin, pin};
-use std::task::Context;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 /// How many bytes a list may hand out at a time: what takes a quarter of a millisecond of the plain list, and less of a
@@ -18,6 +21,51 @@ use tokio::time::{Sleep, sleep};
 pub const SHARE: usize = 512 * 1024;
 /// How long a list rests after a share while others are being answered.
 const PAUSE: Duration = Duration::from_millis(4);
+
+/// A list that is made chunk by chunk.
+pub trait Chunks: Unpin {
+    /// How many bytes it has, where that is known.
+    fn size(&self) -> BodySize;
+
+    /// The next chunk; nothing after the last.
+    fn chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>>;
+}
+
+/// The body that hands out these chunks in turns.
+#[derive(Debug)]
+pub struct InTurns<C> {
+    chunks: C,
+    turns: Turns,
+}
+
+impl<C> InTurns<C> {
+    /// These chunks, of which none has been handed out.
+    pub fn of(chunks: C) -> Self {
+        Self { chunks, turns: Turns::default() }
+    }
+}
+
+impl<C: Chunks> MessageBody for InTurns<C> {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        self.chunks.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.turns.give_way(context) {
+            return Poll::Pending;
+        }
+        let chunk = ready!(self.chunks.chunk(context));
+        if let Some(Ok(bytes)) = &chunk {
+            self.turns.taken(bytes.len());
+        }
+        Poll::Ready(chunk)
+    }
+}
 
 thread_local! {
     /// How many other requests this worker has answered.
@@ -31,7 +79,7 @@ pub fn other_answered() {
 
 /// Whose turn it is.
 #[derive(Debug)]
-pub struct Turns {
+struct Turns {
     handed_out: usize,
     /// How many others had been answered when the list last looked.
     others: u64,
@@ -46,13 +94,13 @@ impl Default for Turns {
 
 impl Turns {
     /// So many bytes were handed out; with a share of them the others are next.
-    pub fn taken(&mut self, bytes: usize) {
+    fn taken(&mut self, bytes: usize) {
         self.handed_out += bytes;
     }
 
     /// Whether it is the others' turn. If so, the task is woken again once the runtime has looked for what has arrived
     /// meanwhile, which waking it at once would put off, or once the pause is over.
-    pub fn give_way(&mut self, context: &mut Context<'_>) -> bool {
+    fn give_way(&mut self, context: &mut Context<'_>) -> bool {
         if let Some(pause) = &mut self.pause {
             if pause.as_mut().poll(context).is_pending() {
                 return true;
