@@ -19,13 +19,14 @@ use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
+use super::database::LOOK_TAKES;
 use super::fault::Fault;
 
 /// The hosts of an address, one configuration each.
 pub(super) struct Hosts {
     each: Vec<Config>,
     connector: MakeRustlsConnect,
-    /// How long one host may take: a share of what a call waits, so that another one gets its turn.
+    /// How long one host may take: a share of what a call or a look waits, so that another one gets its turn.
     share: Duration,
     /// Where the next connection is tried first: the last one that was had.
     first: AtomicUsize,
@@ -37,7 +38,7 @@ impl Hosts {
     pub(super) fn of(address: &Address, deadline: Duration) -> Self {
         let each = address.each_host();
         Self {
-            share: deadline / u32::try_from(each.len() + 1).unwrap_or(u32::MAX),
+            share: deadline.min(LOOK_TAKES) / u32::try_from(each.len() + 1).unwrap_or(u32::MAX),
             each,
             connector: address.connector(),
             first: AtomicUsize::new(0),
