@@ -1,12 +1,12 @@
 //! The store while somebody interferes: callers that do not wait, hosts that are silent, tables and rights that are changed.
 
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use virksomhedslogin::store::{Address, Database, OpenError, Options, Place, Store};
 
 use super::stores::{cluster, get, now, read, record, version, write};
-use crate::postgres::{Cluster, PASSWORD, PASSWORD_IN_URL, ROLE, available, wait_until};
+use crate::postgres::{Cluster, Durability, PASSWORD, PASSWORD_IN_URL, ROLE, available, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -171,4 +171,32 @@ fn marks_of_writers_that_are_long_gone_become_one_and_say_as_much() {
     }
     write(&store, 7, 10);
     assert_ne!(version(&second), after);
+}
+
+#[test]
+fn a_call_that_waits_for_a_silent_host_goes_on_when_it_speaks_again() {
+    if !available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 15, |_| ()).unwrap();
+    write(&store, 7, 5);
+    // New connections are then needed.
+    cluster.sql(
+        "postgres",
+        &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"),
+    );
+    cluster.pause();
+    let back_for = std::thread::scope(|scope| {
+        let written = scope.spawn(|| {
+            write(&store, 8, 5);
+            Instant::now()
+        });
+        std::thread::sleep(Duration::from_secs(4));
+        cluster.resume();
+        let back = Instant::now();
+        written.join().unwrap().saturating_duration_since(back)
+    });
+    assert!(back_for < Duration::from_secs(5), "{back_for:?}");
 }
