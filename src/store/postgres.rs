@@ -82,7 +82,7 @@ pub struct Postgres {
     questions: mpsc::Sender<Question>,
     lists: Arc<Semaphore>,
     /// One probe at a time: they must not take the lanes' connections, however often somebody asks.
-    probes: Semaphore,
+    probes: Arc<Semaphore>,
     /// The name of this process in the writers' table.
     process: String,
     deadline: Duration,
@@ -145,7 +145,7 @@ impl Postgres {
             writes,
             questions,
             lists,
-            probes: Semaphore::new(1),
+            probes: Arc::new(Semaphore::new(1)),
             process,
             deadline,
             closing: AtomicBool::new(false),
@@ -219,12 +219,18 @@ impl Postgres {
             return Err(StoreError::Away(reason));
         }
         let until = Instant::now() + self.deadline;
-        let Ok(Ok(_probing)) = tokio::time::timeout_at(until, self.probes.acquire()).await else {
+        let turn = Arc::clone(&self.probes).acquire_owned();
+        let Ok(Ok(turn)) = tokio::time::timeout_at(until, turn).await else {
             return Err(self.silence());
         };
         let database = Arc::clone(&self.database);
         let probe = Probe { id: format!("{}/probe", self.process) };
-        self.on_threads(async move { database.run(until, &probe).await }).await
+        // The probe goes on when its caller does not wait for it, and so keeps its turn.
+        self.on_threads(async move {
+            let _turn = turn;
+            database.run(until, &probe).await
+        })
+        .await
     }
 
     pub(super) async fn list(&self) -> Result<Fetched, StoreError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::again::run_on_postgres;
 use crate::postgres::Durability;
 
+mod disturbed;
 mod stores;
 
 /// What holds on the embedded store alone, and why.

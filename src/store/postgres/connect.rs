@@ -5,7 +5,6 @@
 //! standby that took over would never be asked. Here the limit covers everything up to the first statement, as
 //! libpq has it.
 
-use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -19,13 +18,14 @@ use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
+use super::database::LOOK_TAKES;
 use super::fault::Fault;
 
 /// The hosts of an address, one configuration each.
 pub(super) struct Hosts {
     each: Vec<Config>,
     connector: MakeRustlsConnect,
-    /// How long one host may take: a share of what a call waits, so that another one gets its turn.
+    /// How long one host may take: a share of what a call or a look waits, so that another one gets its turn.
     share: Duration,
     /// Where the next connection is tried first: the last one that was had.
     first: AtomicUsize,
@@ -37,7 +37,7 @@ impl Hosts {
     pub(super) fn of(address: &Address, deadline: Duration) -> Self {
         let each = address.each_host();
         Self {
-            share: deadline / u32::try_from(each.len() + 1).unwrap_or(u32::MAX),
+            share: deadline.min(LOOK_TAKES) / u32::try_from(each.len() + 1).unwrap_or(u32::MAX),
             each,
             connector: address.connector(),
             first: AtomicUsize::new(0),
@@ -45,7 +45,18 @@ impl Hosts {
         }
     }
 
+    /// A connection, or why there is none. Silence everywhere is no answer: the hosts are asked again for as long as whoever
+    /// waits has time.
     async fn connect(&self) -> Result<(Client, JoinHandle<()>), Error> {
+        loop {
+            if let Some(answered) = self.ask_each().await {
+                return answered;
+            }
+        }
+    }
+
+    /// Asks one host after another; nothing when none answered in its time.
+    async fn ask_each(&self) -> Option<Result<(Client, JoinHandle<()>), Error>> {
         let count = self.each.len();
         let first = if self.random { fastrand::usize(0..count) } else { self.first.load(Ordering::Relaxed) };
         let mut told = None;
@@ -63,7 +74,7 @@ impl Hosts {
                             log::debug!("a connection to the database ended: {}", Fault::of(&error).reason());
                         }
                     }));
-                    return Ok((client, task));
+                    return Some(Ok((client, task)));
                 }
                 // What will not pass is worth more than that another host is away.
                 Ok(Err(error)) => match told.as_ref().map(Fault::of) {
@@ -73,11 +84,7 @@ impl Hosts {
                 Err(_) => {}
             }
         }
-        match told {
-            Some(error) => Err(error),
-            // Silence everywhere: whoever waits has a limit of its own.
-            None => pending().await,
-        }
+        told.map(Err)
     }
 }
 

@@ -29,7 +29,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 /// being back within five seconds of its return.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long one look may take: name look-up, connecting to each of several hosts, and the tables.
-const LOOK_TAKES: Duration = Duration::from_secs(4);
+pub(super) const LOOK_TAKES: Duration = Duration::from_secs(4);
 /// How long telling the server to stop a statement may take: it is a connection of its own.
 const STOP_TAKES: Duration = Duration::from_secs(2);
 

@@ -14,6 +14,8 @@ use crate::store::StoreError;
 pub(super) enum Fault {
     /// Another transaction was in the way; the same statement may go through now.
     Conflict(String),
+    /// What was prepared on this connection is of no more use; on another one it goes through.
+    Stale(String),
     /// The database cannot be reached, or cannot take writes at the moment.
     Away(String),
     /// It does not let us in: login, database or certificate.
@@ -40,6 +42,9 @@ impl Fault {
         match state.code() {
             // Serialization failure, deadlock, and whether it was committed is not known.
             "40001" | "40P01" | "40003" => Self::Conflict(told),
+            // The tables were changed, or whoever stands between has forgotten the statement.
+            "0A000" if is_stale_plan(error) => Self::Stale(told),
+            "26000" => Self::Stale(told),
             "53100" => Self::DiskFull,
             // No login of this name or password, or no such database.
             "3D000" => Self::Refused(told),
@@ -69,7 +74,7 @@ impl Fault {
 
     /// Whether the same statement may be sent again.
     pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Away(_) | Self::Refused(_))
+        matches!(self, Self::Conflict(_) | Self::Stale(_) | Self::Away(_) | Self::Refused(_))
     }
 
     /// Whether the connection is as good as before.
@@ -83,19 +88,30 @@ impl Fault {
             Self::Conflict(reason) => StoreError::Failing(format!("too many conflicts: {reason}")),
             Self::Away(reason) | Self::Refused(reason) => StoreError::Away(reason),
             Self::DiskFull => StoreError::DiskFull,
-            Self::Other(reason) => StoreError::Failing(reason),
+            Self::Stale(reason) | Self::Other(reason) => StoreError::Failing(reason),
         }
     }
 
     /// What happened.
     pub(super) fn reason(&self) -> &str {
         match self {
-            Self::Conflict(reason) | Self::Away(reason) | Self::Refused(reason) | Self::Other(reason) => {
-                reason
-            }
+            Self::Conflict(reason)
+            | Self::Stale(reason)
+            | Self::Away(reason)
+            | Self::Refused(reason)
+            | Self::Other(reason) => reason,
             Self::DiskFull => "its disk is full",
         }
     }
+}
+
+/// Whether a statement cannot be run as it was prepared, because its result would have other types. The server's words may be in
+/// any language; the place in its source is not.
+fn is_stale_plan(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|told| {
+        told.routine() == Some("RevalidateCachedQuery")
+            || told.message().starts_with("cached plan must not change")
+    })
 }
 
 /// Whether a table that was named is not there.

@@ -57,6 +57,9 @@ pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_schema", "SELECT"),
 ];
 
+/// Our tables, that of the version first.
+const NAMES: [&str; 3] = ["virksomhedslogin_schema", "virksomhedslogin_login", "virksomhedslogin_writer"];
+
 /// What is told of a role that must create the tables and may not.
 pub(super) const MAY_NOT_CREATE: &str = "the role may not create the tables of an empty store: give it the right to (CREATE on the \
      schema), or create them as docs/POSTGRES.md shows";
@@ -128,16 +131,21 @@ pub(super) async fn look(client: &Client) -> Result<Found, Error> {
         let name: (String, String) = (row.try_get(0)?, row.try_get(1)?);
         columns.insert(name, row.try_get::<_, String>(2)?);
     }
-    if columns.is_empty() {
-        // A role without any right to the tables does not see them there.
-        return Ok(match client.batch_execute("SELECT 1 FROM virksomhedslogin_schema LIMIT 0").await {
-            Err(error) if is_missing_table(&error) => nothing(client).await?,
+    for name in NAMES {
+        if columns.keys().any(|(table, _)| table == name) {
+            continue;
+        }
+        // A role without any right to a table does not see it there.
+        match client.batch_execute(&format!("SELECT 1 FROM {name} LIMIT 0")).await {
             Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-                Found::Forbidden(lacking("virksomhedslogin_schema", "SELECT"))
+                return Ok(Found::Forbidden(lacking(name, "SELECT")));
             }
-            Err(error) => return Err(error),
-            Ok(()) => nothing(client).await?,
-        });
+            Err(error) if !is_missing_table(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    if columns.is_empty() {
+        return nothing(client).await;
     }
     for (table, column, kind) in COLUMNS {
         let found = columns.get(&(table.to_owned(), column.to_owned())).map(String::as_str);

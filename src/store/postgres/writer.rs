@@ -5,6 +5,7 @@
 //! waits for another's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -61,15 +62,14 @@ WITH probed AS (
 SELECT (SELECT count(*) FROM probed), (SELECT min(cvr_number) FROM virksomhedslogin_login), ";
 
 /// Rows of writers that are long gone are put together into one of this process. Its sum keeps the sequence from going back,
-/// and the new row the marks from ever being what they were before.
-const FOLD: &str = "\
-WITH gone AS (
-    DELETE FROM virksomhedslogin_writer WHERE written < CURRENT_TIMESTAMP - INTERVAL '7 days'
-    RETURNING batch, latest
-)
-INSERT INTO virksomhedslogin_writer (id, batch, latest, written)
-SELECT $1, sum(batch)::int8, max(latest), CURRENT_TIMESTAMP FROM gone HAVING count(*) > 0
-ON CONFLICT (id) DO NOTHING";
+/// and the new row the marks from ever being what they were before. Two statements in one transaction: CockroachDB refuses
+/// one that changes a table twice.
+const TAKE_OUT: &str = "\
+DELETE FROM virksomhedslogin_writer WHERE written < CURRENT_TIMESTAMP - INTERVAL '7 days' RETURNING batch, latest";
+const PUT_IN: &str = "\
+INSERT INTO virksomhedslogin_writer AS writer (id, batch, latest, written) VALUES ($1, $2, $3, CURRENT_TIMESTAMP)
+ON CONFLICT (id) DO UPDATE
+SET batch = writer.batch + excluded.batch, latest = GREATEST(writer.latest, excluded.latest), written = excluded.written";
 
 /// A login that waits to be recorded, and who is to be told.
 pub(super) struct Write {
@@ -84,18 +84,19 @@ pub(super) type Waiting<T> = Arc<Mutex<mpsc::Receiver<T>>>;
 pub(super) struct Lane {
     /// The name of its mark; no other process and no other lane has it.
     id: String,
-    /// How many batches it has sent. Never the same twice under this name, so that no mark comes back.
-    batch: i64,
+    /// How often it has sent a batch. Never the same twice under this name, so that no mark comes back; not even for a batch
+    /// that is sent again: a standby that took over may lack the one before it.
+    sent: AtomicI64,
 }
 
 impl Lane {
     pub(super) fn new(process: &str, name: &str) -> Self {
-        Self { id: format!("{process}/{name}"), batch: 0 }
+        Self { id: format!("{process}/{name}"), sent: AtomicI64::new(0) }
     }
 
     /// Records what waits, until nobody can send any more.
     pub(super) async fn run(
-        mut self,
+        self,
         database: Arc<Link>,
         meters: Arc<Meters>,
         waiting: Waiting<Write>,
@@ -124,20 +125,18 @@ impl Lane {
 
     /// Merges these records into the table and says how many of them were news. They must be ascending, one a company.
     pub(super) async fn record(
-        &mut self,
+        &self,
         database: &Link,
         meters: &Meters,
         records: &[Record],
         until: Instant,
     ) -> Result<u64, StoreError> {
-        self.batch += 1;
         let sent = Instant::now();
         let batch = Batch {
             companies: records.iter().map(|record| record.cvr.number().cast_signed()).collect(),
             firsts: records.iter().map(|record| Moment(record.login.first())).collect(),
             lasts: records.iter().map(|record| Moment(record.login.last())).collect(),
-            id: &self.id,
-            batch: self.batch,
+            lane: self,
             latest: records.iter().map(|record| record.login.last()).max().map(Moment),
         };
         let answer = database.run(until, &batch).await;
@@ -150,8 +149,7 @@ struct Batch<'a> {
     companies: Vec<i32>,
     firsts: Vec<Moment>,
     lasts: Vec<Moment>,
-    id: &'a str,
-    batch: i64,
+    lane: &'a Lane,
     latest: Option<Moment>,
 }
 
@@ -159,12 +157,13 @@ impl Statement for Batch<'_> {
     type Value = i64;
 
     async fn send(&self, lease: &Lease) -> Result<i64, Error> {
+        let mark = self.lane.sent.fetch_add(1, Ordering::Relaxed) + 1;
         let parameters: [Parameter<'_>; 6] = [
             (&self.companies, Type::INT4_ARRAY),
             (&self.firsts, Type::TIMESTAMPTZ_ARRAY),
             (&self.lasts, Type::TIMESTAMPTZ_ARRAY),
-            (&self.id, Type::TEXT),
-            (&self.batch, Type::INT8),
+            (&self.lane.id, Type::TEXT),
+            (&mark, Type::INT8),
             (&self.latest, Type::TIMESTAMPTZ),
         ];
         counted(lease, RECORD, &parameters).await
@@ -193,7 +192,31 @@ impl Statement for Fold {
     type Value = ();
 
     async fn send(&self, lease: &Lease) -> Result<(), Error> {
-        lease.rows(FOLD, &[(&self.id, Type::TEXT)]).await.map(drop)
+        lease.batch_execute("BEGIN").await?;
+        let folded = self.fold(lease).await;
+        if folded.is_err() {
+            // The connection may be given back to others.
+            lease.batch_execute("ROLLBACK").await?;
+        }
+        folded
+    }
+}
+
+impl Fold {
+    async fn fold(&self, lease: &Lease) -> Result<(), Error> {
+        let (mut batches, mut latest) = (0_i64, None);
+        let gone = lease.rows(TAKE_OUT, &[]).await?;
+        for row in &gone {
+            batches = batches.saturating_add(row.try_get(0)?);
+            latest = latest.max(row.try_get::<_, Option<Moment>>(1)?.map(|Moment(moment)| moment));
+        }
+        if !gone.is_empty() {
+            let latest = latest.map(Moment);
+            let parameters: [Parameter<'_>; 3] =
+                [(&self.id, Type::TEXT), (&batches, Type::INT8), (&latest, Type::TIMESTAMPTZ)];
+            lease.rows(PUT_IN, &parameters).await?;
+        }
+        lease.batch_execute("COMMIT").await
     }
 }
 

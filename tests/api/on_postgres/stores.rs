@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One server for all tests that run at the same time; it ends with the last of them.
-fn cluster() -> Arc<Cluster> {
+pub(super) fn cluster() -> Arc<Cluster> {
     static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
@@ -44,25 +44,25 @@ fn moment(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
 }
 
-fn record(cvr: u32, first: i64, last: i64) -> Record {
+pub(super) fn record(cvr: u32, first: i64, last: i64) -> Record {
     let login = Login::at(moment(first)).merge(Login::at(moment(last)));
     Record { cvr: Cvr::from_number(cvr).unwrap(), login }
 }
 
 /// Waits for the store, on a runtime of its own.
-fn now<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn now<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
 }
 
-fn write(store: &Store, cvr: u32, at: i64) {
+pub(super) fn write(store: &Store, cvr: u32, at: i64) {
     now(store.record(Cvr::from_number(cvr).unwrap(), moment(at))).unwrap();
 }
 
-fn get(store: &Store, cvr: u32) -> Option<Login> {
+pub(super) fn get(store: &Store, cvr: u32) -> Option<Login> {
     now(store.get(Cvr::from_number(cvr).unwrap())).unwrap()
 }
 
-fn read(listing: Listing) -> Vec<Record> {
+pub(super) fn read(listing: Listing) -> Vec<Record> {
     let mut records = Vec::new();
     listing
         .read(|page| {
@@ -73,7 +73,7 @@ fn read(listing: Listing) -> Vec<Record> {
     records
 }
 
-fn version(store: &Store) -> String {
+pub(super) fn version(store: &Store) -> String {
     store.list_blocking().unwrap().version()
 }
 

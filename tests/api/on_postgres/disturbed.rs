@@ -1,0 +1,202 @@
+//! The store while somebody interferes: callers that do not wait, hosts that are silent, tables and rights that are changed.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use virksomhedslogin::store::{Address, Database, OpenError, Options, Place, Store};
+
+use super::stores::{cluster, get, now, read, record, version, write};
+use crate::postgres::{Cluster, Durability, PASSWORD, PASSWORD_IN_URL, ROLE, available, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn opened(url: &str, deadline: u64, set: impl FnOnce(&mut Database)) -> Result<Store, OpenError> {
+    let mut database = Database {
+        address: Address::parse(url).unwrap(),
+        create_schema: true,
+        connections: 10,
+        prepared_statements: false,
+    };
+    set(&mut database);
+    let place = Place::Database(Box::new(database));
+    Store::open(&Options::at(place, Duration::from_secs(deadline)))
+}
+
+/// The sessions in this database that wait for a lock.
+fn waiting(cluster: &Cluster, database: &str) -> Vec<Vec<String>> {
+    let sql = format!(
+        "SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock' AND \
+         application_name = 'virksomhedslogin'"
+    );
+    cluster.sql("postgres", &sql)
+}
+
+/// Keeps everybody from writing to the table while `work` is done.
+fn locked(cluster: &Cluster, database: &str, table: &str, seconds: u64, work: impl FnOnce()) {
+    std::thread::scope(|scope| {
+        let sql = format!("BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT");
+        scope.spawn(move || cluster.sql(database, &sql));
+        let holds = "SELECT 1 FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = ";
+        let held = || !cluster.sql(database, &format!("{holds}'{table}'::regclass")).is_empty();
+        assert!(wait_until(PATIENCE, held), "the table is not locked");
+        work();
+    });
+}
+
+#[test]
+fn callers_that_do_not_wait_for_a_probe_do_not_make_more_of_them() {
+    if !available() {
+        return;
+    }
+    let cluster = cluster();
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 8, |_| ()).unwrap();
+    now(store.ready()).unwrap();
+    locked(&cluster, &database, "virksomhedslogin_writer", 3, || {
+        for _ in 0..6 {
+            let asked = now(async { tokio::time::timeout(Duration::from_millis(100), store.ready()).await });
+            assert!(asked.is_err(), "{asked:?}");
+        }
+        assert_eq!(waiting(&cluster, &database).len(), 1, "one probe at a time");
+    });
+    now(store.ready()).unwrap();
+}
+
+#[test]
+fn the_third_host_is_found_at_the_start_when_two_are_silent() {
+    if !available() {
+        return;
+    }
+    let cluster = cluster();
+    // They take connections, and say nothing.
+    let silent = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [one, two] = [0, 1].map(|at: usize| silent[at].local_addr().unwrap().port());
+    let url = format!(
+        "postgresql://{ROLE}:{PASSWORD_IN_URL}@127.0.0.1:{one},127.0.0.1:{two},127.0.0.1:{}/{}",
+        cluster.port,
+        cluster.create_database()
+    );
+    let store = opened(&url, 12, |_| ()).unwrap();
+    assert!(wait_until(PATIENCE, || store.away().is_none()), "{:?}", store.away());
+    write(&store, 7, 5);
+}
+
+#[test]
+fn prepared_statements_survive_a_change_of_the_tables() {
+    if !available() {
+        return;
+    }
+    let cluster = cluster();
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 5, |database| database.prepared_statements = true).unwrap();
+    let use_it = || {
+        write(&store, 7, 5);
+        assert!(get(&store, 7).is_some());
+        assert_eq!(read(store.list_blocking().unwrap()).len(), 1);
+    };
+    use_it();
+    for table in
+        ["virksomhedslogin_login ALTER COLUMN last_login", "virksomhedslogin_writer ALTER COLUMN latest"]
+    {
+        cluster.sql(&database, &format!("ALTER TABLE {table} TYPE timestamptz"));
+        use_it();
+    }
+}
+
+#[test]
+fn a_statement_that_is_sent_again_leaves_a_mark_of_its_own() {
+    if !available() {
+        return;
+    }
+    let cluster = cluster();
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 10, |_| ()).unwrap();
+    locked(&cluster, &database, "virksomhedslogin_login", 2, || {
+        std::thread::scope(|scope| {
+            scope.spawn(|| write(&store, 7, 5));
+            assert!(wait_until(PATIENCE, || !waiting(&cluster, &database).is_empty()), "it waits");
+            let pid = &waiting(&cluster, &database)[0][0];
+            cluster.sql("postgres", &format!("SELECT pg_terminate_backend({pid})"));
+        });
+    });
+    let marks = cluster.sql(&database, "SELECT batch FROM virksomhedslogin_writer WHERE batch > 0");
+    assert_eq!(marks.len(), 1);
+    assert!(marks[0][0].parse::<u64>().unwrap() >= 2, "{marks:?}");
+}
+
+#[test]
+fn tables_of_which_one_may_not_be_read_are_forbidden_and_not_foreign() {
+    if !available() {
+        return;
+    }
+    let cluster = cluster();
+    let database = cluster.create_database();
+    let url = cluster.url(&database);
+    drop(opened(&url, 5, |_| ()).unwrap());
+    let role = format!("half_{:08x}", fastrand::u32(..));
+    cluster.sql("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'"));
+    for (table, lacking) in [("login", "schema"), ("schema", "writer")] {
+        cluster
+            .sql(&database, &format!("GRANT SELECT, INSERT, UPDATE ON virksomhedslogin_{table} TO {role}"));
+        let refused = opened(&cluster.url_as(&role, PASSWORD_IN_URL, &database), 5, |_| ()).unwrap_err();
+        assert!(matches!(refused, OpenError::Forbidden { .. }), "{refused}");
+        assert!(refused.to_string().contains(&format!("virksomhedslogin_{lacking}")), "{refused}");
+    }
+}
+
+#[test]
+fn marks_of_writers_that_are_long_gone_become_one_and_say_as_much() {
+    if !available() {
+        return;
+    }
+    let cluster = cluster();
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 5, |_| ()).unwrap();
+    for at in 0..5 {
+        write(&store, 7, at);
+    }
+    store.import([record(8, 1, 9)], |_| ()).unwrap();
+    let (before, sequence) = (version(&store), store.list_blocking().unwrap().sequence());
+    cluster.sql(&database, "UPDATE virksomhedslogin_writer SET written = written - INTERVAL '8 days'");
+    let second = opened(&cluster.url(&database), 5, |_| ()).unwrap();
+    let marks = || cluster.sql(&database, "SELECT id FROM virksomhedslogin_writer WHERE batch > 0");
+    assert!(wait_until(PATIENCE, || marks().len() == 1), "{:?}", marks());
+    assert!(marks()[0][0].ends_with("/folded"), "{:?}", marks());
+    let after = version(&second);
+    assert_ne!(after, before, "never what it was before");
+    for store in [&store, &second] {
+        let listing = store.list_blocking().unwrap();
+        assert_eq!((listing.sequence(), listing.version()), (sequence, after.clone()));
+        assert_eq!(listing.latest().unwrap().millis(), 9);
+    }
+    write(&store, 7, 10);
+    assert_ne!(version(&second), after);
+}
+
+#[test]
+fn a_call_that_waits_for_a_silent_host_goes_on_when_it_speaks_again() {
+    if !available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 15, |_| ()).unwrap();
+    write(&store, 7, 5);
+    // New connections are then needed.
+    cluster.sql(
+        "postgres",
+        &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"),
+    );
+    cluster.pause();
+    let back_for = std::thread::scope(|scope| {
+        let written = scope.spawn(|| {
+            write(&store, 8, 5);
+            Instant::now()
+        });
+        std::thread::sleep(Duration::from_secs(4));
+        cluster.resume();
+        let back = Instant::now();
+        written.join().unwrap().saturating_duration_since(back)
+    });
+    assert!(back_for < Duration::from_secs(5), "{back_for:?}");
+}
