@@ -198,7 +198,7 @@ impl App {
         let store = Arc::clone(&api.store);
         match rt::task::spawn_blocking(move || store.close()).await {
             Ok(true) => log::info!("stopped"),
-            Ok(false) => log::error!("stopped, although the disk did not take the last sync in time"),
+            Ok(false) => log::error!("stopped, although the store did not finish in time"),
             Err(error) => log::error!("stopped, although the store could not be closed: {error}"),
         }
         Ok(())

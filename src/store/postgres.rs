@@ -104,9 +104,9 @@ impl Postgres {
     /// an error.
     pub(super) fn open(options: &Database, deadline: Duration, make: bool) -> Result<Self, OpenError> {
         let (address, create) = (&options.address, make && options.create_schema);
+        let database = Arc::new(Link::new(options, deadline)?);
         let runtime = runtime(address)?;
         let handle = runtime.handle().clone();
-        let database = Arc::new(Link::new(options, deadline)?);
         let process = uuid::Uuid::new_v4().to_string();
         let looked = wait(&handle, deadline + MARGIN, {
             let database = Arc::clone(&database);
@@ -115,7 +115,11 @@ impl Postgres {
         match looked {
             Some(Ok(())) => log::info!("opened the store at {address}"),
             Some(Err(OpenError::Away { reason, .. })) => database.health.lost(&reason),
-            Some(Err(error)) => return Err(error),
+            Some(Err(error)) => {
+                // Not waited for: a name look-up that hangs would hold the end up.
+                runtime.shutdown_background();
+                return Err(error);
+            }
             None => database.health.lost("no answer in time"),
         }
         let create = create && database.health.is_away();
@@ -360,8 +364,8 @@ impl Drop for InHand<'_> {
 /// How the database stands; changes nothing.
 pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<Standing, OpenError> {
     let address = &options.address;
-    let runtime = runtime(address)?;
     let database = Arc::new(Link::new(options, deadline)?);
+    let runtime = runtime(address)?;
     let found = wait(runtime.handle(), deadline + MARGIN, async move { database.found(false).await });
     runtime.shutdown_background();
     let address = address.to_string();

@@ -30,6 +30,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 const LOOK: Duration = Duration::from_millis(500);
 /// How long one look may take: name look-up, connecting to each of several hosts, and the tables.
 pub(super) const LOOK_TAKES: Duration = Duration::from_secs(4);
+/// How long nothing must have come back before the database counts as silent.
+const SILENCE: Duration = Duration::from_millis(250);
 /// How long telling the server to stop a statement may take: it is a connection of its own.
 const STOP_TAKES: Duration = Duration::from_secs(2);
 
@@ -167,9 +169,12 @@ impl Link {
     ) -> Result<S::Value, StoreError> {
         let mut pause = PAUSES.0;
         loop {
+            let began = Instant::now();
             let fault = match timeout_at(until, self.once(statement)).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(fault)) => fault,
+                // Its turn came when its time was up: that says nothing of the database.
+                Err(_) if began.elapsed() < SILENCE => return Err(Fault::silence().told()),
                 Err(_) => {
                     // Whoever fell silent on one connection may have on all: the idle ones are not tried one by one.
                     self.pool.retain(|_, _| false);
@@ -238,6 +243,7 @@ impl Link {
         let address = || self.address.to_string();
         looked.map_err(|fault| match fault {
             Fault::Refused(reason) => OpenError::Refused { address: address(), reason },
+            Fault::Other(reason) => OpenError::Forbidden { address: address(), reason },
             fault => OpenError::Away { address: address(), reason: fault.reason().to_owned() },
         })
     }

@@ -11,12 +11,17 @@ use tokio::sync::Notify;
 
 use crate::store::StoreError;
 
+/// How long the log is left in peace after it was told of an absence.
+const QUIET: Duration = Duration::from_secs(30);
+
 /// What is known of the database's whereabouts.
 #[derive(Debug)]
 pub(super) struct Health {
     /// The same as whether `absence` is something; looked at by every call.
     is_away: AtomicBool,
     absence: Mutex<Option<Absence>>,
+    /// When the log was last told that it is away.
+    told: Mutex<Option<Instant>>,
     /// Somebody found it away.
     lost: Notify,
     grace: Duration,
@@ -46,6 +51,7 @@ impl Health {
         Self {
             is_away: AtomicBool::new(true),
             absence: Mutex::new(Some(absence)),
+            told: Mutex::default(),
             lost: Notify::new(),
             grace,
         }
@@ -83,7 +89,7 @@ impl Health {
             reason: String::new(),
             logged: false,
         });
-        if !absence.logged {
+        if !absence.logged && self.may_tell(now) {
             log::warn!("the database is away, and is looked for until it is there: {reason}");
             absence.logged = true;
         } else if absence.reason != reason {
@@ -93,6 +99,16 @@ impl Health {
         self.is_away.store(true, Ordering::Release);
         drop(guard);
         self.lost.notify_one();
+    }
+
+    /// Whether the log is to hear of it: not each time when, say, a lock makes the database fall silent again and again.
+    fn may_tell(&self, now: Instant) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = told.is_none_or(|told| now.duration_since(told) >= QUIET);
+        if may {
+            *told = Some(now);
+        }
+        may
     }
 
     /// It answers, and its tables are ours.
@@ -124,6 +140,9 @@ mod tests {
     fn callers_wait_for_a_grace_and_are_told_at_once_after_it() {
         let health = Health::unknown(Duration::from_millis(50));
         assert!(health.admit().is_err(), "not reached yet");
+        let now = Instant::now();
+        assert!(health.may_tell(now) && !health.may_tell(now + QUIET / 2) && health.may_tell(now + QUIET));
+        *health.told.lock().unwrap() = None;
         health.back();
         assert_eq!(health.admit(), Ok(()));
         health.lost("connection refused");

@@ -86,7 +86,8 @@ pub(super) async fn list(
                 Ok(Ok(())) => {}
                 Ok(Err(fault)) => {
                     database.noticed(&fault);
-                    let _ = send.send(Err(fault.told())).await;
+                    // Who does not listen learns of it by the end that is missing.
+                    let _ = timeout(deadline, send.send(Err(fault.told()))).await;
                     return;
                 }
                 Err(_) => {
