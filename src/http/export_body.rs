@@ -1,7 +1,7 @@
 //! The export as a stream: one consistent listing with its trailer, written as it is sent, never held whole.
 //!
-//! Where its length is known it is announced, so that a receiver notices an export that was cut off even before it looks for
-//! the trailer.
+//! Where its length is known it is announced, so that a receiver notices an export that was cut off even before it
+//! looks for the trailer.
 
 use std::io;
 use std::pin::Pin;

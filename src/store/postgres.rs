@@ -1,9 +1,9 @@
 //! The store on a database that speaks PostgreSQL's protocol, for several instances at once.
 //!
-//! The same promises as the embedded store: a write is answered `Ok` when the database has committed it to its disk; a read
-//! asks the database, so that what one instance has acknowledged every instance reads at once. Nothing is kept in this process.
-//! No two writers need to agree on anything, because a login is a lattice ([`crate::domain::login`]): every statement
-//! may run twice, in any order, beside any other.
+//! The same promises as the embedded store: a write is answered `Ok` when the database has committed it to its disk; a
+//! read asks the database, so that what one instance has acknowledged every instance reads at once. Nothing is kept in
+//! this process. No two writers need to agree on anything, because a login is a lattice ([`crate::domain::login`]):
+//! every statement may run twice, in any order, beside any other.
 //!
 //! | module | is for |
 //! |---|---|
@@ -17,10 +17,9 @@
 //! | `fault`, `moment` | the database's errors and moments, in our terms |
 //! | `threads` | who does the work |
 //!
-//! Statements are sent without a name, prepared and run in one round trip, unless `store.prepared_statements` says otherwise:
-//! behind a pool of connections that is shared by transaction (PgBouncer) a named one would be looked for on another
-//! connection. Work runs on threads of its own, so
-//! that a connection outlives the worker that used it.
+//! Statements are sent without a name, prepared and run in one round trip, unless `store.prepared_statements` says
+//! otherwise: behind a pool of connections that is shared by transaction (PgBouncer) a named one would be looked for on
+//! another connection. Work runs on threads of its own, so that a connection outlives the worker that used it.
 
 use std::fmt;
 use std::future::Future;

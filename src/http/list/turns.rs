@@ -1,10 +1,10 @@
 //! Taking turns: a list lets the other requests of its worker go first.
 //!
-//! The HTTP dispatcher asks for chunks and writes them in a loop for as long as the client's socket takes them, and tokio's
-//! own budget lets it do so 128 times: tens of megabytes, many milliseconds, in which nobody else on the worker is answered.
-//! So after every [`SHARE`] the worker looks for what has arrived. A worker that has answered anybody since the share
-//! before also pauses the list for a moment: lists alone would take every core that there is, and a small request then
-//! waits for the processor even when its worker is free.
+//! The HTTP dispatcher asks for chunks and writes them in a loop for as long as the client's socket takes them, and
+//! tokio's own budget lets it do so 128 times: tens of megabytes, many milliseconds, in which nobody else on the worker
+//! is answered. So after every [`SHARE`] the worker looks for what has arrived. A worker that has answered anybody
+//! since the share before also pauses the list for a moment: lists alone would take every core that there is, and a
+//! small request then waits for the processor even when its worker is free.
 
 use std::cell::Cell;
 use std::io;

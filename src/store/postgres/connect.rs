@@ -1,8 +1,8 @@
 //! Connecting: one host after another, each within its own time.
 //!
-//! `tokio_postgres` tries several hosts too, but its `connect_timeout` ends with the TCP connection. A host that stands still
-//! behind its open port, which a frozen or half-dead machine does, would then take all the time that there is, and the
-//! standby that took over would never be asked. Here the limit covers everything up to the first statement, as
+//! `tokio_postgres` tries several hosts too, but its `connect_timeout` ends with the TCP connection. A host that stands
+//! still behind its open port, which a frozen or half-dead machine does, would then take all the time that there is,
+//! and the standby that took over would never be asked. Here the limit covers everything up to the first statement, as
 //! libpq has it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,8 +45,8 @@ impl Hosts {
         }
     }
 
-    /// A connection, or why there is none. Silence everywhere is no answer: the hosts are asked again for as long as whoever
-    /// waits has time.
+    /// A connection, or why there is none. Silence everywhere is no answer: the hosts are asked again for as long as
+    /// whoever waits has time.
     async fn connect(&self) -> Result<(Client, JoinHandle<()>), Error> {
         loop {
             if let Some(answered) = self.ask_each().await {

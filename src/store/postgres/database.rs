@@ -45,8 +45,8 @@ pub(super) struct Link {
     pub(super) retries: Counter,
 }
 
-/// A connection that is closed rather than given back, unless the statement on it came to its end: nobody may be handed one on
-/// which an answer is still to come.
+/// A connection that is closed rather than given back, unless the statement on it came to its end: nobody may be handed
+/// one on which an answer is still to come.
 pub(super) struct Lease {
     connection: Option<Object>,
     named: bool,

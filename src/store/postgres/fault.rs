@@ -105,8 +105,8 @@ impl Fault {
     }
 }
 
-/// Whether a statement cannot be run as it was prepared, because its result would have other types. The server's words may be in
-/// any language; the place in its source is not.
+/// Whether a statement cannot be run as it was prepared, because its result would have other types. The server's words
+/// may be in any language; the place in its source is not.
 fn is_stale_plan(error: &Error) -> bool {
     error.as_db_error().is_some_and(|told| {
         told.routine() == Some("RevalidateCachedQuery")

@@ -5,8 +5,8 @@
 //! transaction on a connection of its own.
 //!
 //! The version of a list is made of the marks that the writers leave in the transactions in which they change anything
-//! ([`super::writer`]). The snapshot shows a change exactly when it shows its mark, so whichever instance reads the same state
-//! makes the same version, and no other state ever makes it again: a mark is never used twice.
+//! ([`super::writer`]). The snapshot shows a change exactly when it shows its mark, so whichever instance reads the
+//! same state makes the same version, and no other state ever makes it again: a mark is never used twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +42,8 @@ const VERSION_BYTES: usize = 16;
 
 /// Portable; the server's default may promise less.
 pub(super) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-/// Names the table of logins as well: whatever keeps us from reading it is then told before the answer has begun, and from here
-/// on nobody takes it away.
+/// Names the table of logins as well: whatever keeps us from reading it is then told before the answer has begun, and
+/// from here on nobody takes it away.
 pub(super) const MARKS: &str = "\
 SELECT id, batch, latest, (SELECT min(cvr_number) FROM virksomhedslogin_login) FROM virksomhedslogin_writer
 WHERE batch > 0";

@@ -186,8 +186,8 @@ fn lacking(table: &str, privilege: &str) -> String {
     format!("the role may not {privilege} on {table}: grant it as docs/POSTGRES.md shows")
 }
 
-/// What no acknowledgement may rest on: a table that a crash empties. A server that does not sync is warned of: whoever set that
-/// meant it.
+/// What no acknowledgement may rest on: a table that a crash empties. A server that does not sync is warned of: whoever
+/// set that meant it.
 async fn durable(client: &Client) -> Result<Found, Error> {
     const SQL: &str = "SELECT relname::text FROM pg_class WHERE relpersistence <> 'p' AND oid IN \
          ('virksomhedslogin_login'::regclass, 'virksomhedslogin_writer'::regclass)";

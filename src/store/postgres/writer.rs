@@ -26,8 +26,8 @@ pub(super) const BATCH: usize = 2048;
 
 /// The upsert, the mark, and what makes the commit wait for the disk where the database's setting would not.
 ///
-/// The arrays are in the order of the companies, so that two writers take the rows' locks in the same order. A row that learns nothing new is locked,
-/// which waits for whoever is changing it, but not written.
+/// The arrays are in the order of the companies, so that two writers take the rows' locks in the same order. A row that
+/// learns nothing new is locked, which waits for whoever is changing it, but not written.
 pub(super) const RECORD: &str = "\
 WITH changed AS (
     INSERT INTO virksomhedslogin_login AS known (cvr_number, first_login, last_login)
@@ -61,9 +61,9 @@ WITH probed AS (
 )
 SELECT (SELECT count(*) FROM probed), (SELECT min(cvr_number) FROM virksomhedslogin_login), ";
 
-/// Rows of writers that are long gone are put together into one of this process. Its sum keeps the sequence from going back,
-/// and the new row the marks from ever being what they were before. Two statements in one transaction: CockroachDB refuses
-/// one that changes a table twice.
+/// Rows of writers that are long gone are put together into one of this process. Its sum keeps the sequence from going
+/// back, and the new row the marks from ever being what they were before. Two statements in one transaction:
+/// CockroachDB refuses one that changes a table twice.
 const TAKE_OUT: &str = "\
 DELETE FROM virksomhedslogin_writer WHERE written < CURRENT_TIMESTAMP - INTERVAL '7 days' RETURNING batch, latest";
 const PUT_IN: &str = "\
@@ -84,8 +84,8 @@ pub(super) type Waiting<T> = Arc<Mutex<mpsc::Receiver<T>>>;
 pub(super) struct Lane {
     /// The name of its mark; no other process and no other lane has it.
     id: String,
-    /// How often it has sent a batch. Never the same twice under this name, so that no mark comes back; not even for a batch
-    /// that is sent again: a standby that took over may lack the one before it.
+    /// How often it has sent a batch. Never the same twice under this name, so that no mark comes back; not even for a
+    /// batch that is sent again: a standby that took over may lack the one before it.
     sent: AtomicI64,
 }
 
