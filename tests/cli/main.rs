@@ -15,6 +15,7 @@ mod check;
 mod check_machine;
 mod commands;
 mod dev;
+mod export_ends;
 mod on_postgres;
 #[path = "../servers/postgres.rs"]
 #[allow(dead_code, unused_imports, reason = "servers are shared with other test binaries")]
