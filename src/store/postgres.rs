@@ -272,7 +272,7 @@ impl Postgres {
     }
 
     pub(super) fn status(&self) -> Status {
-        let (open, idle) = self.database.connections();
+        let connections = self.database.connections();
         Status {
             records: None,
             sequence: None,
@@ -283,9 +283,9 @@ impl Postgres {
             syncs: None,
             errors: self.meters.errors(),
             database: Some(DatabaseStatus {
-                open: open as u64,
-                idle: idle as u64,
-                limit: self.database.limit() as u64,
+                open: connections.size as u64,
+                idle: connections.available as u64,
+                limit: connections.max_size as u64,
                 retries: self.database.retries.get(),
                 writes: self.meters.syncs.read(),
             }),
@@ -365,20 +365,19 @@ pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<Standing
     let address = &options.address;
     let database = Arc::new(Link::new(options, deadline)?);
     let runtime = runtime(address)?;
-    let found = wait(runtime.handle(), deadline + MARGIN, async move { database.found(false).await });
+    let looking = Arc::clone(&database);
+    let found = wait(runtime.handle(), deadline + MARGIN, async move { looking.found(false).await });
     runtime.shutdown_background();
     let address = address.to_string();
     let Some(found) = found else {
         return Err(OpenError::Away { address, reason: "no answer in time".to_owned() });
     };
     match found? {
-        Found::Ours => Ok(Standing::Closed),
         Found::Nothing { may_create } if may_create || !options.create_schema => Ok(Standing::Absent),
         Found::Nothing { .. } => {
             Err(OpenError::Forbidden { address, reason: schema::MAY_NOT_CREATE.to_owned() })
         }
-        Found::Foreign { found, expected } => Err(OpenError::ForeignTables { address, found, expected }),
-        Found::Forbidden(reason) => Err(OpenError::Forbidden { address, reason }),
+        found => database.judge(found).map(|()| Standing::Closed),
     }
 }
 

@@ -10,25 +10,8 @@ use super::progress::Progress;
 use super::{Absent, STOP_IT, open, start_logging};
 use crate::cli::arguments::VerifyArgs;
 use crate::cli::{Exit, Failure, Output, load_settings};
+use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
-use crate::store::Record;
-
-/// What the records are together.
-#[derive(Default)]
-struct Summary {
-    records: u64,
-    earliest: Option<Timestamp>,
-    latest: Option<Timestamp>,
-}
-
-impl Summary {
-    fn add(&mut self, record: &Record) {
-        let (first, last) = (record.login.first(), record.login.last());
-        self.records += 1;
-        self.earliest = Some(self.earliest.map_or(first, |earliest| earliest.min(first)));
-        self.latest = Some(self.latest.map_or(last, |latest| latest.max(last)));
-    }
-}
 
 pub(in crate::cli) fn run(
     arguments: &VerifyArgs,
@@ -41,21 +24,22 @@ pub(in crate::cli) fn run(
     let failed = |error: String| Failure::new(Exit::Failed, error);
     let listing = store.list_blocking().map_err(|error| failed(error.to_string()))?;
     let (sequence, total) = (listing.sequence(), listing.count());
-    let mut summary = Summary::default();
+    // From the first login of any company to the latest of any: what merging them all would give.
+    let (mut count, mut span) = (0, None::<Login>);
     let mut progress = Progress::start(errors, "read");
     let read = listing.read(|records| {
-        records.iter().for_each(|record| summary.add(record));
-        progress.at(summary.records, total);
+        count += records.len() as u64;
+        span = records.iter().map(|record| record.login).chain(span).reduce(Login::merge);
+        progress.at(count, total);
         Ok::<_, Infallible>(())
     });
     progress.end();
     read.map_err(|error| failed(error.to_string()))?;
     let moment = |moment: Option<Timestamp>| moment.map_or_else(|| "none".to_owned(), |at| at.to_string());
     output.print(&format!(
-        "records: {}\nfirst login: {}\nlast login: {}\nsequence: {sequence}\n",
-        summary.records,
-        moment(summary.earliest),
-        moment(summary.latest),
+        "records: {count}\nfirst login: {}\nlast login: {}\nsequence: {sequence}\n",
+        moment(span.map(Login::first)),
+        moment(span.map(Login::last)),
     ))?;
     if store.close() {
         Ok(Exit::Done)

@@ -101,8 +101,8 @@ pub struct Snapshot {
     /// Blocks by the smallest company that may lie in them; the first is always keyed 0.
     blocks: Index,
     mark: Mark,
-    earliest: Option<Timestamp>,
-    latest: Option<Timestamp>,
+    /// What merging all logins would give: from the earliest first one to the latest.
+    span: Option<Login>,
 }
 
 impl fmt::Debug for Snapshot {
@@ -134,12 +134,12 @@ impl Snapshot {
 
     /// The earliest first login of any company.
     pub fn earliest(&self) -> Option<Timestamp> {
-        self.earliest
+        self.span.map(Login::first)
     }
 
     /// The latest login of any company.
     pub fn latest(&self) -> Option<Timestamp> {
-        self.latest
+        self.span.map(Login::last)
     }
 
     /// What is known of one company.
@@ -244,9 +244,7 @@ impl Snapshot {
 
     /// A record only ever widens the span: a first login is never raised and a latest never lowered.
     fn stretch(&mut self, record: &Record) {
-        let (first, last) = (record.login.first(), record.login.last());
-        self.earliest = Some(self.earliest.map_or(first, |earliest| earliest.min(first)));
-        self.latest = Some(self.latest.map_or(last, |latest| latest.max(last)));
+        self.span = Some(self.span.map_or(record.login, |span| span.merge(record.login)));
     }
 }
 

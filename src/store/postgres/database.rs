@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
+    ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Status, Timeouts,
 };
 use futures_util::TryStreamExt;
 use tokio::runtime::Handle;
@@ -144,15 +144,9 @@ impl Link {
         &self.address
     }
 
-    /// Connections that are open, and those of them that nobody uses.
-    pub(super) fn connections(&self) -> (usize, usize) {
-        let status = self.pool.status();
-        (status.size, status.available)
-    }
-
-    /// How many may be open.
-    pub(super) fn limit(&self) -> usize {
-        self.pool.status().max_size
+    /// How many connections are open, may be open, and are used by nobody.
+    pub(super) fn connections(&self) -> Status {
+        self.pool.status()
     }
 
     /// A connection of one's own.
@@ -219,12 +213,17 @@ impl Link {
 
     /// Looks whether the database is there and its tables are ours; makes them where there are none and `create` is set.
     pub(super) async fn look(&self, create: bool) -> Result<(), OpenError> {
+        let found = self.found(create).await?;
+        self.judge(found)?;
+        self.health.back();
+        Ok(())
+    }
+
+    /// Whether tables that were found so can be used.
+    pub(super) fn judge(&self, found: Found) -> Result<(), OpenError> {
         let address = self.address.to_string();
-        match self.found(create).await? {
-            Found::Ours => {
-                self.health.back();
-                Ok(())
-            }
+        match found {
+            Found::Ours => Ok(()),
             Found::Nothing { .. } => Err(OpenError::NoTables(address)),
             Found::Foreign { found, expected } => Err(OpenError::ForeignTables { address, found, expected }),
             Found::Forbidden(reason) => Err(OpenError::Forbidden { address, reason }),

@@ -124,10 +124,9 @@ fn is_race(error: &Error) -> bool {
 /// How the tables stand. Changes nothing.
 pub(super) async fn look(client: &Client) -> Result<Found, Error> {
     const SQL: &str = "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns \
-         WHERE table_schema = ANY(current_schemas(false)) AND table_name IN \
-         ('virksomhedslogin_login', 'virksomhedslogin_writer', 'virksomhedslogin_schema')";
+         WHERE table_schema = ANY(current_schemas(false)) AND table_name::text = ANY($1)";
     let mut columns = BTreeMap::new();
-    for row in client.query_typed(SQL, &[]).await? {
+    for row in client.query_typed(SQL, &[(&NAMES.as_slice(), Type::TEXT_ARRAY)]).await? {
         let name: (String, String) = (row.try_get(0)?, row.try_get(1)?);
         columns.insert(name, row.try_get::<_, String>(2)?);
     }

@@ -24,11 +24,20 @@ pub(super) const CAPACITY: usize = 4096;
 /// How many go together at most: a few milliseconds of the server's time.
 pub(super) const BATCH: usize = 2048;
 
+/// The end of a statement: raises `synchronous_commit` for this transaction where it promises less than the disk.
+macro_rules! synced {
+    () => {
+        "CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN ''
+     ELSE set_config('synchronous_commit', 'on', true) END"
+    };
+}
+
 /// The upsert, the mark, and what makes the commit wait for the disk where the database's setting would not.
 ///
 /// The arrays are in the order of the companies, so that two writers take the rows' locks in the same order. A row that
 /// learns nothing new is locked, which waits for whoever is changing it, but not written.
-pub(super) const RECORD: &str = "\
+pub(super) const RECORD: &str = concat!(
+    "\
 WITH changed AS (
     INSERT INTO virksomhedslogin_login AS known (cvr_number, first_login, last_login)
     SELECT cvr_number, first_login, last_login
@@ -45,21 +54,21 @@ WITH changed AS (
     SET batch = excluded.batch, latest = GREATEST(writer.latest, excluded.latest), written = excluded.written
     RETURNING id
 )
-SELECT (SELECT count(*) FROM changed), ";
-
-/// Part of a statement: raises `synchronous_commit` for this transaction where it promises less than the disk.
-pub(super) const SYNCED: &str = "\
-CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply') THEN ''
-     ELSE set_config('synchronous_commit', 'on', true) END";
+SELECT (SELECT count(*) FROM changed), ",
+    synced!()
+);
 
 /// A write that is committed and read back as one row, and a look at the logins.
-const PROBE: &str = "\
+const PROBE: &str = concat!(
+    "\
 WITH probed AS (
     INSERT INTO virksomhedslogin_writer (id, batch, written) VALUES ($1, 0, CURRENT_TIMESTAMP)
     ON CONFLICT (id) DO UPDATE SET written = excluded.written
     RETURNING id
 )
-SELECT (SELECT count(*) FROM probed), (SELECT min(cvr_number) FROM virksomhedslogin_login), ";
+SELECT (SELECT count(*) FROM probed), (SELECT min(cvr_number) FROM virksomhedslogin_login), ",
+    synced!()
+);
 
 /// Rows of writers that are long gone are put together into one of this process. Its sum keeps the sequence from going
 /// back, and the new row the marks from ever being what they were before. Two statements in one transaction:
@@ -222,6 +231,6 @@ impl Fold {
 
 /// Sends a statement that changes something and counts it, committed to the disk.
 async fn counted(lease: &Lease, statement: &str, parameters: &[Parameter<'_>]) -> Result<i64, Error> {
-    let rows = lease.rows(&[statement, SYNCED].concat(), parameters).await?;
+    let rows = lease.rows(statement, parameters).await?;
     rows.first().map_or(Ok(0), |row| row.try_get(0))
 }
