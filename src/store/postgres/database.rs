@@ -7,11 +7,10 @@ use std::time::Duration;
 use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Status, Timeouts,
 };
-use futures_util::TryStreamExt;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Error, Row, RowStream};
+use tokio_postgres::{Error, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
@@ -62,20 +61,16 @@ impl Lease {
         self.connection.take();
     }
 
-    /// Sends a statement; its rows come as they are read.
-    pub(super) async fn stream(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<RowStream, Error> {
+    /// Sends a statement that may be prepared once for each connection, and waits for all its rows.
+    pub(super) async fn rows(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
         if self.named {
             let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
             let statement = self.prepare_typed_cached(sql, &types).await?;
-            self.query_raw(&statement, parameters.iter().map(|(value, _)| *value)).await
+            let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
+            self.query(&statement, &values).await
         } else {
-            self.query_typed_raw(sql, parameters.iter().map(|(value, kind)| (*value, kind.clone()))).await
+            self.query_typed(sql, parameters).await
         }
-    }
-
-    /// Sends a statement and waits for all its rows.
-    pub(super) async fn rows(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
-        self.stream(sql, parameters).await?.try_collect().await
     }
 }
 

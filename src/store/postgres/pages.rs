@@ -2,7 +2,8 @@
 //!
 //! Pages rather than one long result: a reader that goes away leaves at most one of them behind to be thrown away, and
 //! the server never waits for a slow reader in the middle of a statement. The snapshot is held to the end, by a
-//! transaction on a connection of its own.
+//! transaction on a connection of its own. Its statements never have names: one that was prepared before a change of the
+//! tables could not be sent again in the middle of a list.
 //!
 //! The version of a list is made of the marks that the writers leave in the transactions in which they change anything
 //! ([`super::writer`]). The snapshot shows a change exactly when it shows its mark, so whichever instance reads the
@@ -56,6 +57,8 @@ struct Head {
     version: String,
     latest: Option<Timestamp>,
     sequence: u64,
+    /// Whether a table shows nothing.
+    seems_empty: bool,
 }
 
 /// The list of this moment. `permit` is given back with the connection.
@@ -102,7 +105,7 @@ pub(super) async fn list(
         }
         drop(permit);
     });
-    let Head { version, latest, sequence } = head;
+    let Head { version, latest, sequence, .. } = head;
     Ok(Fetched { version, latest, sequence, wanted: Some(want), pages })
 }
 
@@ -110,20 +113,31 @@ pub(super) async fn list(
 async fn begin(database: &Link) -> Result<(Lease, Head), Fault> {
     let lease = database.lease().await?;
     let head = async {
-        lease.batch_execute(BEGIN).await?;
-        head(&lease).await
+        let head = head(&lease).await?;
+        if !head.seems_empty {
+            return Ok(head);
+        }
+        // The snapshot is taken before the tables' locks. Had it to wait for somebody who writes a table anew (`ALTER
+        // TABLE … TYPE`), it is from before, and PostgreSQL shows it nothing of what the table holds since. So nothing
+        // is believed only when a second snapshot shows it too.
+        lease.batch_execute("ROLLBACK").await?;
+        self::head(&lease).await
     };
-    let head = head.await.map_err(|error| Fault::of(&error))?;
+    let head = head.await.map_err(|error: Error| Fault::of(&error))?;
     Ok((lease, head))
 }
 
+/// Begins a snapshot and asks for its marks.
 async fn head(lease: &Lease) -> Result<Head, Error> {
+    lease.batch_execute(BEGIN).await?;
     let mut marks: Vec<(String, i64)> = Vec::new();
     let mut latest = None;
-    for row in lease.rows(MARKS, &[]).await? {
+    let mut seems_empty = true;
+    for row in lease.query_typed(MARKS, &[]).await? {
         marks.push((row.try_get(0)?, row.try_get(1)?));
         let of_writer: Option<Moment> = row.try_get(2)?;
         latest = latest.max(of_writer.map(|Moment(moment)| moment));
+        seems_empty = row.try_get::<_, Option<i32>>(3)?.is_none();
     }
     // Not left to the server, whose order of texts depends on its settings.
     marks.sort_unstable();
@@ -132,7 +146,8 @@ async fn head(lease: &Lease) -> Result<Head, Error> {
         hash.update(format!("{id} {batch}\n"));
     }
     let sequence = marks.iter().map(|(_, batch)| batch.unsigned_abs()).sum();
-    Ok(Head { version: HEXLOWER.encode(&hash.finalize()[..VERSION_BYTES]), latest, sequence })
+    let version = HEXLOWER.encode(&hash.finalize()[..VERSION_BYTES]);
+    Ok(Head { version, latest, sequence, seems_empty })
 }
 
 /// Sends every page, and that there are no more.
@@ -163,7 +178,7 @@ async fn send_pages(
 async fn page(lease: &Lease, after: i32) -> Result<Vec<Record>, Fault> {
     let parameters: [Parameter<'_>; 2] = [(&after, Type::INT4), (&PAGE, Type::INT8)];
     let page = async {
-        let mut rows = Box::pin(lease.stream(NEXT_PAGE, &parameters).await?);
+        let mut rows = Box::pin(lease.query_typed_raw(NEXT_PAGE, parameters).await?);
         let mut page = Vec::with_capacity(PAGE as usize);
         while let Some(row) = rows.try_next().await? {
             page.push(record(&row)?);

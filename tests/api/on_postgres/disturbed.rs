@@ -33,11 +33,24 @@ fn waiting(cluster: &Cluster, database: &str) -> Vec<Vec<String>> {
 
 /// Keeps everybody from writing to the table while `work` is done.
 fn locked(cluster: &Cluster, database: &str, table: &str, seconds: u64, work: impl FnOnce()) {
+    let statement = format!("LOCK TABLE {table} IN EXCLUSIVE MODE");
+    under(cluster, database, &statement, (table, "ExclusiveLock"), seconds, work);
+}
+
+/// Has the statement done but not committed while `work` is done; it takes this lock of the table.
+fn under(
+    cluster: &Cluster,
+    database: &str,
+    statement: &str,
+    (table, lock): (&str, &str),
+    seconds: u64,
+    work: impl FnOnce(),
+) {
     std::thread::scope(|scope| {
-        let sql = format!("BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE; SELECT pg_sleep({seconds}); COMMIT");
+        let sql = format!("BEGIN; {statement}; SELECT pg_sleep({seconds}); COMMIT");
         scope.spawn(move || cluster.sql(database, &sql));
-        let holds = "SELECT 1 FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = ";
-        let held = || !cluster.sql(database, &format!("{holds}'{table}'::regclass")).is_empty();
+        let held = format!("SELECT 1 FROM pg_locks WHERE mode = '{lock}' AND relation = '{table}'::regclass");
+        let held = || !cluster.sql(database, &held).is_empty();
         assert!(wait_until(PATIENCE, held), "the table is not locked");
         work();
     });
@@ -90,16 +103,43 @@ fn prepared_statements_survive_a_change_of_the_tables() {
     let database = cluster.create_database();
     let store = opened(&cluster.url(&database), 5, |database| database.prepared_statements = true).unwrap();
     let use_it = || {
-        write(&store, 7, 5);
+        // Several at once, and before anything else: whichever connection a list comes to has read one before.
+        let lists = [(); 3].map(|()| store.list_blocking().unwrap());
+        for list in lists {
+            assert_eq!(read(list).len(), 1);
+        }
         assert!(get(&store, 7).is_some());
-        assert_eq!(read(store.list_blocking().unwrap()).len(), 1);
+        write(&store, 7, 5);
     };
+    write(&store, 7, 5);
     use_it();
     for table in
         ["virksomhedslogin_login ALTER COLUMN last_login", "virksomhedslogin_writer ALTER COLUMN latest"]
     {
         cluster.sql(&database, &format!("ALTER TABLE {table} TYPE timestamptz"));
         use_it();
+    }
+}
+
+/// For a snapshot from before it, a table that is written anew is empty.
+#[test]
+fn a_list_that_waits_for_a_table_to_be_written_anew_shows_what_is_in_it() {
+    if !available() {
+        return;
+    }
+    let cluster = cluster();
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 10, |_| ()).unwrap();
+    write(&store, 7, 5);
+    let listed = version(&store);
+    for (table, column) in [("virksomhedslogin_login", "last_login"), ("virksomhedslogin_writer", "latest")] {
+        cluster.sql(&database, &format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE timestamptz"));
+        let anew = format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE timestamptz(3)");
+        under(&cluster, &database, &anew, (table, "AccessExclusiveLock"), 2, || {
+            let listing = store.list_blocking().unwrap();
+            assert_eq!(listing.version(), listed, "{table}");
+            assert_eq!(read(listing), [record(7, 5, 5)], "{table}");
+        });
     }
 }
 
