@@ -59,7 +59,7 @@ fn what_else_the_database_is_set_to_costs_no_answer_and_changes_no_moment() {
         "default_transaction_isolation = 'serializable'",
         "default_transaction_isolation = 'repeatable read'",
         "idle_session_timeout = '300ms'",
-        "idle_in_transaction_session_timeout = '300ms'",
+        "idle_in_transaction_session_timeout = '2s'",
     ];
     if !postgres::available() {
         return;

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 pub(super) enum Fault {
     /// Another transaction was in the way; the same statement may go through now.
     Conflict(String),
-    /// What was prepared on this connection is of no more use; on another one it goes through.
+    /// This connection, or what was prepared on it, is of no more use; on another one it goes through.
     Stale(String),
     /// The database cannot be reached, or cannot take writes at the moment.
     Away(String),
@@ -45,12 +45,14 @@ impl Fault {
             // The tables were changed, or whoever stands between has forgotten the statement.
             "0A000" if is_stale_plan(error) => Self::Stale(told),
             "26000" => Self::Stale(told),
+            // Idle for too long: in a transaction, between two of them, or the transaction as a whole.
+            "25P03" | "57P05" | "25P04" => Self::Stale(told),
             "53100" => Self::DiskFull,
             // No login of this name or password, or no such database.
             "3D000" => Self::Refused(told),
             code if code.starts_with("28") => Self::Refused(told),
-            // Shutting down, crashed, starting, session ended, too many connections; a standby takes no writes.
-            "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25006" => Self::Away(told),
+            // Shutting down, crashed, starting, too many connections; a standby takes no writes.
+            "57P01" | "57P02" | "57P03" | "53300" | "25006" => Self::Away(told),
             code if code.starts_with("08") => Self::Away(told),
             // A table, a column, a schema or a right was taken away. The look-out says what lacks, and when it is back.
             "42P01" | "42703" | "3F000" | "42501" => Self::Away(told),

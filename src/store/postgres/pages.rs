@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use futures_util::TryStreamExt;
+use futures_util::future::try_join;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -87,8 +88,8 @@ pub(super) async fn list(
         if wanted.await.is_ok() {
             match timeout(WHOLE, send_pages(&lease, &send, deadline)).await {
                 Ok(Ok(())) => {}
+                // It may have been this connection alone, idle for too long; a database that is away is found so by others.
                 Ok(Err(fault)) => {
-                    database.noticed(&fault);
                     // Who does not listen learns of it by the end that is missing.
                     let _ = timeout(deadline, send.send(Err(fault.told()))).await;
                     return;
@@ -127,13 +128,13 @@ async fn begin(database: &Link) -> Result<(Lease, Head), Fault> {
     Ok((lease, head))
 }
 
-/// Begins a snapshot and asks for its marks.
+/// Begins a snapshot and asks for its marks, in one round trip.
 async fn head(lease: &Lease) -> Result<Head, Error> {
-    lease.batch_execute(BEGIN).await?;
+    let ((), rows) = try_join(lease.batch_execute(BEGIN), lease.query_typed(MARKS, &[])).await?;
     let mut marks: Vec<(String, i64)> = Vec::new();
     let mut latest = None;
     let mut seems_empty = true;
-    for row in lease.query_typed(MARKS, &[]).await? {
+    for row in rows {
         marks.push((row.try_get(0)?, row.try_get(1)?));
         let of_writer: Option<Moment> = row.try_get(2)?;
         latest = latest.max(of_writer.map(|Moment(moment)| moment));

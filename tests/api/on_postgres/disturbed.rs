@@ -144,6 +144,25 @@ fn a_list_that_waits_for_a_table_to_be_written_anew_shows_what_is_in_it() {
 }
 
 #[test]
+fn a_list_that_is_idle_for_longer_than_the_database_allows_is_cut_off_and_nothing_else_happens() {
+    if !available() {
+        return;
+    }
+    let cluster = cluster();
+    let database = cluster.create_database();
+    let timeout = "SET idle_in_transaction_session_timeout = '200ms'";
+    cluster.sql("postgres", &format!("ALTER DATABASE {database} {timeout}"));
+    let store = opened(&cluster.url(&database), 5, |_| ()).unwrap();
+    write(&store, 7, 5);
+    let idle = store.list_blocking().unwrap();
+    let ended = || cluster.log().contains("idle-in-transaction timeout");
+    assert!(wait_until(PATIENCE, ended), "{}", cluster.log());
+    assert!(idle.read(|_| Ok::<_, ()>(())).is_err(), "it is not whole");
+    assert!(store.away().is_none());
+    assert_eq!(read(store.list_blocking().unwrap()), [record(7, 5, 5)]);
+}
+
+#[test]
 fn a_statement_that_is_sent_again_leaves_a_mark_of_its_own() {
     if !available() {
         return;
