@@ -119,8 +119,8 @@ async fn begin(database: &Link) -> Result<(Lease, Head), Fault> {
             return Ok(head);
         }
         // The snapshot is taken before the tables' locks. Had it to wait for somebody who writes a table anew (`ALTER
-        // TABLE … TYPE`), it is from before, and PostgreSQL shows it nothing of what the table holds since. So nothing
-        // is believed only when a second snapshot shows it too.
+        // TABLE … TYPE`), it is from before, and PostgreSQL shows it nothing of what the table holds since. So an
+        // empty table is believed only when a second snapshot shows it too.
         lease.batch_execute("ROLLBACK").await?;
         self::head(&lease).await
     };
