@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use super::checksum::Checksum;
 use super::piece::{Packing, Press};
 use super::row_deflate::ROW;
-use super::text::{CLOSE, OPEN, write_first_rows, write_rows};
+use super::text::{CLOSE, OPEN, write_rows};
 use super::turns::{Chunks, InTurns};
 use crate::store::{Fetched, Record};
 
@@ -54,10 +54,7 @@ impl Streamed {
 
     fn plain(&mut self, records: &[Record]) -> Bytes {
         let mut text = Vec::with_capacity(records.len() * ROW);
-        match self.at {
-            At::FirstRows => write_first_rows(records, &mut text),
-            _ => write_rows(records, &mut text),
-        }
+        write_rows(self.at == At::FirstRows, records, &mut text);
         self.at = At::Rows;
         text.into()
     }

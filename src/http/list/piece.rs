@@ -9,7 +9,7 @@ use zstd::bulk::Compressor;
 
 use super::checksum::Checksum;
 use super::row_deflate::{ROW, deflate};
-use super::text::{CLOSE, OPEN, write_first_rows, write_rows};
+use super::text::{CLOSE, OPEN, write_rows};
 use crate::store::Record;
 
 /// A gzip member's header (RFC 1952 §2.3): deflate, no flags, no time, unknown operating system.
@@ -101,11 +101,7 @@ impl Press {
     /// When zstd has no memory.
     pub fn piece(&mut self, packing: Packing, first: bool, records: &[Record]) -> io::Result<Box<[u8]>> {
         self.text.clear();
-        if first {
-            write_first_rows(records, &mut self.text);
-        } else {
-            write_rows(records, &mut self.text);
-        }
+        write_rows(first, records, &mut self.text);
         self.bytes.clear();
         match packing {
             Packing::Gzip => {

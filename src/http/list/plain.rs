@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::CHUNK;
 use super::row_deflate::ROW;
-use super::text::{CLOSE, OPEN, length, write_first_rows, write_rows};
+use super::text::{CLOSE, OPEN, length, write_rows};
 use super::turns::{Chunks, InTurns};
 use crate::store::{Block, Snapshot};
 
@@ -34,10 +34,7 @@ impl Plain {
             text.extend_from_slice(OPEN);
         }
         for (key, block) in self.snapshot.blocks_from(from) {
-            match key {
-                0 => write_first_rows(block.records(), &mut text),
-                _ => write_rows(block.records(), &mut text),
-            }
+            write_rows(key == 0, block.records(), &mut text);
             if text.len() >= CHUNK {
                 self.next = Some(key + 1);
                 return Some(text);

@@ -134,7 +134,7 @@ fn a_piece_refers_to_nothing_but_the_frame_of_the_row_before() {
     let records: Vec<_> =
         (0..40).map(|number| record(number * 3, 1_764_000_000_000, 1_764_000_000_000)).collect();
     let mut text = Vec::new();
-    write_rows(&records, &mut text);
+    write_rows(false, &records, &mut text);
     let rows = text.as_chunks::<ROW>().0;
     let mut piece = Vec::new();
     deflate(rows, &mut piece);
@@ -143,7 +143,7 @@ fn a_piece_refers_to_nothing_but_the_frame_of_the_row_before() {
     {
         let mut stream = Vec::new();
         let mut row = Vec::new();
-        write_rows(&[before], &mut row);
+        write_rows(false, &[before], &mut row);
         stream.extend_from_slice(&[0, ROW as u8, 0, !(ROW as u8), 0xff]);
         stream.extend_from_slice(&row);
         stream.extend_from_slice(&piece);

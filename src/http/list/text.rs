@@ -8,27 +8,24 @@ pub const OPEN: &[u8] = br#"{"virksomheder":["#;
 /// Behind the last row.
 pub const CLOSE: &[u8] = b"]}";
 
-/// Appends these records, each behind a comma.
-pub fn write_rows(records: &[Record], out: &mut Vec<u8>) {
+/// Appends these records, each behind a comma, but for the very first of a list.
+pub fn write_rows(first: bool, records: &[Record], out: &mut Vec<u8>) {
     out.reserve(records.len() * ROW);
-    for record in records {
+    let mut others = records;
+    if let (true, Some((record, after))) = (first, records.split_first()) {
+        ndjson::write_object(out, record);
+        others = after;
+    }
+    for record in others {
         out.push(b',');
         ndjson::write_object(out, record);
-    }
-}
-
-/// Appends the records of a list's first block: the first has no comma before it.
-pub fn write_first_rows(records: &[Record], out: &mut Vec<u8>) {
-    if let Some((first, others)) = records.split_first() {
-        ndjson::write_object(out, first);
-        write_rows(others, out);
     }
 }
 
 /// The list of these few records, whole.
 pub fn whole(records: &[Record]) -> Vec<u8> {
     let mut text = OPEN.to_vec();
-    write_first_rows(records, &mut text);
+    write_rows(true, records, &mut text);
     text.extend_from_slice(CLOSE);
     text
 }
