@@ -12,7 +12,7 @@
 //! | `database` | connections, and statements that are tried again |
 //! | `health` | whether the database is there |
 //! | `schema` | the tables |
-//! | `writer`, `reader` | logins that are recorded and looked up together |
+//! | `calls`, `writer`, `reader` | logins that are recorded and looked up together |
 //! | `pages` | the list |
 //! | `fault`, `moment` | the database's errors and moments, in our terms |
 //! | `threads` | who does the work |
@@ -29,14 +29,14 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
+use self::calls::Call;
 use self::database::Link;
-use self::reader::Question;
 use self::schema::Found;
 use self::threads::{runtime, wait};
-use self::writer::{Fold, Lane, Probe, Write};
+use self::writer::{Fold, Lane, Probe};
 use super::listing::Fetched;
 use super::meters::{DatabaseStatus, Meters, Operation};
 use super::{Database, Imported, OpenError, Standing, Status, StoreError};
@@ -46,6 +46,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::record::{Record, merge_by_company};
 
 mod address;
+mod calls;
 mod connect;
 mod database;
 mod fault;
@@ -77,8 +78,8 @@ const CLOSING_LOOK: Duration = Duration::from_millis(5);
 pub struct Postgres {
     database: Arc<Link>,
     meters: Arc<Meters>,
-    writes: mpsc::Sender<Write>,
-    questions: mpsc::Sender<Question>,
+    writes: mpsc::Sender<Call<Record, ()>>,
+    questions: mpsc::Sender<Call<Cvr, Option<Login>>>,
     lists: Arc<Semaphore>,
     /// One probe at a time: they must not take the lanes' connections, however often somebody asks.
     probes: Arc<Semaphore>,
@@ -123,21 +124,19 @@ impl Postgres {
         }
         let create = create && database.health.is_away();
         let meters = Arc::new(Meters::default());
-        let (writes, waiting_writes) = mpsc::channel(writer::CAPACITY);
-        let (questions, waiting_questions) = mpsc::channel(reader::CAPACITY);
-        let waiting_writes = Arc::new(tokio::sync::Mutex::new(waiting_writes));
-        let waiting_questions = Arc::new(tokio::sync::Mutex::new(waiting_questions));
+        let (writes, waiting_writes) = calls::queue(writer::CAPACITY);
+        let (questions, waiting_questions) = calls::queue(reader::CAPACITY);
         for number in 0..WRITERS {
             let lane = Lane::new(&process, &number.to_string());
             handle.spawn(lane.run(
                 Arc::clone(&database),
                 Arc::clone(&meters),
-                Arc::clone(&waiting_writes),
+                waiting_writes.clone(),
                 deadline,
             ));
         }
         for _ in 0..READERS {
-            handle.spawn(reader::run(Arc::clone(&database), Arc::clone(&waiting_questions), deadline));
+            handle.spawn(reader::run(Arc::clone(&database), waiting_questions.clone(), deadline));
         }
         let fold = Fold { id: format!("{process}/folded") };
         handle.spawn(keep(Arc::clone(&database), create, fold, deadline));
@@ -164,28 +163,21 @@ impl Postgres {
     }
 
     pub(super) async fn get(&self, cvr: Cvr) -> Result<Option<Login>, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        let found = self.ask(&self.questions, Question { cvr, answer }, answered).await;
+        let found = self.ask(&self.questions, cvr).await;
         self.meters.answered(Operation::Get, &found);
         found
     }
 
     pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
-        let (answer, answered) = oneshot::channel();
-        let login = Record { cvr, login: Login::at(at) };
-        let done = self.ask(&self.writes, Write { login, answer }, answered).await;
+        let done = self.ask(&self.writes, Record { cvr, login: Login::at(at) }).await;
         self.meters.answered(Operation::Record, &done);
         done
     }
 
     /// Puts a call to the lanes and waits for its answer.
-    async fn ask<T, A>(
-        &self,
-        lanes: &mpsc::Sender<T>,
-        call: T,
-        answered: oneshot::Receiver<Result<A, StoreError>>,
-    ) -> Result<A, StoreError> {
+    async fn ask<T, A>(&self, lanes: &mpsc::Sender<Call<T, A>>, asked: T) -> Result<A, StoreError> {
         self.admit()?;
+        let (call, answered) = Call::new(asked);
         let _in_hand = InHand::count(&self.in_hand);
         lanes.try_send(call).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Full,

@@ -6,17 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
+use super::calls::Waiting;
 use super::database::{Lease, Link, Statement};
 use super::moment::Moment;
-use super::writer::Waiting;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
-use crate::store::{Record, StoreError};
+use crate::store::Record;
 
 /// How many look-ups may wait.
 pub(super) const CAPACITY: usize = 4096;
@@ -26,36 +25,22 @@ pub(super) const BATCH: usize = 256;
 pub(super) const LOOK_UP: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login WHERE cvr_number = ANY($1)";
 
-/// A company that is asked for, and who is to be told.
-pub(super) struct Question {
-    pub(super) cvr: Cvr,
-    pub(super) answer: oneshot::Sender<Result<Option<Login>, StoreError>>,
-}
-
 /// Answers what waits, until nobody can ask any more.
-pub(super) async fn run(database: Arc<Link>, waiting: Waiting<Question>, deadline: Duration) {
+pub(super) async fn run(database: Arc<Link>, waiting: Waiting<Cvr, Option<Login>>, deadline: Duration) {
     let mut questions = Vec::with_capacity(BATCH);
-    loop {
-        questions.clear();
-        if waiting.lock().await.recv_many(&mut questions, BATCH).await == 0 {
-            return;
-        }
-        questions.retain(|question| !question.answer.is_closed());
-        if questions.is_empty() {
-            continue;
-        }
-        let companies = questions.iter().map(|question| question.cvr.number().cast_signed()).collect();
+    while waiting.take(&mut questions, BATCH).await {
+        let companies = questions.iter().map(|question| question.asked.number().cast_signed()).collect();
         match database.run(Instant::now() + deadline, &LookUp { companies }).await {
             Ok(mut found) => {
                 found.sort_unstable_by_key(|record| record.cvr);
                 for question in questions.drain(..) {
-                    let at = found.binary_search_by_key(&question.cvr, |record| record.cvr);
-                    let _ = question.answer.send(Ok(at.ok().map(|at| found[at].login)));
+                    let at = found.binary_search_by_key(&question.asked, |record| record.cvr);
+                    question.tell(Ok(at.ok().map(|at| found[at].login)));
                 }
             }
             Err(error) => {
                 for question in questions.drain(..) {
-                    let _ = question.answer.send(Err(error.clone()));
+                    question.tell(Err(error.clone()));
                 }
             }
         }

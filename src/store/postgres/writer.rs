@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
+use super::calls::Waiting;
 use super::database::{Lease, Link, Parameter, Statement};
 use super::moment::Moment;
 use crate::store::StoreError;
@@ -80,15 +80,6 @@ INSERT INTO virksomhedslogin_writer AS writer (id, batch, latest, written) VALUE
 ON CONFLICT (id) DO UPDATE
 SET batch = writer.batch + excluded.batch, latest = GREATEST(writer.latest, excluded.latest), written = excluded.written";
 
-/// A login that waits to be recorded, and who is to be told.
-pub(super) struct Write {
-    pub(super) login: Record,
-    pub(super) answer: oneshot::Sender<Result<(), StoreError>>,
-}
-
-/// Who takes the writes that wait.
-pub(super) type Waiting<T> = Arc<Mutex<mpsc::Receiver<T>>>;
-
 /// A connection's worth of writing.
 pub(super) struct Lane {
     /// The name of its mark; no other process and no other lane has it.
@@ -108,26 +99,17 @@ impl Lane {
         self,
         database: Arc<Link>,
         meters: Arc<Meters>,
-        waiting: Waiting<Write>,
+        waiting: Waiting<Record, ()>,
         deadline: Duration,
     ) {
         let mut writes = Vec::with_capacity(BATCH);
-        loop {
-            writes.clear();
-            if waiting.lock().await.recv_many(&mut writes, BATCH).await == 0 {
-                return;
-            }
-            // Who has given up by now has been told so.
-            writes.retain(|write| !write.answer.is_closed());
-            if writes.is_empty() {
-                continue;
-            }
-            let mut records: Vec<_> = writes.iter().map(|write| write.login).collect();
+        while waiting.take(&mut writes, BATCH).await {
+            let mut records: Vec<_> = writes.iter().map(|write| write.asked).collect();
             merge_by_company(&mut records);
             meters.batches.observe(writes.len() as u64);
             let answer = self.record(&database, &meters, &records, Instant::now() + deadline).await;
             for write in writes.drain(..) {
-                let _ = write.answer.send(answer.clone().map(drop));
+                write.tell(answer.clone().map(drop));
             }
         }
     }
