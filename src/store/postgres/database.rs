@@ -156,10 +156,19 @@ impl Link {
         until: Instant,
         statement: &S,
     ) -> Result<S::Value, StoreError> {
+        self.persist(until, || self.once(statement)).await
+    }
+
+    /// Tries again and again where that may help, until a try succeeds or `until` is past.
+    pub(super) async fn persist<T, F: Future<Output = Result<T, Fault>>>(
+        &self,
+        until: Instant,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, StoreError> {
         let mut pause = PAUSES.0;
         loop {
             let began = Instant::now();
-            let fault = match timeout_at(until, self.once(statement)).await {
+            let fault = match timeout_at(until, attempt()).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(fault)) => fault,
                 // Its turn came when its time was up: that says nothing of the database.
@@ -200,7 +209,7 @@ impl Link {
     }
 
     /// Remembers what a fault says of the database.
-    pub(super) fn noticed(&self, fault: &Fault) {
+    fn noticed(&self, fault: &Fault) {
         if matches!(fault, Fault::Away(_) | Fault::Refused(_)) {
             self.health.lost(fault.reason());
         }

@@ -17,7 +17,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::try_join;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
@@ -37,8 +37,6 @@ const PART: usize = 2048;
 const PARTS_WAITING: usize = 4;
 /// How long a list may take. Its snapshot keeps the server from tidying up; a client that needs longer is not reading.
 const WHOLE: Duration = Duration::from_secs(600);
-/// Before a snapshot is asked for again.
-const PAUSE: Duration = Duration::from_millis(50);
 /// How many bytes of the marks' hash make the version.
 const VERSION_BYTES: usize = 16;
 
@@ -69,19 +67,7 @@ pub(super) async fn list(
     until: Instant,
     deadline: Duration,
 ) -> Result<Fetched, StoreError> {
-    let (lease, head) = loop {
-        let fault = match timeout_at(until, begin(&database)).await {
-            Ok(Ok(begun)) => break begun,
-            Ok(Err(fault)) => fault,
-            Err(_) => Fault::silence(),
-        };
-        database.noticed(&fault);
-        if !fault.is_passing() || Instant::now() + PAUSE >= until {
-            return Err(fault.told());
-        }
-        database.retries.increment();
-        sleep(PAUSE).await;
-    };
+    let (lease, head) = database.persist(until, || begin(&database)).await?;
     let (want, wanted) = oneshot::channel();
     let (send, pages) = mpsc::channel(PARTS_WAITING);
     tokio::spawn(async move {
