@@ -243,8 +243,8 @@ impl Store {
         }
     }
 
-    /// Finishes what is waiting, makes the last sync and lets go of the directory or the database. Later writes are refused; reads
-    /// go on. Bounded in time even when the disk is stuck: `false` says that it was.
+    /// Finishes what is waiting, makes the last sync and lets go of the directory or the database. Later writes are
+    /// refused; reads go on. Bounded in time even when the disk is stuck: `false` says that it was.
     pub fn close(&self) -> bool {
         match self {
             Self::Embedded(store) => store.close(),

@@ -1,7 +1,8 @@
 //! `export`, `import`, `verify`: the commands that read or fill the store.
 //!
 //! An embedded store has one process at a time: these commands open the closed one, but for `export --from`, which asks the
-//! service that has it open. A shared database is opened beside the services that use it. Results go to standard output; how far the work has come goes to standard error.
+//! service that has it open. A shared database is opened beside the services that use it. Results go to standard output;
+//! how far the work has come goes to standard error.
 
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -13,8 +13,8 @@ use crate::postgres::{Cluster, Durability, ROLE, available, wait_until};
 /// How many of the run's last lines are told when it fails.
 const CLOSING_LINES: usize = 120;
 
-/// Runs them on a server of their own, if there is one on this machine. The tests of the module `own` are left out, because they know which store they want, and
-/// the others of `left_out` (name, reason).
+/// Runs them on a server of their own, if there is one on this machine. The tests of the module `own` are left out, because
+/// they know which store they want, and the others of `left_out` (name, reason).
 pub fn run_on_postgres(own: &str, left_out: &[(&str, &str)], durability: Durability, at_most: Duration) {
     if !available() {
         return;
