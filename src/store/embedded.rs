@@ -88,6 +88,7 @@ impl Embedded {
         witness::check(&mark, &snapshot.mark()).map_err(|found| {
             OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
         })?;
+        layout.upgrade(&store).map_err(OpenError::io(&root, "writing the format file"))?;
         // Both slots are good again from here on, and neither is behind what is served.
         witness
             .write(&snapshot.mark())

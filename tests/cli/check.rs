@@ -148,9 +148,9 @@ fn a_store_that_is_not_ours_or_damaged_is_foretold_with_exit_code_3() {
     let spoil: [Spoilt; 9] = [
         (
             "a newer format",
-            |store| fs::write(store.join("format"), format_of(2)).unwrap(),
+            |store| fs::write(store.join("format"), format_of(3)).unwrap(),
             &[
-                "has format version 2, expected version 1",
+                "has format version 3, expected version 2",
                 "start the version of virksomhedslogin that wrote it",
                 "export",
             ],
@@ -367,7 +367,7 @@ fn an_audit_pipe_without_a_reader_does_not_hold_the_check_up() {
 #[test]
 fn a_newer_store_is_refused_by_every_command_and_left_as_it_is() {
     let site = site_with_store();
-    fs::write(site.path("store/format"), format_of(2)).unwrap();
+    fs::write(site.path("store/format"), format_of(3)).unwrap();
     site.write("list.csv", "cvrNummer,tidligsteLoginTidspunkt,senesteLogintidspunkt\n");
     // Whoever tries to open it writes its process id into the lock; nothing else may change.
     let store = || {
@@ -385,7 +385,7 @@ fn a_newer_store_is_refused_by_every_command_and_left_as_it_is() {
         let told = stderr(&refused);
         assert_eq!(refused.status.code(), Some(3), "{what}: {told}");
         assert!(
-            told.contains("has format version 2, expected version 1; start the version"),
+            told.contains("has format version 3, expected version 2; start the version"),
             "{what}: {told}"
         );
         assert!(store() == before, "{what} changed the store");

@@ -12,6 +12,7 @@
 )]
 
 mod crash;
+mod crowd;
 mod damage;
 mod faults;
 mod history;

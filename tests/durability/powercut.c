@@ -15,7 +15,11 @@
  * POWERCUT_FAIL_FSYNC=EIO|ENOSPC  while the file POWERCUT_TRIGGER exists, syncs fail with it, and the file loses what it was
  *                              to make durable, as on Linux, whose page cache may drop such pages
  * POWERCUT_FAIL_FSYNC=HANG     while the file POWERCUT_TRIGGER exists, syncs do not return
+ * POWERCUT_SYNC_MS=n           each sync of a file takes n milliseconds longer, as on a slow disk
  * POWERCUT_CLOCK_SECONDS=n     while the file POWERCUT_TRIGGER exists, the clock shows n seconds more (or less)
+ *
+ * POWERCUT_SHADOW/most-unsynced, once it exists, holds the most bytes that were written to one file between two of its
+ * syncs. (sled fills up a segment when it opens a database, so a test makes the file when the service serves.)
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,7 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILES = 256, OPERATIONS = 256 };
+enum { FILES = 4096, OPERATIONS = 4096 };
 struct range { off_t from, to; };
 struct file {
     dev_t dev; ino_t ino;            /* ino 0: a free slot, or a file without a name */
@@ -41,6 +45,7 @@ struct file {
     int unnamed;                     /* its name is not durable yet */
     off_t cut;                       /* the shortest it was since the last sync; -1 when it was not cut */
     struct range *dirty; size_t count, room;
+    off_t unsynced;                  /* bytes written since the last sync, also those written twice */
 };
 struct operation { char from[PATH_MAX], to[PATH_MAX]; };  /* to is empty: a removal */
 
@@ -51,6 +56,8 @@ static unsigned long made;
 static char store[PATH_MAX], shadow[PATH_MAX];
 static const char *trigger, *failing, *clock_shift;
 static int ignore_fdatasync;
+static useconds_t sync_takes;
+static off_t most_unsynced;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -84,6 +91,7 @@ static void prepare(void) {
     failing = getenv("POWERCUT_FAIL_FSYNC");
     clock_shift = getenv("POWERCUT_CLOCK_SECONDS");
     ignore_fdatasync = getenv("POWERCUT_IGNORE_FDATASYNC") != NULL;
+    if ((text = getenv("POWERCUT_SYNC_MS"))) sync_takes = 1000 * (useconds_t)atol(text);
 }
 static void begin(void) { pthread_once(&once, prepare); pthread_mutex_lock(&lock); }
 static void end(void) { pthread_mutex_unlock(&lock); }
@@ -149,6 +157,7 @@ static void cut_to(struct file *file, off_t length) {
 }
 static void dirtied(struct file *file, off_t from, ssize_t length) {
     if (length <= 0) return;
+    file->unsynced += length;
     struct range *last = file->count ? &file->dirty[file->count - 1] : NULL;
     if (last && from >= last->from && from <= last->to) {
         if (from + length > last->to) last->to = from + length;
@@ -180,6 +189,18 @@ static void name_it(struct file *file) {
     strcpy(file->shadow, path);
     file->unnamed = 0;
 }
+static void note_unsynced(struct file *file) {
+    char path[PATH_MAX], text[32];
+    off_t unsynced = file->unsynced;
+    file->unsynced = 0;
+    snprintf(path, sizeof path, "%.4000s/most-unsynced", shadow);
+    if (unsynced <= most_unsynced || access(path, F_OK)) return;
+    most_unsynced = unsynced;
+    int length = snprintf(text, sizeof text, "%lld", (long long)unsynced);
+    int fd = real_open(path, O_WRONLY | O_TRUNC);
+    if (fd < 0 || real_write(fd, text, length) != length) give_up("the count cannot be written");
+    close(fd);
+}
 static void settle(struct file *file, int fd, int lose) {
     struct stat about;
     char link[64];
@@ -197,6 +218,7 @@ static void settle(struct file *file, int fd, int lose) {
         copy_dirty(file, ours, copy);
         if (fstat(ours, &about) || real_ftruncate(copy, about.st_size)) give_up("ftruncate");
         name_it(file);
+        note_unsynced(file);
     }
     file->count = 0;
     file->cut = -1;
@@ -332,8 +354,9 @@ int unlinkat(int directory, const char *path, int flags) { return removed(direct
 static int synced(int fd, int data_only) {
     pthread_once(&once, prepare);
     while (failing && !strcmp(failing, "HANG") && triggered()) usleep(10000);
-    begin();
     struct stat about;
+    if (sync_takes && store[0] && !fstat(fd, &about) && S_ISREG(about.st_mode)) usleep(sync_takes);
+    begin();
     char path[PATH_MAX], link[64];
     struct file *file = watched(fd);
     const char *directory = NULL;

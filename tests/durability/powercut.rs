@@ -3,6 +3,7 @@
 //! `powercut.c` says what is modelled. In every second round random sectors of what was not synced survive as well, because a
 //! real disk writes some of them on its own account, in any order.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::crowd::Crowd;
 use crate::history::{History, Load};
 use crate::process::{Service, Site, binary};
 use crate::site::{Dice, Outcome, copy, files, kill, long, serve, try_start};
@@ -87,6 +89,21 @@ impl Forgetful {
         serve(&self.site, &all)
     }
 
+    fn most_unsynced(&self) -> PathBuf {
+        self.site.path("shadow/most-unsynced")
+    }
+
+    /// Fails when sled wrote more between two syncs than it may, or a row that did not fit into its log.
+    fn assert_small_writes(&self, when: &str) {
+        let blobs: Vec<_> =
+            files(&self.store()).into_iter().filter(|name| name.contains("/blobs/")).collect();
+        assert!(blobs.is_empty(), "{when}: {} files beside the log, the first {}", blobs.len(), blobs[0]);
+        let most = std::fs::read_to_string(self.most_unsynced()).unwrap();
+        let most: u64 = most.parse().unwrap();
+        eprintln!("{when}: at most {most} bytes between two syncs");
+        assert!(most <= MOST_UNSYNCED, "{when}: {most} bytes were written between two syncs");
+    }
+
     /// Puts what survived the power cut in the store's place.
     pub fn cut(&self, survivors: Option<&mut Dice>) {
         if let Some(dice) = survivors {
@@ -136,6 +153,65 @@ fn no_power_cut_loses_an_acknowledged_login() {
         }
     }
     eprintln!("power cut: {rounds} rounds, {} writes acknowledged, none lost", history.acknowledged);
+}
+
+/// The clients of the crowd: more than fit into one batch.
+const CROWD: usize = 2_500;
+/// What the store writes between two syncs at most: one of sled's segments.
+const MOST_UNSYNCED: u64 = 512 << 10;
+
+#[test]
+fn no_power_cut_in_a_crowd_loses_an_acknowledged_login() {
+    let rounds = if long() { 4 } else { 1 };
+    let (disk, mut history, mut dice) = (Forgetful::new(), History::default(), Dice(13));
+    for round in 0..rounds {
+        // Slow enough for the whole crowd to wait while a batch is synced.
+        let mut service = disk.serve(&[("POWERCUT_SYNC_MS", "60")]);
+        std::fs::write(disk.most_unsynced(), "").unwrap();
+        let crowd = Crowd::start(&service, &history, CROWD);
+        // At least twenty whole batches: the first rows of the WAL share a leaf of sled, which then splits.
+        // In the long run once beyond what may wait in the WAL, so that every batch applies its share.
+        let enough = if long() && round == 0 { 300_000 } else { 50_000 };
+        crowd.wait_for(enough, Duration::from_secs(150));
+        std::thread::sleep(Duration::from_millis(dice.below(300)));
+        kill(&mut service);
+        crowd.finish(&mut history);
+        disk.assert_small_writes(&format!("round {round}"));
+        disk.cut((round % 2 == 1).then_some(&mut dice));
+        match try_start(&disk.site) {
+            Outcome::Serves(found) => history.assert(&found, &format!("after power cut {round}")),
+            other => panic!("after power cut {round}: {other:?}"),
+        }
+    }
+    eprintln!(
+        "crowd of {CROWD}: {rounds} power cuts, {} writes acknowledged, none lost",
+        history.acknowledged
+    );
+}
+
+#[test]
+fn an_import_in_any_order_syncs_before_a_segment_is_full() {
+    const ROWS: u64 = 150_000;
+    let disk = Forgetful::new();
+    disk.settle();
+    std::fs::write(disk.most_unsynced(), "").unwrap();
+    // Every company once, in an order that touches another page each time.
+    let mut rows = String::from("cvrNummer,tidligsteLoginTidspunkt,senesteLogintidspunkt\n");
+    for at in 0..ROWS {
+        let (cvr, moment) = (at * 67_867_979 % 100_000_000, "2026-11-23T08:15:30.123Z");
+        writeln!(rows, "{cvr:08},{moment},{moment}").unwrap();
+    }
+    disk.site.write("rows.csv", &rows);
+    let mut import = binary();
+    import.args(["import", "--config", &disk.site.config()]).arg(disk.site.path("rows.csv"));
+    let imported = import.envs(disk.variables()).output().unwrap();
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    disk.assert_small_writes("import");
+    disk.cut(None);
+    match try_start(&disk.site) {
+        Outcome::Serves(found) => assert_eq!(found.len() as u64, ROWS),
+        other => panic!("after the import: {other:?}"),
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guarded::{self, Lost};
-use super::journal::{self, Backlog};
+use super::journal::{self, Backlog, WalRow};
 use super::layout::Layout;
 use super::queue::{Gather, Next, Queue, Taken};
 use super::register::{Register, Snapshot};
@@ -19,7 +19,7 @@ use super::tree::{self, KernelCache, Loaded, Tree};
 use super::watchdog::Watchdog;
 use super::witness::{self, Witness};
 use crate::store::meters::Meters;
-use crate::store::{OpenError, Progress, Record, StoreError};
+use crate::store::{OpenError, Progress, StoreError};
 
 /// How often an idle committer looks whether the database is still there.
 const IDLE: Duration = Duration::from_secs(1);
@@ -107,11 +107,15 @@ impl Committer {
         let result = if news.is_empty() && taken.probes.is_empty() {
             Ok(0) // All of it is on the disk already: the register holds nothing else.
         } else {
-            let changed = !news.is_empty();
-            let next = if changed { known.with(&news).numbered(known.sequence() + 1) } else { known };
-            let batch = Batch { next: &next, news: &news, changed, bulk, probe: !taken.probes.is_empty() };
+            let mut next = known;
+            let row = if bulk { news.len().max(1) } else { journal::ROW_LOGINS };
+            let rows = news.chunks(row).map(|changes| {
+                next = next.with(changes).numbered(next.sequence() + 1);
+                WalRow { mark: next.mark(), changes }
+            });
+            let batch = Batch { rows: rows.collect(), bulk, probe: !taken.probes.is_empty() };
             self.watched(|this| this.write(&batch)).map(|()| {
-                if changed {
+                if !news.is_empty() {
                     self.register.publish(next);
                 }
                 news.len() as u64
@@ -137,23 +141,26 @@ impl Committer {
     }
 
     fn write(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
-        let mark = batch.next.mark();
-        if batch.changed {
+        let rows = &batch.rows;
+        if let Some(last) = rows.last() {
             // An import is written straight into the table, and the ring must be empty for that.
-            while self.backlog.is_full() || batch.bulk && !self.backlog.is_empty() {
+            while self.backlog.is_full(rows.len()) || batch.bulk && !self.backlog.is_empty() {
                 self.settle(usize::MAX)?;
                 self.sync()?;
             }
             if batch.bulk {
-                open(&self.tree)?.write(&self.store, &mark, batch.news)?;
-                self.backlog.skip_to(mark);
+                open(&self.tree)?.write(&self.store, last)?;
+                self.backlog.skip_to(last.mark);
             } else {
-                let share = self.backlog.share(batch.news.len());
+                let logins = rows.iter().map(|row| row.changes.len()).sum();
+                let share = self.backlog.share(logins, rows.len());
                 if share > 0 {
                     self.settle(share)?;
                 }
-                open(&self.tree)?.append(&self.store, &mark, batch.news)?;
-                self.backlog.add(mark, batch.news);
+                for row in rows {
+                    open(&self.tree)?.append(&self.store, row)?;
+                    self.backlog.add(row.mark, row.changes);
+                }
             }
         }
         let tree = open(&self.tree)?;
@@ -165,8 +172,10 @@ impl Committer {
         if batch.probe {
             tree.read_probe(self.probes)?;
         }
-        if batch.changed {
-            self.witness.write(&mark).map_err(|error| StoreError::from_io("writing the witness", &error))?;
+        if let Some(last) = rows.last() {
+            self.witness
+                .write(&last.mark)
+                .map_err(|error| StoreError::from_io("writing the witness", &error))?;
         }
         Ok(())
     }
@@ -295,10 +304,8 @@ impl Committer {
 
 /// A batch on its way to the disk.
 struct Batch<'a> {
-    /// The view in which it has been written.
-    next: &'a Snapshot,
-    news: &'a [Record],
-    changed: bool,
+    /// The row of an import, or the rows of the WAL, in their order; none when nothing changes.
+    rows: Vec<WalRow<'a>>,
     /// It is part of an import.
     bulk: bool,
     /// Somebody asks whether a write goes through.

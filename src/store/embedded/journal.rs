@@ -1,27 +1,38 @@
 //! Batches that are durable but not yet in the table of records, and when they get there.
 //!
 //! A row of its own for each login costs sled many times what its bytes cost, and everybody waits for it. So a batch is
-//! written as one row, its seal, into a ring of [`SLOTS`]; that is all that must be durable before it is answered.
-//! Later its records are *settled*: written into the table in steps, ascending by company, each company once however
+//! written as rows of up to [`ROW_LOGINS`], each with a seal and a sequence number of its own, into a circular
+//! write-ahead log of [`SLOTS`]; that is all that must be durable before it is answered. Later its records are *settled*: written into the table in steps, ascending by company, each company once however
 //! often it logged in. When a round of steps is done the main seal moves on and the slots are free again. Steps are made
 //! while nobody waits; only when the ring fills does each batch pay its share.
 //!
 //! A crash loses nothing: what the main seal does not cover stands in the ring, and to settle a record twice does no
 //! harm, since a record is only ever merged.
 
-use super::seal::Mark;
+use super::seal::{self, Mark};
 use crate::store::Record;
 
-/// How many batches may wait to be settled. A row tells its own sequence, so the number may change between versions;
-/// tests go round a small ring often.
-pub(super) const SLOTS: u64 = if cfg!(test) { 64 } else { 16_384 };
+/// Rows of the WAL: 50 MB at most, all read at every start. Another number makes another table (see `tree.rs`), so that it
+/// may change between versions; tests go round a small WAL often.
+pub(super) const SLOTS: u64 = if cfg!(test) { 64 } else { 8_192 };
+/// Logins in one row of the WAL. sled writes up to 17 rows as one message of its log and puts a message of more than
+/// 131,052 bytes into a file of its own, which nobody syncs: a power cut would then cost the whole store.
+pub(super) const ROW_LOGINS: usize = 300;
+const _: () =
+    assert!(17 * (seal::length(ROW_LOGINS) + 64) < 131_052, "17 rows fit into one message of sled's log");
 /// From how many records on batches pay their share. Memory, and what a start must bring back, stay below twice that.
 const MANY_RECORDS: usize = if cfg!(test) { 4_096 } else { 262_144 };
-/// How many records a step settles at most. With the batch beside it, it must fit into one of sled's segments, so that
-/// none is used anew before the sync has made durable what was moved out of it.
+/// How many records a step settles at most.
 const STEP: usize = 1_024;
 /// How many records a step settles while nobody waits: a write that comes meanwhile waits for no more than these.
 pub(super) const QUIET_STEP: usize = 256;
+
+/// A row of the WAL: what it adds, and the mark after it.
+#[derive(Debug)]
+pub(super) struct WalRow<'a> {
+    pub(super) mark: Mark,
+    pub(super) changes: &'a [Record],
+}
 
 /// What is to be settled, in memory.
 #[derive(Debug, Default)]
@@ -65,9 +76,9 @@ impl Backlog {
         self.settled == self.newest.sequence
     }
 
-    /// Whether something must be settled before another batch is taken.
-    pub(super) fn is_full(&self) -> bool {
-        self.slots_used() >= SLOTS || self.waiting() >= 2 * MANY_RECORDS
+    /// Whether something must be settled before a batch of so many rows is taken.
+    pub(super) fn is_full(&self, rows: usize) -> bool {
+        self.slots_used() + rows as u64 > SLOTS || self.waiting() >= 2 * MANY_RECORDS
     }
 
     fn slots_used(&self) -> u64 {
@@ -79,7 +90,7 @@ impl Backlog {
         self.fresh.len() + self.round.as_ref().map_or(0, |round| round.records.len() - round.done)
     }
 
-    /// A batch has been written into the ring.
+    /// A row has been written into the ring.
     pub(super) fn add(&mut self, mark: Mark, changes: &[Record]) {
         self.newest = mark;
         self.fresh.extend_from_slice(changes);
@@ -90,15 +101,15 @@ impl Backlog {
         (self.settled, self.newest) = (mark.sequence, mark);
     }
 
-    /// How many records a batch of so many must settle beside its own writing: none while the ring is less than half
-    /// full, and then enough for a round to end long before the slots do.
-    pub(super) fn share(&self, batch: usize) -> usize {
+    /// How many records a batch of so many in so many rows must settle beside its own writing: none while the ring is
+    /// less than half full, and then enough for a round to end long before the slots do.
+    pub(super) fn share(&self, batch: usize, rows: usize) -> usize {
         let waiting = self.waiting();
         if self.slots_used() < SLOTS / 2 && waiting < MANY_RECORDS {
             return 0;
         }
         let slots_left = usize::try_from(SLOTS.saturating_sub(self.slots_used())).unwrap_or(usize::MAX);
-        (2 * batch).max(waiting / (slots_left / 4).max(1)).clamp(1, STEP)
+        (2 * batch).max(waiting / (slots_left / 4 / rows.max(1)).max(1)).clamp(1, STEP)
     }
 
     /// The next step, of at most so many records.
@@ -171,13 +182,15 @@ mod tests {
         for batch in [1usize, 3, 40, 900, 2_048] {
             let mut backlog = Backlog::new(mark(0), mark(0), Vec::new());
             let (mut number, mut steps_for_room) = (0, 0);
-            for sequence in 1..=10 * SLOTS {
-                while backlog.is_full() {
+            let mut sequence = 0;
+            while sequence < 10 * SLOTS {
+                let rows = batch.div_ceil(ROW_LOGINS);
+                while backlog.is_full(rows) {
                     let records = backlog.step(usize::MAX).records.len();
                     backlog.stepped(records);
                     steps_for_room += 1;
                 }
-                let share = backlog.share(batch);
+                let share = backlog.share(batch, rows);
                 if share > 0 {
                     let records = backlog.step(share).records.len();
                     assert!(records <= share && share <= STEP);
@@ -185,7 +198,11 @@ mod tests {
                 }
                 let changes: Vec<_> = (0..batch as u32).map(|at| record(number + at, 1)).collect();
                 number += batch as u32;
-                backlog.add(mark(sequence), &changes);
+                for row in changes.chunks(ROW_LOGINS) {
+                    sequence += 1;
+                    backlog.add(mark(sequence), row);
+                }
+                assert!(backlog.slots_used() <= SLOTS, "{batch} a batch, after {sequence}");
                 assert!(backlog.waiting() < 2 * MANY_RECORDS + batch, "{batch} a batch, after {sequence}");
             }
             assert_eq!(steps_for_room > 0, batch > STEP, "a batch of {batch} pays its share and no more");

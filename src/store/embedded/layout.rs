@@ -27,7 +27,9 @@ mod inspect;
 
 pub(in crate::store) use inspect::inspect;
 
-const VERSION: u32 = 1;
+/// What this version writes. It opens stores of version 1 as well: their WAL has another name and larger rows.
+const VERSION: u32 = 2;
+const READABLE: [u32; 2] = [1, VERSION];
 const TITLE: &str = "virksomhedslogin store";
 const FORMAT: &str = "format";
 const LOCK: &str = "lock";
@@ -121,13 +123,10 @@ impl Layout {
     /// Whether a write of this size goes through to the disk now.
     pub(super) fn probe_space(&self, bytes: usize) -> io::Result<()> {
         let path = self.path(SPACE_PROBE);
-        let written =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).and_then(
-                |mut file| {
-                    file.write_all(&vec![0x5a; bytes])?;
-                    file.sync_all()
-                },
-            );
+        let written = new_private_file(&path).and_then(|mut file| {
+            file.write_all(&vec![0x5a; bytes])?;
+            file.sync_all()
+        });
         let removed = match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -140,9 +139,7 @@ impl Layout {
         make_database: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
         let failed = |doing: &str| OpenError::io(&self.root, format!("making an empty store: {doing}"));
-        let mut private = OpenOptions::new();
-        private.write(true).create(true).truncate(true).mode(0o600);
-        let marker = private.open(self.path(CREATING)).map_err(failed(CREATING))?;
+        let marker = new_private_file(&self.path(CREATING)).map_err(failed(CREATING))?;
         marker.sync_all().and_then(|()| sync_directory(&self.root)).map_err(failed(CREATING))?;
         if let Err(error) = fs::remove_dir_all(self.sled())
             && error.kind() != io::ErrorKind::NotFound
@@ -154,20 +151,30 @@ impl Layout {
         make_database(&self.sled(), &store)?;
         sync_tree(&self.sled()).map_err(failed(SLED))?;
         Witness::create(&self.witness(), &store).map_err(failed(WITNESS))?;
-        let unfinished = self.path("format.new");
-        private
-            .open(&unfinished)
-            .and_then(|mut file| {
-                file.write_all(format_text(VERSION, &store).as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| sync_directory(&self.root))
-            .and_then(|()| fs::rename(&unfinished, self.path(FORMAT)))
-            .and_then(|()| sync_directory(&self.root))
-            .map_err(failed(FORMAT))?;
+        self.write_format(&store).map_err(failed(FORMAT))?;
         self.finish_creation().map_err(failed(CREATING))?;
         log::info!("made an empty store at {}", self.root.display());
         Ok(())
+    }
+
+    /// Replaces the format file of an earlier version, once everything in the directory is of this one.
+    pub(super) fn upgrade(&self, store: &StoreId) -> io::Result<()> {
+        if fs::read_to_string(self.path(FORMAT))? == format_text(VERSION, store) {
+            return Ok(());
+        }
+        self.write_format(store)?;
+        log::info!("the store at {} has format version {VERSION} now", self.root.display());
+        Ok(())
+    }
+
+    fn write_format(&self, store: &StoreId) -> io::Result<()> {
+        let unfinished = self.path("format.new");
+        let mut file = new_private_file(&unfinished)?;
+        file.write_all(format_text(VERSION, store).as_bytes())?;
+        file.sync_all()?;
+        sync_directory(&self.root)?;
+        fs::rename(&unfinished, self.path(FORMAT))?;
+        sync_directory(&self.root)
     }
 
     /// From here on the directory is taken for a full store, never again for a half-made one.
@@ -186,6 +193,10 @@ impl Layout {
         }
         close_tree(&self.sled())
     }
+}
+
+fn new_private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 fn close_to_others(path: &Path, wanted: Permissions) -> io::Result<()> {
@@ -312,7 +323,7 @@ fn process_in(lock: &mut File) -> String {
     holder.trim().chars().filter(char::is_ascii_digit).collect()
 }
 
-fn format_text(version: u32, store: &StoreId) -> String {
+pub(super) fn format_text(version: u32, store: &StoreId) -> String {
     let body = format!("{TITLE}\nversion {version}\nid {}\n", data_encoding::HEXLOWER.encode(store));
     format!("{body}sha256 {}\n", data_encoding::HEXLOWER.encode(&Sha256::digest(&body)))
 }
@@ -337,7 +348,7 @@ fn read_format(root: &Path, path: &Path) -> Result<StoreId, OpenError> {
     }
     let mut after = |word: &str| lines.next().and_then(|line| line.strip_prefix(word)).ok_or_else(damaged);
     let version = after("version ")?;
-    if version != VERSION.to_string() {
+    if !READABLE.iter().any(|readable| version == readable.to_string()) {
         return Err(OpenError::UnknownFormat {
             path: root.to_owned(),
             found: version.to_owned(),

@@ -10,9 +10,8 @@ use crate::store::{Record, StoreError};
 
 /// How many writes may wait, and how many probes.
 pub(super) const CAPACITY: usize = 4096;
-/// How many writes are committed together at most: their seal must fit into one message of sled's log (128 KiB), and
-/// they must fit into one of its segments (512 KiB), so that sled never reuses a segment whose contents it has moved
-/// before our sync has made the new place durable.
+/// How many writes are committed together at most, and how many records of an import: the seal of either, and of one of
+/// each together, must fit into one message of sled's log (128 KiB).
 pub(super) const BATCH: usize = 2048;
 
 /// A login that waits to be recorded, and who is to be told.

@@ -94,9 +94,14 @@ const MAGIC: &[u8; 4] = b"VLS1";
 const HEAD: usize = 4 + 16 + Mark::LENGTH;
 const CHECK: usize = 16;
 
+/// How many bytes a seal with so many changes has.
+pub(super) const fn length(changes: usize) -> usize {
+    HEAD + changes * ROW + CHECK
+}
+
 /// The bytes of a seal; reading them back checks each.
 pub(super) fn encode(store: &StoreId, mark: &Mark, changes: &[Record]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD + changes.len() * ROW + CHECK);
+    let mut bytes = Vec::with_capacity(length(changes.len()));
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(store);
     bytes.extend_from_slice(&mark.write());

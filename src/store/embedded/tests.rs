@@ -15,6 +15,7 @@ use crate::store::{Listing, Options, Store};
 mod damage;
 mod opening;
 mod ring;
+mod upgrade;
 
 fn options(path: &Path) -> Options {
     Options::new(path, Duration::from_secs(20))

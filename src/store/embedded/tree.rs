@@ -5,13 +5,14 @@
 //! lose a thread it waits for. Never used: `flush_async` (deadlocks), transactions, `apply_batch`, `watch_prefix`,
 //! `checksum`, `export`, `import`.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use super::journal::{self, Backlog, Step};
+use super::journal::{self, Backlog, Step, WalRow};
 use super::layout::sync_directory;
 use super::record_bytes;
 use super::register::{Builder, Snapshot};
@@ -19,8 +20,10 @@ use super::seal::{self, Mark, Seal, StoreId};
 use crate::store::{OpenError, Progress, Record, StoreError};
 
 const RECORDS: &str = "records";
-/// The ring of batches that the records do not hold yet, see [`super::journal`]: slot → seal.
-const JOURNAL: &str = "journal";
+/// The circular write-ahead log of what the records do not hold yet, see [`super::journal`]: slot → seal. Its name tells
+/// its number of slots; one of another number is applied and dropped at opening, as is the one of format version 1.
+const WAL: &str = "wal-";
+const WAL_OF_VERSION_1: &str = "journal";
 /// Rows about the store itself: [`SEAL`] and [`PROBE`]. Neither is counted nor hashed.
 const ABOUT: &str = "about";
 const SEAL: &[u8] = b"seal";
@@ -28,6 +31,12 @@ const PROBE: &[u8] = b"probe";
 /// What sled may keep of its pages in memory. Reads are served from the register, so this only spares writes a
 /// read of the page they change; the kernel's cache makes that cheap.
 const CACHE_BYTES: u64 = 16 << 20;
+/// Bytes that are written before the next sync is due. sled may use a segment again once its contents have been moved on,
+/// one segment (512 KiB) later than that; the sync that makes the new place durable must come first. With this limit the
+/// largest single write still stays below a segment.
+const UNSYNCED_LIMIT: usize = 128 << 10;
+/// Records that are written before the unsynced bytes are counted.
+const COUNTED_TOGETHER: usize = 128;
 
 /// An open database.
 #[derive(Debug)]
@@ -35,10 +44,12 @@ pub(super) struct Tree {
     db: sled::Db,
     records: sled::Tree,
     about: sled::Tree,
-    journal: sled::Tree,
+    wal: sled::Tree,
     /// Our own handle of sled's file, for the sync that sled does not make.
     file: File,
     path: PathBuf,
+    /// Bytes that sled has written since the last sync.
+    unsynced: Cell<usize>,
 }
 
 /// A database that has been checked, and what is in it.
@@ -93,6 +104,7 @@ pub(super) fn open(
     }
 
     let failed = |error: sled::Error| fault(root, "opening the database", error);
+    let blobs = sync_blobs(&sled.join("blobs")).map_err(disk("syncing what lies beside the database"))?;
     let db = config(sled).open().map_err(failed)?;
     let has = |name: &str| db.tree_names().iter().any(|tree| tree == name.as_bytes());
     if !has(RECORDS) || !has(ABOUT) {
@@ -101,10 +113,11 @@ pub(super) fn open(
     let tree = Tree {
         records: db.open_tree(RECORDS).map_err(failed)?,
         about: db.open_tree(ABOUT).map_err(failed)?,
-        journal: db.open_tree(JOURNAL).map_err(failed)?,
+        wal: db.open_tree(wal_name()).map_err(failed)?,
         db,
         file,
         path: sled.join("db"),
+        unsynced: Cell::new(0),
     };
     let row = tree.about.get(SEAL).map_err(failed)?;
     let row = row.ok_or_else(|| OpenError::damaged(root, "no seal", "the seal of the last batch"))?;
@@ -112,7 +125,15 @@ pub(super) fn open(
         .map_err(|found| OpenError::damaged(root, found, "the seal of the last batch"))?;
     progress.total.store(seal.mark.count, Ordering::Relaxed);
     let loaded = tree.load(root, progress)?;
-    let (snapshot, backlog) = tree.roll_forward(root, loaded, store, &seal)?;
+    let (snapshot, mut backlog) = tree.roll_forward(root, loaded, store, &seal)?;
+    tree.drop_earlier_wals(store, &mut backlog).map_err(failed)?;
+    if blobs > 0 {
+        log::error!(
+            "{blobs} pages of the database were too large for its log and lie in {}/blobs; they are synced now. An earlier \
+             version wrote such pages; if their number grows, please report it",
+            sled.display()
+        );
+    }
     // What sled changed by opening (a new snapshot file, a cut tail) must be durable before anything is built on it.
     tree.sync().map_err(|error| match error {
         StoreError::DiskFull => disk("syncing the database")(io::ErrorKind::StorageFull.into()),
@@ -135,6 +156,21 @@ fn remove_unfinished_snapshots(sled: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the pages durable that sled wrote into files of their own, which it does not sync; tells how many there are.
+fn sync_blobs(directory: &Path) -> io::Result<usize> {
+    let mut blobs = 0;
+    for entry in fs::read_dir(directory)? {
+        File::open(entry?.path())?.sync_all()?;
+        blobs += 1;
+    }
+    sync_directory(directory)?;
+    Ok(blobs)
+}
+
+fn wal_name() -> String {
+    format!("{WAL}{}", journal::SLOTS)
 }
 
 /// What sled says while opening: damage, unless the machine itself refused.
@@ -223,10 +259,11 @@ impl Tree {
         Ok((snapshot, Backlog::new(seal.mark, newest, waiting)))
     }
 
-    /// The batches of the ring that the main seal does not cover, in their order, none left out.
+    /// The rows of all WALs that the main seal does not cover, in their order, none left out.
     fn later_batches(&self, root: &Path, store: &StoreId, seal: &Seal) -> Result<Vec<Seal>, OpenError> {
         let mut batches = Vec::new();
-        for row in self.journal.iter() {
+        let earlier = self.earlier_wals().map_err(|error| fault(root, "opening the journal", error))?;
+        for row in earlier.iter().map(|(_, wal)| wal).chain([&self.wal]).flat_map(sled::Tree::iter) {
             let (_, row) = row.map_err(|error| fault(root, "reading the journal", error))?;
             let batch = seal::decode(store, &row)
                 .map_err(|found| OpenError::damaged(root, found, "the seal of a batch in the journal"))?;
@@ -245,31 +282,70 @@ impl Tree {
         Ok(batches)
     }
 
-    /// Writes a batch into the ring. Durable only after [`Tree::sync`].
-    pub(super) fn append(&self, store: &StoreId, mark: &Mark, changes: &[Record]) -> Result<(), StoreError> {
-        let slot = (mark.sequence % journal::SLOTS).to_be_bytes();
-        self.journal
-            .insert(slot, seal::encode(store, mark, changes))
-            .map(drop)
+    /// The WALs that earlier versions wrote, with their names.
+    fn earlier_wals(&self) -> sled::Result<Vec<(sled::IVec, sled::Tree)>> {
+        let mut names = self.db.tree_names();
+        names.retain(|name| {
+            name == WAL_OF_VERSION_1.as_bytes()
+                || name.starts_with(WAL.as_bytes()) && name != wal_name().as_bytes()
+        });
+        names.into_iter().map(|name| Ok((name.clone(), self.db.open_tree(&name)?))).collect()
+    }
+
+    /// Applies all that waits, if an earlier version wrote some of it, and drops the WALs of that version whole: to write
+    /// into them, even to remove a row, may write pages of several large rows, which sled would not sync.
+    fn drop_earlier_wals(&self, store: &StoreId, backlog: &mut Backlog) -> sled::Result<()> {
+        let earlier = self.earlier_wals()?;
+        if earlier.is_empty() {
+            return Ok(());
+        }
+        while !backlog.is_empty() {
+            let step = backlog.step(usize::MAX);
+            self.write_step(store, &step)?;
+            let records = step.records.len();
+            backlog.stepped(records);
+        }
+        self.write_out()?;
+        for (name, wal) in earlier {
+            drop(wal);
+            self.db.drop_tree(&name)?;
+            self.write_out()?;
+            log::info!(
+                "applied and dropped the WAL {:?} of an earlier version",
+                String::from_utf8_lossy(&name)
+            );
+        }
+        Ok(())
+    }
+
+    /// Writes a row of the WAL. Durable only after [`Tree::sync`].
+    pub(super) fn append(&self, store: &StoreId, row: &WalRow<'_>) -> Result<(), StoreError> {
+        let slot = (row.mark.sequence % journal::SLOTS).to_be_bytes();
+        self.wal
+            .insert(slot, seal::encode(store, &row.mark, row.changes))
+            .and_then(|_| self.limit_unsynced())
             .map_err(|error| store_error("writing", error))
     }
 
     /// Settles a step of what the ring holds. The main seal moves on only behind the last record of a round.
     pub(super) fn settle(&self, store: &StoreId, step: &Step<'_>) -> Result<(), StoreError> {
-        self.insert_records(step.records)
-            .and_then(|()| match step.seals {
-                Some(mark) => self.about.insert(SEAL, seal::encode(store, &mark, &[])).map(drop),
-                None => Ok(()),
-            })
-            .map_err(|error| store_error("settling", error))
+        self.write_step(store, step).map_err(|error| store_error("settling", error))
+    }
+
+    fn write_step(&self, store: &StoreId, step: &Step<'_>) -> sled::Result<()> {
+        self.insert_records(step.records)?;
+        match step.seals {
+            Some(mark) => self.about.insert(SEAL, seal::encode(store, &mark, &[])).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Writes a batch past the ring, which must hold nothing: its seal first, then its records. Durable only after
     /// [`Tree::sync`].
-    pub(super) fn write(&self, store: &StoreId, mark: &Mark, changes: &[Record]) -> Result<(), StoreError> {
+    pub(super) fn write(&self, store: &StoreId, row: &WalRow<'_>) -> Result<(), StoreError> {
         self.about
-            .insert(SEAL, seal::encode(store, mark, changes))
-            .and_then(|_| self.insert_records(changes))
+            .insert(SEAL, seal::encode(store, &row.mark, row.changes))
+            .and_then(|_| self.insert_records(row.changes))
             .map_err(|error| store_error("writing", error))
     }
 
@@ -283,13 +359,34 @@ impl Tree {
     /// Takes a batch out of the ring, as damage would.
     #[cfg(test)]
     pub(super) fn forget(&self, slot: u64) {
-        self.journal.remove(slot.to_be_bytes()).unwrap();
+        self.wal.remove(slot.to_be_bytes()).unwrap();
     }
 
     fn insert_records(&self, changes: &[Record]) -> sled::Result<()> {
-        changes.iter().try_for_each(|record| {
-            self.records.insert(record_bytes::key(record.cvr), &record_bytes::value(record.login)).map(drop)
-        })
+        for piece in changes.chunks(COUNTED_TOGETHER) {
+            for record in piece {
+                self.records.insert(record_bytes::key(record.cvr), &record_bytes::value(record.login))?;
+            }
+            if piece.len() == COUNTED_TOGETHER {
+                self.limit_unsynced()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs when much has been written since the last sync.
+    fn limit_unsynced(&self) -> sled::Result<()> {
+        let unsynced = self.unsynced.get() + self.db.flush()?;
+        self.unsynced.set(unsynced);
+        if unsynced > UNSYNCED_LIMIT { self.write_out() } else { Ok(()) }
+    }
+
+    /// Makes everything written so far durable.
+    fn write_out(&self) -> sled::Result<()> {
+        self.db.flush()?;
+        self.file.sync_data()?;
+        self.unsynced.set(0);
+        Ok(())
     }
 
     /// Writes a value that means nothing, to see whether a write goes through.
@@ -310,8 +407,7 @@ impl Tree {
 
     /// Makes everything written so far durable, in the file that the directory names.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|error| store_error("flushing", error))?;
-        self.file.sync_data().map_err(|error| StoreError::from_io("syncing", &error))?;
+        self.write_out().map_err(|error| store_error("syncing", error))?;
         self.check_file()
     }
 

@@ -75,9 +75,9 @@ fn nothing_is_made_where_a_store_must_be() {
 fn an_unknown_version_is_told_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     drop(Layout::open(dir.path(), true, make).unwrap());
-    fs::write(dir.path().join(FORMAT), format_text(2, &[7; 16])).unwrap();
+    fs::write(dir.path().join(FORMAT), format_text(3, &[7; 16])).unwrap();
     let error = Layout::open(dir.path(), true, never).unwrap_err();
-    assert!(matches!(&error, OpenError::UnknownFormat { found, .. } if found == "2"), "{error}");
+    assert!(matches!(&error, OpenError::UnknownFormat { found, .. } if found == "3"), "{error}");
     assert_eq!(error.exit_code(), 3);
 }
 

@@ -37,7 +37,8 @@ fn a_batch_that_vanished_from_the_ring_is_damage() {
         for sequence in 1..=5u32 {
             let news = [record(sequence, 1, 1)];
             snapshot = snapshot.with(&news).numbered(u64::from(sequence));
-            loaded.tree.append(&id, &snapshot.mark(), &news).unwrap();
+            let row = journal::WalRow { mark: snapshot.mark(), changes: &news };
+            loaded.tree.append(&id, &row).unwrap();
         }
         loaded.tree.forget(slot);
         loaded.tree.sync().unwrap();
