@@ -18,6 +18,7 @@ use self::committer::{Committer, lost_in_sled, open_guarded};
 use self::layout::Layout;
 use self::queue::{BATCH, Bulk, Gather, Queue, Write};
 use self::register::{Register, Snapshot};
+use self::seal::StoreId;
 use self::tree::{KernelCache, Loaded};
 use self::watchdog::Watchdog;
 use self::witness::Witness;
@@ -46,6 +47,8 @@ pub(super) use layout::inspect;
 
 /// How much longer than the deadline closing may take: sled's farewell and the last sync.
 const CLOSING: Duration = Duration::from_secs(6);
+/// How many records a second are put into a new database by the slowest disk.
+const SLOWEST_RECORDS: u64 = 5_000;
 /// How long one batch of an import may take: nobody waits at the other end.
 const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -70,25 +73,26 @@ impl Embedded {
         create: bool,
     ) -> Result<Self, OpenError> {
         let began = Instant::now();
-        let (layout, store) = Layout::open(path, create, |sled, store| {
-            let (root, sled, store) = (path.to_owned(), sled.to_owned(), *store);
-            guarded::run(Duration::from_secs(60), &Arc::default(), move |_| {
-                tree::create(&root, &sled, &store)
-            })
-            .unwrap_or_else(|lost| Err(lost_in_sled(path, lost)))
-        })?;
+        let (mut layout, store) =
+            Layout::open(path, create, |sled, store| make_database(path, sled, store, Snapshot::default()))?;
         let root = layout.root().to_owned();
         let (mut witness, mark) = Witness::open(&layout.witness(), &store)
             .map_err(OpenError::io(&root, "reading the witness"))?
             .map_err(|found| {
                 OpenError::damaged(&root, found, "the witness of the last acknowledged write")
             })?;
-        let Loaded { tree, snapshot, backlog } =
-            open_guarded(&layout, &store, KernelCache::Trusted, progress)?;
+        let opened = |layout: &Layout| open_guarded(layout, &store, KernelCache::Trusted, progress);
+        let Loaded { mut tree, snapshot, mut backlog } = opened(&layout)?;
         witness::check(&mark, &snapshot.mark()).map_err(|found| {
             OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
         })?;
-        layout.upgrade(&store).map_err(OpenError::io(&root, "writing the format file"))?;
+        if layout.is_outdated() {
+            log::info!("upgrading the store at {}: its database is written anew", root.display());
+            drop(tree);
+            let content = snapshot.clone();
+            layout.upgrade(&store, |sled| make_database(&root, sled, &store, content))?;
+            Loaded { tree, backlog, .. } = opened(&layout)?;
+        }
         // Both slots are good again from here on, and neither is behind what is served.
         witness
             .write(&snapshot.mark())
@@ -226,6 +230,14 @@ impl Embedded {
         }
         ended
     }
+}
+
+/// Makes a database with these records in a thread of its own.
+fn make_database(root: &Path, sled: &Path, store: &StoreId, content: Snapshot) -> Result<(), OpenError> {
+    let (path, sled, store) = (root.to_owned(), sled.to_owned(), *store);
+    let patience = Duration::from_secs(60 + content.len() / SLOWEST_RECORDS);
+    guarded::run(patience, &Arc::default(), move |_| tree::create(&path, &sled, &store, &content))
+        .unwrap_or_else(|lost| Err(lost_in_sled(root, lost)))
 }
 
 /// What the files below a directory take on the disk. One that goes away meanwhile, as sled's snapshots do, counts

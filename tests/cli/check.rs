@@ -172,7 +172,7 @@ fn a_store_that_is_not_ours_or_damaged_is_foretold_with_exit_code_3() {
             |store| fs::write(store.join("witness"), [0; 8192]).unwrap(),
             &["no readable slot"],
         ),
-        ("no database", |store| fs::remove_file(store.join("sled-v1/db")).unwrap(), &["no sled-v1/db"]),
+        ("no database", |store| fs::remove_file(store.join("sled-v2/db")).unwrap(), &["no sled-v2/db"]),
         (
             "somebody else's folder",
             |store| {

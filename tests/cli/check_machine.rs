@@ -96,8 +96,8 @@ fn files_of_another_user_are_foretold() {
         ("store", 0o700, "Permission denied"),
         ("store/lock", 0o600, "Permission denied"),
         ("store/witness", 0o600, "Permission denied"),
-        ("store/sled-v1/db", 0o600, "Permission denied"),
-        ("store/sled-v1/db", 0o666, "Operation not permitted"),
+        ("store/sled-v2/db", 0o600, "Permission denied"),
+        ("store/sled-v2/db", 0o666, "Operation not permitted"),
         ("store", 0o777, "Operation not permitted"),
     ] {
         let user = Unprivileged::new();
@@ -110,7 +110,7 @@ fn files_of_another_user_are_foretold() {
 #[test]
 fn what_a_start_mends_by_itself_is_no_fault() {
     let user = Unprivileged::new();
-    for (name, mode) in [("store/witness", 0o400), ("store/sled-v1/db", 0o444), ("store", 0o500)] {
+    for (name, mode) in [("store/witness", 0o400), ("store/sled-v2/db", 0o444), ("store", 0o500)] {
         set_mode(&user.site.path(name), mode);
     }
     let told = ended(user.command("check"));

@@ -40,7 +40,7 @@ fn fill(path: &Path) -> Logins {
 /// Every file in turn, the database in every second case; flips and cuts in turn.
 fn hurt(store: &Path, case: u64, dice: &mut Dice) -> String {
     let all = files(store);
-    let name = if case.is_multiple_of(2) { "sled-v1/db" } else { &all[(case / 2) as usize % all.len()] };
+    let name = if case.is_multiple_of(2) { "sled-v2/db" } else { &all[(case / 2) as usize % all.len()] };
     let path = store.join(name);
     let mut bytes = fs::read(&path).unwrap();
     let at = dice.below(bytes.len() as u64) as usize;

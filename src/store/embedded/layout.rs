@@ -4,13 +4,16 @@
 //! format      which kind of store this is, its version and its random name; written last at creation
 //! lock        held while a process has the store open; contains its process id
 //! witness     the last acknowledged mark
-//! sled-v1/    the database
+//! sled-v2/    the database; sled-v1/ in a store of format version 1
 //! creating    only while an empty store is being made
 //! ```
 //!
 //! Creation: `creating` is made durable before anything else, then the parts are made and synced, then `format`, then
 //! `creating` goes. Nothing is acknowledged before that, so a directory with `creating` and no `format` holds nothing and
 //! is made anew; one that has parts of ours and neither is damaged, and one with anything else is not ours.
+//!
+//! Upgrade: a store of version 1 gets a new database beside the old one, then a new `format`, by rename; that is the
+//! moment from which the new one counts. What is left of the other is removed at the next start.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
@@ -27,14 +30,15 @@ mod inspect;
 
 pub(in crate::store) use inspect::inspect;
 
-/// What this version writes. It opens stores of version 1 as well: their WAL has another name and larger rows.
 const VERSION: u32 = 2;
-const READABLE: [u32; 2] = [1, VERSION];
+/// The version whose WAL has rows that are too large for sled's log.
+const VERSION_1: u32 = 1;
 const TITLE: &str = "virksomhedslogin store";
 const FORMAT: &str = "format";
 const LOCK: &str = "lock";
 const WITNESS: &str = "witness";
-const SLED: &str = "sled-v1";
+const SLED: &str = "sled-v2";
+const SLED_1: &str = "sled-v1";
 const CREATING: &str = "creating";
 /// Where a repair tries whether there is room again.
 const SPACE_PROBE: &str = "space-probe";
@@ -46,6 +50,7 @@ const LOST_AND_FOUND: &str = "lost+found";
 pub(super) struct Layout {
     root: PathBuf,
     lock: File,
+    version: u32,
 }
 
 /// What stands in the directory.
@@ -75,7 +80,7 @@ impl Layout {
         if matches!(look(root)?, Found::Nothing) && !create {
             return Err(OpenError::Missing(root.clone()));
         }
-        let layout = Self { root: root.clone(), lock: take_lock(root)? };
+        let mut layout = Self { root: root.clone(), lock: take_lock(root)?, version: VERSION };
         match look(root)? {
             Found::Store => {
                 layout.finish_creation().map_err(OpenError::io(root, "finishing the creation"))?
@@ -83,8 +88,10 @@ impl Layout {
             Found::HalfMade | Found::Nothing if !create => return Err(OpenError::Missing(root.clone())),
             Found::HalfMade | Found::Nothing => layout.create(make_database)?,
         }
-        let store = read_format(root, &layout.path(FORMAT))?;
-        check_parts(root)?;
+        let (version, store) = read_format(root, &layout.path(FORMAT))?;
+        layout.version = version;
+        check_parts(root, version)?;
+        layout.remove_other_database().map_err(OpenError::io(root, "removing an unused database"))?;
         layout.close_to_others().map_err(OpenError::io(root, "setting permissions"))?;
         Ok((layout, store))
     }
@@ -98,7 +105,12 @@ impl Layout {
     }
 
     pub(super) fn sled(&self) -> PathBuf {
-        self.path(SLED)
+        self.path(database(self.version))
+    }
+
+    /// Whether an earlier version made the store, so that [`Layout::upgrade`] is due.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.version != VERSION
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -114,10 +126,10 @@ impl Layout {
         if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
             return Err(OpenError::damaged(&self.root, "another lock file", "the one this process holds"));
         }
-        if &read_format(&self.root, &self.path(FORMAT))? != store {
+        if read_format(&self.root, &self.path(FORMAT))? != (self.version, *store) {
             return Err(OpenError::damaged(&self.root, "another store", "the one this process opened"));
         }
-        check_parts(&self.root)
+        check_parts(&self.root, self.version)
     }
 
     /// Whether a write of this size goes through to the disk now.
@@ -141,15 +153,9 @@ impl Layout {
         let failed = |doing: &str| OpenError::io(&self.root, format!("making an empty store: {doing}"));
         let marker = new_private_file(&self.path(CREATING)).map_err(failed(CREATING))?;
         marker.sync_all().and_then(|()| sync_directory(&self.root)).map_err(failed(CREATING))?;
-        if let Err(error) = fs::remove_dir_all(self.sled())
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(failed(SLED)(error));
-        }
+        remove_directory(&self.sled()).map_err(failed(SLED))?;
         let store = *uuid::Uuid::new_v4().as_bytes();
-        DirBuilder::new().mode(0o700).create(self.sled()).map_err(failed(SLED))?;
-        make_database(&self.sled(), &store)?;
-        sync_tree(&self.sled()).map_err(failed(SLED))?;
+        self.make_database(|sled| make_database(sled, &store))?;
         Witness::create(&self.witness(), &store).map_err(failed(WITNESS))?;
         self.write_format(&store).map_err(failed(FORMAT))?;
         self.finish_creation().map_err(failed(CREATING))?;
@@ -157,14 +163,33 @@ impl Layout {
         Ok(())
     }
 
-    /// Replaces the format file of an earlier version, once everything in the directory is of this one.
-    pub(super) fn upgrade(&self, store: &StoreId) -> io::Result<()> {
-        if fs::read_to_string(self.path(FORMAT))? == format_text(VERSION, store) {
-            return Ok(());
-        }
-        self.write_format(store)?;
+    /// Makes the directory of the database and what `make` puts into it, all of it durable.
+    fn make_database(&self, make: impl FnOnce(&Path) -> Result<(), OpenError>) -> Result<(), OpenError> {
+        let (sled, failed) = (self.path(SLED), || OpenError::io(&self.root, "making the database"));
+        DirBuilder::new().mode(0o700).create(&sled).map_err(failed())?;
+        make(&sled)?;
+        sync_tree(&sled).map_err(failed())
+    }
+
+    /// Puts a database that `make` makes in the place of the one of an earlier version.
+    pub(super) fn upgrade(
+        &mut self,
+        store: &StoreId,
+        make: impl FnOnce(&Path) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        self.make_database(make)?;
+        let failed = || OpenError::io(&self.root, "upgrading the store");
+        self.write_format(store).map_err(failed())?;
+        self.version = VERSION;
+        self.remove_other_database().map_err(failed())?;
         log::info!("the store at {} has format version {VERSION} now", self.root.display());
         Ok(())
+    }
+
+    /// Removes what an upgrade left: a new database that was not finished, or the old one.
+    fn remove_other_database(&self) -> io::Result<()> {
+        let other = if self.is_outdated() { VERSION } else { VERSION_1 };
+        remove_directory(&self.path(database(other)))
     }
 
     fn write_format(&self, store: &StoreId) -> io::Result<()> {
@@ -192,6 +217,18 @@ impl Layout {
             close_to_others(&self.path(name), Permissions::from_mode(0o600))?;
         }
         close_tree(&self.sled())
+    }
+}
+
+/// The directory of the database in a store of this format version.
+fn database(version: u32) -> &'static str {
+    if version == VERSION_1 { SLED_1 } else { SLED }
+}
+
+fn remove_directory(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -254,10 +291,12 @@ fn sync_tree(directory: &Path) -> io::Result<()> {
 }
 
 /// Everything that a full store has is there; else sled would make an empty one in its place.
-fn check_parts(root: &Path) -> Result<(), OpenError> {
-    for name in [SLED, "sled-v1/conf", "sled-v1/db", WITNESS] {
-        let path = root.join(name);
-        if !path.try_exists().map_err(OpenError::io(root, format!("looking for {name}")))? {
+fn check_parts(root: &Path, version: u32) -> Result<(), OpenError> {
+    let sled = Path::new(database(version));
+    for part in [sled, &sled.join("conf"), &sled.join("db"), Path::new(WITNESS)] {
+        let name = part.display();
+        let there = root.join(part).try_exists();
+        if !there.map_err(OpenError::io(root, format!("looking for {name}")))? {
             return Err(OpenError::damaged(root, format!("no {name}"), "every file of the store"));
         }
     }
@@ -276,7 +315,7 @@ fn look(root: &Path) -> Result<Found, OpenError> {
             FORMAT => format = true,
             CREATING => creating = true,
             LOCK | LOST_AND_FOUND => {}
-            WITNESS | SLED | SPACE_PROBE | "format.new" => ours.push(name),
+            WITNESS | SLED | SLED_1 | SPACE_PROBE | "format.new" => ours.push(name),
             _ => foreign.push(name),
         }
     }
@@ -328,7 +367,8 @@ pub(super) fn format_text(version: u32, store: &StoreId) -> String {
     format!("{body}sha256 {}\n", data_encoding::HEXLOWER.encode(&Sha256::digest(&body)))
 }
 
-fn read_format(root: &Path, path: &Path) -> Result<StoreId, OpenError> {
+/// The store's format version and its random name.
+fn read_format(root: &Path, path: &Path) -> Result<(u32, StoreId), OpenError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(4096).read_to_end(&mut bytes))
@@ -347,16 +387,15 @@ fn read_format(root: &Path, path: &Path) -> Result<StoreId, OpenError> {
         return Err(damaged());
     }
     let mut after = |word: &str| lines.next().and_then(|line| line.strip_prefix(word)).ok_or_else(damaged);
-    let version = after("version ")?;
-    if !READABLE.iter().any(|readable| version == readable.to_string()) {
-        return Err(OpenError::UnknownFormat {
-            path: root.to_owned(),
-            found: version.to_owned(),
-            expected: VERSION,
-        });
-    }
+    let found = after("version ")?;
+    let known = [VERSION_1, VERSION].into_iter().find(|version| found == version.to_string());
+    let version = known.ok_or_else(|| OpenError::UnknownFormat {
+        path: root.to_owned(),
+        found: found.to_owned(),
+        expected: VERSION,
+    })?;
     let id = data_encoding::HEXLOWER.decode(after("id ")?.as_bytes()).map_err(|_| damaged())?;
-    id.try_into().map_err(|_| damaged())
+    Ok((version, id.try_into().map_err(|_| damaged())?))
 }
 
 #[cfg(test)]

@@ -204,13 +204,13 @@ fn a_database_put_back_from_an_older_copy_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path(), 100);
     let old = tempfile::tempdir().unwrap();
-    copy(&dir.path().join("sled-v1"), old.path());
+    copy(&dir.path().join("sled-v2"), old.path());
     let store = open(dir.path()).unwrap();
     wait(store.record(cvr(99_999_999), moment(7))).unwrap();
     assert!(store.close());
     drop(store);
-    fs::remove_dir_all(dir.path().join("sled-v1")).unwrap();
-    copy(old.path(), &dir.path().join("sled-v1"));
+    fs::remove_dir_all(dir.path().join("sled-v2")).unwrap();
+    copy(old.path(), &dir.path().join("sled-v2"));
     for _ in 0..2 {
         let error = open(dir.path()).unwrap_err();
         assert_eq!(error.exit_code(), 3);
@@ -247,7 +247,7 @@ fn a_record_that_vanished_or_changed_behind_the_seal_is_noticed() {
     for (harm, doing) in harms {
         let dir = tempfile::tempdir().unwrap();
         copy(base.path(), dir.path());
-        let db = sled::open(dir.path().join("sled-v1")).unwrap();
+        let db = sled::open(dir.path().join("sled-v2")).unwrap();
         doing(&db.open_tree("records").unwrap());
         db.flush().unwrap();
         drop(db);
@@ -260,7 +260,7 @@ fn a_record_that_vanished_or_changed_behind_the_seal_is_noticed() {
 fn a_snapshot_file_left_half_written_by_a_crash_is_cleaned_away() {
     let dir = tempfile::tempdir().unwrap();
     let records = filled(dir.path(), 100);
-    let left = dir.path().join("sled-v1/snap.00000000000FFFFF.generating");
+    let left = dir.path().join("sled-v2/snap.00000000000FFFFF.generating");
     fs::write(&left, "half").unwrap();
     assert_eq!(contents(&open(dir.path()).unwrap()), records);
     assert!(!left.exists());
@@ -364,7 +364,7 @@ fn marks_print_as_words_for_the_operator() {
 fn a_database_that_somebody_has_locked_is_told_as_in_use() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path(), 3);
-    let file = fs::File::open(dir.path().join("sled-v1").join("db")).unwrap();
+    let file = fs::File::open(dir.path().join("sled-v2").join("db")).unwrap();
     file.lock().unwrap();
     let error = open(dir.path()).unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");

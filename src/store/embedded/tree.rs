@@ -16,13 +16,15 @@ use super::journal::{self, Backlog, Step, WalRow};
 use super::layout::sync_directory;
 use super::record_bytes;
 use super::register::{Builder, Snapshot};
-use super::seal::{self, Mark, Seal, StoreId};
+use super::seal::{self, Seal, StoreId};
 use crate::store::{OpenError, Progress, Record, StoreError};
 
 const RECORDS: &str = "records";
 /// The circular write-ahead log of what the records do not hold yet, see [`super::journal`]: slot → seal. Its name tells
-/// its number of slots; one of another number is applied and dropped at opening, as is the one of format version 1.
+/// its number of slots; one of another number is applied and dropped at opening.
 const WAL: &str = "wal-";
+/// The WAL of a store of format version 1. Nothing is ever written into it: a page of several of its rows is too large for
+/// sled's log and would go to a file that sled does not sync.
 const WAL_OF_VERSION_1: &str = "journal";
 /// Rows about the store itself: [`SEAL`] and [`PROBE`]. Neither is counted nor hashed.
 const ABOUT: &str = "about";
@@ -60,13 +62,16 @@ pub(super) struct Loaded {
     pub(super) backlog: Backlog,
 }
 
-/// Makes the database of an empty store: sled's files and the seal of no records.
-pub(super) fn create(root: &Path, sled: &Path, store: &StoreId) -> Result<(), OpenError> {
+/// Makes a database that holds these records. Durable once the directory has been synced.
+pub(super) fn create(root: &Path, sled: &Path, store: &StoreId, content: &Snapshot) -> Result<(), OpenError> {
     let failed = |error: sled::Error| fault(root, "making the database", error);
     let db = config(sled).open().map_err(failed)?;
-    db.open_tree(RECORDS).map_err(failed)?;
+    let records = db.open_tree(RECORDS).map_err(failed)?;
+    for record in content.records() {
+        insert(&records, &record).map_err(failed)?;
+    }
     let about = db.open_tree(ABOUT).map_err(failed)?;
-    about.insert(SEAL, seal::encode(store, &Mark::default(), &[])).map_err(failed)?;
+    about.insert(SEAL, seal::encode(store, &content.mark(), &[])).map_err(failed)?;
     db.flush().map_err(failed)?;
     Ok(())
 }
@@ -104,7 +109,7 @@ pub(super) fn open(
     }
 
     let failed = |error: sled::Error| fault(root, "opening the database", error);
-    let blobs = sync_blobs(&sled.join("blobs")).map_err(disk("syncing what lies beside the database"))?;
+    sync_blobs(&sled.join("blobs")).map_err(disk("syncing what lies beside the database"))?;
     let db = config(sled).open().map_err(failed)?;
     let has = |name: &str| db.tree_names().iter().any(|tree| tree == name.as_bytes());
     if !has(RECORDS) || !has(ABOUT) {
@@ -119,6 +124,10 @@ pub(super) fn open(
         path: sled.join("db"),
         unsynced: Cell::new(0),
     };
+    // sled has replaced its snapshot file and uses segments again on the strength of the new one. That must be durable
+    // before more is written: the log without them cannot be read from the old one.
+    tree.write_out().map_err(failed)?;
+    sync_directory(sled).map_err(disk("syncing the database's directory"))?;
     let row = tree.about.get(SEAL).map_err(failed)?;
     let row = row.ok_or_else(|| OpenError::damaged(root, "no seal", "the seal of the last batch"))?;
     let seal = seal::decode(store, &row)
@@ -126,20 +135,8 @@ pub(super) fn open(
     progress.total.store(seal.mark.count, Ordering::Relaxed);
     let loaded = tree.load(root, progress)?;
     let (snapshot, mut backlog) = tree.roll_forward(root, loaded, store, &seal)?;
-    tree.drop_earlier_wals(store, &mut backlog).map_err(failed)?;
-    if blobs > 0 {
-        log::error!(
-            "{blobs} pages of the database were too large for its log and lie in {}/blobs; they are synced now. An earlier \
-             version wrote such pages; if their number grows, please report it",
-            sled.display()
-        );
-    }
-    // What sled changed by opening (a new snapshot file, a cut tail) must be durable before anything is built on it.
-    tree.sync().map_err(|error| match error {
-        StoreError::DiskFull => disk("syncing the database")(io::ErrorKind::StorageFull.into()),
-        error => disk("syncing the database")(io::Error::other(error)),
-    })?;
-    sync_directory(sled).map_err(disk("syncing the database's directory"))?;
+    tree.drop_other_wals(store, &mut backlog).map_err(failed)?;
+    tree.write_out().map_err(failed)?;
     Ok(Loaded { tree, snapshot, backlog })
 }
 
@@ -158,15 +155,22 @@ fn remove_unfinished_snapshots(sled: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the pages durable that sled wrote into files of their own, which it does not sync; tells how many there are.
-fn sync_blobs(directory: &Path) -> io::Result<usize> {
+/// Makes the pages durable that sled wrote into files of their own, which it does not sync. There should be none.
+fn sync_blobs(directory: &Path) -> io::Result<()> {
     let mut blobs = 0;
     for entry in fs::read_dir(directory)? {
         File::open(entry?.path())?.sync_all()?;
         blobs += 1;
     }
-    sync_directory(directory)?;
-    Ok(blobs)
+    if blobs > 0 {
+        log::error!(
+            "{blobs} pages of the database are too large for its log and lie in {}; they are synced now, but a power cut \
+             before this start could have cost the store. Stores of format version 1 have such pages; please report them \
+             from any other",
+            directory.display()
+        );
+    }
+    sync_directory(directory)
 }
 
 fn wal_name() -> String {
@@ -262,8 +266,8 @@ impl Tree {
     /// The rows of all WALs that the main seal does not cover, in their order, none left out.
     fn later_batches(&self, root: &Path, store: &StoreId, seal: &Seal) -> Result<Vec<Seal>, OpenError> {
         let mut batches = Vec::new();
-        let earlier = self.earlier_wals().map_err(|error| fault(root, "opening the journal", error))?;
-        for row in earlier.iter().map(|(_, wal)| wal).chain([&self.wal]).flat_map(sled::Tree::iter) {
+        let others = self.other_wals().map_err(|error| fault(root, "opening the journal", error))?;
+        for row in others.iter().map(|(_, wal)| wal).chain([&self.wal]).flat_map(sled::Tree::iter) {
             let (_, row) = row.map_err(|error| fault(root, "reading the journal", error))?;
             let batch = seal::decode(store, &row)
                 .map_err(|found| OpenError::damaged(root, found, "the seal of a batch in the journal"))?;
@@ -282,8 +286,8 @@ impl Tree {
         Ok(batches)
     }
 
-    /// The WALs that earlier versions wrote, with their names.
-    fn earlier_wals(&self) -> sled::Result<Vec<(sled::IVec, sled::Tree)>> {
+    /// The WALs that other versions wrote, with their names.
+    fn other_wals(&self) -> sled::Result<Vec<(sled::IVec, sled::Tree)>> {
         let mut names = self.db.tree_names();
         names.retain(|name| {
             name == WAL_OF_VERSION_1.as_bytes()
@@ -292,11 +296,12 @@ impl Tree {
         names.into_iter().map(|name| Ok((name.clone(), self.db.open_tree(&name)?))).collect()
     }
 
-    /// Applies all that waits, if an earlier version wrote some of it, and drops the WALs of that version whole: to write
-    /// into them, even to remove a row, may write pages of several large rows, which sled would not sync.
-    fn drop_earlier_wals(&self, store: &StoreId, backlog: &mut Backlog) -> sled::Result<()> {
-        let earlier = self.earlier_wals()?;
-        if earlier.is_empty() {
+    /// Applies all that waits, if a WAL with another number of slots holds some of it, and drops that WAL. The one of
+    /// format version 1 stays: the whole database is replaced next.
+    fn drop_other_wals(&self, store: &StoreId, backlog: &mut Backlog) -> sled::Result<()> {
+        let mut others = self.other_wals()?;
+        others.retain(|(name, _)| name != WAL_OF_VERSION_1.as_bytes());
+        if others.is_empty() {
             return Ok(());
         }
         while !backlog.is_empty() {
@@ -306,14 +311,11 @@ impl Tree {
             backlog.stepped(records);
         }
         self.write_out()?;
-        for (name, wal) in earlier {
+        for (name, wal) in others {
             drop(wal);
             self.db.drop_tree(&name)?;
             self.write_out()?;
-            log::info!(
-                "applied and dropped the WAL {:?} of an earlier version",
-                String::from_utf8_lossy(&name)
-            );
+            log::info!("applied and dropped the WAL {:?} of another version", String::from_utf8_lossy(&name));
         }
         Ok(())
     }
@@ -365,7 +367,7 @@ impl Tree {
     fn insert_records(&self, changes: &[Record]) -> sled::Result<()> {
         for piece in changes.chunks(COUNTED_TOGETHER) {
             for record in piece {
-                self.records.insert(record_bytes::key(record.cvr), &record_bytes::value(record.login))?;
+                insert(&self.records, record)?;
             }
             if piece.len() == COUNTED_TOGETHER {
                 self.limit_unsynced()?;
@@ -427,6 +429,10 @@ impl Tree {
     pub(super) fn handle(&self) -> sled::Db {
         self.db.clone()
     }
+}
+
+fn insert(records: &sled::Tree, record: &Record) -> sled::Result<()> {
+    records.insert(record_bytes::key(record.cvr), &record_bytes::value(record.login)).map(drop)
 }
 
 fn store_error(doing: &str, error: sled::Error) -> StoreError {

@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
-use super::{FORMAT, Found, LOCK, SLED, WITNESS, check_parts, look, read_format};
+use super::{FORMAT, Found, LOCK, WITNESS, check_parts, database, look, read_format};
 use crate::store::embedded::witness::Witness;
 use crate::store::{OpenError, Standing};
 
@@ -31,18 +31,20 @@ pub(in crate::store) fn inspect(root: &Path) -> Result<Standing, OpenError> {
     allowed(root, may).map_err(OpenError::io(root, "writing to the directory"))?;
     let holder = holder(root)?;
     if matches!(found, Found::Store) {
-        let store = read_format(root, &root.join(FORMAT))?;
-        check_parts(root)?;
-        for (name, wanted) in [
-            (".", 0o700),
-            (SLED, 0o700),
-            (FORMAT, 0o600),
-            (LOCK, 0o600),
-            (WITNESS, 0o600),
-            ("sled-v1/conf", 0o600),
-            ("sled-v1/db", 0o600),
+        let (version, store) = read_format(root, &root.join(FORMAT))?;
+        check_parts(root, version)?;
+        let sled = Path::new(database(version));
+        for (part, wanted) in [
+            (Path::new("."), 0o700),
+            (sled, 0o700),
+            (Path::new(FORMAT), 0o600),
+            (Path::new(LOCK), 0o600),
+            (Path::new(WITNESS), 0o600),
+            (&sled.join("conf"), 0o600),
+            (&sled.join("db"), 0o600),
         ] {
-            usable(&root.join(name), wanted).map_err(OpenError::io(root, format!("using {name}")))?;
+            let name = part.display();
+            usable(&root.join(part), wanted).map_err(OpenError::io(root, format!("using {name}")))?;
         }
         // Who holds the store is writing the witness now, and has read it already.
         if holder.is_none() {

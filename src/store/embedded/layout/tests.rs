@@ -19,17 +19,17 @@ fn an_empty_store_is_made_once_closed_to_others_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("a/b/store");
     let (layout, store) = Layout::open(&root, true, make).unwrap();
-    for directory in ["a", "a/b", "a/b/store", "a/b/store/sled-v1"] {
+    for directory in ["a", "a/b", "a/b/store", "a/b/store/sled-v2"] {
         assert_eq!(mode(&dir.path().join(directory)), 0o700, "{directory}");
     }
-    for file in ["format", "lock", "witness", "sled-v1/db", "sled-v1/conf"] {
+    for file in ["format", "lock", "witness", "sled-v2/db", "sled-v2/conf"] {
         assert_eq!(mode(&root.join(file)), 0o600, "{file}");
     }
     drop(layout);
-    fs::set_permissions(root.join("sled-v1/db"), Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(root.join("sled-v2/db"), Permissions::from_mode(0o644)).unwrap();
     let (layout, again) = Layout::open(&root, true, never).unwrap();
     assert_eq!(store, again);
-    assert_eq!(mode(&root.join("sled-v1/db")), 0o600);
+    assert_eq!(mode(&root.join("sled-v2/db")), 0o600);
     layout.check_still_there(&store).unwrap();
     layout.probe_space(1000).unwrap();
     assert!(!root.join(SPACE_PROBE).exists());
@@ -101,7 +101,7 @@ fn every_flipped_bit_and_every_cut_of_the_format_file_is_noticed() {
 
 #[test]
 fn a_store_that_lost_a_file_is_damaged_not_empty() {
-    for lost in ["format", "witness", "sled-v1/db", "sled-v1/conf"] {
+    for lost in ["format", "witness", "sled-v2/db", "sled-v2/conf"] {
         let dir = tempfile::tempdir().unwrap();
         drop(Layout::open(dir.path(), true, make).unwrap());
         fs::remove_file(dir.path().join(lost)).unwrap();

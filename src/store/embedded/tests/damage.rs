@@ -6,14 +6,14 @@ use super::*;
 fn flipped_bits_and_cuts_end_in_all_records_or_in_exit_code_3() {
     let base = tempfile::tempdir().unwrap();
     let records = filled(base.path(), 500);
-    let mut files = vec!["format", "lock", "witness", "sled-v1/conf", "sled-v1/db"]
+    let mut files = vec!["format", "lock", "witness", "sled-v2/conf", "sled-v2/db"]
         .into_iter()
         .map(str::to_owned)
         .collect::<Vec<_>>();
-    for entry in fs::read_dir(base.path().join("sled-v1")).unwrap() {
+    for entry in fs::read_dir(base.path().join("sled-v2")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if name.starts_with("snap.") {
-            files.push(format!("sled-v1/{name}"));
+            files.push(format!("sled-v2/{name}"));
         }
     }
     let (mut whole, mut refused) = (0, 0);
