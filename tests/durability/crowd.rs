@@ -17,6 +17,15 @@ use crate::process::Service;
 
 const STACK: usize = 128 << 10;
 
+/// The companies that a crowd records.
+#[derive(Debug, Clone, Copy)]
+pub enum Companies {
+    /// Each once.
+    New,
+    /// So many, again and again.
+    Among(u32),
+}
+
 /// Clients at work.
 pub struct Crowd {
     stop: Arc<AtomicBool>,
@@ -25,8 +34,8 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// So many clients, each recording companies of its own until its connection breaks or it is stopped.
-    pub fn start(service: &Service, history: &History, clients: usize) -> Self {
+    /// So many clients, each recording these companies until its connection breaks or it is stopped.
+    pub fn start(service: &Service, history: &History, clients: usize, companies: Companies) -> Self {
         let files = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum }).unwrap();
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -39,7 +48,9 @@ impl Crowd {
                     let mut calls = Vec::new();
                     let Ok(mut connection) = TcpStream::connect(&address) else { return calls };
                     while !stop.load(Ordering::Relaxed) {
-                        let cvr = OWN + numbers.fetch_add(1, Ordering::Relaxed);
+                        let next = numbers.fetch_add(1, Ordering::Relaxed);
+                        let cvr =
+                            OWN + if let Companies::Among(count) = companies { next % count } else { next };
                         let began = now();
                         let status = put(&mut connection, &address, &token, cvr);
                         calls.push(Call { cvr, began, ended: now(), status });

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::history::{History, Load};
 use crate::powercut::Forgetful;
 use crate::process::{Service, Site, agent};
-use crate::site::{Outcome, kill, listed, serve, try_start};
+use crate::site::{Outcome, kill, listed, metric, serve, try_start};
 
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// The company of these tests' own calls, which the history leaves out.
@@ -27,14 +27,6 @@ fn left_out(what: &str) {
 fn ready(service: &Service) -> (u16, String) {
     let mut response = agent().get(format!("http://{}/readyz", service.management)).call().unwrap();
     (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
-}
-
-/// The value of a series in a scrape of the running service.
-fn metric(service: &Service, series: &str) -> f64 {
-    let mut response = agent().get(format!("http://{}/metrics", service.management)).call().unwrap();
-    let text = response.body_mut().read_to_string().unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("{series} is not in {text}")).parse().unwrap()
 }
 
 /// How many writes the store has refused with errors of this kind.

@@ -15,6 +15,7 @@ mod crash;
 mod crowd;
 mod damage;
 mod faults;
+mod growth;
 mod history;
 mod model;
 #[path = "../servers/postgres.rs"]

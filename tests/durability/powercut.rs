@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::crowd::Crowd;
+use crate::crowd::{Companies, Crowd};
 use crate::history::{History, Load};
 use crate::process::{Service, Site, binary};
 use crate::site::{Dice, Outcome, copy, files, kill, long, serve, try_start};
@@ -168,7 +168,7 @@ fn no_power_cut_in_a_crowd_loses_an_acknowledged_login() {
         // Slow enough for the whole crowd to wait while a batch is synced.
         let mut service = disk.serve(&[("POWERCUT_SYNC_MS", "60")]);
         std::fs::write(disk.most_unsynced(), "").unwrap();
-        let crowd = Crowd::start(&service, &history, CROWD);
+        let crowd = Crowd::start(&service, &history, CROWD, Companies::New);
         // At least twenty whole batches: the first rows of the WAL share a leaf of sled, which then splits.
         // In the long run once beyond what may wait in the WAL, so that every batch applies its share.
         let enough = if long() && round == 0 { 300_000 } else { 50_000 };

@@ -66,6 +66,14 @@ pub fn listed(service: &Service) -> Logins {
     list(&service.address, &service.token).unwrap()
 }
 
+/// The value of a series in a scrape of the running service.
+pub fn metric(service: &Service, series: &str) -> f64 {
+    let mut response = agent().get(format!("http://{}/metrics", service.management)).call().unwrap();
+    let text = response.body_mut().read_to_string().unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{series} is not in {text}")).parse().unwrap()
+}
+
 /// Opens a store in this process.
 ///
 /// Other tests start processes meanwhile, and between fork and exec such a child holds a copy of every lock of ours, also of

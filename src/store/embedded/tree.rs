@@ -353,7 +353,7 @@ impl Tree {
 
     /// Writes a batch as a crash after so many of its records would leave it.
     #[cfg(test)]
-    pub(super) fn write_part(&self, store: &StoreId, mark: &Mark, changes: &[Record], written: usize) {
+    pub(super) fn write_part(&self, store: &StoreId, mark: &seal::Mark, changes: &[Record], written: usize) {
         self.about.insert(SEAL, seal::encode(store, mark, changes)).unwrap();
         self.insert_records(&changes[..written]).unwrap();
     }

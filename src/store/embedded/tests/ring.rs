@@ -27,6 +27,24 @@ fn whatever_part_of_the_ring_is_settled_a_copy_of_the_moment_holds_every_login()
 }
 
 #[test]
+fn the_disk_stops_growing_when_the_wal_goes_round() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let mut at = 0;
+    let mut bytes_after = |laps: u64| {
+        for _ in 0..laps * journal::SLOTS {
+            at += 1;
+            // Rows of 300 logins, as a crowd makes them.
+            let batch: Vec<_> = (0..300).map(|number| store.record(cvr(number * 3), moment(at))).collect();
+            assert!(wait(futures_util::future::join_all(batch)).iter().all(Result::is_ok));
+        }
+        store.disk_bytes().unwrap().unwrap()
+    };
+    let (half, end) = (bytes_after(8), bytes_after(8));
+    assert!(end <= half + half / 4, "{half} bytes after 8 laps, {end} after 16");
+}
+
+#[test]
 fn a_batch_that_vanished_from_the_ring_is_damage() {
     for slot in [3u64, 5] {
         let dir = tempfile::tempdir().unwrap();
