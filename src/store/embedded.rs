@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use self::committer::{Committer, lost_in_sled, open_guarded};
+use self::committer::{Committer, confirmed, open_guarded};
 use self::layout::Layout;
 use self::queue::{BATCH, Bulk, Gather, Queue, Write};
 use self::register::{Register, Snapshot};
@@ -28,6 +28,7 @@ use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
 
 mod committer;
+mod damage;
 mod guarded;
 mod index;
 mod journal;
@@ -75,7 +76,7 @@ impl Embedded {
             guarded::run(Duration::from_secs(60), &Arc::default(), move |_| {
                 tree::create(&root, &sled, &store)
             })
-            .unwrap_or_else(|lost| Err(lost_in_sled(path, lost)))
+            .unwrap_or_else(|lost| Err(damage::not_returned(path, lost)))
         })?;
         let root = layout.root().to_owned();
         let (mut witness, mark) = Witness::open(&layout.witness(), &store)
@@ -86,7 +87,8 @@ impl Embedded {
         let Loaded { tree, snapshot, backlog } =
             open_guarded(&layout, &store, KernelCache::Trusted, progress)?;
         witness::check(&mark, &snapshot.mark()).map_err(|found| {
-            OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
+            let expected = format!("at least {mark}, which was acknowledged");
+            confirmed(&layout, OpenError::damaged(&root, found, expected))
         })?;
         // Both slots are good again from here on, and neither is behind what is served.
         witness

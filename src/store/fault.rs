@@ -128,6 +128,13 @@ pub enum OpenError {
         /// What the machine said.
         source: io::Error,
     },
+    /// The machine's clock stands before 1970, where sled does not start.
+    #[error(
+        "the store at {} cannot be opened while this machine's clock shows a time before 1970; set the clock and start \
+         again",
+        .0.display()
+    )]
+    Clock(PathBuf),
     /// The directory holds something that this program did not make.
     #[error(
         "{} is not a store of virksomhedslogin and is left untouched: found {found}, expected a missing or an empty \
@@ -181,6 +188,7 @@ impl OpenError {
             Self::Missing(_)
             | Self::InUse { .. }
             | Self::Io { .. }
+            | Self::Clock(_)
             | Self::Away { .. }
             | Self::Refused { .. }
             | Self::Forbidden { .. }

@@ -4,7 +4,7 @@
 //! real disk writes some of them on its own account, in any order.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -85,6 +85,14 @@ impl Forgetful {
         let mut all: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
         all.extend(more);
         serve(&self.site, &all)
+    }
+
+    /// Runs this command under the shim to its end.
+    pub fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {
+        self.settle();
+        let mut command = binary();
+        command.args(arguments).args(["--config", &self.site.config()]).envs(self.variables());
+        command.envs(more.iter().copied()).output().unwrap()
     }
 
     /// Puts what survived the power cut in the store's place.

@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::damage::sled_error;
 use super::journal::{self, Backlog, Step};
 use super::layout::sync_directory;
 use super::record_bytes;
@@ -51,7 +52,7 @@ pub(super) struct Loaded {
 
 /// Makes the database of an empty store: sled's files and the seal of no records.
 pub(super) fn create(root: &Path, sled: &Path, store: &StoreId) -> Result<(), OpenError> {
-    let failed = |error: sled::Error| fault(root, "making the database", error);
+    let failed = |error: sled::Error| sled_error(root, "making the database", error);
     let db = config(sled).open().map_err(failed)?;
     db.open_tree(RECORDS).map_err(failed)?;
     let about = db.open_tree(ABOUT).map_err(failed)?;
@@ -92,7 +93,7 @@ pub(super) fn open(
             .map_err(|error| disk("reading the disk anew")(error.into()))?;
     }
 
-    let failed = |error: sled::Error| fault(root, "opening the database", error);
+    let failed = |error: sled::Error| sled_error(root, "opening the database", error);
     let db = config(sled).open().map_err(failed)?;
     let has = |name: &str| db.tree_names().iter().any(|tree| tree == name.as_bytes());
     if !has(RECORDS) || !has(ABOUT) {
@@ -137,48 +138,11 @@ fn remove_unfinished_snapshots(sled: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What sled says while opening: damage, unless the machine itself refused.
-fn fault(root: &Path, doing: &str, error: sled::Error) -> OpenError {
-    use io::ErrorKind::{
-        Interrupted, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy,
-        StorageFull, TimedOut, WouldBlock,
-    };
-    match error {
-        // sled's own words for a file that another process has locked.
-        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
-            OpenError::InUse { path: root.to_owned(), holder: String::new() }
-        }
-        sled::Error::Io(error)
-            if matches!(
-                error.kind(),
-                StorageFull
-                    | QuotaExceeded
-                    | PermissionDenied
-                    | ReadOnlyFilesystem
-                    | OutOfMemory
-                    | ResourceBusy
-                    | Interrupted
-                    | TimedOut
-                    | WouldBlock
-            ) || is_read_error(&error) =>
-        {
-            OpenError::io(root, doing)(error)
-        }
-        error => OpenError::damaged(root, format!("what sled calls {error}"), "a database that can be read"),
-    }
-}
-
-/// EIO has no kind of its own, and sled's copies of an error keep its text only.
-fn is_read_error(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
-        || error.to_string().contains("Input/output error")
-}
-
 impl Tree {
     fn load(&self, root: &Path, progress: &Progress) -> Result<Snapshot, OpenError> {
         let mut builder = Builder::default();
         for row in self.records.iter() {
-            let (key, value) = row.map_err(|error| fault(root, "reading the records", error))?;
+            let (key, value) = row.map_err(|error| sled_error(root, "reading the records", error))?;
             let record = record_bytes::read(&key, &value).ok_or_else(|| {
                 OpenError::damaged(root, "a row that is no record", "a company and its logins")
             })?;
@@ -218,7 +182,8 @@ impl Tree {
                 "finished the last batch of writes: {} records were cut off by a crash",
                 missing.len()
             );
-            self.insert_records(&missing).map_err(|error| fault(root, "finishing the last batch", error))?;
+            self.insert_records(&missing)
+                .map_err(|error| sled_error(root, "finishing the last batch", error))?;
         }
         Ok((snapshot, Backlog::new(seal.mark, newest, waiting)))
     }
@@ -227,7 +192,7 @@ impl Tree {
     fn later_batches(&self, root: &Path, store: &StoreId, seal: &Seal) -> Result<Vec<Seal>, OpenError> {
         let mut batches = Vec::new();
         for row in self.journal.iter() {
-            let (_, row) = row.map_err(|error| fault(root, "reading the journal", error))?;
+            let (_, row) = row.map_err(|error| sled_error(root, "reading the journal", error))?;
             let batch = seal::decode(store, &row)
                 .map_err(|found| OpenError::damaged(root, found, "the seal of a batch in the journal"))?;
             if batch.mark.sequence > seal.mark.sequence {
