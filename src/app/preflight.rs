@@ -17,6 +17,8 @@ use rustix::io::Errno;
 
 use super::listener::bound;
 use super::{AuditTarget, StartError, store_options};
+use crate::domain::clock::{Clock, SystemClock};
+use crate::domain::timestamp::Timestamp;
 use crate::settings::{Listen, Sections, Server};
 use crate::store::{Database, OpenError, Place, Standing, Store};
 
@@ -56,6 +58,10 @@ impl Preflight {
 
     fn store(&mut self, path: &Path, audit: Option<&AuditTarget>) {
         let shown = path.display();
+        // What the clock shows is clamped to the years that a login can have.
+        if SystemClock.now() == Timestamp::MIN {
+            self.faults.push(OpenError::Clock(path.to_owned()).into());
+        }
         match Store::inspect(path) {
             Ok(Standing::Closed) => {}
             Ok(Standing::Absent) => {
