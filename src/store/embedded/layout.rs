@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::damage;
 use super::seal::StoreId;
 use super::witness::Witness;
 use crate::store::OpenError;
@@ -106,14 +107,18 @@ impl Layout {
     /// Whether the directory is still the one that was locked, with the same store in it.
     pub(super) fn check_still_there(&self, store: &StoreId) -> Result<(), OpenError> {
         use std::os::unix::fs::MetadataExt;
+        let replaced = |what| {
+            let error = io::Error::other(format!("{what} was replaced while this process had it open"));
+            OpenError::io(&self.root, "looking for the directory")(error)
+        };
         let held = self.lock.metadata().map_err(OpenError::io(&self.root, "looking at the lock"))?;
         let there =
             fs::metadata(self.path(LOCK)).map_err(OpenError::io(&self.root, "looking for the lock"))?;
         if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
-            return Err(OpenError::damaged(&self.root, "another lock file", "the one this process holds"));
+            return Err(replaced("its lock file"));
         }
         if &read_format(&self.root, &self.path(FORMAT))? != store {
-            return Err(OpenError::damaged(&self.root, "another store", "the one this process opened"));
+            return Err(replaced("the store in it"));
         }
         check_parts(&self.root)
     }
@@ -246,8 +251,18 @@ fn sync_tree(directory: &Path) -> io::Result<()> {
 fn check_parts(root: &Path) -> Result<(), OpenError> {
     for name in [SLED, "sled-v1/conf", "sled-v1/db", WITNESS] {
         let path = root.join(name);
-        if !path.try_exists().map_err(OpenError::io(root, format!("looking for {name}")))? {
-            return Err(OpenError::damaged(root, format!("no {name}"), "every file of the store"));
+        let found = fs::metadata(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                OpenError::damaged(root, format!("no {name}"), "every file of the store")
+            }
+            _ => damage::io_error(root, &format!("looking for {name}"), error),
+        })?;
+        if found.is_dir() != (name == SLED) {
+            return Err(OpenError::damaged(
+                root,
+                format!("{name} of another kind"),
+                "every file of the store",
+            ));
         }
     }
     Ok(())
@@ -272,15 +287,18 @@ fn look(root: &Path) -> Result<Found, OpenError> {
     foreign.sort();
     match (format, creating) {
         (true, _) => Ok(Found::Store),
+        // No other program has a directory of the database's name.
+        (false, false)
+            if (!ours.is_empty() && foreign.is_empty()) || ours.iter().any(|name| name == SLED) =>
+        {
+            Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"))
+        }
         (false, _) if !foreign.is_empty() => {
             foreign.truncate(5);
             Err(OpenError::Foreign { path: root.to_owned(), found: foreign.join(", ") })
         }
         (false, true) => Ok(Found::HalfMade),
-        (false, false) if ours.is_empty() => Ok(Found::Nothing),
-        (false, false) => {
-            Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"))
-        }
+        (false, false) => Ok(Found::Nothing),
     }
 }
 
@@ -321,16 +339,20 @@ fn read_format(root: &Path, path: &Path) -> Result<StoreId, OpenError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(4096).read_to_end(&mut bytes))
-        .map_err(OpenError::io(root, "reading the format file"))?;
+        .map_err(|error| damage::io_error(root, "reading the format file", error))?;
     let text = String::from_utf8_lossy(&bytes);
     let mut lines = text.lines();
+    let damaged = || OpenError::damaged(root, "an unreadable format file", "one whose checksum fits");
     if lines.next() != Some(TITLE) {
+        // Other programs have files of this name, but not beside the rest of a store.
+        if [WITNESS, SLED].iter().any(|part| root.join(part).exists()) {
+            return Err(damaged());
+        }
         return Err(OpenError::Foreign {
             path: root.to_owned(),
             found: format!("a format file that does not begin with \"{TITLE}\""),
         });
     }
-    let damaged = || OpenError::damaged(root, "an unreadable format file", "one whose checksum fits");
     let (body, check) = text.split_at(text.rfind("sha256 ").ok_or_else(damaged)?);
     if check != format!("sha256 {}\n", data_encoding::HEXLOWER.encode(&Sha256::digest(body))) {
         return Err(damaged());
