@@ -19,6 +19,7 @@ use super::listener::bound;
 use super::{AuditTarget, StartError, store_options};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
+use crate::links::refuse_dangling_link;
 use crate::settings::{Listen, Sections, Server};
 use crate::store::{Database, OpenError, Place, Standing, Store};
 
@@ -153,6 +154,7 @@ impl Preflight {
 
 /// Whether the file could be opened for appending, or made.
 fn appendable(path: &Path) -> io::Result<()> {
+    refuse_dangling_link(path)?;
     // Not blocking: a pipe without a reader must not hold the check up.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     match OpenOptions::new().append(true).custom_flags(flags).open(path) {

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use super::damage;
 use super::seal::StoreId;
 use super::witness::Witness;
+use crate::links::refuse_dangling_link;
 use crate::store::OpenError;
 
 mod inspect;
@@ -64,16 +65,16 @@ impl Layout {
         // Files that sled makes get no other mode than the process's mask allows.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         let root = &std::path::absolute(root).map_err(OpenError::io(root, "finding the directory"))?;
-        if !root.exists() {
+        // Before the lock is made: a foreign directory stays untouched.
+        if is_absent(root)? {
             if !create {
                 return Err(OpenError::Missing(root.clone()));
             }
             make_directories(root).map_err(OpenError::io(root, "making the directory"))?;
         }
-        // Looked at before the lock is made: a foreign directory stays untouched.
-        if matches!(look(root)?, Found::Nothing) && !create {
-            return Err(OpenError::Missing(root.clone()));
-        }
+        // Before anything is made in it: a directory that is not ours to close to others stays as it is.
+        close_to_others(root, Permissions::from_mode(0o700))
+            .map_err(OpenError::io(root, "setting permissions"))?;
         let layout = Self { root: root.clone(), lock: take_lock(root)? };
         match look(root)? {
             Found::Store => {
@@ -183,14 +184,34 @@ impl Layout {
         }
     }
 
-    /// Directories 0700 and files 0600, whatever they were.
+    /// Directories 0700 and files 0600, whatever they were. The directory itself is so already.
     fn close_to_others(&self) -> io::Result<()> {
-        close_to_others(&self.root, Permissions::from_mode(0o700))?;
         for name in [FORMAT, LOCK, WITNESS] {
             close_to_others(&self.path(name), Permissions::from_mode(0o600))?;
         }
         close_tree(&self.sled())
     }
+}
+
+/// Whether there is no whole store at this absolute path. Changes nothing.
+///
+/// # Errors
+/// When something else is there, or cannot be looked at.
+pub(in crate::store) fn is_absent(root: &Path) -> Result<bool, OpenError> {
+    let there = nearest(root).map_err(OpenError::io(root, "finding the directory"))?;
+    Ok(there != root || !matches!(look(root)?, Found::Store))
+}
+
+/// The path itself, or the nearest of its parents that is there.
+fn nearest(path: &Path) -> io::Result<&Path> {
+    refuse_dangling_link(path)?;
+    for there in path.ancestors() {
+        match fs::metadata(there) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            found => return found.map(|_| there),
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
 }
 
 fn close_to_others(path: &Path, wanted: Permissions) -> io::Result<()> {

@@ -182,3 +182,26 @@ fn part_of_the_wrong_kind_is_damage() {
     let error = Layout::open(dir.path(), true, never).unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
 }
+
+#[test]
+fn dangling_link_is_refused_and_nothing_is_made() {
+    for below in ["link", "link/store", "link/a/store"] {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path().join("volume"), dir.path().join("link")).unwrap();
+        let root = dir.path().join(below);
+        for error in [Layout::open(&root, true, never).unwrap_err(), inspect(&root).unwrap_err()] {
+            assert_eq!(error.exit_code(), 1);
+            let words = "link is a symbolic link to ";
+            assert!(error.to_string().contains(words), "{below}: {error}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{below}");
+    }
+}
+
+#[test]
+fn half_made_store_is_not_finished_where_none_may_be_made() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(CREATING), "").unwrap();
+    assert!(matches!(Layout::open(dir.path(), false, never), Err(OpenError::Missing(_))));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "not even the lock is made");
+}
