@@ -43,7 +43,7 @@ mod tree;
 mod watchdog;
 mod witness;
 
-pub(super) use layout::inspect;
+pub(super) use layout::{inspect, is_absent};
 
 /// How much longer than the deadline closing may take: sled's farewell and the last sync.
 const CLOSING: Duration = Duration::from_secs(6);

@@ -64,6 +64,13 @@ pub enum OpenError {
     /// There is no store where one was asked for.
     #[error("no store at {}", .0.display())]
     Missing(PathBuf),
+    /// There is no store, and none may be made.
+    #[error(
+        "no store at {}, and none is made while store.create = false; mount its volume, or make an empty one with \
+         VIRKSOMHEDSLOGIN__STORE__CREATE=true and `virksomhedslogin import` or the first start",
+        .0.display()
+    )]
+    NotCreated(PathBuf),
     /// Another process has the store open.
     #[error("the store at {} is in use by another process{}", path.display(), pid_words(holder))]
     InUse {
@@ -186,6 +193,7 @@ impl OpenError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Missing(_)
+            | Self::NotCreated(_)
             | Self::InUse { .. }
             | Self::Io { .. }
             | Self::Clock(_)

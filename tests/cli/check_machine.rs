@@ -131,6 +131,16 @@ fn directory_of_another_user_is_refused_before_anything_is_made() {
 }
 
 #[test]
+fn absent_store_is_named_where_it_could_not_be_made_either() {
+    let user = Unprivileged::new();
+    let config = fs::read_to_string(user.site.config()).unwrap().replace("\"store\"", "\"volume/store\"");
+    user.site.write("virksomhedslogin.toml", &format!("store.create = false\n{config}"));
+    fs::create_dir(user.site.path("volume")).unwrap();
+    set_mode(&user.site.path("volume"), 0o555);
+    user.foretold("volume", 1, "store.create = false");
+}
+
+#[test]
 fn what_a_start_mends_by_itself_is_no_fault() {
     let user = Unprivileged::new();
     for (name, mode) in [("store/witness", 0o400), ("store/sled-v1/db", 0o444), ("store", 0o500)] {
