@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use self::committer::{Committer, confirmed, open_guarded};
+use self::committer::{Committer, open_guarded};
 use self::layout::Layout;
 use self::queue::{BATCH, Bulk, Gather, Queue, Write};
 use self::register::{Register, Snapshot};
@@ -87,8 +87,7 @@ impl Embedded {
         let Loaded { tree, snapshot, backlog } =
             open_guarded(&layout, &store, KernelCache::Trusted, progress)?;
         witness::check(&mark, &snapshot.mark()).map_err(|found| {
-            let expected = format!("at least {mark}, which was acknowledged");
-            confirmed(&layout, OpenError::damaged(&root, found, expected))
+            OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
         })?;
         // Both slots are good again from here on, and neither is behind what is served.
         witness

@@ -330,15 +330,9 @@ pub(super) fn open_guarded(
         .unwrap_or_else(|lost| Err(damage::not_returned(layout.root(), lost)));
         match opened {
             Err(OpenError::InUse { .. }) if Instant::now() < until => thread::sleep(LOOK_AGAIN),
-            opened => return opened.map_err(|error| confirmed(layout, error)),
+            opened => return opened,
         }
     }
-}
-
-/// Damage is reported only of a database that the machine can read.
-pub(super) fn confirmed(layout: &Layout, error: OpenError) -> OpenError {
-    let sled = layout.sled();
-    damage::confirmed(layout.root(), &sled, patience(&sled), error)
 }
 
 /// How long sled may stand still: it reads the whole log before the first record.

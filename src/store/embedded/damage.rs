@@ -5,15 +5,13 @@
 //! a disk that does not answer, a wrong clock) is the machine's, and the store may be whole.
 //!
 //! sled hides errors: it copies them and keeps only the text, panics on them, and skips what it cannot read in the log. So the
-//! errno is taken from the text where it must be, and before damage is reported every byte is read once more ([`confirmed`]).
+//! errno is taken from the text where it must be, and every byte is read once before sled opens the database ([`read_all`]).
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
-use super::guarded::{self, Lost};
+use super::guarded::Lost;
 use crate::store::OpenError;
 
 /// The error of an operation on a part of the store.
@@ -68,21 +66,10 @@ pub(super) fn not_returned(root: &Path, lost: Lost) -> OpenError {
     }
 }
 
-/// The same error, unless it is damage and the machine cannot read the database: then that is the error.
-pub(super) fn confirmed(root: &Path, sled: &Path, patience: Duration, error: OpenError) -> OpenError {
-    if !matches!(error, OpenError::Damaged { .. }) {
-        return error;
-    }
-    let directory = sled.to_owned();
-    match guarded::run(patience, &Arc::default(), move |_| read_all(&directory)) {
-        Ok(Ok(())) => error,
-        Ok(Err(unreadable)) => OpenError::io(root, "reading the database")(unreadable),
-        Err(lost) => not_returned(root, lost),
-    }
-}
-
-/// Reads every file below the directory to its end.
-fn read_all(directory: &Path) -> io::Result<()> {
+/// Reads every file below the directory to its end, so that what cannot be read is an error before sled opens it.
+///
+/// sled takes an unreadable part of its log for the log's end and cuts off the rest: the loss would be real after that.
+pub(super) fn read_all(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let kind = entry.file_type()?;
@@ -176,20 +163,5 @@ mod tests {
         assert!(matches!(locked(Errno::AGAIN), OpenError::InUse { .. }));
         let refused = locked(Errno::NOLCK);
         assert!(refused.to_string().contains("No locks available"), "{refused}");
-    }
-
-    #[test]
-    fn damage_is_confirmed_only_where_every_file_can_be_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let sled = dir.path().join("sled-v1");
-        fs::create_dir_all(sled.join("blobs")).unwrap();
-        fs::write(sled.join("db"), [0; 100_000]).unwrap();
-        let verdict = || {
-            let found = OpenError::damaged(dir.path(), "a seal", "another");
-            confirmed(dir.path(), &sled, Duration::from_secs(5), found)
-        };
-        assert_eq!(verdict().exit_code(), 3);
-        fs::remove_dir_all(&sled).unwrap();
-        assert!(matches!(verdict(), OpenError::Io { .. }), "the volume has gone meanwhile");
     }
 }

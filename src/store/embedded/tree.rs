@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use super::damage::sled_error;
+use super::damage::{read_all, sled_error};
 use super::journal::{self, Backlog, Step};
 use super::layout::sync_directory;
 use super::record_bytes;
@@ -92,6 +92,7 @@ pub(super) fn open(
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
             .map_err(|error| disk("reading the disk anew")(error.into()))?;
     }
+    read_all(sled).map_err(disk("reading the database"))?;
 
     let failed = |error: sled::Error| sled_error(root, "opening the database", error);
     let db = config(sled).open().map_err(failed)?;
