@@ -3,6 +3,7 @@
 //! [`App::build`] opens and binds everything or says what is wrong; [`App::run_until_stopped`] serves until it is told
 //! to stop, finishes what is in hand and leaves the store closed. Nothing here decides anything about a request.
 
+mod absent;
 mod files;
 mod inherited;
 mod listener;
@@ -35,6 +36,7 @@ use crate::settings::{
 };
 use crate::store::{self, Address, Database, Place, Store};
 
+pub use absent::warn as warn_of_absent_store;
 pub use inherited::Inherited;
 pub use listener::Bound;
 pub use preflight::{Preflight, preflight};
@@ -108,7 +110,7 @@ impl App {
         Self::build_on(settings, clock, Inherited::default(), Supervisor::default())
     }
 
-    /// Opens the audit log, loads the keys, opens the store, and binds both listeners unless they were handed over, in
+    /// Looks for the store, opens the audit log, loads the keys, opens the store, and binds both listeners unless they were handed over, in
     /// this order.
     ///
     /// # Errors
@@ -119,6 +121,9 @@ impl App {
         inherited: Inherited,
         supervisor: Supervisor,
     ) -> Result<Self, StartError> {
+        let options = store_options(&settings.store)?;
+        // Before anything is made: the audit file may be meant for the same absent volume.
+        absent::warn(&settings.store, &settings.audit_file, &options)?;
         let audit = match &settings.audit_file {
             AuditTarget::Stdout => {
                 AuditLog::to_stdout().map_err(|error| StartError::Audit("-".into(), error))?
@@ -132,7 +137,7 @@ impl App {
             key_source(&settings.token),
             Arc::clone(&clock),
         )?;
-        let store = Store::open(&store_options(&settings.store)?)?;
+        let store = Store::open(&options)?;
         files::make_room(settings.limits.connections);
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
         let (listener, management) = inherited.or_bind(&settings.server)?;
@@ -226,7 +231,7 @@ pub fn store_options(settings: &StoreSettings) -> Result<store::Options, StartEr
             prepared_statements: settings.prepared_statements,
         })),
     };
-    Ok(store::Options::at(place, settings.deadline))
+    Ok(store::Options { create: settings.create, ..store::Options::at(place, settings.deadline) })
 }
 
 /// Where the keys come from, as `auth` is told it.

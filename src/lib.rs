@@ -14,6 +14,7 @@
 //! | [`domain`] | what a CVR number, a login and an access rule are; imports nothing of ours |
 //! | [`strict_json`] | JSON in which a duplicated member is seen, not swallowed; imports nothing of ours |
 //! | [`escape`] | text from outside, made safe to stand in one line; imports nothing of ours |
+//! | [`links`] | symbolic links to what is not there, refused; imports nothing of ours |
 //! | [`metrics`] | counters and histograms that take no lock; imports nothing of ours |
 //! | [`logging`] | the format of log lines, and their way to standard error |
 //!
@@ -26,7 +27,7 @@
 //!                    http → store → domain
 //! cli → settings, store, domain     app → settings, auth, store     settings → domain
 //! auth, http → strict_json          http, logging → escape          cli → logging
-//! http, store → metrics
+//! http, store → metrics             app, http, store → links
 //! ```
 //!
 //! `auth` and `store` never meet.
@@ -37,6 +38,7 @@ pub mod cli;
 pub mod domain;
 pub mod escape;
 pub mod http;
+pub mod links;
 pub mod logging;
 pub mod metrics;
 pub mod settings;

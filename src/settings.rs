@@ -118,6 +118,10 @@ pub struct Store {
     pub kind: StoreKind,
     /// How long a call of disk or database may take, 1 s to 60 s.
     pub deadline: Duration,
+    /// Embedded: whether a store that is not there is made.
+    pub create: bool,
+    /// A file that is there when a store was made for this configuration once; the service never writes it.
+    pub marker: PathBuf,
     /// PostgreSQL: whether what is missing is created.
     pub create_schema: bool,
     /// PostgreSQL: how many connections are opened at most.

@@ -34,6 +34,8 @@ pub use record::Record;
 pub struct Options {
     /// Where the logins are kept.
     pub place: Place,
+    /// Whether a directory's store that is not there is made; for a database see [`Database::create_schema`].
+    pub create: bool,
     /// How long a call may wait for the disk or the database.
     pub deadline: Duration,
     /// Told how far the check of the records has come while the store is being opened.
@@ -71,7 +73,7 @@ impl Options {
 
     /// The store at this place, whose callers wait no longer than the deadline.
     pub fn at(place: Place, deadline: Duration) -> Self {
-        Self { place, deadline, progress: Arc::default() }
+        Self { place, create: true, deadline, progress: Arc::default() }
     }
 }
 
@@ -114,7 +116,7 @@ pub struct Imported {
 }
 
 impl Store {
-    /// Opens the store and makes an empty one where there is none.
+    /// Opens the store and makes an empty one where there is none and `options` allow it.
     ///
     /// In a directory every record is checked. A database that cannot be reached is no error: the store opens, answers
     /// that it is away ([`Store::away`]), and looks for it again until it is there.
@@ -122,7 +124,23 @@ impl Store {
     /// # Errors
     /// When the store is not ours, not whole, or cannot be had with these options.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        Self::open_or_make(options, true)
+        Self::open_or_make(options, true).map_err(|error| match error {
+            OpenError::Missing(path) => OpenError::NotCreated(path),
+            error => error,
+        })
+    }
+
+    /// Whether there is no store in the directory. Changes nothing. Of a database only opening can tell: `false`.
+    ///
+    /// # Errors
+    /// When something else is there; and where there is no store and `options` do not allow to make one.
+    pub fn is_absent(options: &Options) -> Result<bool, OpenError> {
+        let Place::Directory(path) = &options.place else { return Ok(false) };
+        let path = std::path::absolute(path).map_err(OpenError::io(path, "finding the directory"))?;
+        match embedded::is_absent(&path)? {
+            true if !options.create => Err(OpenError::NotCreated(path)),
+            absent => Ok(absent),
+        }
     }
 
     /// As [`Store::open`], for a store that must be there already; creates nothing.
@@ -136,6 +154,7 @@ impl Store {
     fn open_or_make(options: &Options, make: bool) -> Result<Self, OpenError> {
         match &options.place {
             Place::Directory(path) => {
+                let make = make && options.create;
                 embedded::Embedded::open(path, options.deadline, &options.progress, make).map(Self::Embedded)
             }
             Place::Database(database) => {

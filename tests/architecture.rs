@@ -16,15 +16,16 @@ use std::path::Path;
 use sources::sources;
 
 /// module → the modules of ours that it may use.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("main", &["cli"]),
     ("cli", &["app", "settings", "store", "domain", "auth", "http", "logging"]),
-    ("app", &["http", "settings", "auth", "store", "domain"]),
-    ("http", &["auth", "store", "domain", "strict_json", "escape", "metrics"]),
+    ("app", &["http", "settings", "auth", "store", "domain", "links"]),
+    ("http", &["auth", "store", "domain", "strict_json", "escape", "metrics", "links"]),
     ("auth", &["domain", "strict_json"]),
-    ("store", &["domain", "metrics"]),
+    ("store", &["domain", "metrics", "links"]),
     ("settings", &["domain"]),
     ("logging", &["escape"]),
+    ("links", &[]),
     ("metrics", &[]),
     ("escape", &[]),
     ("domain", &[]),

@@ -15,10 +15,14 @@ use std::time::Duration;
 use rustix::fs::{Access, AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 
+use super::absent::earlier_store;
 use super::listener::bound;
 use super::{AuditTarget, StartError, store_options};
-use crate::settings::{Listen, Sections, Server};
-use crate::store::{Database, OpenError, Place, Standing, Store};
+use crate::domain::clock::{Clock, SystemClock};
+use crate::domain::timestamp::Timestamp;
+use crate::links::refuse_dangling_link;
+use crate::settings::{Listen, Sections, Server, Store as Settings};
+use crate::store::{Database, OpenError, Options, Place, Standing, Store};
 
 /// What was found out.
 #[derive(Debug, Default)]
@@ -35,13 +39,14 @@ pub fn preflight(sections: &Sections) -> Preflight {
     if let Some(AuditTarget::File(path)) = &sections.audit_file {
         found.tried(appendable(path).map_err(|error| StartError::Audit(path.clone(), error)));
     }
-    match sections.store.as_ref().map(store_options) {
-        Some(Ok(options)) => match &options.place {
-            Place::Directory(path) => found.store(path, sections.audit_file.as_ref()),
-            Place::Database(database) => found.database(database, options.deadline),
-        },
-        Some(Err(error)) => found.faults.push(error),
-        None => {}
+    if let Some(settings) = &sections.store {
+        match store_options(settings) {
+            Ok(options) => match &options.place {
+                Place::Directory(path) => found.store(path, &options, settings, sections.audit_file.as_ref()),
+                Place::Database(database) => found.database(database, options.deadline),
+            },
+            Err(error) => found.faults.push(error),
+        }
     }
     if let Some(server) = &sections.server {
         found.server(server);
@@ -54,9 +59,13 @@ impl Preflight {
         self.faults.extend(tried.err());
     }
 
-    fn store(&mut self, path: &Path, audit: Option<&AuditTarget>) {
+    fn store(&mut self, path: &Path, options: &Options, settings: &Settings, audit: Option<&AuditTarget>) {
         let shown = path.display();
-        match Store::inspect(path) {
+        // What the clock shows is clamped to the years that a login can have.
+        if SystemClock.now() == Timestamp::MIN {
+            self.faults.push(OpenError::Clock(path.to_owned()).into());
+        }
+        match Store::is_absent(options).and_then(|_| Store::inspect(path)) {
             Ok(Standing::Closed) => {}
             Ok(Standing::Absent) => {
                 // The audit file is made first, and an empty store is made in an empty directory only.
@@ -69,8 +78,12 @@ impl Preflight {
                     self.faults.push(OpenError::Foreign { path: path.to_owned(), found }.into());
                     return;
                 }
-                self.notes
-                    .push(format!("store.path: there is no store at {shown}; an empty one will be made"));
+                let earlier = earlier_store(settings, audit).map_or_else(String::new, |sign| {
+                    format!(", although {} says that there was one; is its volume mounted?", sign.display())
+                });
+                self.notes.push(format!(
+                    "store.path: there is no store at {shown}; an empty one will be made{earlier}"
+                ));
             }
             Ok(Standing::InUse(process)) => {
                 let process = if process.is_empty() { process } else { format!(" ({process})") };
@@ -147,6 +160,7 @@ impl Preflight {
 
 /// Whether the file could be opened for appending, or made.
 fn appendable(path: &Path) -> io::Result<()> {
+    refuse_dangling_link(path)?;
     // Not blocking: a pipe without a reader must not hold the check up.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     match OpenOptions::new().append(true).custom_flags(flags).open(path) {

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Exit, Failure};
-use crate::app::store_options;
+use crate::app::{store_options, warn_of_absent_store};
 use crate::logging;
 use crate::settings::{LogFormat, Settings};
 use crate::store::{OpenError, Options, Store};
@@ -48,6 +48,10 @@ enum Absent {
 /// another process has it open.
 fn open(settings: &Settings, absent: Absent, in_use: &str, errors: &mut dyn Write) -> Result<Store, Failure> {
     let options = options(settings)?;
+    if absent == Absent::Made {
+        warn_of_absent_store(&settings.store, &settings.audit_file, &options)
+            .map_err(|error| Failure::new(Exit::of(error.exit_code()), error.to_string()))?;
+    }
     let told = Arc::clone(&options.progress);
     let mut progress = Progress::start(errors, "checked");
     let opened = thread::scope(|scope| {

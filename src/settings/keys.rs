@@ -130,6 +130,8 @@ keys! {
         "Which store keeps the logins: embedded or postgres.";
     STORE_PATH = "store.path", Kind::Path, Default::Nothing,
         "Directory of the embedded store, made with mode 0700 when absent; mandatory for embedded.";
+    STORE_CREATE = "store.create", Kind::Boolean, Default::Boolean(true),
+        "Embedded only: make a store that is not there (true), or refuse to, so that an absent volume is no empty register.";
     STORE_URL = "store.url", Kind::Text, Default::Nothing,
         "PostgreSQL connection string; for postgres exactly one of url and url_file.";
     STORE_URL_FILE = "store.url_file", Kind::Path, Default::Nothing,

@@ -6,6 +6,9 @@ use super::read::{Told, blemish};
 use super::source::{Source, read_text};
 use super::{Secret, Store, StoreKind};
 
+/// The package's own mark beside the configuration: a store was made here once.
+const MARKER: &str = "store-made";
+
 pub(super) fn read(source: &mut Source) -> Result<Store, Told> {
     let kind = match source.choice(&keys::STORE_KIND) {
         Ok(kind) if kind == "postgres" => postgres(source),
@@ -13,12 +16,15 @@ pub(super) fn read(source: &mut Source) -> Result<Store, Told> {
         Err(told) => Err(told),
     };
     let deadline = source.seconds(&keys::DEADLINE);
+    let create = source.boolean(&keys::STORE_CREATE);
     let create_schema = source.boolean(&keys::CREATE_SCHEMA);
     let prepared_statements = source.boolean(&keys::PREPARED_STATEMENTS);
     let connections = source.number(&keys::STORE_CONNECTIONS);
     Ok(Store {
         kind: kind?,
         deadline: deadline?,
+        create: create?,
+        marker: source.resolved(MARKER),
         create_schema: create_schema?,
         prepared_statements: prepared_statements?,
         connections: usize::try_from(connections?).unwrap_or(usize::MAX),

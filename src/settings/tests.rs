@@ -72,7 +72,7 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(settings.limits.rate, None);
     assert_eq!(settings.store.kind, StoreKind::Embedded { path: place.path("data") });
     assert_eq!(settings.store.deadline, Duration::from_secs(5));
-    assert!(settings.store.create_schema);
+    assert!(settings.store.create && settings.store.create_schema);
     assert_eq!(settings.token.audience, ["virksomhedslogin"]);
     assert_eq!(settings.token.jwks, JwksSource::File(place.path("jwks.json")));
     assert_eq!(settings.token.algorithms, ["RS256", "PS256", "ES256"]);

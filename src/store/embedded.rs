@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use self::committer::{Committer, lost_in_sled, open_guarded};
+use self::committer::{Committer, open_guarded};
 use self::layout::Layout;
 use self::queue::{BATCH, Bulk, Gather, Queue, Write};
 use self::register::{Register, Snapshot};
@@ -29,6 +29,7 @@ use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
 
 mod committer;
+mod damage;
 mod guarded;
 mod index;
 mod journal;
@@ -43,7 +44,7 @@ mod tree;
 mod watchdog;
 mod witness;
 
-pub(super) use layout::inspect;
+pub(super) use layout::{inspect, is_absent};
 
 /// How much longer than the deadline closing may take: sled's farewell and the last sync.
 const CLOSING: Duration = Duration::from_secs(6);
@@ -237,7 +238,7 @@ fn make_database(root: &Path, sled: &Path, store: &StoreId, content: Snapshot) -
     let (path, sled, store) = (root.to_owned(), sled.to_owned(), *store);
     let patience = Duration::from_secs(60 + content.len() / SLOWEST_RECORDS);
     guarded::run(patience, &Arc::default(), move |_| tree::create(&path, &sled, &store, &content))
-        .unwrap_or_else(|lost| Err(lost_in_sled(root, lost)))
+        .unwrap_or_else(|lost| Err(damage::not_returned(root, lost)))
 }
 
 /// What the files below a directory take on the disk. One that goes away meanwhile, as sled's snapshots do, counts

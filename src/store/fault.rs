@@ -64,6 +64,13 @@ pub enum OpenError {
     /// There is no store where one was asked for.
     #[error("no store at {}", .0.display())]
     Missing(PathBuf),
+    /// There is no store, and none may be made.
+    #[error(
+        "no store at {}, and none is made while store.create = false; mount its volume, or make an empty one with \
+         VIRKSOMHEDSLOGIN__STORE__CREATE=true and `virksomhedslogin import` or the first start",
+        .0.display()
+    )]
+    NotCreated(PathBuf),
     /// Another process has the store open.
     #[error("the store at {} is in use by another process{}", path.display(), pid_words(holder))]
     InUse {
@@ -128,6 +135,13 @@ pub enum OpenError {
         /// What the machine said.
         source: io::Error,
     },
+    /// The machine's clock stands before 1970, where sled does not start.
+    #[error(
+        "the store at {} cannot be opened while this machine's clock shows a time before 1970; set the clock and start \
+         again",
+        .0.display()
+    )]
+    Clock(PathBuf),
     /// The directory holds something that this program did not make.
     #[error(
         "{} is not a store of virksomhedslogin and is left untouched: found {found}, expected a missing or an empty \
@@ -179,8 +193,10 @@ impl OpenError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Missing(_)
+            | Self::NotCreated(_)
             | Self::InUse { .. }
             | Self::Io { .. }
+            | Self::Clock(_)
             | Self::Away { .. }
             | Self::Refused { .. }
             | Self::Forbidden { .. }

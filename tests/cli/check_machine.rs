@@ -108,6 +108,39 @@ fn files_of_another_user_are_foretold() {
 }
 
 #[test]
+fn directory_of_another_user_is_refused_before_anything_is_made() {
+    if !rustix::process::geteuid().is_root() {
+        let line = "left out: an empty directory of another user, because giving files away needs root";
+        let _ = writeln!(std::io::stderr(), "{line}");
+        return;
+    }
+    for inside in [None, Some("lost+found")] {
+        let user = Unprivileged::new();
+        let store = user.site.path("store");
+        fs::remove_dir_all(&store).unwrap();
+        fs::create_dir(&store).unwrap();
+        if let Some(name) = inside {
+            fs::create_dir(store.join(name)).unwrap();
+        }
+        give(&store, OTHER);
+        set_mode(&store, 0o777);
+        let before = picture(&store);
+        user.foretold("store", 1, "Operation not permitted");
+        assert!(before == picture(&store), "something was made in {inside:?}");
+    }
+}
+
+#[test]
+fn absent_store_is_named_where_it_could_not_be_made_either() {
+    let user = Unprivileged::new();
+    let config = fs::read_to_string(user.site.config()).unwrap().replace("\"store\"", "\"volume/store\"");
+    user.site.write("virksomhedslogin.toml", &format!("store.create = false\n{config}"));
+    fs::create_dir(user.site.path("volume")).unwrap();
+    set_mode(&user.site.path("volume"), 0o555);
+    user.foretold("volume", 1, "store.create = false");
+}
+
+#[test]
 fn what_a_start_mends_by_itself_is_no_fault() {
     let user = Unprivileged::new();
     for (name, mode) in [("store/witness", 0o400), ("store/sled-v2/db", 0o444), ("store", 0o500)] {

@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod absent_store;
 #[path = "../stores/again.rs"]
 mod again;
 mod audit_questions;

@@ -16,6 +16,8 @@
  *                              to make durable, as on Linux, whose page cache may drop such pages
  * POWERCUT_FAIL_FSYNC=HANG     while the file POWERCUT_TRIGGER exists, syncs do not return
  * POWERCUT_SYNC_MS=n           each sync of a file takes n milliseconds longer, as on a slow disk
+ * POWERCUT_FAIL_READ=n         while the file POWERCUT_TRIGGER exists, reads of sled's file fail with the errno n,
+ * POWERCUT_FAIL_READ_FROM=n    and only those that begin at this byte or later
  * POWERCUT_CLOCK_SECONDS=n     while the file POWERCUT_TRIGGER exists, the clock shows n seconds more (or less)
  *
  * POWERCUT_SHADOW/most-unsynced, once it exists, holds the most bytes that were written to one file between two of its
@@ -55,15 +57,17 @@ static size_t waiting;
 static unsigned long made;
 static char store[PATH_MAX], shadow[PATH_MAX];
 static const char *trigger, *failing, *clock_shift;
-static int ignore_fdatasync;
+static int ignore_fdatasync, fail_read;
+static off_t fail_read_from, most_unsynced;
 static useconds_t sync_takes;
-static off_t most_unsynced;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 #define REAL(result, name, ...) static result (*real_##name)(__VA_ARGS__)
 REAL(int, open, const char *, int, ...);
 REAL(int, openat, int, const char *, int, ...);
+REAL(ssize_t, read, int, void *, size_t);
+REAL(ssize_t, pread, int, void *, size_t, off_t);
 REAL(ssize_t, write, int, const void *, size_t);
 REAL(ssize_t, writev, int, const struct iovec *, int);
 REAL(ssize_t, pwrite, int, const void *, size_t, off_t);
@@ -82,7 +86,7 @@ static void give_up(const char *what) {
 
 static void prepare(void) {
 #define FIND(name) if (!(*(void **)&real_##name = dlsym(RTLD_NEXT, #name))) give_up(#name)
-    FIND(open); FIND(openat); FIND(write); FIND(writev); FIND(pwrite); FIND(ftruncate); FIND(rename);
+    FIND(open); FIND(openat); FIND(read); FIND(pread); FIND(write); FIND(writev); FIND(pwrite); FIND(ftruncate); FIND(rename);
     FIND(unlink); FIND(unlinkat); FIND(fsync); FIND(fdatasync); FIND(clock_gettime);
     const char *text = getenv("POWERCUT_STORE");
     if (text) snprintf(store, sizeof store, "%s", text);
@@ -90,6 +94,8 @@ static void prepare(void) {
     trigger = getenv("POWERCUT_TRIGGER");
     failing = getenv("POWERCUT_FAIL_FSYNC");
     clock_shift = getenv("POWERCUT_CLOCK_SECONDS");
+    fail_read = (text = getenv("POWERCUT_FAIL_READ")) ? atoi(text) : 0;
+    fail_read_from = (text = getenv("POWERCUT_FAIL_READ_FROM")) ? atol(text) : 0;
     ignore_fdatasync = getenv("POWERCUT_IGNORE_FDATASYNC") != NULL;
     if ((text = getenv("POWERCUT_SYNC_MS"))) sync_takes = 1000 * (useconds_t)atol(text);
 }
@@ -174,7 +180,7 @@ static void copy_dirty(struct file *file, int from, int to) {
     for (size_t at = 0; at < file->count; at++)
         for (off_t here = file->dirty[at].from; here < file->dirty[at].to;) {
             size_t want = file->dirty[at].to - here;
-            ssize_t got = pread(from, piece, want < sizeof piece ? want : sizeof piece, here);
+            ssize_t got = real_pread(from, piece, want < sizeof piece ? want : sizeof piece, here);
             if (got <= 0) break;   /* cut off meanwhile */
             if (real_pwrite(to, piece, got, here) != got) give_up("a copy cannot be written");
             here += got;
@@ -223,6 +229,16 @@ static void settle(struct file *file, int fd, int lose) {
     file->count = 0;
     file->cut = -1;
     close(ours); close(copy);
+}
+/* Whether a read of this descriptor is to fail. */
+static int unreadable(int fd, off_t at) {
+    pthread_once(&once, prepare);
+    if (!fail_read || at < fail_read_from || !triggered()) return 0;
+    begin();
+    struct file *file = watched(fd);
+    int found = file && !strcmp(file->name, "sled-v2/db");
+    end();
+    return found;
 }
 static int parent_is(const char *path, const char *directory) {
     const char *slash = strrchr(path, '/');
@@ -281,6 +297,13 @@ int open(const char *path, int flags, ...) { MODE(flags) return opened(AT_FDCWD,
 int open64(const char *path, int flags, ...) { MODE(flags) return opened(AT_FDCWD, path, flags, mode); }
 int openat(int at, const char *path, int flags, ...) { MODE(flags) return opened(at, path, flags, mode); }
 int openat64(int at, const char *path, int flags, ...) { MODE(flags) return opened(at, path, flags, mode); }
+
+#define READING(fd, at, call) \
+    if (unreadable(fd, at)) { errno = fail_read; return -1; } \
+    return call;
+ssize_t read(int fd, void *bytes, size_t length) { READING(fd, lseek(fd, 0, SEEK_CUR), real_read(fd, bytes, length)) }
+ssize_t pread(int fd, void *bytes, size_t length, off_t at) { READING(fd, at, real_pread(fd, bytes, length, at)) }
+ssize_t pread64(int fd, void *bytes, size_t length, off_t at) { READING(fd, at, real_pread(fd, bytes, length, at)) }
 
 static off_t position(int fd) {
     struct stat about;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -87,6 +87,14 @@ impl Forgetful {
         let mut all: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
         all.extend(more);
         serve(&self.site, &all)
+    }
+
+    /// Runs this command under the shim to its end.
+    pub fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {
+        self.settle();
+        let mut command = binary();
+        command.args(arguments).args(["--config", &self.site.config()]).envs(self.variables());
+        command.envs(more.iter().copied()).output().unwrap()
     }
 
     fn most_unsynced(&self) -> PathBuf {

@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use crate::links::refuse_dangling_link;
+
 /// Where audit lines go. Shared by all workers.
 #[derive(Debug)]
 pub struct AuditLog {
@@ -91,6 +93,7 @@ impl Sink {
 }
 
 fn open(path: &Path) -> io::Result<Sink> {
+    refuse_dangling_link(path)?;
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     Ok(Sink { file, torn: false })
 }

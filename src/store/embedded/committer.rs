@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::guarded::{self, Lost};
+use super::damage;
+use super::guarded;
 use super::journal::{self, Backlog, WalRow};
 use super::layout::Layout;
 use super::queue::{Gather, Next, Queue, Taken};
@@ -333,27 +334,11 @@ pub(super) fn open_guarded(
         let opened = guarded::run(patience, progress, move |progress| {
             tree::open(&root, &sled, &store, cache, progress)
         })
-        .unwrap_or_else(|lost| Err(lost_in_sled(layout.root(), lost)));
+        .unwrap_or_else(|lost| Err(damage::not_returned(layout.root(), lost)));
         match opened {
             Err(OpenError::InUse { .. }) if Instant::now() < until => thread::sleep(LOOK_AGAIN),
             opened => return opened,
         }
-    }
-}
-
-/// What it means that sled did not come back.
-pub(super) fn lost_in_sled(root: &std::path::Path, lost: Lost) -> OpenError {
-    let expected = "a database that can be opened";
-    match lost {
-        Lost::Panicked(words) => {
-            OpenError::damaged(root, format!("a database that sled panics on ({words})"), expected)
-        }
-        Lost::Stuck(patience) => OpenError::damaged(
-            root,
-            format!("a database that sled made no progress on for {} s", patience.as_secs()),
-            expected,
-        ),
-        Lost::NoThread(error) => OpenError::io(root, "starting a thread")(error),
     }
 }
 

@@ -22,8 +22,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::damage;
 use super::seal::StoreId;
 use super::witness::Witness;
+use crate::links::refuse_dangling_link;
 use crate::store::OpenError;
 
 mod inspect;
@@ -70,16 +72,16 @@ impl Layout {
         // Files that sled makes get no other mode than the process's mask allows.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         let root = &std::path::absolute(root).map_err(OpenError::io(root, "finding the directory"))?;
-        if !root.exists() {
+        // Before the lock is made: a foreign directory stays untouched.
+        if is_absent(root)? {
             if !create {
                 return Err(OpenError::Missing(root.clone()));
             }
             make_directories(root).map_err(OpenError::io(root, "making the directory"))?;
         }
-        // Looked at before the lock is made: a foreign directory stays untouched.
-        if matches!(look(root)?, Found::Nothing) && !create {
-            return Err(OpenError::Missing(root.clone()));
-        }
+        // Before anything is made in it: a directory that is not ours to close to others stays as it is.
+        close_to_others(root, Permissions::from_mode(0o700))
+            .map_err(OpenError::io(root, "setting permissions"))?;
         let mut layout = Self { root: root.clone(), lock: take_lock(root)?, version: VERSION };
         match look(root)? {
             Found::Store => {
@@ -120,14 +122,18 @@ impl Layout {
     /// Whether the directory is still the one that was locked, with the same store in it.
     pub(super) fn check_still_there(&self, store: &StoreId) -> Result<(), OpenError> {
         use std::os::unix::fs::MetadataExt;
+        let replaced = |what| {
+            let error = io::Error::other(format!("{what} was replaced while this process had it open"));
+            OpenError::io(&self.root, "looking for the directory")(error)
+        };
         let held = self.lock.metadata().map_err(OpenError::io(&self.root, "looking at the lock"))?;
         let there =
             fs::metadata(self.path(LOCK)).map_err(OpenError::io(&self.root, "looking for the lock"))?;
         if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
-            return Err(OpenError::damaged(&self.root, "another lock file", "the one this process holds"));
+            return Err(replaced("its lock file"));
         }
         if read_format(&self.root, &self.path(FORMAT))? != (self.version, *store) {
-            return Err(OpenError::damaged(&self.root, "another store", "the one this process opened"));
+            return Err(replaced("the store in it"));
         }
         check_parts(&self.root, self.version)
     }
@@ -210,9 +216,8 @@ impl Layout {
         }
     }
 
-    /// Directories 0700 and files 0600, whatever they were.
+    /// Directories 0700 and files 0600, whatever they were. The directory itself is so already.
     fn close_to_others(&self) -> io::Result<()> {
-        close_to_others(&self.root, Permissions::from_mode(0o700))?;
         for name in [FORMAT, LOCK, WITNESS] {
             close_to_others(&self.path(name), Permissions::from_mode(0o600))?;
         }
@@ -234,6 +239,27 @@ fn remove_directory(path: &Path) -> io::Result<()> {
 
 fn new_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Whether there is no whole store at this absolute path. Changes nothing.
+///
+/// # Errors
+/// When something else is there, or cannot be looked at.
+pub(in crate::store) fn is_absent(root: &Path) -> Result<bool, OpenError> {
+    let there = nearest(root).map_err(OpenError::io(root, "finding the directory"))?;
+    Ok(there != root || !matches!(look(root)?, Found::Store))
+}
+
+/// The path itself, or the nearest of its parents that is there.
+fn nearest(path: &Path) -> io::Result<&Path> {
+    refuse_dangling_link(path)?;
+    for there in path.ancestors() {
+        match fs::metadata(there) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            found => return found.map(|_| there),
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
 }
 
 fn close_to_others(path: &Path, wanted: Permissions) -> io::Result<()> {
@@ -295,9 +321,18 @@ fn check_parts(root: &Path, version: u32) -> Result<(), OpenError> {
     let sled = Path::new(database(version));
     for part in [sled, &sled.join("conf"), &sled.join("db"), Path::new(WITNESS)] {
         let name = part.display();
-        let there = root.join(part).try_exists();
-        if !there.map_err(OpenError::io(root, format!("looking for {name}")))? {
-            return Err(OpenError::damaged(root, format!("no {name}"), "every file of the store"));
+        let found = fs::metadata(root.join(part)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                OpenError::damaged(root, format!("no {name}"), "every file of the store")
+            }
+            _ => damage::io_error(root, &format!("looking for {name}"), error),
+        })?;
+        if found.is_dir() != (part == sled) {
+            return Err(OpenError::damaged(
+                root,
+                format!("{name} of another kind"),
+                "every file of the store",
+            ));
         }
     }
     Ok(())
@@ -322,15 +357,18 @@ fn look(root: &Path) -> Result<Found, OpenError> {
     foreign.sort();
     match (format, creating) {
         (true, _) => Ok(Found::Store),
+        // No other program has a directory of the database's name.
+        (false, false)
+            if (!ours.is_empty() && foreign.is_empty()) || ours.iter().any(|name| name == SLED) =>
+        {
+            Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"))
+        }
         (false, _) if !foreign.is_empty() => {
             foreign.truncate(5);
             Err(OpenError::Foreign { path: root.to_owned(), found: foreign.join(", ") })
         }
         (false, true) => Ok(Found::HalfMade),
-        (false, false) if ours.is_empty() => Ok(Found::Nothing),
-        (false, false) => {
-            Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"))
-        }
+        (false, false) => Ok(Found::Nothing),
     }
 }
 
@@ -372,16 +410,20 @@ fn read_format(root: &Path, path: &Path) -> Result<(u32, StoreId), OpenError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(4096).read_to_end(&mut bytes))
-        .map_err(OpenError::io(root, "reading the format file"))?;
+        .map_err(|error| damage::io_error(root, "reading the format file", error))?;
     let text = String::from_utf8_lossy(&bytes);
     let mut lines = text.lines();
+    let damaged = || OpenError::damaged(root, "an unreadable format file", "one whose checksum fits");
     if lines.next() != Some(TITLE) {
+        // Other programs have files of this name, but not beside the rest of a store.
+        if [WITNESS, SLED].iter().any(|part| root.join(part).exists()) {
+            return Err(damaged());
+        }
         return Err(OpenError::Foreign {
             path: root.to_owned(),
             found: format!("a format file that does not begin with \"{TITLE}\""),
         });
     }
-    let damaged = || OpenError::damaged(root, "an unreadable format file", "one whose checksum fits");
     let (body, check) = text.split_at(text.rfind("sha256 ").ok_or_else(damaged)?);
     if check != format!("sha256 {}\n", data_encoding::HEXLOWER.encode(&Sha256::digest(body))) {
         return Err(damaged());

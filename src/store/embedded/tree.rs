@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::damage::{read_all, sled_error};
 use super::journal::{self, Backlog, Step, WalRow};
 use super::layout::sync_directory;
 use super::record_bytes;
@@ -64,7 +65,7 @@ pub(super) struct Loaded {
 
 /// Makes a database that holds these records. Durable once the directory has been synced.
 pub(super) fn create(root: &Path, sled: &Path, store: &StoreId, content: &Snapshot) -> Result<(), OpenError> {
-    let failed = |error: sled::Error| fault(root, "making the database", error);
+    let failed = |error: sled::Error| sled_error(root, "making the database", error);
     let db = config(sled).open().map_err(failed)?;
     let records = db.open_tree(RECORDS).map_err(failed)?;
     for record in content.records() {
@@ -107,8 +108,9 @@ pub(super) fn open(
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
             .map_err(|error| disk("reading the disk anew")(error.into()))?;
     }
+    read_all(sled).map_err(disk("reading the database"))?;
 
-    let failed = |error: sled::Error| fault(root, "opening the database", error);
+    let failed = |error: sled::Error| sled_error(root, "opening the database", error);
     sync_blobs(&sled.join("blobs")).map_err(disk("syncing what lies beside the database"))?;
     let db = config(sled).open().map_err(failed)?;
     let has = |name: &str| db.tree_names().iter().any(|tree| tree == name.as_bytes());
@@ -177,48 +179,11 @@ fn wal_name() -> String {
     format!("{WAL}{}", journal::SLOTS)
 }
 
-/// What sled says while opening: damage, unless the machine itself refused.
-fn fault(root: &Path, doing: &str, error: sled::Error) -> OpenError {
-    use io::ErrorKind::{
-        Interrupted, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy,
-        StorageFull, TimedOut, WouldBlock,
-    };
-    match error {
-        // sled's own words for a file that another process has locked.
-        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
-            OpenError::InUse { path: root.to_owned(), holder: String::new() }
-        }
-        sled::Error::Io(error)
-            if matches!(
-                error.kind(),
-                StorageFull
-                    | QuotaExceeded
-                    | PermissionDenied
-                    | ReadOnlyFilesystem
-                    | OutOfMemory
-                    | ResourceBusy
-                    | Interrupted
-                    | TimedOut
-                    | WouldBlock
-            ) || is_read_error(&error) =>
-        {
-            OpenError::io(root, doing)(error)
-        }
-        error => OpenError::damaged(root, format!("what sled calls {error}"), "a database that can be read"),
-    }
-}
-
-/// EIO has no kind of its own, and sled's copies of an error keep its text only.
-fn is_read_error(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
-        || error.to_string().contains("Input/output error")
-}
-
 impl Tree {
     fn load(&self, root: &Path, progress: &Progress) -> Result<Snapshot, OpenError> {
         let mut builder = Builder::default();
         for row in self.records.iter() {
-            let (key, value) = row.map_err(|error| fault(root, "reading the records", error))?;
+            let (key, value) = row.map_err(|error| sled_error(root, "reading the records", error))?;
             let record = record_bytes::read(&key, &value).ok_or_else(|| {
                 OpenError::damaged(root, "a row that is no record", "a company and its logins")
             })?;
@@ -258,7 +223,8 @@ impl Tree {
                 "finished the last batch of writes: {} records were cut off by a crash",
                 missing.len()
             );
-            self.insert_records(&missing).map_err(|error| fault(root, "finishing the last batch", error))?;
+            self.insert_records(&missing)
+                .map_err(|error| sled_error(root, "finishing the last batch", error))?;
         }
         Ok((snapshot, Backlog::new(seal.mark, newest, waiting)))
     }
@@ -266,9 +232,9 @@ impl Tree {
     /// The rows of all WALs that the main seal does not cover, in their order, none left out.
     fn later_batches(&self, root: &Path, store: &StoreId, seal: &Seal) -> Result<Vec<Seal>, OpenError> {
         let mut batches = Vec::new();
-        let others = self.other_wals().map_err(|error| fault(root, "opening the journal", error))?;
+        let others = self.other_wals().map_err(|error| sled_error(root, "opening the journal", error))?;
         for row in others.iter().map(|(_, wal)| wal).chain([&self.wal]).flat_map(sled::Tree::iter) {
-            let (_, row) = row.map_err(|error| fault(root, "reading the journal", error))?;
+            let (_, row) = row.map_err(|error| sled_error(root, "reading the journal", error))?;
             let batch = seal::decode(store, &row)
                 .map_err(|found| OpenError::damaged(root, found, "the seal of a batch in the journal"))?;
             if batch.mark.sequence > seal.mark.sequence {

@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
-use super::{FORMAT, Found, LOCK, WITNESS, check_parts, database, look, read_format};
+use super::{FORMAT, Found, LOCK, WITNESS, check_parts, database, look, nearest, read_format};
 use crate::store::embedded::witness::Witness;
 use crate::store::{OpenError, Standing};
 
@@ -21,21 +21,18 @@ const LEAST_ROOM: u64 = 1 << 20;
 /// How the directory stands, or why a store in it would not be opened: the first fault, in the order of opening.
 pub(in crate::store) fn inspect(root: &Path) -> Result<Standing, OpenError> {
     let root = &std::path::absolute(root).map_err(OpenError::io(root, "finding the directory"))?;
-    if !root.exists() {
-        return makeable(root).map(|()| Standing::Absent);
+    let there = nearest(root).map_err(OpenError::io(root, "finding the directory"))?;
+    if there != root {
+        return makeable(root, there).map(|()| Standing::Absent);
     }
     let found = look(root)?;
-    // The lock and an empty store are made in it.
-    let makes = !matches!(found, Found::Store) || !root.join(LOCK).exists();
-    let may = if makes { Access::WRITE_OK | Access::EXEC_OK } else { Access::EXEC_OK };
-    allowed(root, may).map_err(OpenError::io(root, "writing to the directory"))?;
+    usable(root, 0o700).map_err(OpenError::io(root, "setting permissions"))?;
     let holder = holder(root)?;
     if matches!(found, Found::Store) {
         let (version, store) = read_format(root, &root.join(FORMAT))?;
         check_parts(root, version)?;
         let sled = Path::new(database(version));
         for (part, wanted) in [
-            (Path::new("."), 0o700),
             (sled, 0o700),
             (Path::new(FORMAT), 0o600),
             (Path::new(LOCK), 0o600),
@@ -63,14 +60,10 @@ pub(in crate::store) fn inspect(root: &Path) -> Result<Standing, OpenError> {
     })
 }
 
-/// Whether the directory could be made, with what is missing of its parents.
-fn makeable(root: &Path) -> Result<(), OpenError> {
-    let failed = || OpenError::io(root, "making the directory");
-    let there = root.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    if !there.is_dir() {
-        return Err(failed()(Errno::NOTDIR.into()));
-    }
-    allowed(there, Access::WRITE_OK | Access::EXEC_OK).map_err(failed())?;
+/// Whether the directory could be made, with what is missing of its parents, in the one that is there.
+fn makeable(root: &Path, there: &Path) -> Result<(), OpenError> {
+    allowed(there, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(OpenError::io(root, "making the directory"))?;
     room(there)
 }
 

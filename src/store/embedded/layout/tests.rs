@@ -135,3 +135,73 @@ fn the_root_of_a_file_system_will_do() {
     fs::create_dir(dir.path().join(LOST_AND_FOUND)).unwrap();
     Layout::open(dir.path(), true, make).unwrap();
 }
+
+#[test]
+fn damaged_format_file_of_a_store_is_damage() {
+    let spoilt: [(&str, &[u8]); 3] =
+        [("empty", b""), ("zeroed", &[0; 130]), ("flipped", b"Virksomhedslogin store\n")];
+    for (name, bytes) in spoilt {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Layout::open(dir.path(), true, make).unwrap());
+        fs::write(dir.path().join(FORMAT), bytes).unwrap();
+        for error in [Layout::open(dir.path(), true, never).unwrap_err(), inspect(dir.path()).unwrap_err()] {
+            assert!(matches!(error, OpenError::Damaged { .. }), "{name}: {error}");
+            assert!(error.to_string().contains("virksomhedslogin import"), "{name}: {error}");
+        }
+        fs::remove_file(dir.path().join(WITNESS)).unwrap();
+        fs::remove_dir_all(dir.path().join(SLED)).unwrap();
+        let error = Layout::open(dir.path(), true, never).unwrap_err();
+        assert!(matches!(error, OpenError::Foreign { .. }), "{name}, nothing else of ours: {error}");
+    }
+}
+
+#[test]
+fn store_without_format_file_beside_a_foreign_file_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Layout::open(dir.path(), true, make).unwrap());
+    fs::remove_file(dir.path().join(FORMAT)).unwrap();
+    fs::write(dir.path().join("core.4711"), "x").unwrap();
+    let error = Layout::open(dir.path(), true, never).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn part_of_the_wrong_kind_is_damage() {
+    for part in [FORMAT, "sled-v2/db", WITNESS] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Layout::open(dir.path(), true, make).unwrap());
+        fs::remove_file(dir.path().join(part)).unwrap();
+        fs::create_dir(dir.path().join(part)).unwrap();
+        let error = Layout::open(dir.path(), true, never).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{part}: {error}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    drop(Layout::open(dir.path(), true, make).unwrap());
+    fs::remove_dir_all(dir.path().join(SLED)).unwrap();
+    fs::write(dir.path().join(SLED), "").unwrap();
+    let error = Layout::open(dir.path(), true, never).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn dangling_link_is_refused_and_nothing_is_made() {
+    for below in ["link", "link/store", "link/a/store"] {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path().join("volume"), dir.path().join("link")).unwrap();
+        let root = dir.path().join(below);
+        for error in [Layout::open(&root, true, never).unwrap_err(), inspect(&root).unwrap_err()] {
+            assert_eq!(error.exit_code(), 1);
+            let words = "link is a symbolic link to ";
+            assert!(error.to_string().contains(words), "{below}: {error}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{below}");
+    }
+}
+
+#[test]
+fn half_made_store_is_not_finished_where_none_may_be_made() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(CREATING), "").unwrap();
+    assert!(matches!(Layout::open(dir.path(), false, never), Err(OpenError::Missing(_))));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "not even the lock is made");
+}

@@ -1,4 +1,4 @@
-//! A database whose last handle is still being let go of.
+//! A database that cannot be opened now, although nothing of it is lost.
 
 use super::*;
 
@@ -14,4 +14,30 @@ fn a_database_that_is_still_being_let_go_of_is_waited_for() {
     });
     assert_eq!(contents(&open(dir.path()).unwrap()), records);
     holder.join().unwrap();
+}
+
+#[test]
+fn disk_that_stands_still_at_opening_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = filled(dir.path(), 10);
+    let sled = dir.path().join("sled-v2");
+    // sled opens the newest of its snapshots; opening a pipe that nobody writes to does not come back.
+    let newest = sled.join("snap.FFFFFFFFFFFFFFFF");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &newest,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.to_string().contains("no progress for "), "{error}");
+    assert!(!error.to_string().contains("restore"), "{error}");
+    let other = tempfile::tempdir().unwrap();
+    fs::remove_file(newest).unwrap();
+    copy(dir.path(), other.path());
+    assert_eq!(contents(&open(other.path()).unwrap()), records);
 }

@@ -1,0 +1,36 @@
+//! A store that is not there although there was one: its volume may not be mounted.
+
+use std::path::Path;
+
+use crate::settings::{AuditTarget, Store as Settings};
+use crate::store::{OpenError, Options, Place, Store};
+
+/// Warns when an empty store is about to be made beside the signs of an earlier one. Changes nothing.
+///
+/// # Errors
+/// When opening the store would fail for want of it, or of anything but it in the directory.
+pub fn warn(settings: &Settings, audit: &AuditTarget, options: &Options) -> Result<(), OpenError> {
+    if let (true, Place::Directory(path)) = (Store::is_absent(options)?, &options.place)
+        && let Some(sign) = earlier_store(settings, Some(audit))
+    {
+        log::warn!(
+            "there is no store at {}, although {} says that there was one; is its volume mounted? An empty one is made",
+            path.display(),
+            sign.display()
+        );
+    }
+    Ok(())
+}
+
+/// The file that says that there was a store: the package's marker, or an audit file that has lines.
+pub(super) fn earlier_store<'a>(settings: &'a Settings, audit: Option<&'a AuditTarget>) -> Option<&'a Path> {
+    if settings.marker.exists() {
+        return Some(&settings.marker);
+    }
+    match audit {
+        Some(AuditTarget::File(path)) => {
+            path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0).then_some(path)
+        }
+        _ => None,
+    }
+}
