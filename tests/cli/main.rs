@@ -23,6 +23,7 @@ mod postgres;
 mod process;
 mod records;
 mod serve;
+mod stop_early;
 mod supervised;
 
 use process::place;
