@@ -14,6 +14,7 @@
 //! | [`domain`] | what a CVR number, a login and an access rule are; imports nothing of ours |
 //! | [`strict_json`] | JSON in which a duplicated member is seen, not swallowed; imports nothing of ours |
 //! | [`escape`] | text from outside, made safe to stand in one line; imports nothing of ours |
+//! | [`essential`] | threads and tasks that must not end before the service stops; imports nothing of ours |
 //! | [`metrics`] | counters and histograms that take no lock; imports nothing of ours |
 //! | [`logging`] | the format of log lines, and their way to standard error |
 //!
@@ -26,7 +27,7 @@
 //!                    http → store → domain
 //! cli → settings, store, domain     app → settings, auth, store     settings → domain
 //! auth, http → strict_json          http, logging → escape          cli → logging
-//! http, store → metrics
+//! http, store → metrics               app, store → essential
 //! ```
 //!
 //! `auth` and `store` never meet.
@@ -36,6 +37,7 @@ pub mod auth;
 pub mod cli;
 pub mod domain;
 pub mod escape;
+pub mod essential;
 pub mod http;
 pub mod logging;
 pub mod metrics;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
+use crate::essential::Essential;
 
 mod embedded;
 mod fault;
@@ -38,6 +39,8 @@ pub struct Options {
     pub deadline: Duration,
     /// Told how far the check of the records has come while the store is being opened.
     pub progress: Arc<Progress>,
+    /// Notes when a thread or a task starts or ends that the store cannot work without.
+    pub essential: Essential,
 }
 
 /// Where the logins are kept.
@@ -71,7 +74,7 @@ impl Options {
 
     /// The store at this place, whose callers wait no longer than the deadline.
     pub fn at(place: Place, deadline: Duration) -> Self {
-        Self { place, deadline, progress: Arc::default() }
+        Self { place, deadline, progress: Arc::default(), essential: Essential::default() }
     }
 }
 
@@ -135,11 +138,9 @@ impl Store {
 
     fn open_or_make(options: &Options, make: bool) -> Result<Self, OpenError> {
         match &options.place {
-            Place::Directory(path) => {
-                embedded::Embedded::open(path, options.deadline, &options.progress, make).map(Self::Embedded)
-            }
+            Place::Directory(path) => embedded::Embedded::open(path, options, make).map(Self::Embedded),
             Place::Database(database) => {
-                postgres::Postgres::open(database, options.deadline, make).map(Self::Postgres)
+                postgres::Postgres::open(database, options, make).map(Self::Postgres)
             }
         }
     }

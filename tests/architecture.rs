@@ -16,17 +16,18 @@ use std::path::Path;
 use sources::sources;
 
 /// module → the modules of ours that it may use.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("main", &["cli"]),
     ("cli", &["app", "settings", "store", "domain", "auth", "http", "logging"]),
-    ("app", &["http", "settings", "auth", "store", "domain"]),
+    ("app", &["http", "settings", "auth", "store", "domain", "essential"]),
     ("http", &["auth", "store", "domain", "strict_json", "escape", "metrics"]),
     ("auth", &["domain", "strict_json"]),
-    ("store", &["domain", "metrics"]),
+    ("store", &["domain", "metrics", "essential"]),
     ("settings", &["domain"]),
     ("logging", &["escape"]),
     ("metrics", &[]),
     ("escape", &[]),
+    ("essential", &[]),
     ("domain", &[]),
     ("strict_json", &[]),
 ];

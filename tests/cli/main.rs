@@ -23,6 +23,7 @@ mod postgres;
 mod process;
 mod records;
 mod serve;
+mod service_end;
 mod stop_early;
 mod supervised;
 
