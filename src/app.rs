@@ -156,7 +156,7 @@ impl App {
         let options = store_options(&settings.store)?;
         let essential = options.essential.clone();
         let store = Store::open(&options)?;
-        files::make_room(settings.limits.connections);
+        files::make_room(settings.server.workers, settings.limits.connections);
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
         let (listener, management) = inherited.or_bind(&settings.server)?;
         let api = web::Data::new(Api {

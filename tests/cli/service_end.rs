@@ -177,3 +177,15 @@ fn too_few_threads_for_the_workers_are_a_failed_start() {
     }
     cannot_start(command, &manager);
 }
+
+#[test]
+fn the_limit_of_open_files_is_raised_for_the_workers_too() {
+    let site = Site::new();
+    let program = Path::new(env!("CARGO_BIN_EXE_virksomhedslogin"));
+    let mut command = limited(&site, program, "--nofile=1024:", 512);
+    command.env("VIRKSOMHEDSLOGIN__LIMITS__CONNECTIONS", "16");
+    let manager = Manager::new(&site);
+    let service = Service::start(manager.of(command), site.token());
+    assert_eq!(manager.next()[0], "READY=1");
+    assert_eq!(service.put("12345678").unwrap(), 204);
+}
