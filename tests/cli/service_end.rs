@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use virksomhedslogin::auth::Signer;
 
 use crate::check_machine::Unprivileged;
 use crate::process::{Service, Site, stderr};
@@ -74,6 +75,16 @@ impl Fragile {
         self.site.write("failure.new", &format!("{kind} {thread}"));
         fs::rename(self.site.path("failure.new"), self.site.path("failure")).unwrap();
     }
+
+    /// Reads the log until it has this word.
+    fn wait_for_log(&self, word: &str) -> String {
+        let (mut log, until) = (String::new(), Instant::now() + Duration::from_secs(20));
+        while !log.contains(word) {
+            assert!(Instant::now() < until, "{log}");
+            log.push_str(&self.service.log());
+        }
+        log
+    }
 }
 
 /// Lets a thread of a running service fail, and returns the service's exit code and log.
@@ -135,6 +146,21 @@ fn a_store_writer_that_dies_ends_the_service_with_code_1() {
 fn a_panic_of_the_main_thread_ends_the_service_with_code_1() {
     let (code, log) = end_after_failure("virksomhedslogi", 0, "epoll");
     assert_eq!(code, Some(1), "{log}");
+}
+
+#[test]
+fn keys_are_still_read_after_their_thread_panicked() {
+    let mut fragile = Fragile::start();
+    fragile.fail("keys", 0, "clock");
+    fragile.wait_for_log("thread 'keys'");
+    fragile.site.signer = Signer::generate_es256("another").unwrap();
+    fragile.site.write("jwks.json", &fragile.site.signer.jwks());
+    fragile.service.token = fragile.site.token();
+    let until = Instant::now() + Duration::from_secs(20);
+    while fragile.service.put("12345678").unwrap() != 204 {
+        assert!(Instant::now() < until, "the new key never serves");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// `serve` with this many workers below a limit of the system's.
