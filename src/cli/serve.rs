@@ -90,7 +90,7 @@ impl Process {
                     log::info!("stopped before the start was done");
                     return Ok(Exit::Done);
                 }
-                app = in_thread(start) => app?,
+                app = in_thread("start", start) => app?,
             };
             started(&app)?;
             log::info!(
@@ -133,31 +133,32 @@ async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// Does this in a thread of its own. One of the runtime's would be waited for at the end of the process.
+/// Does this in a thread of its own. One of the runtime's would be waited for at the end of the process, and the runtime
+/// panics where the system refuses one.
 async fn in_thread<T: Send + 'static>(
+    name: &str,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let (sender, receiver) = oneshot::channel();
-    let thread = thread::Builder::new().name("start".to_owned());
+    let thread = thread::Builder::new().name(name.to_owned());
     thread
         .spawn(move || {
             let _ = sender.send(work());
         })
-        .map_err(failed)?;
-    receiver.await.unwrap_or_else(|_| Err(failed("the start panicked")))
+        .map_err(|error| failed(format!("no thread for the {name}: {error}")))?;
+    receiver.await.unwrap_or_else(|_| Err(failed(format!("the {name} panicked"))))
 }
 
 async fn reload_on_hangup(reload: Reload, mut hangup: Signal, supervisor: Supervisor) {
     while hangup.recv().await.is_some() {
         let reload = reload.clone();
         supervisor.reloading();
-        let outcome = rt::task::spawn_blocking(move || reload.run()).await;
-        match outcome.unwrap_or_else(|error| Err(error.to_string())) {
+        match in_thread("reload", move || reload.run().map_err(failed)).await {
             Ok(()) => {
                 log::info!("SIGHUP: matrix, keys and audit file are read anew");
                 supervisor.ready("matrix, keys and audit file were read anew");
             }
-            Err(faults) => {
+            Err(Failure { message: faults, .. }) => {
                 log::error!("SIGHUP: nothing is changed, for: {faults}");
                 // A status is one line.
                 supervisor.ready(&format!("reload refused: {}", faults.replace('\n', "; ")));

@@ -47,7 +47,7 @@ impl Unprivileged {
         Self { site, program, root }
     }
 
-    fn command(&self, what: &str) -> Command {
+    pub fn command(&self, what: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args([what, "--config", &self.site.config()]).env_remove("RUST_LOG").stdin(Stdio::null());
         if self.root {

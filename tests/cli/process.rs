@@ -167,6 +167,15 @@ impl Service {
         text
     }
 
+    /// Reads the log until it has this word.
+    pub fn wait_for_log(&self, word: &str) {
+        let (mut log, until) = (String::new(), Instant::now() + Duration::from_secs(30));
+        while !log.contains(word) {
+            assert!(Instant::now() < until, "the log never has {word:?}:\n{log}");
+            log.push_str(&self.log());
+        }
+    }
+
     pub fn put(&self, cvr: &str) -> Result<u16, ureq::Error> {
         let body = format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":"{cvr}"}}}}"#);
         put(&agent(), &self.address, &self.token, cvr, &body)

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -75,16 +75,6 @@ impl Fragile {
         self.site.write("failure.new", &format!("{kind} {thread}"));
         fs::rename(self.site.path("failure.new"), self.site.path("failure")).unwrap();
     }
-
-    /// Reads the log until it has this word.
-    fn wait_for_log(&self, word: &str) -> String {
-        let (mut log, until) = (String::new(), Instant::now() + Duration::from_secs(20));
-        while !log.contains(word) {
-            assert!(Instant::now() < until, "{log}");
-            log.push_str(&self.service.log());
-        }
-        log
-    }
 }
 
 /// Lets a thread of a running service fail, and returns the service's exit code and log.
@@ -152,7 +142,7 @@ fn a_panic_of_the_main_thread_ends_the_service_with_code_1() {
 fn keys_are_still_read_after_their_thread_panicked() {
     let mut fragile = Fragile::start();
     fragile.fail("keys", 0, "clock");
-    fragile.wait_for_log("thread 'keys'");
+    fragile.service.wait_for_log("thread 'keys'");
     fragile.site.signer = Signer::generate_es256("another").unwrap();
     fragile.site.write("jwks.json", &fragile.site.signer.jwks());
     fragile.service.token = fragile.site.token();
@@ -214,4 +204,28 @@ fn the_limit_of_open_files_is_raised_for_the_workers_too() {
     let service = Service::start(manager.of(command), site.token());
     assert_eq!(manager.next()[0], "READY=1");
     assert_eq!(service.put("12345678").unwrap(), 204);
+}
+
+#[test]
+fn a_reload_that_gets_no_thread_is_refused_and_the_next_works() {
+    let user = Unprivileged::new();
+    let mut command = user.command("serve");
+    command.stderr(Stdio::piped());
+    let service = Service::of(command.spawn().unwrap(), user.site.token());
+    assert_eq!(service.put("12345678").unwrap(), 204);
+    let limit = |soft: &str| {
+        let pid = service.child.id().to_string();
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &pid, &format!("--nproc={soft}:")]);
+        if user.root {
+            prlimit.uid(Unprivileged::USER).gid(Unprivileged::USER);
+        }
+        assert!(prlimit.status().unwrap().success());
+    };
+    limit("1");
+    service.signal("HUP");
+    service.wait_for_log("SIGHUP: nothing is changed, for: ");
+    limit("4096");
+    service.signal("HUP");
+    service.wait_for_log("SIGHUP: matrix, keys and audit file are read anew");
 }

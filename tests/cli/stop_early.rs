@@ -108,18 +108,13 @@ fn a_stop_while_the_store_is_being_opened_exits_0() {
 fn a_reload_while_the_store_is_being_opened_is_kept() {
     let held = Held::new();
     held.hold();
-    let child = held.serve().stderr(Stdio::piped()).spawn().unwrap();
+    let child = held.serve().spawn().unwrap();
     let mut reached = held.reached();
     crate::process::signal(&child, "HUP");
     reached.write_all(held.format.as_bytes()).unwrap();
     drop(reached);
     let service = Service::of(child, held.site.token());
-    let until = Instant::now() + PATIENCE;
-    let mut log = String::new();
-    while !log.contains("SIGHUP: matrix, keys and audit file are read anew") {
-        assert!(Instant::now() < until, "{log}");
-        log.push_str(&service.log());
-    }
+    service.wait_for_log("SIGHUP: matrix, keys and audit file are read anew");
 }
 
 #[test]
