@@ -4,6 +4,7 @@
 //! to stop, finishes what is in hand and leaves the store closed. Nothing here decides anything about a request.
 
 mod absent;
+mod acceptor;
 mod files;
 mod inherited;
 mod listener;
@@ -15,16 +16,19 @@ mod supervisor;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App as WebApp, HttpServer, rt, web};
+use actix_web::{App as WebApp, HttpServer, web};
 use arc_swap::ArcSwap;
 
 use crate::auth::{self, Authenticator};
 use crate::domain::clock::SharedClock;
+use crate::essential::Essential;
 use crate::http::audit::AuditLog;
 use crate::http::boundary::boundary;
 use crate::http::management::Lifecycle;
@@ -45,6 +49,8 @@ pub use supervisor::Supervisor;
 
 /// How long a connection may linger once it is being closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Threads that answer on the management listener.
+const MANAGEMENT_WORKERS: usize = 1;
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +98,20 @@ impl StartError {
     }
 }
 
+/// Why the service stopped without a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It never served.
+    #[error(
+        "not every worker serves: {0}; if threads or open files ran out, raise TasksMax= (ulimit -u) or LimitNOFILE= \
+         (ulimit -n), or lower server.workers"
+    )]
+    NotStarted(String),
+    /// It served, and cannot any more.
+    #[error("the service cannot serve any more: {0}")]
+    Ended(String),
+}
+
 /// A service that is bound to its addresses and ready to run.
 pub struct App {
     settings: Settings,
@@ -99,6 +119,7 @@ pub struct App {
     listener: Bound,
     management: Option<TcpListener>,
     supervisor: Supervisor,
+    essential: Essential,
 }
 
 impl App {
@@ -137,8 +158,9 @@ impl App {
             key_source(&settings.token),
             Arc::clone(&clock),
         )?;
+        let essential = options.essential.clone();
         let store = Store::open(&options)?;
-        files::make_room(settings.limits.connections);
+        files::make_room(settings.server.workers, settings.limits.connections);
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
         let (listener, management) = inherited.or_bind(&settings.server)?;
         let api = web::Data::new(Api {
@@ -152,7 +174,7 @@ impl App {
             rate: settings.limits.rate.map(|rate| RateLimit::new(rate.per_second, rate.burst)),
             body_timeout: settings.limits.request_timeout,
         });
-        Ok(Self { settings, api, listener, management, supervisor })
+        Ok(Self { settings, api, listener, management, supervisor, essential })
     }
 
     /// Where the API listens, with the port that the system chose for port 0.
@@ -170,51 +192,90 @@ impl App {
         Reload::new(self.api.clone(), self.settings.access_file.clone())
     }
 
-    /// Serves until `stop` is done (or a server ends by itself), then: readiness turns 503, requests in hand are
-    /// finished within `server.shutdown_timeout_seconds`, and the store is closed with everything on disk.
+    /// Serves until `stop` is done or a part that is needed ends by itself, then: readiness turns 503, requests in hand
+    /// are finished within `server.shutdown_timeout_seconds`, and the store is closed with everything on disk.
     ///
     /// # Errors
-    /// When the servers cannot be started.
-    pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let api = self.api.clone();
-        let status = format!("answers on {}", self.listener);
-        let server = serving::serve(self.listener, &self.settings, self.api.clone())?;
-        let handle = server.handle();
-        let management = self.management.map(|listener| serve_management(listener, self.api)).transpose()?;
-        let management_handle = management.as_ref().map(Server::handle);
+    /// Whatever ended it but `stop`.
+    pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Self { settings, api, listener, management, supervisor, essential } = self;
+        let status = format!("answers on {listener}");
+        let failed = |error: io::Error| RunError::NotStarted(error.to_string());
+        let server = serving::serve(listener, &settings, api.clone(), &essential).map_err(failed)?;
+        let management = management.map(|listener| serve_management(listener, api.clone(), &essential));
+        let management = management.transpose().map_err(failed)?;
+        // Each server is a part, and so is each of its workers.
+        let mut parts = essential.started() + 1 + settings.server.workers;
+        let mut handles = vec![serving::run(server, "the server of the API", essential.clone())];
         if let Some(management) = management {
-            rt::spawn(management);
+            parts += 1 + MANAGEMENT_WORKERS;
+            handles.push(serving::run(
+                management,
+                "the server of the management listener",
+                essential.clone(),
+            ));
         }
-        let running = rt::spawn(server);
-        // The workers run by now, and the sockets take connections.
-        self.supervisor.ready(&status);
-        self.supervisor.watch(Arc::clone(&api.store), self.settings.store.deadline);
 
-        tokio::select! {
-            () = stop => log::info!("stopping: finishing the requests in hand"),
-            ended = running => log::error!("the server ended by itself: {ended:?}"),
+        let ready = || {
+            supervisor.ready(&status);
+            supervisor.watch(Arc::clone(&api.store), settings.store.deadline);
+        };
+        let outcome = until_stopped(&essential, parts, stop, ready).await;
+        match &outcome {
+            Ok(()) => log::info!("stopping: finishing the requests in hand"),
+            Err(error) => log::error!("stopping because of a failure: {error}"),
         }
-        self.supervisor.stopping();
-        api.lifecycle.stop();
-        handle.stop(true).await;
-        if let Some(management) = management_handle {
-            management.stop(true).await;
-        }
-        let store = Arc::clone(&api.store);
-        match rt::task::spawn_blocking(move || store.close()).await {
-            Ok(true) => log::info!("stopped"),
-            Ok(false) => log::error!("stopped, although the store did not finish in time"),
-            Err(error) => log::error!("stopped, although the store could not be closed: {error}"),
-        }
-        Ok(())
+        supervisor.stopping();
+        close(&api, handles).await;
+        outcome
     }
 }
 
-fn serve_management(listener: TcpListener, api: web::Data<Api>) -> io::Result<Server> {
+/// Waits until so many parts run, calls the service ready, and waits for `stop` or for the first part that ends.
+async fn until_stopped(
+    essential: &Essential,
+    parts: usize,
+    stop: impl Future<Output = ()>,
+    ready: impl FnOnce(),
+) -> Result<(), RunError> {
+    let mut stop = pin!(stop);
+    tokio::select! {
+        biased;
+        reason = essential.ended() => return Err(RunError::NotStarted(reason)),
+        () = &mut stop => return Ok(()),
+        () = essential.running(parts) => ready(),
+    }
+    tokio::select! {
+        reason = essential.ended() => Err(RunError::Ended(reason)),
+        () = stop => Ok(()),
+    }
+}
+
+/// Lets no new call in, finishes those in hand, and closes the store.
+async fn close(api: &Api, servers: Vec<ServerHandle>) {
+    api.lifecycle.stop();
+    for server in servers {
+        server.stop(true).await;
+    }
+    // On this thread: nothing else has to run here any more, and the system may refuse another thread.
+    if api.store.close() {
+        log::info!("stopped");
+    } else {
+        log::error!("stopped, although the store did not finish in time");
+    }
+}
+
+fn serve_management(listener: TcpListener, api: web::Data<Api>, essential: &Essential) -> io::Result<Server> {
+    let essential = essential.clone();
     let server = HttpServer::new(move || {
-        WebApp::new().app_data(api.clone()).wrap(from_fn(boundary)).configure(http::management)
+        let guard = Rc::new(essential.guard("the worker of the management listener"));
+        WebApp::new()
+            .app_data(api.clone())
+            .app_data(guard)
+            .wrap(from_fn(boundary))
+            .configure(http::management)
     });
-    Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+    Ok(server.workers(MANAGEMENT_WORKERS).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }
 
 /// Where the logins are kept, as `store` is told it.

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -78,9 +79,14 @@ impl Output<'_> {
     }
 }
 
-/// The whole program: reads the arguments of this process, does the work, tells the exit code.
+/// The whole program: reads the arguments of this process, does the work, tells the exit code. A panic, which has been
+/// printed by then, is a failure like others.
 pub fn main() -> ExitCode {
-    let exit = run(std::env::args_os(), &mut io::stdout(), &mut io::stderr());
+    let exit = catch_unwind(|| run(std::env::args_os(), &mut io::stdout(), &mut io::stderr()));
+    let exit = exit.unwrap_or_else(|_| {
+        logging::flush();
+        Exit::Failed
+    });
     ExitCode::from(exit as u8)
 }
 

@@ -15,6 +15,7 @@
 //! | [`strict_json`] | JSON in which a duplicated member is seen, not swallowed; imports nothing of ours |
 //! | [`escape`] | text from outside, made safe to stand in one line; imports nothing of ours |
 //! | [`links`] | symbolic links to what is not there, refused; imports nothing of ours |
+//! | [`essential`] | threads and tasks that must not end before the service stops; imports nothing of ours |
 //! | [`metrics`] | counters and histograms that take no lock; imports nothing of ours |
 //! | [`logging`] | the format of log lines, and their way to standard error |
 //!
@@ -28,6 +29,7 @@
 //! cli → settings, store, domain     app → settings, auth, store     settings → domain
 //! auth, http → strict_json          http, logging → escape          cli → logging
 //! http, store → metrics             app, http, store → links
+//! app, store → essential
 //! ```
 //!
 //! `auth` and `store` never meet.
@@ -37,6 +39,7 @@ pub mod auth;
 pub mod cli;
 pub mod domain;
 pub mod escape;
+pub mod essential;
 pub mod http;
 pub mod links;
 pub mod logging;

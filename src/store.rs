@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
+use crate::essential::Essential;
 
 mod embedded;
 mod fault;
@@ -40,6 +41,8 @@ pub struct Options {
     pub deadline: Duration,
     /// Told how far the check of the records has come while the store is being opened.
     pub progress: Arc<Progress>,
+    /// Notes when a thread or a task starts or ends that the store cannot work without.
+    pub essential: Essential,
 }
 
 /// Where the logins are kept.
@@ -73,7 +76,8 @@ impl Options {
 
     /// The store at this place, whose callers wait no longer than the deadline.
     pub fn at(place: Place, deadline: Duration) -> Self {
-        Self { place, create: true, deadline, progress: Arc::default() }
+        let (progress, essential) = (Arc::default(), Essential::default());
+        Self { place, create: true, deadline, progress, essential }
     }
 }
 
@@ -154,11 +158,10 @@ impl Store {
     fn open_or_make(options: &Options, make: bool) -> Result<Self, OpenError> {
         match &options.place {
             Place::Directory(path) => {
-                let make = make && options.create;
-                embedded::Embedded::open(path, options.deadline, &options.progress, make).map(Self::Embedded)
+                embedded::Embedded::open(path, options, make && options.create).map(Self::Embedded)
             }
             Place::Database(database) => {
-                postgres::Postgres::open(database, options.deadline, make).map(Self::Postgres)
+                postgres::Postgres::open(database, options, make).map(Self::Postgres)
             }
         }
     }

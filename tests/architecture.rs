@@ -16,18 +16,19 @@ use std::path::Path;
 use sources::sources;
 
 /// module → the modules of ours that it may use.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("cli", &["app", "settings", "store", "domain", "auth", "http", "logging"]),
-    ("app", &["http", "settings", "auth", "store", "domain", "links"]),
+    ("app", &["http", "settings", "auth", "store", "domain", "essential", "links"]),
     ("http", &["auth", "store", "domain", "strict_json", "escape", "metrics", "links"]),
     ("auth", &["domain", "strict_json"]),
-    ("store", &["domain", "metrics", "links"]),
+    ("store", &["domain", "metrics", "essential", "links"]),
     ("settings", &["domain"]),
     ("logging", &["escape"]),
     ("links", &[]),
     ("metrics", &[]),
     ("escape", &[]),
+    ("essential", &[]),
     ("domain", &[]),
     ("strict_json", &[]),
 ];

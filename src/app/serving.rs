@@ -5,20 +5,24 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_http::{HttpService, Protocol};
 use actix_rt::net::{TcpStream, UnixStream};
-use actix_server::{GracefulShutdownSignal, Server};
+use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::{App as WebApp, Error, web};
+use actix_web::{App as WebApp, Error, rt, web};
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::DISCONNECT_TIMEOUT;
 use super::listener::Bound;
+use super::{DISCONNECT_TIMEOUT, acceptor};
+use crate::essential::Essential;
 use crate::http::audit::AuditWriter;
 use crate::http::boundary::boundary;
 use crate::http::connection::{Connection, Patience, Watched};
@@ -36,10 +40,16 @@ struct Parts {
     documentation: bool,
     patience: Patience,
     stopping: GracefulShutdownSignal,
+    essential: Essential,
 }
 
 /// Starts serving the API on this listener.
-pub(super) fn serve(bound: Bound, settings: &Settings, api: web::Data<Api>) -> io::Result<Server> {
+pub(super) fn serve(
+    bound: Bound,
+    settings: &Settings,
+    api: web::Data<Api>,
+    essential: &Essential,
+) -> io::Result<Server> {
     let limits = &settings.limits;
     let workers = settings.server.workers;
     let server = Server::build()
@@ -57,6 +67,7 @@ pub(super) fn serve(bound: Bound, settings: &Settings, api: web::Data<Api>) -> i
             limits.connections,
         ),
         stopping: server.graceful_shutdown_signal(),
+        essential: essential.clone(),
     };
     let server = match bound {
         Bound::Tcp(listener) => server.listen("api", listener, move || connections::<TcpStream>(&parts))?,
@@ -65,6 +76,39 @@ pub(super) fn serve(bound: Bound, settings: &Settings, api: web::Data<Api>) -> i
         }
     };
     Ok(server.run())
+}
+
+/// Runs a server until it ends: an essential part, from the moment when its threads run.
+pub(super) fn run(server: Server, name: &'static str, essential: Essential) -> ServerHandle {
+    let handle = server.handle();
+    rt::spawn(async move {
+        let acceptor = acceptor::panicked();
+        let mut server = pin!(AssertUnwindSafe(server).catch_unwind());
+        // Actix starts its threads, and waits for each worker's service, before it gives way for the first time.
+        let mut ended = tokio::select! {
+            biased;
+            ended = &mut server => Some(ended),
+            () = std::future::ready(()) => None,
+        };
+        let _guard = essential.guard(name);
+        if ended.is_none() {
+            ended = tokio::select! {
+                ended = &mut server => Some(ended),
+                () = acceptor => None,
+            };
+        }
+        essential.end(match &ended {
+            Some(Ok(Ok(()))) => format!("{name} has ended"),
+            Some(Ok(Err(error))) => format!("{name} has ended: {error}"),
+            Some(Err(_)) => format!("{name} has panicked"),
+            None => "a thread that accepts connections has panicked".to_owned(),
+        });
+        if ended.is_none() {
+            // The workers go on, and finish what is in hand when they are told to stop.
+            let _ = server.await;
+        }
+    });
+    handle
 }
 
 /// A stream as it is accepted.
@@ -87,7 +131,8 @@ impl Accepted for UnixStream {
 
 /// The service of one worker.
 fn connections<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), InitError = ()> + use<T> {
-    let Parts { api, documentation, patience, stopping } = parts.clone();
+    let Parts { api, documentation, patience, stopping, essential } = parts.clone();
+    let guard = Rc::new(essential.guard("a worker of the API"));
     let routes: fn(&mut web::ServiceConfig) = if documentation { http::documentation } else { |_| () };
     let audit = AuditWriter::new(Arc::clone(&api.audit));
     let app = WebApp::new().app_data(api).app_data(audit).wrap(from_fn(boundary));
@@ -105,6 +150,8 @@ fn connections<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = ()
         .finish(map_config(app, |_| AppConfig::default()));
     let patience = Rc::new(patience);
     let watch = fn_service(move |stream: T| {
+        // Lives as long as the worker.
+        let _ = &guard;
         let peer = stream.peer();
         let watched = Watched::new(stream, Rc::clone(&patience));
         async move { Ok((watched, Protocol::Http1, peer)) }

@@ -59,7 +59,7 @@ impl Supervisor {
         self.tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     }
 
-    /// Feeds the watchdog, when there is one, for as long as the store answers; also while the process stops.
+    /// Feeds the watchdog, when there is one, for as long as the store answers; also while requests in hand are finished.
     pub(super) fn watch(&self, store: Arc<Store>, deadline: Duration) {
         let Some(time) = self.watchdog else { return };
         if time < deadline * 2 {

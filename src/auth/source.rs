@@ -20,6 +20,9 @@ use super::fetch::{Fetched, Fetcher, Limits, Target};
 use super::keyring::Keyring;
 use super::keys::{KeyError, KeySet, MAX_BYTES};
 
+/// How long the thread rests after a panic, so that one that comes again at once does not fill the log.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
+
 /// Where the keys are.
 #[derive(Debug, Clone)]
 pub enum Source {
@@ -104,15 +107,15 @@ impl Opened {
                 keyring.stop();
             }
             Source::File(path) => {
-                let (path, seen) = (path.clone(), stamp(path));
+                let (path, mut seen) = (path.clone(), stamp(path));
                 opened.reload()?;
-                spawn(move || watch_file(&keyring, &path, seen, &algorithms, pace))?;
+                spawn(move || watch_file(&keyring, &path, &mut seen, &algorithms, pace))?;
             }
             Source::Remote(remote) => {
-                let fetcher = fetcher(remote, issuer, pace.limits).map_err(KeyError::Fetch)?;
+                let mut fetcher = fetcher(remote, issuer, pace.limits).map_err(KeyError::Fetch)?;
                 let refresh = remote.refresh;
                 keyring.begin();
-                spawn(move || keep_fetching(&keyring, fetcher, refresh, &algorithms, pace))?;
+                spawn(move || keep_fetching(&keyring, &mut fetcher, refresh, &algorithms, pace))?;
             }
         }
         Ok(opened)
@@ -171,8 +174,14 @@ fn fetcher(remote: &Remote, issuer: &str, limits: Limits) -> Result<Fetcher, Str
     Fetcher::new(target, remote.ca_file.as_deref(), limits)
 }
 
-fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), KeyError> {
-    let thread = thread::Builder::new().name("keys".to_owned()).spawn(work);
+/// Does this in a thread of its own, again after a panic: keys that are never read again are no service.
+fn spawn(mut work: impl FnMut() + Send + 'static) -> Result<(), KeyError> {
+    let thread = thread::Builder::new().name("keys".to_owned()).spawn(move || {
+        while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
+            log::error!("the thread that reads the keys has panicked, and begins again");
+            thread::sleep(PAUSE_AFTER_PANIC);
+        }
+    });
     thread.map(drop).map_err(|error| KeyError::Fetch(format!("no thread for the keys: {error}")))
 }
 
@@ -192,7 +201,7 @@ fn stamp(path: &Path) -> Option<(i64, i64, u64, u64)> {
 fn watch_file(
     keyring: &Keyring,
     path: &Path,
-    mut seen: Option<(i64, i64, u64, u64)>,
+    seen: &mut Option<(i64, i64, u64, u64)>,
     algorithms: &[Algorithm],
     pace: Pace,
 ) {
@@ -200,7 +209,7 @@ fn watch_file(
     while keyring.sleep(pace.file_poll) {
         keyring.begin();
         let now = stamp(path);
-        if now == seen {
+        if now == *seen {
             // A file that was taken and has not changed is as good as one that was just read.
             if good {
                 keyring.confirm();
@@ -208,8 +217,8 @@ fn watch_file(
             keyring.end_idle();
             continue;
         }
-        seen = now;
         let outcome = read_file(path).and_then(|text| accept(keyring, text, algorithms));
+        *seen = now;
         good = outcome.is_ok();
         keyring.end(outcome.map_err(|error| {
             log::warn!("the key file is not taken, the old keys stay: {error}");
@@ -229,7 +238,7 @@ fn accept(keyring: &Keyring, text: Vec<u8>, algorithms: &[Algorithm]) -> Result<
 
 fn keep_fetching(
     keyring: &Keyring,
-    mut fetcher: Fetcher,
+    fetcher: &mut Fetcher,
     refresh: Duration,
     algorithms: &[Algorithm],
     pace: Pace,
@@ -238,7 +247,7 @@ fn keep_fetching(
     loop {
         keyring.begin();
         // Should anything in the client panic, this thread must not die with keys that grow old unseen.
-        let outcome = catch_unwind(AssertUnwindSafe(|| fetch_once(keyring, &mut fetcher, algorithms)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| fetch_once(keyring, fetcher, algorithms)))
             .unwrap_or_else(|_| Err("the fetch panicked".to_owned()));
         let pause = match &outcome {
             Ok(lifetime) => {

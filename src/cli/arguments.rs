@@ -95,7 +95,7 @@ pub enum Command {
 }
 
 /// `--config`, which most commands take.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
     /// The configuration file (TOML); see config/virksomhedslogin.toml for every key
     #[arg(long, value_name = "FILE", env = "VIRKSOMHEDSLOGIN_CONFIG")]

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::arguments::DevArgs;
-use super::{Exit, Failure, Output, refused, serve};
+use super::serve::Process;
+use super::{Exit, Failure, Output, refused};
 use crate::app::App;
 use crate::auth::{Signer, SigningError};
 use crate::domain::access::OrganisationType;
@@ -26,6 +27,7 @@ const WRITE: &str = "virksomhedsinstats.login.write";
 
 /// Runs the service on a loopback address, with its store in `data` or in a temporary folder.
 pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let process = Process::new()?;
     let failed = |what: &str| {
         let what = what.to_owned();
         move |error: io::Error| Failure::new(Exit::Failed, format!("{what}: {error}"))
@@ -49,7 +51,7 @@ pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, 
             .map_err(failed("the temporary folder cannot be written"))?;
     }
     let settings = settings::load(&config, std::iter::empty()).map_err(|faults| refused(&faults))?;
-    serve::run_with(settings, |app| {
+    process.run_with(settings, |app| {
         let text =
             greeting(app, &signer, &store, folder.path(), arguments.data.is_none()).map_err(signing)?;
         output.print(&text)

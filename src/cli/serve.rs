@@ -1,10 +1,15 @@
 //! `serve`: runs the service until SIGTERM or SIGINT; SIGHUP reloads.
+//!
+//! The signals are taken before anything else is done: while the store is being opened, which may take minutes, SIGTERM and
+//! SIGINT end the process at once (a store that is being opened is left as by a crash, which harms none), and SIGHUP is
+//! kept until the service serves.
 
-use std::future::Future;
 use std::sync::Arc;
+use std::thread;
 
-use actix_web::rt;
+use actix_web::rt::{self, SystemRunner};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::app::{App, Inherited, Reload, StartError, Supervisor};
 use crate::domain::clock::SystemClock;
@@ -16,74 +21,144 @@ use super::{Exit, Failure, Output, load_settings};
 
 /// Runs the service that the configuration file describes.
 pub(super) fn run(arguments: &ServeArgs, _: &mut Output<'_>) -> Result<Exit, Failure> {
-    let settings = load_settings(arguments)?;
+    let process = Process::new()?;
     // Before the first thread is started.
     let inherited = Inherited::take().map_err(refused)?;
-    run_on(settings, inherited, Supervisor::from_environment(), |_| Ok(()))
-}
-
-/// Runs the service on sockets of its own; `started` is called once when it is bound, before the first request is taken.
-pub(super) fn run_with(
-    settings: Settings,
-    started: impl FnOnce(&App) -> Result<(), Failure>,
-) -> Result<Exit, Failure> {
-    run_on(settings, Inherited::default(), Supervisor::default(), started)
+    let (arguments, supervisor) = (arguments.clone(), Supervisor::from_environment());
+    let tells = supervisor.clone();
+    let start = move || build(load_settings(&arguments)?, inherited, tells);
+    process.run(start, supervisor, |_| Ok(()))
 }
 
 fn refused(error: StartError) -> Failure {
     Failure::new(Exit::of(error.exit_code()), error.to_string())
 }
 
-fn run_on(
-    settings: Settings,
-    inherited: Inherited,
-    supervisor: Supervisor,
-    started: impl FnOnce(&App) -> Result<(), Failure>,
-) -> Result<Exit, Failure> {
+fn failed(error: impl ToString) -> Failure {
+    Failure::new(Exit::Failed, error.to_string())
+}
+
+fn build(settings: Settings, inherited: Inherited, supervisor: Supervisor) -> Result<App, Failure> {
     logging::init(match settings.log_format {
         LogFormat::Text => logging::Format::Text,
         LogFormat::Json => logging::Format::Json,
     });
-    let app =
-        App::build_on(settings, Arc::new(SystemClock), inherited, supervisor.clone()).map_err(refused)?;
-    started(&app)?;
-    log::info!(
-        "version {} listens on {}, management on {}",
-        env!("CARGO_PKG_VERSION"),
-        app.address(),
-        app.management_address().map_or_else(|| "none (off)".to_owned(), |address| address.to_string())
-    );
-    rt::System::new()
-        .block_on(async move {
-            let stop = stop_signal()?;
-            rt::spawn(reload_on_hangup(app.reload(), signal(SignalKind::hangup())?, supervisor));
-            app.run_until_stopped(stop).await
-        })
-        .map(|()| Exit::Done)
-        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+    App::build_on(settings, Arc::new(SystemClock), inherited, supervisor).map_err(refused)
 }
 
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => log::info!("SIGTERM"),
-            _ = interrupt.recv() => log::info!("SIGINT"),
-        }
-    })
+/// A process that runs the service, and has taken its signals.
+pub(super) struct Process {
+    system: SystemRunner,
+    signals: Signals,
+}
+
+impl Process {
+    /// Takes the signals.
+    ///
+    /// # Errors
+    /// When the system refuses that.
+    pub(super) fn new() -> Result<Self, Failure> {
+        let system = rt::System::new();
+        let signals = system.block_on(async { Signals::take() }).map_err(failed)?;
+        Ok(Self { system, signals })
+    }
+
+    /// Runs the service on sockets of its own; `started` is called once when it is bound, before the first request is
+    /// taken.
+    pub(super) fn run_with(
+        self,
+        settings: Settings,
+        started: impl FnOnce(&App) -> Result<(), Failure>,
+    ) -> Result<Exit, Failure> {
+        let supervisor = Supervisor::default();
+        let tells = supervisor.clone();
+        self.run(move || build(settings, Inherited::default(), tells), supervisor, started)
+    }
+
+    fn run(
+        self,
+        start: impl FnOnce() -> Result<App, Failure> + Send + 'static,
+        supervisor: Supervisor,
+        started: impl FnOnce(&App) -> Result<(), Failure>,
+    ) -> Result<Exit, Failure> {
+        let Self { system, mut signals } = self;
+        system.block_on(async move {
+            let app = tokio::select! {
+                biased;
+                () = stop(&mut signals.terminate, &mut signals.interrupt) => {
+                    supervisor.stopping();
+                    log::info!("stopped before the start was done");
+                    return Ok(Exit::Done);
+                }
+                app = in_thread("start", start) => app?,
+            };
+            started(&app)?;
+            log::info!(
+                "version {} listens on {}, management on {}",
+                env!("CARGO_PKG_VERSION"),
+                app.address(),
+                app.management_address()
+                    .map_or_else(|| "none (off)".to_owned(), |address| address.to_string())
+            );
+            rt::spawn(reload_on_hangup(app.reload(), signals.hangup, supervisor));
+            app.run_until_stopped(stop(&mut signals.terminate, &mut signals.interrupt))
+                .await
+                .map(|()| Exit::Done)
+                .map_err(failed)
+        })
+    }
+}
+
+/// The signals that the service handles. One that comes while nothing waits for it is kept.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn take() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => log::info!("SIGTERM"),
+        _ = interrupt.recv() => log::info!("SIGINT"),
+    }
+}
+
+/// Does this in a thread of its own. One of the runtime's would be waited for at the end of the process, and the runtime
+/// panics where the system refuses one.
+async fn in_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let (sender, receiver) = oneshot::channel();
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread
+        .spawn(move || {
+            let _ = sender.send(work());
+        })
+        .map_err(|error| failed(format!("no thread for the {name}: {error}")))?;
+    receiver.await.unwrap_or_else(|_| Err(failed(format!("the {name} panicked"))))
 }
 
 async fn reload_on_hangup(reload: Reload, mut hangup: Signal, supervisor: Supervisor) {
     while hangup.recv().await.is_some() {
         let reload = reload.clone();
         supervisor.reloading();
-        let outcome = rt::task::spawn_blocking(move || reload.run()).await;
-        match outcome.unwrap_or_else(|error| Err(error.to_string())) {
+        match in_thread("reload", move || reload.run().map_err(failed)).await {
             Ok(()) => {
                 log::info!("SIGHUP: matrix, keys and audit file are read anew");
                 supervisor.ready("matrix, keys and audit file were read anew");
             }
-            Err(faults) => {
+            Err(Failure { message: faults, .. }) => {
                 log::error!("SIGHUP: nothing is changed, for: {faults}");
                 // A status is one line.
                 supervisor.ready(&format!("reload refused: {}", faults.replace('\n', "; ")));

@@ -23,7 +23,7 @@ use self::tree::{KernelCache, Loaded};
 use self::watchdog::Watchdog;
 use self::witness::Witness;
 use super::meters::{Meters, Operation};
-use super::{Imported, OpenError, Progress, Record, Status, StoreError};
+use super::{Imported, OpenError, Options, Record, Status, StoreError};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -67,12 +67,8 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens the directory and checks everything in it; makes an empty store there when `create` allows it.
-    pub(super) fn open(
-        path: &Path,
-        deadline: Duration,
-        progress: &Arc<Progress>,
-        create: bool,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, options: &Options, create: bool) -> Result<Self, OpenError> {
+        let Options { deadline, progress, essential, .. } = options;
         let began = Instant::now();
         let (mut layout, store) =
             Layout::open(path, create, |sled, store| make_database(path, sled, store, Snapshot::default()))?;
@@ -117,20 +113,23 @@ impl Embedded {
             register: Arc::clone(&register),
             queue: Arc::clone(&queue),
             meters: Arc::clone(&meters),
-            watchdog: Watchdog::start().map_err(no_thread())?,
+            watchdog: Watchdog::start(essential.guard("the thread that wakes stuck flushes"))
+                .map_err(no_thread())?,
             gather: Gather::default(),
             probes: u64::from_be_bytes(record_bytes::split(uuid::Uuid::new_v4().as_bytes()).0),
         };
         let (ended, done) = mpsc::sync_channel(1);
+        let part = (EndOfQueue(Arc::clone(&queue)), essential.guard("the thread that writes to the store"));
         thread::Builder::new()
             .name("store-committer".to_owned())
             .spawn(move || {
+                let _part = part;
                 committer.run();
                 let _ = ended.send(());
             })
             .map_err(no_thread())?;
         let done = Mutex::new(Some(done));
-        Ok(Self { register, queue, meters, root, deadline, done })
+        Ok(Self { register, queue, meters, root, deadline: *deadline, done })
     }
 
     pub(super) fn get(&self, cvr: Cvr) -> Option<Login> {
@@ -239,6 +238,16 @@ fn make_database(root: &Path, sled: &Path, store: &StoreId, content: Snapshot) -
     let patience = Duration::from_secs(60 + content.len() / SLOWEST_RECORDS);
     guarded::run(patience, &Arc::default(), move |_| tree::create(&path, &sled, &store, &content))
         .unwrap_or_else(|lost| Err(damage::not_returned(root, lost)))
+}
+
+/// Closes the queue when the committer has ended, however it did: no caller waits for a thread that is gone.
+struct EndOfQueue(Arc<Queue>);
+
+impl Drop for EndOfQueue {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.refuse(&StoreError::Failing("the committer has ended".to_owned()));
+    }
 }
 
 /// What the files below a directory take on the disk. One that goes away meanwhile, as sled's snapshots do, counts

@@ -35,11 +35,11 @@ use tokio::time::Instant;
 use self::calls::Call;
 use self::database::Link;
 use self::schema::Found;
-use self::threads::{runtime, wait};
+use self::threads::{runtime, spawn, wait};
 use self::writer::{Fold, Lane, Probe};
 use super::listing::Fetched;
 use super::meters::{DatabaseStatus, Meters, Operation};
-use super::{Database, Imported, OpenError, Standing, Status, StoreError};
+use super::{Database, Imported, OpenError, Options, Standing, Status, StoreError};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -102,8 +102,8 @@ impl fmt::Debug for Postgres {
 impl Postgres {
     /// Looks for the database and its tables. One that is away is looked for until it is there; whatever else is wrong is
     /// an error.
-    pub(super) fn open(options: &Database, deadline: Duration, make: bool) -> Result<Self, OpenError> {
-        let (address, create) = (&options.address, make && options.create_schema);
+    pub(super) fn open(options: &Database, store: &Options, make: bool) -> Result<Self, OpenError> {
+        let (address, create, deadline) = (&options.address, make && options.create_schema, store.deadline);
         let database = Arc::new(Link::new(options, deadline)?);
         let runtime = runtime(address)?;
         let handle = runtime.handle().clone();
@@ -126,20 +126,19 @@ impl Postgres {
         let meters = Arc::new(Meters::default());
         let (writes, waiting_writes) = calls::queue(writer::CAPACITY);
         let (questions, waiting_questions) = calls::queue(reader::CAPACITY);
+        let essential = &store.essential;
         for number in 0..WRITERS {
             let lane = Lane::new(&process, &number.to_string());
-            handle.spawn(lane.run(
-                Arc::clone(&database),
-                Arc::clone(&meters),
-                waiting_writes.clone(),
-                deadline,
-            ));
+            let work = lane.run(Arc::clone(&database), Arc::clone(&meters), waiting_writes.clone(), deadline);
+            spawn(&handle, essential.guard("a task that writes to the database"), work);
         }
         for _ in 0..READERS {
-            handle.spawn(reader::run(Arc::clone(&database), waiting_questions.clone(), deadline));
+            let work = reader::run(Arc::clone(&database), waiting_questions.clone(), deadline);
+            spawn(&handle, essential.guard("a task that reads from the database"), work);
         }
         let fold = Fold { id: format!("{process}/folded") };
-        handle.spawn(keep(Arc::clone(&database), create, fold, deadline));
+        let work = keep(Arc::clone(&database), create, fold, deadline);
+        spawn(&handle, essential.guard("the task that looks for the database"), work);
         let lists = Arc::new(Semaphore::new(options.connections.saturating_sub(RESERVED).max(1)));
         Ok(Self {
             database,

@@ -24,14 +24,17 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// A command as a user whom permissions stop: this one, or nobody where this one is root.
-struct Unprivileged {
-    site: Site,
-    program: PathBuf,
-    root: bool,
+pub struct Unprivileged {
+    pub site: Site,
+    pub program: PathBuf,
+    pub root: bool,
 }
 
 impl Unprivileged {
-    fn new() -> Self {
+    /// Who it is where this user is root.
+    pub const USER: u32 = NOBODY;
+
+    pub fn new() -> Self {
         let (site, root) = (site_with_store(), rustix::process::geteuid().is_root());
         let mut program = PathBuf::from(env!("CARGO_BIN_EXE_virksomhedslogin"));
         if root {
@@ -44,7 +47,7 @@ impl Unprivileged {
         Self { site, program, root }
     }
 
-    fn command(&self, what: &str) -> Command {
+    pub fn command(&self, what: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args([what, "--config", &self.site.config()]).env_remove("RUST_LOG").stdin(Stdio::null());
         if self.root {

@@ -24,6 +24,8 @@ mod postgres;
 mod process;
 mod records;
 mod serve;
+mod service_end;
+mod stop_early;
 mod supervised;
 
 use process::place;

@@ -6,7 +6,7 @@ use crate::again::run_on_postgres;
 use crate::postgres::Durability;
 
 /// What holds on the embedded store alone, and why.
-const LEFT_OUT: [(&str, &str); 17] = [
+const LEFT_OUT: [(&str, &str); 23] = [
     ("absent_store::absent_store_is_made_by_no_command_without_create", FILES),
     ("absent_store::dangling_link_is_refused_before_anything_is_made", FILES),
     ("absent_store::link_to_a_directory_that_is_there_is_followed", FILES),
@@ -24,8 +24,15 @@ const LEFT_OUT: [(&str, &str); 17] = [
     ("records::damage_is_told_with_exit_code_3", FILES),
     ("records::a_store_in_use_is_exported_by_asking_the_service", LOCK),
     ("serve::a_second_process_on_the_same_store_is_told_within_two_seconds", LOCK),
+    ("service_end::a_reload_that_gets_no_thread_is_refused_and_the_next_works", FILES),
+    ("service_end::a_store_writer_that_dies_ends_the_service_with_code_1", THREADS),
+    ("service_end::too_few_threads_for_the_workers_are_a_failed_start", FILES),
+    ("stop_early::a_reload_while_the_store_is_being_opened_is_kept", FILES),
+    ("stop_early::a_stop_while_the_store_is_being_opened_exits_0", FILES),
+    ("stop_early::process_1_takes_the_signals_while_the_store_is_being_opened", FILES),
 ];
 const FILES: &str = "does something to the files of the embedded store";
+const THREADS: &str = "makes a thread of the embedded store fail";
 const LOCK: &str = "a database is there for several processes at once";
 
 /// A multiple of what it takes on a busy machine.

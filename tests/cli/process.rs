@@ -110,7 +110,11 @@ impl Service {
 
     /// As [`Self::start`], with this standard output.
     pub fn start_with(mut command: Command, token: String, stdout: Stdio) -> Self {
-        let mut child = command.stderr(Stdio::piped()).stdout(stdout).spawn().unwrap();
+        Self::of(command.stderr(Stdio::piped()).stdout(stdout).spawn().unwrap(), token)
+    }
+
+    /// The service that this process, whose standard error is piped, becomes; waits until it listens.
+    pub fn of(mut child: Child, token: String) -> Self {
         let (send, log) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
@@ -161,6 +165,15 @@ impl Service {
             text.push('\n');
         }
         text
+    }
+
+    /// Reads the log until it has this word.
+    pub fn wait_for_log(&self, word: &str) {
+        let (mut log, until) = (String::new(), Instant::now() + Duration::from_secs(30));
+        while !log.contains(word) {
+            assert!(Instant::now() < until, "the log never has {word:?}:\n{log}");
+            log.push_str(&self.log());
+        }
     }
 
     pub fn put(&self, cvr: &str) -> Result<u16, ureq::Error> {

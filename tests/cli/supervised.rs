@@ -10,32 +10,38 @@ use std::time::{Duration, Instant};
 use crate::process::{Service, Site, binary, stderr};
 
 /// The service manager's end of `NOTIFY_SOCKET`.
-struct Manager {
+pub struct Manager {
     socket: UnixDatagram,
-    path: std::path::PathBuf,
+    pub path: std::path::PathBuf,
 }
 
 impl Manager {
-    fn new(site: &Site) -> Self {
+    pub fn new(site: &Site) -> Self {
         let path = site.path("notify");
         Self { socket: UnixDatagram::bind(&path).unwrap(), path }
     }
 
     /// The next message, as lines.
-    fn told(&self, at_most: Duration) -> Option<Vec<String>> {
+    pub fn told(&self, at_most: Duration) -> Option<Vec<String>> {
         self.socket.set_read_timeout(Some(at_most)).unwrap();
         let mut message = [0; 4096];
         let length = self.socket.recv(&mut message).ok()?;
         Some(std::str::from_utf8(&message[..length]).unwrap().lines().map(ToOwned::to_owned).collect())
     }
 
-    fn next(&self) -> Vec<String> {
+    pub fn next(&self) -> Vec<String> {
         self.told(Duration::from_secs(20)).expect("the manager is told something")
     }
 
-    fn command(&self, site: &Site) -> Command {
+    pub fn command(&self, site: &Site) -> Command {
         let mut command = binary();
-        command.args(["serve", "--config", &site.config()]).env("NOTIFY_SOCKET", &self.path);
+        command.args(["serve", "--config", &site.config()]);
+        self.of(command)
+    }
+
+    /// This command, whose process tells this manager.
+    pub fn of(&self, mut command: Command) -> Command {
+        command.env("NOTIFY_SOCKET", &self.path);
         command
     }
 }

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 
 use super::seal::Mark;
 use super::*;
-use crate::store::{Listing, Options, Store};
+use crate::store::{Listing, Options, Progress, Store};
 
 mod damage;
 mod opening;
@@ -350,6 +350,23 @@ fn the_check_tells_how_far_it_has_come() {
     let Progress { done, total } = &*options.progress;
     let read = |counter: &AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!((read(done), read(total)), (100, 100));
+}
+
+#[test]
+fn a_committer_that_ends_leaves_no_write_waiting() {
+    let queue = Arc::new(Queue::default());
+    let end = EndOfQueue(Arc::clone(&queue));
+    let write = |answer| Write { login: record(1, 5, 5), answer };
+    let (answer, mut answered) = oneshot::channel();
+    queue.write(write(answer)).unwrap();
+    let committer = thread::spawn(move || {
+        let _end = end;
+        panic!("for the test");
+    });
+    assert!(committer.join().is_err());
+    assert_eq!(answered.try_recv(), Ok(Err(StoreError::Failing("the committer has ended".to_owned()))));
+    assert!(!queue.takes_writes());
+    assert_eq!(queue.write(write(oneshot::channel().0)), Err(StoreError::Closing));
 }
 
 #[test]

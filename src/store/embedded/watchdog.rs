@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guarded;
+use crate::essential::Guard;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const TOO_LONG: Duration = Duration::from_secs(1);
@@ -17,11 +18,12 @@ const TOO_LONG: Duration = Duration::from_secs(1);
 pub(super) struct Watchdog(Mutex<Option<(Instant, sled::Db)>>);
 
 impl Watchdog {
-    /// A watchdog whose thread ends with it.
-    pub(super) fn start() -> std::io::Result<Arc<Self>> {
+    /// A watchdog whose thread ends with it, and holds this guard.
+    pub(super) fn start(guard: Guard) -> std::io::Result<Arc<Self>> {
         let watchdog = Arc::new(Self::default());
         let weak = Arc::downgrade(&watchdog);
         thread::Builder::new().name("store-watchdog".to_owned()).spawn(move || {
+            let _guard = guard;
             loop {
                 thread::sleep(LOOK_EVERY);
                 let Some(watchdog) = weak.upgrade() else { break };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::address::Address;
+use crate::essential::Guard;
 use crate::store::OpenError;
 
 /// Threads that do the store's work on a machine of more than two cores: one can decode a list while the other serves the
@@ -27,6 +28,14 @@ pub(super) fn runtime(address: &Address) -> Result<Runtime, OpenError> {
         .map_err(|error| OpenError::Away { address: address.to_string(), reason: error.to_string() })
 }
 
+/// Runs a part on the store's threads that the store cannot work without.
+pub(super) fn spawn(handle: &Handle, guard: Guard, work: impl Future<Output = ()> + Send + 'static) {
+    handle.spawn(async move {
+        let _guard = guard;
+        work.await;
+    });
+}
+
 /// Runs this on the store's threads and waits for it, on a thread that may itself belong to a runtime. Nothing when it took
 /// too long.
 pub(super) fn wait<T: Send + 'static>(
@@ -39,4 +48,18 @@ pub(super) fn wait<T: Send + 'static>(
         let _ = tell.send(work.await);
     });
     told.recv_timeout(within).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::essential::Essential;
+
+    #[test]
+    fn a_part_that_panics_is_reported_as_ended() {
+        let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let essential = Essential::default();
+        spawn(runtime.handle(), essential.guard("the task"), async { panic!("for the test") });
+        assert_eq!(runtime.block_on(essential.ended()), "the task has ended");
+    }
 }
