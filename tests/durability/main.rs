@@ -22,4 +22,5 @@ mod postgres;
 mod powercut;
 #[path = "../cli/process.rs"]
 mod process;
+mod shim;
 mod site;
