@@ -132,7 +132,8 @@ impl App {
             key_source(&settings.token),
             Arc::clone(&clock),
         )?;
-        let store = Store::open(&store_options(&settings.store)?)?;
+        let options = store::Options { clock: clock.limits(), ..store_options(&settings.store)? };
+        let store = Store::open(&options)?;
         files::make_room(settings.limits.connections);
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
         let (listener, management) = inherited.or_bind(&settings.server)?;
@@ -184,6 +185,7 @@ impl App {
         // The workers run by now, and the sockets take connections.
         self.supervisor.ready(&status);
         self.supervisor.watch(Arc::clone(&api.store), self.settings.store.deadline);
+        rt::spawn(http::clock::watch(api.clone()));
 
         tokio::select! {
             () = stop => log::info!("stopping: finishing the requests in hand"),

@@ -7,7 +7,7 @@ use actix_web::rt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, Inherited, Reload, StartError, Supervisor};
-use crate::domain::clock::SystemClock;
+use crate::domain::clock::{ServiceClock, SharedClock, SystemClock};
 use crate::logging;
 use crate::settings::{LogFormat, Settings};
 
@@ -19,15 +19,16 @@ pub(super) fn run(arguments: &ServeArgs, _: &mut Output<'_>) -> Result<Exit, Fai
     let settings = load_settings(arguments)?;
     // Before the first thread is started.
     let inherited = Inherited::take().map_err(refused)?;
-    run_on(settings, inherited, Supervisor::from_environment(), |_| Ok(()))
+    run_on(settings, Arc::new(ServiceClock), inherited, Supervisor::from_environment(), |_| Ok(()))
 }
 
-/// Runs the service on sockets of its own; `started` is called once when it is bound, before the first request is taken.
+/// Runs the service for a trial, on sockets of its own and by any clock; `started` is called once when it is bound, before
+/// the first request is taken.
 pub(super) fn run_with(
     settings: Settings,
     started: impl FnOnce(&App) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
-    run_on(settings, Inherited::default(), Supervisor::default(), started)
+    run_on(settings, Arc::new(SystemClock), Inherited::default(), Supervisor::default(), started)
 }
 
 fn refused(error: StartError) -> Failure {
@@ -36,6 +37,7 @@ fn refused(error: StartError) -> Failure {
 
 fn run_on(
     settings: Settings,
+    clock: SharedClock,
     inherited: Inherited,
     supervisor: Supervisor,
     started: impl FnOnce(&App) -> Result<(), Failure>,
@@ -44,8 +46,7 @@ fn run_on(
         LogFormat::Text => logging::Format::Text,
         LogFormat::Json => logging::Format::Json,
     });
-    let app =
-        App::build_on(settings, Arc::new(SystemClock), inherited, supervisor.clone()).map_err(refused)?;
+    let app = App::build_on(settings, clock, inherited, supervisor.clone()).map_err(refused)?;
     started(&app)?;
     log::info!(
         "version {} listens on {}, management on {}",

@@ -22,7 +22,8 @@ use self::tree::{KernelCache, Loaded};
 use self::watchdog::Watchdog;
 use self::witness::Witness;
 use super::meters::{Meters, Operation};
-use super::{Imported, OpenError, Progress, Record, Status, StoreError};
+use super::{ClockReport, Imported, OpenError, Options, Record, Status, StoreError};
+use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -57,18 +58,14 @@ pub struct Embedded {
     meters: Arc<Meters>,
     root: PathBuf,
     deadline: Duration,
+    clock: ClockLimits,
     /// Told when the committer has let go of the directory; `None` once that has been heard.
     done: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 impl Embedded {
     /// Opens the directory and checks everything in it; makes an empty store there when `create` allows it.
-    pub(super) fn open(
-        path: &Path,
-        deadline: Duration,
-        progress: &Arc<Progress>,
-        create: bool,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, options: &Options, create: bool) -> Result<Self, OpenError> {
         let began = Instant::now();
         let (layout, store) = Layout::open(path, create, |sled, store| {
             let (root, sled, store) = (path.to_owned(), sled.to_owned(), *store);
@@ -84,7 +81,7 @@ impl Embedded {
                 OpenError::damaged(&root, found, "the witness of the last acknowledged write")
             })?;
         let Loaded { tree, snapshot, backlog } =
-            open_guarded(&layout, &store, KernelCache::Trusted, progress)?;
+            open_guarded(&layout, &store, KernelCache::Trusted, &options.progress)?;
         witness::check(&mark, &snapshot.mark()).map_err(|found| {
             OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
         })?;
@@ -124,7 +121,7 @@ impl Embedded {
             })
             .map_err(no_thread())?;
         let done = Mutex::new(Some(done));
-        Ok(Self { register, queue, meters, root, deadline, done })
+        Ok(Self { register, queue, meters, root, deadline: options.deadline, clock: options.clock, done })
     }
 
     pub(super) fn get(&self, cvr: Cvr) -> Option<Login> {
@@ -138,12 +135,21 @@ impl Embedded {
     pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
         let login = Record { cvr, login: Login::at(at) };
-        let done = match self.queue.write(Write { login, answer }) {
+        let queued = match self.clock.check(at) {
+            Ok(()) => self.queue.write(Write { login, answer }),
+            Err(wrong) => Err(wrong.into()),
+        };
+        let done = match queued {
             Ok(()) => self.wait(answered).await,
             Err(error) => Err(error),
         };
         self.meters.answered(Operation::Record, &done);
         done
+    }
+
+    pub(super) fn check_clock(&self, clock: &dyn Clock) -> ClockReport {
+        let verdict = self.clock.check(clock.now());
+        ClockReport { verdict, latest_login: self.register.snapshot().latest() }
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {

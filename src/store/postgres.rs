@@ -12,6 +12,7 @@
 //! | `database` | connections, and statements that are tried again |
 //! | `health` | whether the database is there |
 //! | `schema` | the tables |
+//! | `clock` | the database's own clock, and the latest login |
 //! | `calls`, `writer`, `reader` | logins that are recorded and looked up together |
 //! | `pages` | the list |
 //! | `fault`, `moment` | the database's errors and moments, in our terms |
@@ -33,13 +34,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use self::calls::Call;
-use self::database::Link;
+use self::clock::Times;
+use self::database::{Link, Statement};
 use self::schema::Found;
 use self::threads::{runtime, wait};
 use self::writer::{Fold, Lane, Probe};
 use super::listing::Fetched;
 use super::meters::{DatabaseStatus, Meters, Operation};
-use super::{Database, Imported, OpenError, Standing, Status, StoreError};
+use super::{ClockReport, Database, Imported, OpenError, Standing, Status, StoreError};
+use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -47,6 +50,7 @@ use crate::store::record::{Record, merge_by_company};
 
 mod address;
 mod calls;
+mod clock;
 mod connect;
 mod database;
 mod fault;
@@ -86,6 +90,7 @@ pub struct Postgres {
     /// The name of this process in the writers' table.
     process: String,
     deadline: Duration,
+    clock: ClockLimits,
     closing: AtomicBool,
     /// Calls that wait for their answer.
     in_hand: AtomicUsize,
@@ -102,7 +107,12 @@ impl fmt::Debug for Postgres {
 impl Postgres {
     /// Looks for the database and its tables. One that is away is looked for until it is there; whatever else is wrong is
     /// an error.
-    pub(super) fn open(options: &Database, deadline: Duration, make: bool) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        options: &Database,
+        deadline: Duration,
+        clock: ClockLimits,
+        make: bool,
+    ) -> Result<Self, OpenError> {
         let (address, create) = (&options.address, make && options.create_schema);
         let database = Arc::new(Link::new(options, deadline)?);
         let runtime = runtime(address)?;
@@ -127,7 +137,7 @@ impl Postgres {
         let (writes, waiting_writes) = calls::queue(writer::CAPACITY);
         let (questions, waiting_questions) = calls::queue(reader::CAPACITY);
         for number in 0..WRITERS {
-            let lane = Lane::new(&process, &number.to_string());
+            let lane = Lane::new(&process, &number.to_string(), clock);
             handle.spawn(lane.run(
                 Arc::clone(&database),
                 Arc::clone(&meters),
@@ -150,6 +160,7 @@ impl Postgres {
             probes: Arc::new(Semaphore::new(1)),
             process,
             deadline,
+            clock,
             closing: AtomicBool::new(false),
             in_hand: AtomicUsize::new(0),
             handle,
@@ -169,7 +180,10 @@ impl Postgres {
     }
 
     pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
-        let done = self.ask(&self.writes, Record { cvr, login: Login::at(at) }).await;
+        let done = match self.clock.check(at) {
+            Ok(()) => self.ask(&self.writes, Record { cvr, login: Login::at(at) }).await,
+            Err(wrong) => Err(wrong.into()),
+        };
         self.meters.answered(Operation::Record, &done);
         done
     }
@@ -208,6 +222,26 @@ impl Postgres {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
+        self.inquire(Probe { id: format!("{}/probe", self.process) }).await
+    }
+
+    pub(super) async fn check_clock(&self, clock: &dyn Clock) -> ClockReport {
+        let sent = clock.now();
+        // What cannot be asked says nothing against the clock.
+        let known = self.inquire(Times).await.unwrap_or_default();
+        let received = clock.now();
+        let verdict = match known.now {
+            Some(database) => self.clock.compare(sent, received, database),
+            None => self.clock.check(received),
+        };
+        ClockReport { verdict, latest_login: known.latest_login }
+    }
+
+    /// Runs a statement about the database itself, when it is there, and none beside it.
+    async fn inquire<S>(&self, statement: S) -> Result<S::Value, StoreError>
+    where
+        S: Statement<Value: Send> + Send + 'static,
+    {
         self.admit()?;
         // Callers are given time in which it may come back; who asks whether it is there is told that it is not.
         if let Some(reason) = self.database.health.absence() {
@@ -219,11 +253,10 @@ impl Postgres {
             return Err(self.silence());
         };
         let database = Arc::clone(&self.database);
-        let probe = Probe { id: format!("{}/probe", self.process) };
-        // The probe goes on when its caller does not wait for it, and so keeps its turn.
+        // It goes on when its caller does not wait for it, and so keeps its turn.
         self.on_threads(async move {
             let _turn = turn;
-            database.run(until, &probe).await
+            database.run(until, &statement).await
         })
         .await
     }
@@ -293,7 +326,8 @@ impl Postgres {
         let mut records = records.into_iter();
         let mut imported = Imported::default();
         // A name that no import had before: the marks of this one begin at 1 again.
-        let mut lane = Lane::new(&self.process, &format!("import-{}", uuid::Uuid::new_v4()));
+        let name = format!("import-{}", uuid::Uuid::new_v4());
+        let mut lane = Lane::new(&self.process, &name, ClockLimits::NONE);
         loop {
             let mut batch: Vec<_> = records.by_ref().take(writer::BATCH).collect();
             if batch.is_empty() {

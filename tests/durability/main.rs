@@ -11,6 +11,7 @@
     reason = "a test may stop at the first surprise, and helpers are shared with another test binary"
 )]
 
+mod clock;
 mod crash;
 mod damage;
 mod faults;

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 
 use super::seal::Mark;
 use super::*;
-use crate::store::{Listing, Options, Store};
+use crate::store::{Listing, Options, Progress, Store};
 
 mod damage;
 mod opening;
@@ -321,6 +321,7 @@ fn while_the_committer_is_stuck_writes_end_at_the_deadline_or_are_refused_and_re
         meters: Arc::default(),
         root: PathBuf::new(),
         deadline: Duration::from_millis(30),
+        clock: ClockLimits::NONE,
         done: Mutex::new(None),
     };
     wait(async {
