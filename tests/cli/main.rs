@@ -11,6 +11,7 @@
 mod again;
 mod audit_questions;
 mod audit_sink;
+mod build_script;
 mod check;
 mod check_machine;
 mod commands;
