@@ -25,5 +25,6 @@ mod process;
 mod records;
 mod serve;
 mod supervised;
+mod wrong_moments;
 
 use process::place;

@@ -4,7 +4,7 @@ use std::fs;
 
 use virksomhedslogin::domain::timestamp::Timestamp;
 
-use crate::fleet::{Fleet, ready};
+use crate::fleet::{Fleet, command, done, ready};
 use crate::history::now;
 use crate::postgres::{self, Cluster, Durability};
 use crate::process::{Service, agent, put};
@@ -114,29 +114,73 @@ fn logins_in_the_same_moment_as_a_step_are_never_recorded_at_a_wrong_time() {
     assert!(recorded.values().all(|(_, last)| *last < limit), "{recorded:?}");
 }
 
+/// Seconds that an instance says its clock is behind the latest login.
+fn seconds_behind(service: &Service) -> f64 {
+    let metrics = scrape(service);
+    let name = "virksomhedslogin_clock_behind_latest_login_seconds ";
+    let found = metrics.lines().find_map(|line| line.strip_prefix(name));
+    found.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap()
+}
+
+/// What a read is answered: status, tag, body. With a tag, whether it still holds.
+fn read(service: &Service, path: &str, tag: Option<&str>) -> (u16, String, String) {
+    let mut request = agent().get(format!("http://{}{path}", service.address));
+    request = request.header("Authorization", format!("Bearer {}", service.token));
+    if let Some(tag) = tag {
+        request = request.header("If-None-Match", tag);
+    }
+    let mut response = request.call().unwrap();
+    let tag = response.headers()["etag"].to_str().unwrap().to_owned();
+    (response.status().as_u16(), tag, response.body_mut().read_to_string().unwrap())
+}
+
+/// The statements of the manual that correct a wrong moment.
+fn correction() -> &'static str {
+    let manual = include_str!("../../docs/OPERATIONS.md");
+    let (_, section) = manual.split_once("\n## Correcting a wrong moment\n").unwrap();
+    section.split_once("```sql\n").unwrap().1.split_once("```").unwrap().0
+}
+
 #[test]
-fn a_future_login_on_the_database_is_a_warning_and_no_refusal() {
+fn a_login_in_the_future_is_a_warning_and_is_corrected_as_the_manual_tells() {
+    const FIRST: &str = "2026-11-23T08:00:00.000Z";
+    const RIGHT: &str = "2026-11-23T08:15:30.123Z";
     if !postgres::available() {
         return;
     }
     let cluster = Cluster::start(Durability::Quick);
-    let (fleet, _folder) = fleet_with_a_clock_off_by(&cluster, 0);
+    let database = cluster.create_database();
+    let fleet = Fleet::start(&cluster.url(&database), 2);
     let service = fleet.running().next().unwrap();
-    let future = Timestamp::from_millis(now() + 172_800_000).unwrap();
-    fleet.site.write(
-        "future.ndjson",
-        &format!(
-            "{{\"cvrNummer\":\"12345678\",\"tidligsteLoginTidspunkt\":\"{future}\",\"senesteLogintidspunkt\":\"{future}\"}}\n"
-        ),
-    );
-    let file = fleet.site.path("future.ndjson").display().to_string();
-    crate::fleet::done(crate::fleet::command(&fleet.site, &["import", "--no-trailer", &file]));
-    assert_eq!(ready(service).0, 200);
+    let row = |cvr: u32, last: &str| {
+        let names = ["cvrNummer", "tidligsteLoginTidspunkt", "senesteLogintidspunkt"];
+        format!(r#"{{"{}":"{cvr:08}","{}":"{FIRST}","{}":"{last}"}}"#, names[0], names[1], names[2])
+    };
+    let far = Timestamp::from_millis(now() + 172_800_000).unwrap().to_string();
+    fleet.site.write("rows.ndjson", &format!("{}\n{}\n", row(11_111_111, RIGHT), row(12_345_678, &far)));
+    let file = fleet.site.path("rows.ndjson").display().to_string();
+    done(command(&fleet.site, &["import", "--no-trailer", &file]));
+
+    assert_eq!(ready(service).0, 200, "one wrong record stops no service");
+    assert_eq!(service.put("11111111").unwrap(), 204);
+    assert!((172_000.0..=172_800.0).contains(&seconds_behind(service)));
+    let paths = ["/v1/Logins", "/v1/Login?cvrNummer=12345678"];
+    let tags = paths.map(|path| read(service, path, None).1);
+
+    cluster.sql(&database, correction());
+    for service in fleet.running() {
+        for (path, tag) in paths.iter().zip(&tags) {
+            let (status, new_tag, body) = read(service, path, Some(tag));
+            assert_eq!(status, 200, "{path}: the tag of before holds no longer");
+            assert!(body.contains(&row(12_345_678, RIGHT)), "{path}: {body}");
+            assert_eq!(read(service, path, Some(&new_tag)).0, 304);
+        }
+        assert_eq!(ready(service).0, 200);
+        assert_eq!(seconds_behind(service), 0.0);
+    }
     assert_eq!(service.put("12345678").unwrap(), 204);
-    let metrics = scrape(service);
-    let behind = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix("virksomhedslogin_clock_behind_latest_login_seconds "))
-        .unwrap_or_else(|| panic!("{metrics}"));
-    assert!((172_000.0..=172_800.0).contains(&behind.parse::<f64>().unwrap()), "{behind}");
+    let (_, last) = listed(service)[&12_345_678];
+    assert!((now() - 10_000..=now()).contains(&last), "the login of now is the latest");
+    let log = service.log();
+    assert_eq!(log.matches("more than a day behind the latest login").count(), 1, "{log}");
 }
