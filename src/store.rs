@@ -113,7 +113,7 @@ pub enum Standing {
 pub struct ClockReport {
     /// Whether logins are recorded at the moment that it shows.
     pub verdict: Result<(), WrongClock>,
-    /// The latest login of any company; `None` for an empty store, and where it could not be asked for.
+    /// The latest login of any company, as far as it is known.
     pub latest_login: Option<Timestamp>,
 }
 
@@ -220,11 +220,11 @@ impl Store {
         }
     }
 
-    /// Whether this clock may be believed, and how far the logins have come. A database that does not answer says nothing
-    /// against it.
-    pub async fn check_clock(&self, clock: &dyn Clock) -> ClockReport {
+    /// Whether this clock may be believed, and how far the logins have come; `None` while a database that would have to be
+    /// asked does not answer.
+    pub async fn check_clock(&self, clock: &dyn Clock) -> Option<ClockReport> {
         match self {
-            Self::Embedded(store) => store.check_clock(clock),
+            Self::Embedded(store) => Some(store.check_clock(clock)),
             Self::Postgres(store) => store.check_clock(clock).await,
         }
     }

@@ -24,6 +24,8 @@ mod postgres;
 mod process;
 mod records;
 mod serve;
+#[path = "../durability/shim.rs"]
+mod shim;
 mod supervised;
 mod wrong_moments;
 

@@ -6,8 +6,9 @@ use std::process::Command;
 use virksomhedslogin::domain::clock::{Clock, SystemClock};
 use virksomhedslogin::domain::timestamp::Timestamp;
 
-use crate::process::{Service, Site, agent, stderr, stdout};
+use crate::process::{Service, Site, agent, binary, run, stderr, stdout};
 use crate::records::{FIRST, LAST, import, row};
+use crate::shim::shim;
 
 const FAR: &str = "2062-11-23T08:15:30.123Z";
 
@@ -39,6 +40,30 @@ fn import_warns_of_moments_in_the_future_and_takes_them() {
     );
     let one = imported(&site, &row(5, later, later));
     assert!(one.starts_with("warning: 1 company has a login later than this machine's clock ("), "{one}");
+}
+
+#[test]
+fn check_notes_a_clock_that_is_wrong_and_import_takes_its_moments() {
+    let site = Site::new();
+    let trigger = site.path("trigger");
+    std::fs::write(&trigger, "").unwrap();
+    let shifted = |arguments: &[&str]| {
+        let mut command = binary();
+        command.args(arguments).env("LD_PRELOAD", shim()).env("POWERCUT_TRIGGER", &trigger);
+        command.env("POWERCUT_CLOCK_SECONDS", "-190000000").output().unwrap()
+    };
+    site.write("in.ndjson", &row(1, FIRST, LAST));
+    let file = site.path("in.ndjson").display().to_string();
+    let output = shifted(&["import", "--config", &site.config(), "--no-trailer", &file]);
+    assert_eq!(stdout(&output), "read: 1\nskipped: 0\nchanged: 1\n", "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("warning: 1 company has a login later than"), "{}", stderr(&output));
+    let output = shifted(&["check", "--config", &site.config()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = stdout(&output);
+    assert!(told.contains("note: the clock shows 2020-"), "{told}");
+    assert!(told.contains("; the service would start and answer SetLogin with 503\n"), "{told}");
+    let right = run(&["check", "--config", &site.config()]);
+    assert!(!stdout(&right).contains("clock"), "{}", stdout(&right));
 }
 
 /// The commands of the manual for the embedded store, as a script for this site.

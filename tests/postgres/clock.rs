@@ -1,6 +1,7 @@
 //! A clock that is more than a minute from the database's own records no login.
 
 use std::fs;
+use std::time::Duration;
 
 use virksomhedslogin::domain::timestamp::Timestamp;
 
@@ -64,6 +65,32 @@ fn a_clock_two_minutes_from_the_database_records_nothing() {
 }
 
 #[test]
+fn a_database_that_is_away_says_nothing_about_the_clock() {
+    if !postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let (fleet, folder) = fleet_with_a_clock_off_by(&cluster, 120);
+    let service = fleet.running().next().unwrap();
+    fs::write(folder.path().join("trigger"), "").unwrap();
+    assert!(ready(service).1.contains(r#""missing":{"clock":"#));
+
+    cluster.stop_immediate();
+    let (status, text) = ready(service);
+    assert_eq!(status, 503);
+    assert!(text.contains(r#""missing":{"store":"#) && !text.contains("clock"), "{text}");
+    assert!(scrape(service).contains("\nvirksomhedslogin_clock_wrong 1\n"), "what was known is kept");
+    fs::remove_file(folder.path().join("trigger")).unwrap();
+    cluster.start_again();
+    fleet.until_ready(Duration::from_secs(15));
+    assert_eq!(service.put("12345678").unwrap(), 204);
+    assert!(scrape(service).contains("\nvirksomhedslogin_clock_wrong 0\n"));
+    let log = service.log();
+    assert_eq!(log.matches("logins are refused: the clock").count(), 1, "{log}");
+    assert_eq!(log.matches("the clock is right again").count(), 1, "{log}");
+}
+
+#[test]
 fn a_clock_half_a_minute_from_the_database_records() {
     if !postgres::available() {
         return;
@@ -100,9 +127,9 @@ fn logins_in_the_same_moment_as_a_step_are_never_recorded_at_a_wrong_time() {
             .collect();
         for _ in 0..10 {
             fs::write(&trigger, "").unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(15));
+            std::thread::sleep(Duration::from_millis(15));
             fs::remove_file(&trigger).unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(15));
+            std::thread::sleep(Duration::from_millis(15));
         }
         writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
     });
