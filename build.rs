@@ -1,17 +1,24 @@
-//! Tells the program which commit it is made from. Runs no program and fetches nothing.
+//! Tells the program which commit it is made from, and of which day that is. Fetches nothing.
 //!
 //! The commit is the variable `VIRKSOMHEDSLOGIN_COMMIT` (for builds without a repository: a source archive, a container),
 //! else, in a release build, what `.git` says is checked out, else `unknown`. A debug build does not look there: every
 //! commit would make the next `cargo test` build everything anew. It stands for what was committed: changes that were not
 //! are not seen. The same sources at the same commit give the same bytes, wherever the folder is.
+//!
+//! The day is, in a release build, that of the moment in `SOURCE_DATE_EPOCH` (seconds since 1970, as all tools of
+//! reproducible builds read it), else of the commit above, which git is asked for once. Without either, and in a debug build,
+//! it is that of a constant in `domain::clock`. A service whose clock shows an earlier day records no logins.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const VARIABLE: &str = "VIRKSOMHEDSLOGIN_COMMIT";
+const DATE: &str = "SOURCE_DATE_EPOCH";
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
-fn main() {
+fn main() -> Result<(), String> {
     println!("cargo::rerun-if-env-changed={VARIABLE}");
     let given = env::var(VARIABLE).ok().filter(|commit| is_commit(commit));
     let root = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
@@ -20,6 +27,12 @@ fn main() {
         .or_else(|| if release { checked_out(&root) } else { None })
         .unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=VIRKSOMHEDSLOGIN_BUILD_COMMIT={commit}");
+    if release {
+        println!("cargo::rerun-if-env-changed={DATE}");
+        if let Some(seconds) = given_date()?.or_else(|| commit_date(&root, &commit)) {
+            println!("cargo::rustc-env=VIRKSOMHEDSLOGIN_BUILD_DAY={}", seconds - seconds % SECONDS_PER_DAY);
+        }
+    }
 
     let mut features: Vec<String> = env::vars()
         .filter_map(|(name, _)| Some(name.strip_prefix("CARGO_FEATURE_")?.to_lowercase().replace('_', "-")))
@@ -29,6 +42,26 @@ fn main() {
     let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
     println!("cargo::rustc-env=VIRKSOMHEDSLOGIN_BUILD_FEATURES={features}");
     println!("cargo::rerun-if-changed=build.rs");
+    Ok(())
+}
+
+/// The moment in `SOURCE_DATE_EPOCH`; an empty one says nothing.
+fn given_date() -> Result<Option<u64>, String> {
+    let Some(text) = env::var_os(DATE).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    seconds.map(Some).ok_or_else(|| format!("{DATE} is {text:?} and not a number of seconds since 1970"))
+}
+
+/// When a commit of this repository was made. A repository that only surrounds the sources is not asked.
+fn commit_date(root: &Path, commit: &str) -> Option<u64> {
+    if !root.join(".git").exists() || !is_commit(commit) {
+        return None;
+    }
+    let git = Command::new("git")
+        .current_dir(root)
+        .args(["log", "-1", "--no-show-signature", "--format=%ct", commit])
+        .output();
+    String::from_utf8(git.ok()?.stdout).ok()?.trim().parse().ok()
 }
 
 /// A hash of git: 40 (SHA-1) or 64 (SHA-256) hexadecimal digits.

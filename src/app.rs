@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App as WebApp, HttpServer, web};
+use actix_web::{App as WebApp, HttpServer, rt, web};
 use arc_swap::ArcSwap;
 
 use crate::auth::{self, Authenticator};
@@ -142,7 +142,7 @@ impl App {
         inherited: Inherited,
         supervisor: Supervisor,
     ) -> Result<Self, StartError> {
-        let options = store_options(&settings.store)?;
+        let options = store::Options { clock: clock.limits(), ..store_options(&settings.store)? };
         // Before anything is made: the audit file may be meant for the same absent volume.
         absent::warn(&settings.store, &settings.audit_file, &options)?;
         let audit = match &settings.audit_file {
@@ -219,6 +219,7 @@ impl App {
         let ready = || {
             supervisor.ready(&status);
             supervisor.watch(Arc::clone(&api.store), settings.store.deadline);
+            rt::spawn(http::clock::watch(api.clone()));
         };
         let outcome = until_stopped(&essential, parts, stop, ready).await;
         match &outcome {

@@ -3,6 +3,7 @@
 pub mod audit;
 mod body;
 pub mod boundary;
+pub mod clock;
 mod conditional;
 pub mod connection;
 pub mod declaration;

@@ -2,7 +2,8 @@
 //!
 //! [`Store::record`] answers only when the login is on the disk; [`Store::get`] and [`Store::list`] show only what is.
 //! Opening a store checks every record in it: one that lost something is refused ([`OpenError`]), never served.
-//! Nothing here knows of callers, HTTP or configuration, and nothing here asks for the time.
+//! Nothing here knows of callers, HTTP or configuration, and nothing here asks for the time: a login brings its moment,
+//! which is refused outside of the [`ClockLimits`] that the store was opened with.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::domain::clock::{Clock, ClockLimits, WrongClock};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -39,6 +41,8 @@ pub struct Options {
     pub create: bool,
     /// How long a call may wait for the disk or the database.
     pub deadline: Duration,
+    /// Which moments of logins are refused. An import brings moments of its own and is not held to it.
+    pub clock: ClockLimits,
     /// Told how far the check of the records has come while the store is being opened.
     pub progress: Arc<Progress>,
     /// Notes when a thread or a task starts or ends that the store cannot work without.
@@ -76,8 +80,14 @@ impl Options {
 
     /// The store at this place, whose callers wait no longer than the deadline.
     pub fn at(place: Place, deadline: Duration) -> Self {
-        let (progress, essential) = (Arc::default(), Essential::default());
-        Self { place, create: true, deadline, progress, essential }
+        Self {
+            place,
+            create: true,
+            deadline,
+            clock: ClockLimits::NONE,
+            progress: Arc::default(),
+            essential: Essential::default(),
+        }
     }
 }
 
@@ -108,6 +118,15 @@ pub enum Standing {
     Closed,
     /// A store that this process has open; empty when it did not say which it is.
     InUse(String),
+}
+
+/// How a clock compares with what the store knows of the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockReport {
+    /// Whether logins are recorded at the moment that it shows.
+    pub verdict: Result<(), WrongClock>,
+    /// The latest login of any company, as far as it is known.
+    pub latest_login: Option<Timestamp>,
 }
 
 /// What an import did.
@@ -196,7 +215,8 @@ impl Store {
         }
     }
 
-    /// The company logged in at this moment. `Ok` means that it is on the disk.
+    /// The company logged in at this moment. `Ok` means that it is on the disk. A moment outside of [`Options::clock`] is
+    /// refused; on a database the statement that writes compares it with the clock there.
     ///
     /// An error leaves open whether it was recorded, which the law of [`Login::merge`] forgives.
     pub async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
@@ -227,6 +247,15 @@ impl Store {
         match self {
             Self::Embedded(store) => store.ready().await,
             Self::Postgres(store) => store.ready().await,
+        }
+    }
+
+    /// Whether this clock may be believed, and how far the logins have come; `None` while a database that would have to be
+    /// asked does not answer.
+    pub async fn check_clock(&self, clock: &dyn Clock) -> Option<ClockReport> {
+        match self {
+            Self::Embedded(store) => Some(store.check_clock(clock)),
+            Self::Postgres(store) => store.check_clock(clock).await,
         }
     }
 

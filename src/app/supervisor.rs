@@ -98,6 +98,8 @@ impl Supervisor {
 fn answers(answer: &Result<(), StoreError>) -> bool {
     match answer {
         Ok(()) | Err(StoreError::DiskFull | StoreError::Failing(_) | StoreError::Closing) => true,
+        // Another clock is not had by a start either.
+        Err(StoreError::WrongClock(_)) => true,
         // A database that is away is not mended by a process that starts anew.
         Err(StoreError::Away(_)) => true,
         // Full: so many probes wait that this one was not even put to it.

@@ -7,6 +7,7 @@ use super::arguments::CheckArgs;
 use super::{Exit, Failure, Output, refused};
 use crate::app::{key_source, preflight, token_rules};
 use crate::auth;
+use crate::domain::clock::{Clock, ServiceClock};
 use crate::settings::{self, Fault, Faults, Origin, Token};
 
 pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
@@ -17,6 +18,9 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit
     let sections = settings::load_sections(&arguments.config, std::env::vars_os());
     if let Some(token) = &sections.token {
         faults.extend(check_keys(token, output)?);
+    }
+    if let Err(wrong) = ServiceClock.limits().check(ServiceClock.now()) {
+        output.print(&format!("note: {wrong}; the service would start and answer SetLogin with 503\n"))?;
     }
     let found = preflight(&sections);
     for note in &found.notes {

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::app::{App, Inherited, Reload, StartError, Supervisor};
-use crate::domain::clock::SystemClock;
+use crate::domain::clock::{ServiceClock, SharedClock, SystemClock};
 use crate::logging;
 use crate::settings::{LogFormat, Settings};
 
@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &ServeArgs, _: &mut Output<'_>) -> Result<Exit, Fai
     let inherited = Inherited::take().map_err(refused)?;
     let (arguments, supervisor) = (arguments.clone(), Supervisor::from_environment());
     let tells = supervisor.clone();
-    let start = move || build(load_settings(&arguments)?, inherited, tells);
+    let start = move || build(load_settings(&arguments)?, Arc::new(ServiceClock), inherited, tells);
     process.run(start, supervisor, |_| Ok(()))
 }
 
@@ -38,12 +38,17 @@ fn failed(error: impl ToString) -> Failure {
     Failure::new(Exit::Failed, error.to_string())
 }
 
-fn build(settings: Settings, inherited: Inherited, supervisor: Supervisor) -> Result<App, Failure> {
+fn build(
+    settings: Settings,
+    clock: SharedClock,
+    inherited: Inherited,
+    supervisor: Supervisor,
+) -> Result<App, Failure> {
     logging::init(match settings.log_format {
         LogFormat::Text => logging::Format::Text,
         LogFormat::Json => logging::Format::Json,
     });
-    App::build_on(settings, Arc::new(SystemClock), inherited, supervisor).map_err(refused)
+    App::build_on(settings, clock, inherited, supervisor).map_err(refused)
 }
 
 /// A process that runs the service, and has taken its signals.
@@ -63,8 +68,8 @@ impl Process {
         Ok(Self { system, signals })
     }
 
-    /// Runs the service on sockets of its own; `started` is called once when it is bound, before the first request is
-    /// taken.
+    /// Runs the service for a trial, on sockets of its own and by any clock; `started` is called once when it is bound,
+    /// before the first request is taken.
     pub(super) fn run_with(
         self,
         settings: Settings,
@@ -72,7 +77,8 @@ impl Process {
     ) -> Result<Exit, Failure> {
         let supervisor = Supervisor::default();
         let tells = supervisor.clone();
-        self.run(move || build(settings, Inherited::default(), tells), supervisor, started)
+        let start = move || build(settings, Arc::new(SystemClock), Inherited::default(), tells);
+        self.run(start, supervisor, started)
     }
 
     fn run(

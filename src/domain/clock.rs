@@ -1,4 +1,8 @@
 //! Where the time comes from. Everything that needs it is handed a [`Clock`]; clippy bans the rest.
+//!
+//! A login at a wrong time cannot be undone by later ones: first = min, last = max. So a clock has [`ClockLimits`], and
+//! the store records nothing at a moment outside of them. They catch what is plainly wrong (a machine that has not heard
+//! of NTP yet, a year that was mistyped), not a clock that is off by a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,14 +13,160 @@ use super::timestamp::Timestamp;
 pub trait Clock: Send + Sync {
     /// Now. May step back between two calls, as the machine's clock may.
     fn now(&self) -> Timestamp;
+
+    /// Outside of which this clock is plainly wrong.
+    fn limits(&self) -> ClockLimits {
+        ClockLimits::NONE
+    }
 }
 
 /// A clock that is shared by all parts of one service.
 pub type SharedClock = Arc<dyn Clock>;
 
+/// Midnight (UTC) of a day before any commit that has this check, in seconds since 1970: 2026-11-01.
+const FIRST_DAY: i64 = 1_793_491_200;
+
+/// Midnight (UTC) of the day of the commit that was built, as far as the build knows it (`build.rs`). The day and not the
+/// moment: a clock a few hours behind is not plainly wrong.
+const COMMIT_DAY: i64 = match option_env!("VIRKSOMHEDSLOGIN_BUILD_DAY") {
+    Some(text) => match i64::from_str_radix(text, 10) {
+        Ok(day) if day > FIRST_DAY => day,
+        _ => FIRST_DAY,
+    },
+    None => FIRST_DAY,
+};
+
+/// Outside of which a clock is plainly wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockLimits {
+    /// No earlier moment can be right.
+    pub earliest: Timestamp,
+    /// Milliseconds that a moment may be from the clock of the database that keeps it; `None`: not compared.
+    pub from_database: Option<i64>,
+}
+
+/// Why a moment is not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WrongClock {
+    /// The program is older than its own commit.
+    #[error(
+        "the clock shows {now}, before {earliest}, when this program was committed: set this machine's clock (chrony, \
+         systemd-timesyncd)"
+    )]
+    BeforeCommit {
+        /// What the clock shows.
+        now: Timestamp,
+        /// The least that it can show.
+        earliest: Timestamp,
+    },
+    /// The clocks of this machine and of the database differ too much.
+    #[error(
+        "the clock shows {now}, the database's {database}, more than {} s apart: synchronise both (chrony, \
+         systemd-timesyncd)",
+        limit / 1_000
+    )]
+    FarFromDatabase {
+        /// What the clock shows.
+        now: Timestamp,
+        /// What the database's clock shows.
+        database: Timestamp,
+        /// How far from each other they may be, in milliseconds.
+        limit: i64,
+    },
+}
+
+impl ClockLimits {
+    /// Every moment is right.
+    pub const NONE: Self = Self { earliest: Timestamp::MIN, from_database: None };
+
+    /// Those of the service: not before the commit that was built, and within a minute of the database's clock.
+    pub fn service() -> Self {
+        let earliest = Timestamp::from_millis(COMMIT_DAY.saturating_mul(1_000)).unwrap_or(Timestamp::MAX);
+        Self { earliest, from_database: Some(60_000) }
+    }
+
+    /// Whether this moment may be recorded as far as can be told without a database.
+    ///
+    /// # Errors
+    /// When it lies before the earliest one.
+    pub fn check(&self, now: Timestamp) -> Result<(), WrongClock> {
+        if now < self.earliest {
+            return Err(WrongClock::BeforeCommit { now, earliest: self.earliest });
+        }
+        Ok(())
+    }
+
+    /// When logins from this first to this last moment may be recorded, by the database's clock; `None`: at any time. The
+    /// time that they waited counts.
+    pub fn window(&self, first: Timestamp, last: Timestamp) -> Option<ClockWindow> {
+        self.from_database.map(|limit| ClockWindow { first, last, limit })
+    }
+
+    /// Whether the clock fits to the database's, which showed `database` at some time between the two moments.
+    ///
+    /// # Errors
+    /// When it is too far from both, or [`ClockLimits::check`] says so.
+    pub fn compare(
+        &self,
+        sent: Timestamp,
+        received: Timestamp,
+        database: Timestamp,
+    ) -> Result<(), WrongClock> {
+        self.check(received)?;
+        // The clock may have been set back in between.
+        let (first, last) = (sent.min(received), sent.max(received));
+        match self.from_database {
+            Some(limit) if database < first.shifted(-limit) || database > last.shifted(limit) => {
+                Err(WrongClock::FarFromDatabase { now: received, database, limit })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// When some logins may be recorded, by the database's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockWindow {
+    first: Timestamp,
+    last: Timestamp,
+    limit: i64,
+}
+
+impl ClockWindow {
+    /// Not before this moment.
+    pub fn opens(&self) -> Timestamp {
+        self.last.shifted(-self.limit)
+    }
+
+    /// Not after this moment.
+    pub fn closes(&self) -> Timestamp {
+        self.first.shifted(self.limit)
+    }
+
+    /// What is wrong when the database's clock shows a moment outside.
+    pub fn missed(&self, database: Timestamp) -> WrongClock {
+        let now = if database < self.opens() { self.last } else { self.first };
+        WrongClock::FarFromDatabase { now, database, limit: self.limit }
+    }
+}
+
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
+
+/// The machine's clock within the limits of the service.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ServiceClock;
+
+impl Clock for ServiceClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn limits(&self) -> ClockLimits {
+        ClockLimits::service()
+    }
+}
 
 impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
@@ -28,30 +178,40 @@ impl Clock for SystemClock {
 
 /// A clock that stands still until it is told otherwise, for tests.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    millis: AtomicI64,
+    limits: ClockLimits,
+}
 
 impl ManualClock {
     /// A clock that shows this moment.
     pub fn at(moment: Timestamp) -> Self {
-        Self(AtomicI64::new(moment.millis()))
+        Self::within(ClockLimits::NONE, moment)
+    }
+
+    /// A clock that shows this moment and is wrong outside of these limits.
+    pub fn within(limits: ClockLimits, moment: Timestamp) -> Self {
+        Self { millis: AtomicI64::new(moment.millis()), limits }
     }
 
     /// Turns the clock to this moment, earlier or later.
     pub fn set(&self, moment: Timestamp) {
-        self.0.store(moment.millis(), Ordering::SeqCst);
+        self.millis.store(moment.millis(), Ordering::SeqCst);
     }
 
     /// Turns the clock on (or back, when negative) by so many milliseconds, as far as the years 1970 to 9999 go.
     pub fn advance_millis(&self, millis: i64) {
-        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| {
-            Some(now.saturating_add(millis).clamp(Timestamp::MIN.millis(), Timestamp::MAX.millis()))
-        });
+        self.set(self.now().shifted(millis));
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::MIN)
+        Timestamp::from_millis(self.millis.load(Ordering::SeqCst)).unwrap_or(Timestamp::MIN)
+    }
+
+    fn limits(&self) -> ClockLimits {
+        self.limits
     }
 }
 
@@ -68,5 +228,54 @@ mod tests {
         assert_eq!(clock.now(), Timestamp::MIN);
         clock.set(Timestamp::MAX);
         assert_eq!(clock.now(), Timestamp::MAX);
+    }
+
+    fn moment(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn moments_before_the_commit_date_are_wrong() {
+        let limits = ClockLimits::service();
+        assert_eq!(limits.check(limits.earliest), Ok(()));
+        assert_eq!(limits.check(Timestamp::MAX), Ok(()), "nothing tells that the future is wrong");
+        for now in [limits.earliest.shifted(-1), moment("2020-01-01T00:00:00.000Z"), Timestamp::MIN] {
+            let earliest = limits.earliest;
+            assert_eq!(limits.check(now), Err(WrongClock::BeforeCommit { now, earliest }));
+            assert!(limits.compare(now, now, now).is_err(), "whatever the database shows");
+        }
+        assert!(limits.earliest >= moment("2026-11-01T00:00:00.000Z"));
+        assert_eq!(limits.earliest.millis() % 86_400_000, 0, "a day, and not a moment of it");
+        assert_eq!(SystemClock.limits(), ClockLimits::NONE);
+        assert_eq!(ServiceClock.limits(), limits);
+    }
+
+    #[test]
+    fn a_clock_may_be_a_minute_from_the_database_beyond_the_round_trip() {
+        let limits = ClockLimits { earliest: Timestamp::MIN, from_database: Some(60_000) };
+        let (sent, received) = (moment("2026-11-23T08:00:00.000Z"), moment("2026-11-23T08:00:02.000Z"));
+        for (database, fits) in [
+            ("2026-11-23T07:59:00.000Z", true),
+            ("2026-11-23T07:58:59.999Z", false),
+            ("2026-11-23T08:01:02.000Z", true),
+            ("2026-11-23T08:01:02.001Z", false),
+        ] {
+            let compared = limits.compare(sent, received, moment(database));
+            assert_eq!(compared.is_ok(), fits, "{database}");
+            assert_eq!(
+                limits.compare(received, sent, moment(database)).is_ok(),
+                fits,
+                "set back: {database}"
+            );
+        }
+        assert_eq!(ClockLimits::NONE.compare(sent, received, Timestamp::MAX), Ok(()));
+        assert_eq!(ClockLimits::NONE.window(sent, received), None);
+        let window = limits.window(sent, received).unwrap();
+        assert_eq!(window.opens(), moment("2026-11-23T07:59:02.000Z"));
+        assert_eq!(window.closes(), moment("2026-11-23T08:01:00.000Z"));
+        for (database, now) in [("2026-11-23T07:00:00.000Z", received), ("2026-11-23T09:00:00.000Z", sent)] {
+            let database = moment(database);
+            assert_eq!(window.missed(database), WrongClock::FarFromDatabase { now, database, limit: 60_000 });
+        }
     }
 }

@@ -42,6 +42,12 @@ impl Timestamp {
         Self(time.timestamp_millis().clamp(Self::MIN.0, Self::MAX.0))
     }
 
+    /// So many milliseconds later (or earlier, when negative), as far as the years 1970 to 9999 go.
+    #[must_use]
+    pub fn shifted(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis).clamp(Self::MIN.0, Self::MAX.0))
+    }
+
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub fn millis(self) -> i64 {
         self.0

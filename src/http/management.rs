@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
+use futures_util::future::join;
 
 use super::boundary::OwnWords;
 use super::problem::Problem;
-use super::{Api, export_body};
+use super::{Api, clock, export_body};
 use crate::escape::json_string;
 
 /// Seconds after which an export that could not be read may be tried again.
@@ -50,8 +51,13 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
     if !api.authenticator.has_keys() {
         missing.push(("keys", "no usable key set is at hand".to_owned()));
     }
-    if let Err(error) = api.store.ready().await {
+    // Side by side: a database that stands still is waited for once.
+    let (store, clock) = join(api.store.ready(), clock::check(&api)).await;
+    if let Err(error) = store {
         missing.push(("store", error.to_string()));
+    }
+    if let Err(wrong) = clock {
+        missing.push(("clock", wrong.to_string()));
     }
     let mut body = Vec::new();
     body.extend_from_slice(if missing.is_empty() {

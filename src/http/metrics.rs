@@ -14,6 +14,7 @@ use prometheus_client::encoding::prometheus_text::{CONTENT_TYPE, encode};
 use prometheus_client::registry::Registry;
 
 use super::Api;
+use super::clock::ClockState;
 use super::problem::{Kind, Problem};
 use super::refusal::Refusals;
 use super::requests::Requests;
@@ -37,6 +38,8 @@ pub struct Metrics {
     pub refusals: Refusals,
     /// Audit lines that could not be written; each of them cost its call the answer.
     pub audit_failures: Counter,
+    /// Whether the clock may be believed.
+    pub clock: ClockState,
     size: Size,
 }
 

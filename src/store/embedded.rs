@@ -23,7 +23,8 @@ use self::tree::{KernelCache, Loaded};
 use self::watchdog::Watchdog;
 use self::witness::Witness;
 use super::meters::{Meters, Operation};
-use super::{Imported, OpenError, Options, Record, Status, StoreError};
+use super::{ClockReport, Imported, OpenError, Options, Record, Status, StoreError};
+use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -61,6 +62,7 @@ pub struct Embedded {
     meters: Arc<Meters>,
     root: PathBuf,
     deadline: Duration,
+    clock: ClockLimits,
     /// Told when the committer has let go of the directory; `None` once that has been heard.
     done: Mutex<Option<mpsc::Receiver<()>>>,
 }
@@ -68,7 +70,7 @@ pub struct Embedded {
 impl Embedded {
     /// Opens the directory and checks everything in it; makes an empty store there when `create` allows it.
     pub(super) fn open(path: &Path, options: &Options, create: bool) -> Result<Self, OpenError> {
-        let Options { deadline, progress, essential, .. } = options;
+        let Options { deadline, clock, progress, essential, .. } = options;
         let began = Instant::now();
         let (mut layout, store) =
             Layout::open(path, create, |sled, store| make_database(path, sled, store, Snapshot::default()))?;
@@ -129,7 +131,7 @@ impl Embedded {
             })
             .map_err(no_thread())?;
         let done = Mutex::new(Some(done));
-        Ok(Self { register, queue, meters, root, deadline: *deadline, done })
+        Ok(Self { register, queue, meters, root, deadline: *deadline, clock: *clock, done })
     }
 
     pub(super) fn get(&self, cvr: Cvr) -> Option<Login> {
@@ -143,12 +145,21 @@ impl Embedded {
     pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
         let login = Record { cvr, login: Login::at(at) };
-        let done = match self.queue.write(Write { login, answer }) {
+        let queued = match self.clock.check(at) {
+            Ok(()) => self.queue.write(Write { login, answer }),
+            Err(wrong) => Err(wrong.into()),
+        };
+        let done = match queued {
             Ok(()) => self.wait(answered).await,
             Err(error) => Err(error),
         };
         self.meters.answered(Operation::Record, &done);
         done
+    }
+
+    pub(super) fn check_clock(&self, clock: &dyn Clock) -> ClockReport {
+        let verdict = self.clock.check(clock.now());
+        ClockReport { verdict, latest_login: self.register.snapshot().latest() }
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {

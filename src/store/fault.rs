@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::domain::clock::WrongClock;
+
 /// Why a write or a probe was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -24,12 +26,15 @@ pub enum StoreError {
     /// The store is being closed.
     #[error("the store is closing")]
     Closing,
+    /// The moment of the login is plainly wrong.
+    #[error(transparent)]
+    WrongClock(#[from] WrongClock),
 }
 
 impl StoreError {
     /// The kinds of errors, as the metrics call them.
-    pub const KINDS: [&'static str; 6] =
-        ["queue_full", "deadline", "disk_full", "failing", "closing", "away"];
+    pub const KINDS: [&'static str; 7] =
+        ["queue_full", "deadline", "disk_full", "failing", "closing", "away", "wrong_clock"];
 
     /// The kind of this error: one of [`StoreError::KINDS`].
     pub const fn kind(&self) -> &'static str {
@@ -45,6 +50,7 @@ impl StoreError {
             Self::Failing(_) => 3,
             Self::Closing => 4,
             Self::Away(_) => 5,
+            Self::WrongClock(_) => 6,
         }
     }
 

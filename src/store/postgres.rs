@@ -12,6 +12,7 @@
 //! | `database` | connections, and statements that are tried again |
 //! | `health` | whether the database is there |
 //! | `schema` | the tables |
+//! | `clock` | the database's own clock, and the latest login |
 //! | `calls`, `writer`, `reader` | logins that are recorded and looked up together |
 //! | `pages` | the list |
 //! | `fault`, `moment` | the database's errors and moments, in our terms |
@@ -33,13 +34,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use self::calls::Call;
-use self::database::Link;
+use self::clock::Times;
+use self::database::{Link, Statement};
 use self::schema::Found;
 use self::threads::{runtime, spawn, wait};
 use self::writer::{Fold, Lane, Probe};
 use super::listing::Fetched;
 use super::meters::{DatabaseStatus, Meters, Operation};
-use super::{Database, Imported, OpenError, Options, Standing, Status, StoreError};
+use super::{ClockReport, Database, Imported, OpenError, Options, Standing, Status, StoreError};
+use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -47,6 +50,7 @@ use crate::store::record::{Record, merge_by_company};
 
 mod address;
 mod calls;
+mod clock;
 mod connect;
 mod database;
 mod fault;
@@ -86,6 +90,7 @@ pub struct Postgres {
     /// The name of this process in the writers' table.
     process: String,
     deadline: Duration,
+    clock: ClockLimits,
     closing: AtomicBool,
     /// Calls that wait for their answer.
     in_hand: AtomicUsize,
@@ -128,7 +133,7 @@ impl Postgres {
         let (questions, waiting_questions) = calls::queue(reader::CAPACITY);
         let essential = &store.essential;
         for number in 0..WRITERS {
-            let lane = Lane::new(&process, &number.to_string());
+            let lane = Lane::new(&process, &number.to_string(), store.clock);
             let work = lane.run(Arc::clone(&database), Arc::clone(&meters), waiting_writes.clone(), deadline);
             spawn(&handle, essential.guard("a task that writes to the database"), work);
         }
@@ -149,6 +154,7 @@ impl Postgres {
             probes: Arc::new(Semaphore::new(1)),
             process,
             deadline,
+            clock: store.clock,
             closing: AtomicBool::new(false),
             in_hand: AtomicUsize::new(0),
             handle,
@@ -168,7 +174,10 @@ impl Postgres {
     }
 
     pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
-        let done = self.ask(&self.writes, Record { cvr, login: Login::at(at) }).await;
+        let done = match self.clock.check(at) {
+            Ok(()) => self.ask(&self.writes, Record { cvr, login: Login::at(at) }).await,
+            Err(wrong) => Err(wrong.into()),
+        };
         self.meters.answered(Operation::Record, &done);
         done
     }
@@ -207,6 +216,25 @@ impl Postgres {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
+        self.inquire(Probe { id: format!("{}/probe", self.process) }).await
+    }
+
+    pub(super) async fn check_clock(&self, clock: &dyn Clock) -> Option<ClockReport> {
+        let sent = clock.now();
+        let known = self.inquire(Times).await.unwrap_or_default();
+        let received = clock.now();
+        let verdict = match known.now {
+            Some(database) => self.clock.compare(sent, received, database),
+            None => Err(self.clock.check(received).err()?),
+        };
+        Some(ClockReport { verdict, latest_login: known.latest_login })
+    }
+
+    /// Runs a statement about the database itself, when it is there, and none beside it.
+    async fn inquire<S>(&self, statement: S) -> Result<S::Value, StoreError>
+    where
+        S: Statement<Value: Send> + Send + 'static,
+    {
         self.admit()?;
         // Callers are given time in which it may come back; who asks whether it is there is told that it is not.
         if let Some(reason) = self.database.health.absence() {
@@ -218,11 +246,10 @@ impl Postgres {
             return Err(self.silence());
         };
         let database = Arc::clone(&self.database);
-        let probe = Probe { id: format!("{}/probe", self.process) };
-        // The probe goes on when its caller does not wait for it, and so keeps its turn.
+        // It goes on when its caller does not wait for it, and so keeps its turn.
         self.on_threads(async move {
             let _turn = turn;
-            database.run(until, &probe).await
+            database.run(until, &statement).await
         })
         .await
     }
@@ -292,7 +319,8 @@ impl Postgres {
         let mut records = records.into_iter();
         let mut imported = Imported::default();
         // A name that no import had before: the marks of this one begin at 1 again.
-        let mut lane = Lane::new(&self.process, &format!("import-{}", uuid::Uuid::new_v4()));
+        let name = format!("import-{}", uuid::Uuid::new_v4());
+        let mut lane = Lane::new(&self.process, &name, ClockLimits::NONE);
         loop {
             let mut batch: Vec<_> = records.by_ref().take(writer::BATCH).collect();
             if batch.is_empty() {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use virksomhedslogin::app::{App, Reload};
 use virksomhedslogin::auth::Signer;
 use virksomhedslogin::domain::access::{AccessMode, Method, OrganisationType};
-use virksomhedslogin::domain::clock::ManualClock;
+use virksomhedslogin::domain::clock::{ClockLimits, ManualClock};
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::settings;
 
@@ -26,6 +26,8 @@ pub const ISSUER: &str = "https://sts.example.dk";
 pub const AUDIENCE: &str = "virksomhedslogin";
 /// What the clock shows when a service starts.
 pub const START: &str = "2026-11-23T08:15:30.123Z";
+/// Before it the clock is plainly wrong.
+pub const EARLIEST: &str = "2026-11-01T00:00:00.000Z";
 pub const ALL_SCOPES: &str = "virksomhedsinstats.login.read virksomhedsinstats.login.write";
 
 /// A running service.
@@ -65,7 +67,8 @@ pub fn spawn_app_with(more: &str) -> TestApp {
          access.file = \"access.toml\"\naudit.file = \"audit.ndjson\"\n{more}\n"
     );
     std::fs::write(&config, text).unwrap();
-    let clock = Arc::new(ManualClock::at(Timestamp::parse(START).unwrap()));
+    let limits = ClockLimits { earliest: Timestamp::parse(EARLIEST).unwrap(), ..ClockLimits::NONE };
+    let clock = Arc::new(ManualClock::within(limits, Timestamp::parse(START).unwrap()));
     start(folder, &config, place, clock, signer)
 }
 

@@ -12,6 +12,7 @@ mod access_matrix;
 mod again;
 mod audit;
 mod bad_requests;
+mod clock;
 mod codings;
 mod documentation;
 mod errors;

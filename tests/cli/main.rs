@@ -12,6 +12,7 @@ mod absent_store;
 mod again;
 mod audit_questions;
 mod audit_sink;
+mod build_script;
 mod check;
 mod check_machine;
 mod commands;
@@ -25,7 +26,10 @@ mod process;
 mod records;
 mod serve;
 mod service_end;
+#[path = "../durability/shim.rs"]
+mod shim;
 mod stop_early;
 mod supervised;
+mod wrong_moments;
 
 use process::place;

@@ -11,6 +11,7 @@
     reason = "a test may stop at the first surprise, and helpers are shared with another test binary"
 )]
 
+mod clock;
 mod crash;
 mod crowd;
 mod damage;
@@ -24,4 +25,5 @@ mod postgres;
 mod powercut;
 #[path = "../cli/process.rs"]
 mod process;
+mod shim;
 mod site;

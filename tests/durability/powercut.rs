@@ -5,38 +5,16 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::process::Output;
 use std::time::Duration;
-
-use tempfile::TempDir;
 
 use crate::crowd::{Companies, Crowd};
 use crate::history::{History, Load};
 use crate::process::{Service, Site, binary};
+use crate::shim::shim;
 use crate::site::{Dice, Outcome, copy, files, kill, long, serve, try_start};
 
 const SECTOR: usize = 512;
-
-/// The shim, compiled once.
-fn shim() -> &'static Path {
-    static BUILT: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    &BUILT
-        .get_or_init(|| {
-            let folder = TempDir::new().unwrap();
-            let library = folder.path().join("powercut.so");
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/durability/powercut.c");
-            let cc = Command::new("cc")
-                .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
-                .args([&library, &source])
-                .args(["-ldl", "-lpthread"])
-                .output()
-                .expect("these tests need a C compiler named cc");
-            assert!(cc.status.success(), "{}", String::from_utf8_lossy(&cc.stderr));
-            (folder, library)
-        })
-        .1
-}
 
 /// A site whose disk forgets.
 pub struct Forgetful {

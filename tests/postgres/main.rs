@@ -14,6 +14,7 @@
 
 mod away;
 mod bouncer;
+mod clock;
 mod failover;
 mod fleet;
 #[path = "../durability/history.rs"]
@@ -31,6 +32,8 @@ mod refusals;
 mod roles;
 mod servers;
 mod settings;
+#[path = "../durability/shim.rs"]
+mod shim;
 #[path = "../durability/site.rs"]
 mod site;
 mod stuck;

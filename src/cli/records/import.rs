@@ -1,6 +1,7 @@
 //! `import`: reads a whole file, refuses it with all its faults, or merges it into the closed store.
 //!
-//! The file is read to its end before the store is opened: a refused one changes nothing and makes nothing.
+//! The file is read to its end before the store is opened: a refused one changes nothing and makes nothing. Moments in the
+//! future are taken, since it may be this machine's clock that is wrong, but warned of: no later login undoes them.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,9 +12,14 @@ use super::progress::Progress;
 use super::{Absent, STOP_IT, open, options, printable, start_logging};
 use crate::cli::arguments::{ImportArgs, ImportFormat};
 use crate::cli::{Exit, Failure, Output, load_settings};
+use crate::domain::clock::{Clock, SystemClock};
+use crate::domain::timestamp::Timestamp;
+use crate::store::Record;
 use crate::store::ndjson::{self, Format, Reading, Refused};
 
 const BUFFER: usize = 256 << 10;
+/// How much later than now a moment may be without a warning, in milliseconds: clocks differ a little.
+const FUTURE_LEEWAY: i64 = 60_000;
 
 pub(in crate::cli) fn run(
     arguments: &ImportArgs,
@@ -36,6 +42,10 @@ pub(in crate::cli) fn run(
         Failure::new(Exit::Failed, printable(&told))
     })?;
 
+    if let Some(warning) = of_the_future(&records, SystemClock.now()) {
+        let _ = writeln!(errors, "warning: {warning}");
+    }
+
     let store = open(&settings, Absent::Made, STOP_IT, errors)?;
     let total = Some(records.len() as u64);
     let mut progress = Progress::start(errors, "written");
@@ -51,6 +61,23 @@ pub(in crate::cli) fn run(
     }
     output.print(&format!("read: {good}\nskipped: {bad}\nchanged: {}\n", imported.changed))?;
     Ok(Exit::Done)
+}
+
+/// How many records have a login later than now, and the first of them.
+fn of_the_future(records: &[Record], now: Timestamp) -> Option<String> {
+    let latest = now.shifted(FUTURE_LEEWAY);
+    let mut late = records.iter().filter(|record| record.login.last() > latest);
+    let first = late.next()?;
+    let companies = match late.count() {
+        0 => "1 company has".to_owned(),
+        others => format!("{} companies have", others + 1),
+    };
+    Some(format!(
+        "{companies} a login later than this machine's clock ({now}), the first of them {} at {}; no later login undoes \
+         that, docs/OPERATIONS.md tells how to correct it",
+        first.cvr,
+        first.login.last()
+    ))
 }
 
 fn read(arguments: &ImportArgs, errors: &mut dyn Write) -> io::Result<Reading> {

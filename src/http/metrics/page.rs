@@ -41,7 +41,10 @@ impl Page {
         Self {
             metrics: Arc::clone(&api.metrics),
             auth: api.authenticator.status(),
-            ready: store.takes_writes && api.authenticator.has_keys() && !api.lifecycle.is_stopping(),
+            ready: store.takes_writes
+                && api.authenticator.has_keys()
+                && !api.metrics.clock.is_wrong()
+                && !api.lifecycle.is_stopping(),
             store,
             store_bytes,
             process: Process::look(),
@@ -199,9 +202,19 @@ impl Collector for Page {
         )?;
         sheet.gauge(
             "virksomhedslogin_ready",
-            "1 while there are keys, logins are taken and nobody has told the service to stop; unlike /readyz this \
-             writes nothing to the disk.",
+            "1 while there are keys, logins are taken, the clock is not wrong and nobody has told the service to stop; \
+             unlike /readyz this writes nothing to the disk.",
             Some(u64::from(self.ready)),
+        )?;
+        sheet.gauge(
+            "virksomhedslogin_clock_wrong",
+            "1 while logins are refused because the clock is plainly wrong; looked at every ten seconds and by /readyz.",
+            Some(u64::from(self.metrics.clock.is_wrong())),
+        )?;
+        sheet.gauge(
+            "virksomhedslogin_clock_behind_latest_login_seconds",
+            "How far the clock is behind the latest login of the store; 0 when it is not.",
+            Some(self.metrics.clock.behind_seconds()),
         )?;
         self.calls(&mut sheet)?;
         self.keys(&mut sheet)?;

@@ -322,6 +322,7 @@ fn while_the_committer_is_stuck_writes_end_at_the_deadline_or_are_refused_and_re
         meters: Arc::default(),
         root: PathBuf::new(),
         deadline: Duration::from_millis(30),
+        clock: ClockLimits::NONE,
         done: Mutex::new(None),
     };
     wait(async {

@@ -15,6 +15,8 @@ use tokio_postgres::types::Type;
 use super::calls::Waiting;
 use super::database::{Lease, Link, Parameter, Statement};
 use super::moment::Moment;
+use crate::domain::clock::ClockLimits;
+use crate::domain::login::Login;
 use crate::store::StoreError;
 use crate::store::meters::Meters;
 use crate::store::record::{Record, merge_by_company};
@@ -36,12 +38,18 @@ macro_rules! synced {
 ///
 /// The arrays are in the order of the companies, so that two writers take the rows' locks in the same order. A row that
 /// learns nothing new is locked, which waits for whoever is changing it, but not written.
+///
+/// Nothing is written when the database's clock is outside of the window in `$7` and `$8`, and the third column tells it.
+/// The statement itself looks, so that no login slips in between the step of a clock and its being noticed.
 pub(super) const RECORD: &str = concat!(
     "\
-WITH changed AS (
+WITH refused AS (
+    SELECT now FROM (SELECT clock_timestamp() AS now) AS clock WHERE now NOT BETWEEN $7 AND $8
+), changed AS (
     INSERT INTO virksomhedslogin_login AS known (cvr_number, first_login, last_login)
     SELECT cvr_number, first_login, last_login
     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS sent (cvr_number, first_login, last_login)
+    WHERE NOT EXISTS (SELECT 1 FROM refused)
     ON CONFLICT (cvr_number) DO UPDATE
     SET first_login = LEAST(known.first_login, excluded.first_login),
         last_login = GREATEST(known.last_login, excluded.last_login)
@@ -54,7 +62,7 @@ WITH changed AS (
     SET batch = excluded.batch, latest = GREATEST(writer.latest, excluded.latest), written = excluded.written
     RETURNING id
 )
-SELECT (SELECT count(*) FROM changed), ",
+SELECT (SELECT count(*) FROM changed), (SELECT now FROM refused), ",
     synced!()
 );
 
@@ -87,11 +95,13 @@ pub(super) struct Lane {
     /// How often it has sent a batch. Never the same twice under this name, so that no mark comes back; not even for a
     /// batch that is sent again: a standby that took over may lack the one before it.
     sent: AtomicI64,
+    /// How far what it records may be from the database's clock.
+    clock: ClockLimits,
 }
 
 impl Lane {
-    pub(super) fn new(process: &str, name: &str) -> Self {
-        Self { id: format!("{process}/{name}"), sent: AtomicI64::new(0) }
+    pub(super) fn new(process: &str, name: &str, clock: ClockLimits) -> Self {
+        Self { id: format!("{process}/{name}"), sent: AtomicI64::new(0), clock }
     }
 
     /// Records what waits, until nobody can send any more.
@@ -123,16 +133,24 @@ impl Lane {
         until: Instant,
     ) -> Result<u64, StoreError> {
         let sent = Instant::now();
+        let span = records.iter().map(|record| record.login).reduce(Login::merge);
+        let window = span.and_then(|span| self.clock.window(span.first(), span.last()));
         let batch = Batch {
             companies: records.iter().map(|record| record.cvr.number().cast_signed()).collect(),
             firsts: records.iter().map(|record| Moment(record.login.first())).collect(),
             lasts: records.iter().map(|record| Moment(record.login.last())).collect(),
             lane: self,
-            latest: records.iter().map(|record| record.login.last()).max().map(Moment),
+            latest: span.map(|span| Moment(span.last())),
+            opens: window.map(|window| Moment(window.opens())),
+            closes: window.map(|window| Moment(window.closes())),
         };
         let answer = database.run(until, &batch).await;
         meters.syncs.observe_duration(sent.elapsed());
-        answer.map(i64::unsigned_abs)
+        let (changed, refused) = answer?;
+        match (refused, window) {
+            (Some(Moment(database)), Some(window)) => Err(window.missed(database).into()),
+            _ => Ok(changed.unsigned_abs()),
+        }
     }
 }
 
@@ -142,22 +160,28 @@ struct Batch<'a> {
     lasts: Vec<Moment>,
     lane: &'a Lane,
     latest: Option<Moment>,
+    opens: Option<Moment>,
+    closes: Option<Moment>,
 }
 
 impl Statement for Batch<'_> {
-    type Value = i64;
+    /// How many records were news, and what the database's clock shows when it is outside of the window.
+    type Value = (i64, Option<Moment>);
 
-    async fn send(&self, lease: &Lease) -> Result<i64, Error> {
+    async fn send(&self, lease: &Lease) -> Result<Self::Value, Error> {
         let mark = self.lane.sent.fetch_add(1, Ordering::Relaxed) + 1;
-        let parameters: [Parameter<'_>; 6] = [
+        let parameters: [Parameter<'_>; 8] = [
             (&self.companies, Type::INT4_ARRAY),
             (&self.firsts, Type::TIMESTAMPTZ_ARRAY),
             (&self.lasts, Type::TIMESTAMPTZ_ARRAY),
             (&self.lane.id, Type::TEXT),
             (&mark, Type::INT8),
             (&self.latest, Type::TIMESTAMPTZ),
+            (&self.opens, Type::TIMESTAMPTZ),
+            (&self.closes, Type::TIMESTAMPTZ),
         ];
-        counted(lease, RECORD, &parameters).await
+        let rows = lease.rows(RECORD, &parameters).await?;
+        rows.first().map_or(Ok((0, None)), |row| Ok((row.try_get(0)?, row.try_get(1)?)))
     }
 }
 
@@ -170,7 +194,7 @@ impl Statement for Probe {
     type Value = ();
 
     async fn send(&self, lease: &Lease) -> Result<(), Error> {
-        counted(lease, PROBE, &[(&self.id, Type::TEXT)]).await.map(drop)
+        lease.rows(PROBE, &[(&self.id, Type::TEXT)]).await.map(drop)
     }
 }
 
@@ -209,10 +233,4 @@ impl Fold {
         }
         lease.batch_execute("COMMIT").await
     }
-}
-
-/// Sends a statement that changes something and counts it, committed to the disk.
-async fn counted(lease: &Lease, statement: &str, parameters: &[Parameter<'_>]) -> Result<i64, Error> {
-    let rows = lease.rows(statement, parameters).await?;
-    rows.first().map_or(Ok(0), |row| row.try_get(0))
 }
