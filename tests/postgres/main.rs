@@ -28,6 +28,7 @@ mod postgres;
 #[path = "../cli/process.rs"]
 mod process;
 mod refusals;
+mod replication;
 mod roles;
 mod servers;
 mod settings;

@@ -5,7 +5,7 @@ use std::io;
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::store::StoreError;
 
@@ -121,6 +121,17 @@ pub(super) fn is_missing_table(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNDEFINED_TABLE)
 }
 
+/// Whether the server committed without the synchronous standby: the wait for it was canceled or its session terminated.
+/// The server's words may be in any language; the place in its source is not.
+pub(super) fn is_unreplicated(notice: &DbError) -> bool {
+    notice.routine() == Some("SyncRepWaitForLSN") || notice.message().contains("synchronous replication")
+}
+
+/// The words of an error or a notice with their SQLSTATE.
+pub(super) fn server_words(said: &DbError) -> String {
+    on_one_line(&format!("{} (SQLSTATE {})", said.message(), said.code().code()))
+}
+
 /// Whether connecting failed for a reason that will not pass: the server's certificate, TLS that it does not speak, or
 /// the way in which it wants to know who we are.
 fn is_refusal(error: &Error) -> bool {
@@ -167,7 +178,7 @@ fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'sta
 /// The database's own words with their SQLSTATE, or what stood between us and it. Holds no value that was sent.
 fn words(error: &Error) -> String {
     if let Some(told) = error.as_db_error() {
-        return on_one_line(&format!("{} (SQLSTATE {})", told.message(), told.code().code()));
+        return server_words(told);
     }
     let mut text = error.to_string();
     for source in sources(error) {
