@@ -15,6 +15,7 @@
 mod away;
 mod bouncer;
 mod failover;
+mod failures;
 mod fleet;
 #[path = "../durability/history.rs"]
 mod history;

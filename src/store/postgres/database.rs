@@ -210,7 +210,7 @@ impl Link {
 
     /// Remembers what a fault says of the database.
     fn noticed(&self, fault: &Fault) {
-        if matches!(fault, Fault::Away(_) | Fault::Refused(_)) {
+        if matches!(fault, Fault::Away(_) | Fault::Unusable(_) | Fault::Refused(_)) {
             self.health.lost(fault.reason());
         }
     }

@@ -1,0 +1,70 @@
+//! A statement that fails: what is sent again, and what it leaves behind for others.
+
+use std::time::Duration;
+
+use crate::fleet::{Caller, site};
+use crate::postgres::{self, Cluster, Durability, ROLE, wait_until};
+use crate::site::serve;
+
+#[test]
+fn canceled_statements_are_sent_again() {
+    if !postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let database = cluster.create_database();
+    let site = site(&cluster.url(&database));
+    let service = serve(&site, &[("VIRKSOMHEDSLOGIN__STORE__DEADLINE_SECONDS", "10")]);
+    let caller = &Caller::of(&service);
+    assert_eq!(caller.put("12345678"), 204);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let lock = "BEGIN; LOCK TABLE virksomhedslogin_login IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2); COMMIT";
+            cluster.sql(&database, lock);
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let write = scope.spawn(|| caller.put("12345678"));
+        let read = scope.spawn(|| caller.get("12345678"));
+        let cancel = format!(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}' AND wait_event_type = 'Lock'"
+        );
+        let mut canceled = 0;
+        assert!(
+            wait_until(Duration::from_millis(1_500), || {
+                canceled += cluster.sql("postgres", &cancel).len();
+                canceled >= 4
+            }),
+            "{canceled} statements were canceled"
+        );
+        assert_eq!((write.join().unwrap(), read.join().unwrap()), (204, 200));
+    });
+}
+
+/// Raises this error at the first three tries; a sequence is not rolled back.
+fn fail_three_times(cluster: &Cluster, database: &str, sqlstate: &str) {
+    let sql = format!(
+        "DROP SEQUENCE IF EXISTS tries; CREATE SEQUENCE tries; GRANT ALL ON SEQUENCE tries TO {ROLE};
+         CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF nextval('tries') <= 3 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{sqlstate}'; END IF;
+             RETURN NEW;
+         END $$;
+         CREATE OR REPLACE TRIGGER fails BEFORE INSERT ON virksomhedslogin_login
+         FOR EACH ROW EXECUTE FUNCTION fails()"
+    );
+    cluster.sql(database, &sql);
+}
+
+#[test]
+fn errors_that_pass_are_retried_within_the_deadline() {
+    if !postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let database = cluster.create_database();
+    let service = serve(&site(&cluster.url(&database)), &[]);
+    for (number, sqlstate) in ["57014", "55P03", "53200", "53400", "58030"].iter().enumerate() {
+        fail_three_times(&cluster, &database, sqlstate);
+        assert_eq!(service.put(&format!("1234567{number}")).unwrap(), 204, "{sqlstate}\n{}", service.log());
+        assert_eq!(cluster.sql(&database, "SELECT last_value FROM tries"), [["4"]], "{sqlstate}");
+    }
+}
