@@ -68,3 +68,28 @@ fn errors_that_pass_are_retried_within_the_deadline() {
         assert_eq!(cluster.sql(&database, "SELECT last_value FROM tries"), [["4"]], "{sqlstate}");
     }
 }
+
+#[test]
+fn failed_tidying_leaves_no_transaction_open() {
+    if !postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let database = cluster.create_database();
+    let site = site(&cluster.url(&database));
+    drop(serve(&site, &[]));
+    let raises = "CREATE FUNCTION raises() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not today'; END $$;";
+    let old = "INSERT INTO virksomhedslogin_writer VALUES ('old', 1, NULL, now() - INTERVAL '8 days')";
+    let trigger = "CREATE TRIGGER raises BEFORE DELETE ON virksomhedslogin_writer FOR EACH ROW EXECUTE FUNCTION raises()";
+    cluster.sql(&database, &format!("{raises} {old}; {trigger}"));
+    let service = serve(&site, &[]);
+    assert!(wait_until(Duration::from_secs(5), || service.log().contains("not today")), "{}", service.log());
+    let open = format!(
+        "SELECT state FROM pg_stat_activity WHERE usename = '{ROLE}' AND state LIKE 'idle in transaction%'"
+    );
+    assert!(
+        wait_until(Duration::from_secs(5), || cluster.sql("postgres", &open).is_empty()),
+        "a transaction is open"
+    );
+    assert_eq!(service.put("12345678").unwrap(), 204);
+}

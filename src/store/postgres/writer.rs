@@ -183,18 +183,7 @@ impl Statement for Fold {
     type Value = ();
 
     async fn send(&self, lease: &Lease) -> Result<(), Error> {
-        lease.batch_execute("BEGIN").await?;
-        let folded = self.fold(lease).await;
-        if folded.is_err() {
-            // The connection may be given back to others.
-            lease.batch_execute("ROLLBACK").await?;
-        }
-        folded
-    }
-}
-
-impl Fold {
-    async fn fold(&self, lease: &Lease) -> Result<(), Error> {
+        lease.begin("BEGIN").await?;
         let (mut batches, mut latest) = (0_i64, None);
         let gone = lease.rows(TAKE_OUT, &[]).await?;
         for row in &gone {
@@ -207,7 +196,7 @@ impl Fold {
                 [(&self.id, Type::TEXT), (&batches, Type::INT8), (&latest, Type::TIMESTAMPTZ)];
             lease.rows(PUT_IN, &parameters).await?;
         }
-        lease.batch_execute("COMMIT").await
+        lease.end("COMMIT").await
     }
 }
 
