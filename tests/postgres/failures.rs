@@ -93,3 +93,31 @@ fn failed_tidying_leaves_no_transaction_open() {
     );
     assert_eq!(service.put("12345678").unwrap(), 204);
 }
+
+#[test]
+fn unreadable_row_fails_its_own_look_up_alone() {
+    if !postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start(Durability::Quick);
+    let database = cluster.create_database();
+    let service = serve(&site(&cluster.url(&database)), &[]);
+    assert_eq!(service.put("12345678").unwrap(), 204);
+    cluster.sql(
+        &database,
+        "ALTER TABLE virksomhedslogin_login DROP CONSTRAINT virksomhedslogin_login_last_login_check",
+    );
+    cluster.sql(&database, "INSERT INTO virksomhedslogin_login VALUES (87654321, now(), 'infinity')");
+    let caller = &Caller::of(&service);
+    std::thread::scope(|scope| {
+        let lookups = ["12345678", "87654321"].map(|cvr| {
+            std::array::from_fn::<_, 8, _>(|_| {
+                scope.spawn(move || (0..50).map(|_| caller.get(cvr)).collect::<Vec<_>>())
+            })
+        });
+        let [readable, unreadable] =
+            lookups.map(|threads| threads.map(|thread| thread.join().unwrap()).concat());
+        assert!(readable.iter().all(|status| *status == 200), "{readable:?}");
+        assert!(unreadable.iter().all(|status| *status == 503), "{unreadable:?}");
+    });
+}
