@@ -13,6 +13,7 @@
 //! | `health` | whether the database is there |
 //! | `schema` | the tables |
 //! | `calls`, `writer`, `reader` | logins that are recorded and looked up together |
+//! | `locked_rows` | logins that wait for a row that somebody else has locked |
 //! | `pages` | the list |
 //! | `fault`, `moment` | the database's errors and moments, in our terms |
 //! | `threads` | who does the work |
@@ -34,6 +35,7 @@ use tokio::time::Instant;
 
 use self::calls::Call;
 use self::database::Link;
+use self::locked_rows::LockedRows;
 use self::schema::Found;
 use self::threads::{runtime, wait};
 use self::writer::{Fold, Lane, Probe};
@@ -51,6 +53,7 @@ mod connect;
 mod database;
 mod fault;
 mod health;
+mod locked_rows;
 mod moment;
 mod pages;
 mod reader;
@@ -65,7 +68,8 @@ pub use address::{Address, AddressError};
 const WRITERS: usize = 2;
 /// Statements that look companies up at the same time.
 const READERS: usize = 2;
-/// Connections that lists leave to everybody else: those of the lanes, and one for the probe and the look-out.
+/// Connections that lists leave to everybody else: those of the lanes, and one for the probe, the look-out and the writes
+/// that wait for a locked row.
 const RESERVED: usize = WRITERS + READERS + 1;
 /// How long one batch of an import may take: nobody waits at the other end.
 const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
@@ -126,12 +130,22 @@ impl Postgres {
         let meters = Arc::new(Meters::default());
         let (writes, waiting_writes) = calls::queue(writer::CAPACITY);
         let (questions, waiting_questions) = calls::queue(reader::CAPACITY);
+        let (locked, put_aside) = LockedRows::new();
+        handle.spawn(locked_rows::run(
+            Arc::clone(&locked),
+            put_aside,
+            Lane::new(&process, "locked"),
+            Arc::clone(&database),
+            Arc::clone(&meters),
+            deadline,
+        ));
         for number in 0..WRITERS {
             let lane = Lane::new(&process, &number.to_string());
             handle.spawn(lane.run(
                 Arc::clone(&database),
                 Arc::clone(&meters),
                 waiting_writes.clone(),
+                Arc::clone(&locked),
                 deadline,
             ));
         }

@@ -31,6 +31,7 @@ mod process;
 mod refusals;
 mod replication;
 mod roles;
+mod row_locks;
 mod servers;
 mod settings;
 #[path = "../durability/site.rs"]

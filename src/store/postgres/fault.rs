@@ -135,6 +135,11 @@ pub(super) fn is_missing_table(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNDEFINED_TABLE)
 }
 
+/// Whether a row was locked by another transaction for longer than `lock_timeout`.
+pub(super) fn is_lock_timeout(error: &Error) -> bool {
+    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}
+
 /// Whether the server committed without the synchronous standby: the wait for it was canceled or its session terminated.
 /// The server's words may be in any language; the place in its source is not.
 pub(super) fn is_unreplicated(notice: &DbError) -> bool {
