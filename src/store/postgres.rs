@@ -12,6 +12,7 @@
 //! | `database` | connections, and statements that are tried again |
 //! | `health` | whether the database is there |
 //! | `schema` | the tables |
+//! | `dry_run` | whether the tables take the statements |
 //! | `calls`, `writer`, `reader` | logins that are recorded and looked up together |
 //! | `locked_rows` | logins that wait for a row that somebody else has locked |
 //! | `pages` | the list |
@@ -51,6 +52,7 @@ mod address;
 mod calls;
 mod connect;
 mod database;
+mod dry_run;
 mod fault;
 mod health;
 mod locked_rows;
@@ -235,11 +237,16 @@ impl Postgres {
         let database = Arc::clone(&self.database);
         let probe = Probe { id: format!("{}/probe", self.process) };
         // The probe goes on when its caller does not wait for it, and so keeps its turn.
-        self.on_threads(async move {
+        let keeps_logins = self.on_threads(async move {
             let _turn = turn;
             database.run(until, &probe).await
-        })
-        .await
+        });
+        if keeps_logins.await? {
+            return Ok(());
+        }
+        Err(StoreError::Failing(
+            "the table of logins does not keep what is written; is there a trigger?".to_owned(),
+        ))
     }
 
     pub(super) async fn list(&self) -> Result<Fetched, StoreError> {

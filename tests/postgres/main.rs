@@ -36,5 +36,6 @@ mod servers;
 mod settings;
 #[path = "../durability/site.rs"]
 mod site;
+mod statements;
 mod stuck;
 mod tls;

@@ -6,7 +6,9 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
-use super::fault::is_missing_table;
+use super::database::Lease;
+use super::dry_run;
+use super::fault::{Fault, is_missing_table};
 
 /// The form of the tables that this version reads and writes.
 const VERSION: i32 = 1;
@@ -88,10 +90,10 @@ pub(super) enum Found {
 }
 
 /// How the tables stand, after making them where there were none and `create` is set.
-pub(super) async fn prepare(client: &Client, create: bool) -> Result<Found, Error> {
+pub(super) async fn prepare(lease: &Lease, create: bool) -> Result<Found, Error> {
     let mut tries = 0;
     loop {
-        let found = look(client).await?;
+        let found = look(lease).await?;
         let Found::Nothing { may_create } = found else { return Ok(found) };
         if !create {
             return Ok(found);
@@ -100,7 +102,7 @@ pub(super) async fn prepare(client: &Client, create: bool) -> Result<Found, Erro
             return Ok(Found::Forbidden(MAY_NOT_CREATE.to_owned()));
         }
         tries += 1;
-        match client.batch_execute(TABLES).await {
+        match lease.batch_execute(TABLES).await {
             Ok(()) => log::info!("made the tables of an empty store"),
             Err(error) if tries < TRIES && is_race(&error) => {}
             Err(error) => return Err(error),
@@ -122,7 +124,31 @@ fn is_race(error: &Error) -> bool {
 }
 
 /// How the tables stand. Changes nothing.
-pub(super) async fn look(client: &Client) -> Result<Found, Error> {
+async fn look(lease: &Lease) -> Result<Found, Error> {
+    let found = shape(lease).await?;
+    if found == Found::Ours { use_of(lease).await } else { Ok(found) }
+}
+
+/// Whether tables of the right shape take our statements.
+async fn use_of(lease: &Lease) -> Result<Found, Error> {
+    let found = match dry_run::keeps_a_login(lease).await {
+        Ok(true) => return Ok(Found::Ours),
+        Ok(false) => "a table of logins that does not keep what is written (is there a trigger?)".to_owned(),
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            return Ok(Found::Forbidden(Fault::of(&error).reason().to_owned()));
+        }
+        Err(error) => match Fault::of(&error) {
+            Fault::Unusable(reason) | Fault::Other(reason) => format!("tables that refuse a login: {reason}"),
+            Fault::Away(_) | Fault::Refused(_) => return Err(error),
+            // A lock, a conflict, a full disk: they say nothing of the tables.
+            _ => return Ok(Found::Ours),
+        },
+    };
+    Ok(Found::Foreign { found, expected: "the tables of docs/POSTGRES.md, with their keys".to_owned() })
+}
+
+/// Whether the tables have the columns, the rights and the version that they must have.
+async fn shape(client: &Client) -> Result<Found, Error> {
     const SQL: &str = "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns \
          WHERE table_schema = ANY(current_schemas(false)) AND table_name::text = ANY($1)";
     let mut columns = BTreeMap::new();

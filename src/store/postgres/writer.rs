@@ -18,6 +18,7 @@ use tokio_postgres::types::Type;
 
 use super::calls::{Call, Waiting};
 use super::database::{Lease, Link, Parameter, Statement};
+use super::dry_run;
 use super::fault::is_lock_timeout;
 use super::locked_rows::LockedRows;
 use super::moment::Moment;
@@ -250,16 +251,18 @@ impl Statement for Batch<'_> {
     }
 }
 
-/// Whether a write would be durable now: one is made, under this name.
+/// Whether a write would be durable now: one is made, under this name. And whether the tables take a login.
 pub(super) struct Probe {
     pub(super) id: String,
 }
 
 impl Statement for Probe {
-    type Value = ();
+    /// Whether the table of logins keeps what is written.
+    type Value = bool;
 
-    async fn send(&self, lease: &Lease) -> Result<(), Error> {
-        counted(lease, PROBE, &[(&self.id, Type::TEXT)]).await.map(drop)
+    async fn send(&self, lease: &Lease) -> Result<bool, Error> {
+        counted(lease, PROBE, &[(&self.id, Type::TEXT)]).await?;
+        dry_run::keeps_a_login(lease).await
     }
 }
 
