@@ -387,6 +387,7 @@ pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<Standing
     };
     match found? {
         Found::Nothing { may_create } if may_create || !options.create_schema => Ok(Standing::Absent),
+        Found::Partial { may_create: true, .. } if options.create_schema => Ok(Standing::Absent),
         Found::Nothing { .. } => {
             Err(OpenError::Forbidden { address, reason: schema::MAY_NOT_CREATE.to_owned() })
         }

@@ -22,6 +22,7 @@ mod history;
 mod instances;
 mod load;
 mod moving;
+mod partial_tables;
 #[path = "../servers/pgbouncer.rs"]
 mod pgbouncer;
 #[path = "../servers/postgres.rs"]

@@ -238,7 +238,8 @@ impl Link {
         }
     }
 
-    /// Looks whether the database is there and its tables are ours; makes them where there are none and `create` is set.
+    /// Looks whether the database is there and its tables are ours; makes those that are missing from a store that was
+    /// never whole where `create` is set.
     pub(super) async fn look(&self, create: bool) -> Result<(), OpenError> {
         let found = self.found(create).await?;
         self.judge(found)?;
@@ -252,6 +253,13 @@ impl Link {
         match found {
             Found::Ours => Ok(()),
             Found::Nothing { .. } => Err(OpenError::NoTables(address)),
+            Found::Partial { missing, .. } => Err(OpenError::Away {
+                address,
+                reason: format!(
+                    "its tables are only partly there, without {missing}: create the rest as docs/POSTGRES.md shows, \
+                     unless that is under way"
+                ),
+            }),
             Found::Foreign { found, expected } => Err(OpenError::ForeignTables { address, found, expected }),
             Found::Forbidden(reason) => Err(OpenError::Forbidden { address, reason }),
         }

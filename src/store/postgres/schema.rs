@@ -1,6 +1,7 @@
 //! The tables: what they are, whether they are there, and making them. `docs/POSTGRES.md` prints the same SQL.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
@@ -59,14 +60,15 @@ pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_schema", "SELECT"),
 ];
 
-/// Our tables, that of the version first.
-const NAMES: [&str; 3] = ["virksomhedslogin_schema", "virksomhedslogin_login", "virksomhedslogin_writer"];
+/// Our tables, in the order in which they are made; the row with the version comes last.
+const NAMES: [&str; 3] = ["virksomhedslogin_login", "virksomhedslogin_writer", "virksomhedslogin_schema"];
 
 /// What is told of a role that must create the tables and may not.
 pub(super) const MAY_NOT_CREATE: &str = "the role may not create the tables of an empty store: give it the right to (CREATE on the \
      schema), or create them as docs/POSTGRES.md shows";
 /// How often tables are made again that another instance makes at the same time.
 const TRIES: usize = 5;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// How the tables stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,14 @@ pub(super) enum Found {
     /// There are none.
     Nothing {
         /// Whether this role may make them.
+        may_create: bool,
+    },
+    /// They are being made, or that was interrupted: those that come last are missing. Not every database makes them in
+    /// one transaction.
+    Partial {
+        /// What is missing first.
+        missing: String,
+        /// Whether this role may make the rest.
         may_create: bool,
     },
     /// There are tables of these names, but not ours, or of another version.
@@ -89,22 +99,22 @@ pub(super) enum Found {
     Forbidden(String),
 }
 
-/// How the tables stand, after making them where there were none and `create` is set.
+/// How the tables stand, after making those that are missing where `create` is set.
 pub(super) async fn prepare(lease: &Lease, create: bool) -> Result<Found, Error> {
     let mut tries = 0;
     loop {
         let found = look(lease).await?;
-        let Found::Nothing { may_create } = found else { return Ok(found) };
-        if !create {
-            return Ok(found);
-        }
-        if !may_create {
-            return Ok(Found::Forbidden(MAY_NOT_CREATE.to_owned()));
+        match found {
+            Found::Nothing { may_create: false } if create => {
+                return Ok(Found::Forbidden(MAY_NOT_CREATE.to_owned()));
+            }
+            Found::Nothing { may_create: true } | Found::Partial { may_create: true, .. } if create => {}
+            found => return Ok(found),
         }
         tries += 1;
         match lease.batch_execute(TABLES).await {
             Ok(()) => log::info!("made the tables of an empty store"),
-            Err(error) if tries < TRIES && is_race(&error) => {}
+            Err(error) if tries < TRIES && is_race(&error) => tokio::time::sleep(BETWEEN_TRIES).await,
             Err(error) => return Err(error),
         }
     }
@@ -156,10 +166,8 @@ async fn shape(client: &Client) -> Result<Found, Error> {
         let name: (String, String) = (row.try_get(0)?, row.try_get(1)?);
         columns.insert(name, row.try_get::<_, String>(2)?);
     }
-    for name in NAMES {
-        if columns.keys().any(|(table, _)| table == name) {
-            continue;
-        }
+    let is_there = |name: &str| columns.keys().any(|(table, _)| table == name);
+    for name in NAMES.into_iter().rev().filter(|name| !is_there(name)) {
         // A role without any right to a table does not see it there.
         match client.batch_execute(&format!("SELECT 1 FROM {name} LIMIT 0")).await {
             Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
@@ -172,7 +180,10 @@ async fn shape(client: &Client) -> Result<Found, Error> {
     if columns.is_empty() {
         return nothing(client).await;
     }
-    for (table, column, kind) in COLUMNS {
+    let made = NAMES.iter().take_while(|name| is_there(name)).count();
+    let is_partial = made > 0 && !NAMES[made..].iter().any(|name| is_there(name));
+    let expected = COLUMNS.iter().filter(|(table, ..)| !is_partial || is_there(table));
+    for &(table, column, kind) in expected {
         let found = columns.get(&(table.to_owned(), column.to_owned())).map(String::as_str);
         if found != Some(kind) {
             let found = found.unwrap_or("nothing");
@@ -181,6 +192,9 @@ async fn shape(client: &Client) -> Result<Found, Error> {
                 expected: kind.to_owned(),
             });
         }
+    }
+    if let Some(missing) = NAMES.get(made).filter(|_| is_partial) {
+        return partial(client, missing).await;
     }
     for (table, privilege) in PRIVILEGES {
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
@@ -191,20 +205,31 @@ async fn shape(client: &Client) -> Result<Found, Error> {
         }
     }
     let rows = client.query_typed("SELECT version FROM virksomhedslogin_schema WHERE id = 1", &[]).await?;
-    let version: Option<i32> = rows.first().map(|row| row.try_get(0)).transpose()?;
-    if version != Some(VERSION) {
+    let Some(row) = rows.first() else { return partial(client, "the row of virksomhedslogin_schema").await };
+    let version: i32 = row.try_get(0)?;
+    if version != VERSION {
         return Ok(Found::Foreign {
-            found: version.map_or("no version".to_owned(), |version| format!("version {version}")),
+            found: format!("version {version}"),
             expected: format!("version {VERSION}"),
         });
     }
     durable(client).await
 }
 
-/// No tables; whether they could be made where the role's search path begins.
+/// No tables; whether they could be made.
 async fn nothing(client: &Client) -> Result<Found, Error> {
+    Ok(Found::Nothing { may_create: may_create(client).await? })
+}
+
+/// Not all of the tables; whether the rest could be made.
+async fn partial(client: &Client, missing: &str) -> Result<Found, Error> {
+    Ok(Found::Partial { missing: missing.to_owned(), may_create: may_create(client).await? })
+}
+
+/// Whether tables could be made where the role's search path begins.
+async fn may_create(client: &Client) -> Result<bool, Error> {
     const SQL: &str = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
-    Ok(Found::Nothing { may_create: client.query_typed_one(SQL, &[]).await?.try_get(0)? })
+    client.query_typed_one(SQL, &[]).await?.try_get(0)
 }
 
 fn lacking(table: &str, privilege: &str) -> String {
