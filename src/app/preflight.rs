@@ -100,7 +100,7 @@ impl Preflight {
         let address = &database.address;
         match Store::inspect_database(database, deadline) {
             Ok(Standing::Absent) if database.create_schema => self.notes.push(format!(
-                "store.url: the database at {address} has no tables of ours; those of an empty store will be made"
+                "store.url: the database at {address} lacks tables of ours; those of an empty store will be made"
             )),
             Ok(Standing::Absent) => self.faults.push(OpenError::NoTables(address.to_string()).into()),
             Ok(_) => {}

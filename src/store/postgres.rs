@@ -13,7 +13,9 @@
 //! | `health` | whether the database is there |
 //! | `schema` | the tables |
 //! | `clock` | the database's own clock, and the latest login |
+//! | `dry_run` | whether the tables take the statements |
 //! | `calls`, `writer`, `reader` | logins that are recorded and looked up together |
+//! | `locked_rows` | logins that wait for a row that somebody else has locked |
 //! | `pages` | the list |
 //! | `fault`, `moment` | the database's errors and moments, in our terms |
 //! | `threads` | who does the work |
@@ -36,6 +38,7 @@ use tokio::time::Instant;
 use self::calls::Call;
 use self::clock::Times;
 use self::database::{Link, Statement};
+use self::locked_rows::LockedRows;
 use self::schema::Found;
 use self::threads::{runtime, spawn, wait};
 use self::writer::{Fold, Lane, Probe};
@@ -53,8 +56,10 @@ mod calls;
 mod clock;
 mod connect;
 mod database;
+mod dry_run;
 mod fault;
 mod health;
+mod locked_rows;
 mod moment;
 mod pages;
 mod reader;
@@ -69,7 +74,8 @@ pub use address::{Address, AddressError};
 const WRITERS: usize = 2;
 /// Statements that look companies up at the same time.
 const READERS: usize = 2;
-/// Connections that lists leave to everybody else: those of the lanes, and one for the probe and the look-out.
+/// Connections that lists leave to everybody else: those of the lanes, and one for the probe, the look-out and the writes
+/// that wait for a locked row.
 const RESERVED: usize = WRITERS + READERS + 1;
 /// How long one batch of an import may take: nobody waits at the other end.
 const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
@@ -132,9 +138,25 @@ impl Postgres {
         let (writes, waiting_writes) = calls::queue(writer::CAPACITY);
         let (questions, waiting_questions) = calls::queue(reader::CAPACITY);
         let essential = &store.essential;
+        let (locked, put_aside) = LockedRows::new();
+        let work = locked_rows::run(
+            Arc::clone(&locked),
+            put_aside,
+            Lane::new(&process, "locked", store.clock),
+            Arc::clone(&database),
+            Arc::clone(&meters),
+            deadline,
+        );
+        spawn(&handle, essential.guard("the task that waits for locked rows"), work);
         for number in 0..WRITERS {
             let lane = Lane::new(&process, &number.to_string(), store.clock);
-            let work = lane.run(Arc::clone(&database), Arc::clone(&meters), waiting_writes.clone(), deadline);
+            let work = lane.run(
+                Arc::clone(&database),
+                Arc::clone(&meters),
+                waiting_writes.clone(),
+                Arc::clone(&locked),
+                deadline,
+            );
             spawn(&handle, essential.guard("a task that writes to the database"), work);
         }
         for _ in 0..READERS {
@@ -216,7 +238,12 @@ impl Postgres {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        self.inquire(Probe { id: format!("{}/probe", self.process) }).await
+        if self.inquire(Probe { id: format!("{}/probe", self.process) }).await? {
+            return Ok(());
+        }
+        Err(StoreError::Failing(
+            "the table of logins does not keep what is written; is there a trigger?".to_owned(),
+        ))
     }
 
     pub(super) async fn check_clock(&self, clock: &dyn Clock) -> Option<ClockReport> {
@@ -393,6 +420,7 @@ pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<Standing
     };
     match found? {
         Found::Nothing { may_create } if may_create || !options.create_schema => Ok(Standing::Absent),
+        Found::Partial { may_create: true, .. } if options.create_schema => Ok(Standing::Absent),
         Found::Nothing { .. } => {
             Err(OpenError::Forbidden { address, reason: schema::MAY_NOT_CREATE.to_owned() })
         }

@@ -340,7 +340,7 @@ fn a_store_without_a_fault_is_told_without_a_note() {
     let note = if site.place.is_embedded() {
         "/store; an empty one will be made"
     } else {
-        "has no tables of ours; those of an empty store will be made"
+        "lacks tables of ours; those of an empty store will be made"
     };
     assert!(stdout(&absent).contains(note), "{}", stdout(&absent));
 }

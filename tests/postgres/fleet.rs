@@ -4,8 +4,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::history::now;
-use crate::process::{ISSUER, Service, Site, agent, binary};
+use crate::history::{body, now};
+use crate::load::ask;
+use crate::process::{ISSUER, Service, Site, agent, binary, put};
 use crate::site::{kill, serve};
 
 /// How long a store's answer may take in these tests.
@@ -115,6 +116,30 @@ impl Fleet {
 fn instance(site: &Site, number: usize, variables: &[(&str, &str)]) -> Service {
     let audit = format!("audit-{number}.ndjson");
     serve(site, &[variables, &[("VIRKSOMHEDSLOGIN__AUDIT__FILE", &audit)]].concat())
+}
+
+/// Calls one instance, from any thread.
+pub struct Caller {
+    agent: ureq::Agent,
+    address: String,
+    token: String,
+}
+
+impl Caller {
+    pub fn of(service: &Service) -> Self {
+        Self { agent: agent(), address: service.address.clone(), token: service.token.clone() }
+    }
+
+    /// The status of SetLogin for this company.
+    pub fn put(&self, cvr: &str) -> u16 {
+        put(&self.agent, &self.address, &self.token, cvr, &body(cvr)).unwrap()
+    }
+
+    /// The status of GetLogin for this company.
+    pub fn get(&self, cvr: &str) -> u16 {
+        let path = format!("/v1/Login?cvrNummer={cvr}");
+        ask(&self.agent, &self.address, &self.token, &path, None).unwrap().status
+    }
 }
 
 /// What `/readyz` says.

@@ -16,12 +16,14 @@ mod away;
 mod bouncer;
 mod clock;
 mod failover;
+mod failures;
 mod fleet;
 #[path = "../durability/history.rs"]
 mod history;
 mod instances;
 mod load;
 mod moving;
+mod partial_tables;
 #[path = "../servers/pgbouncer.rs"]
 mod pgbouncer;
 #[path = "../servers/postgres.rs"]
@@ -29,12 +31,15 @@ mod postgres;
 #[path = "../cli/process.rs"]
 mod process;
 mod refusals;
+mod replication;
 mod roles;
+mod row_locks;
 mod servers;
 mod settings;
 #[path = "../durability/shim.rs"]
 mod shim;
 #[path = "../durability/site.rs"]
 mod site;
+mod statements;
 mod stuck;
 mod tls;

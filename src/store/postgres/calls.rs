@@ -19,6 +19,11 @@ impl<T, A> Call<T, A> {
         (Self { asked, answer }, answered)
     }
 
+    /// Whether the caller still waits.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
     /// Tells the caller, who may have gone.
     pub(super) fn tell(self, answer: Result<A, StoreError>) {
         let _ = self.answer.send(answer);
@@ -49,7 +54,7 @@ impl<T, A> Waiting<T, A> {
                 return false;
             }
             // Who has given up by now has been told so.
-            calls.retain(|call| !call.answer.is_closed());
+            calls.retain(Call::is_awaited);
         }
         true
     }

@@ -5,21 +5,23 @@
 //! and the standby that took over would never be asked. Here the limit covers everything up to the first statement, as
 //! libpq has it.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Connect;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::LoadBalanceHosts;
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
 use super::database::LOOK_TAKES;
-use super::fault::Fault;
+use super::fault::{Fault, is_unreplicated, server_words};
 
 /// The hosts of an address, one configuration each.
 pub(super) struct Hosts {
@@ -69,12 +71,7 @@ impl Hosts {
             match connected {
                 Ok(Ok((client, connection))) => {
                     self.first.store(index, Ordering::Relaxed);
-                    let task = tokio::spawn(connection.map(|ended| {
-                        if let Err(error) = ended {
-                            log::debug!("a connection to the database ended: {}", Fault::of(&error).reason());
-                        }
-                    }));
-                    return Some(Ok((client, task)));
+                    return Some(Ok((client, tokio::spawn(drive(connection)))));
                 }
                 // What will not pass is worth more than that another host is away.
                 Ok(Err(error)) => match told.as_ref().map(Fault::of) {
@@ -85,6 +82,30 @@ impl Hosts {
             }
         }
         told.map(Err)
+    }
+}
+
+/// Drives a connection to its end.
+///
+/// The server sends the notice about a commit that was not replicated before it says that the statement is done. The
+/// connection ends there: the outcome of its statement is then as unknown as that of one whose connection was lost, and
+/// the statement is sent again on another connection.
+async fn drive<S: AsyncRead + AsyncWrite + Unpin>(mut connection: Connection<Socket, S>) {
+    loop {
+        match poll_fn(|context| connection.poll_message(context)).await {
+            Some(Ok(AsyncMessage::Notice(notice))) => {
+                log::debug!("a notice of the database: {}", server_words(&notice));
+                if is_unreplicated(&notice) {
+                    return;
+                }
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                log::debug!("a connection to the database ended: {}", Fault::of(&error).reason());
+                return;
+            }
+            None => return,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -48,6 +49,8 @@ pub(super) struct Link {
 /// one on which an answer is still to come.
 pub(super) struct Lease {
     connection: Option<Object>,
+    /// Whether a transaction was begun that has not been ended.
+    in_transaction: AtomicBool,
     named: bool,
     connector: MakeRustlsConnect,
 }
@@ -56,9 +59,24 @@ pub(super) struct Lease {
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl Lease {
-    /// Lets others have it.
+    /// Lets others have it, unless a transaction on it has not come to its end.
     pub(super) fn give_back(mut self) {
-        self.connection.take();
+        if !self.in_transaction.load(Ordering::Relaxed) {
+            self.connection.take();
+        }
+    }
+
+    /// Begins a transaction with these statements.
+    pub(super) async fn begin(&self, sql: &str) -> Result<(), Error> {
+        self.in_transaction.store(true, Ordering::Relaxed);
+        self.batch_execute(sql).await
+    }
+
+    /// Ends the transaction with `COMMIT` or `ROLLBACK`.
+    pub(super) async fn end(&self, sql: &str) -> Result<(), Error> {
+        self.batch_execute(sql).await?;
+        self.in_transaction.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Sends a statement that may be prepared once for each connection, and waits for all its rows.
@@ -147,7 +165,12 @@ impl Link {
     /// A connection of one's own.
     pub(super) async fn lease(&self) -> Result<Lease, Fault> {
         let connection = self.pool.get().await.map_err(Fault::of_pool)?;
-        Ok(Lease { connection: Some(connection), named: self.named, connector: self.address.connector() })
+        Ok(Lease {
+            connection: Some(connection),
+            in_transaction: AtomicBool::new(false),
+            named: self.named,
+            connector: self.address.connector(),
+        })
     }
 
     /// Runs the statement, again and again where that may help, until it is through or `until` is past.
@@ -210,12 +233,13 @@ impl Link {
 
     /// Remembers what a fault says of the database.
     fn noticed(&self, fault: &Fault) {
-        if matches!(fault, Fault::Away(_) | Fault::Refused(_)) {
+        if matches!(fault, Fault::Away(_) | Fault::Unusable(_) | Fault::Refused(_)) {
             self.health.lost(fault.reason());
         }
     }
 
-    /// Looks whether the database is there and its tables are ours; makes them where there are none and `create` is set.
+    /// Looks whether the database is there and its tables are ours; makes those that are missing from a store that was
+    /// never whole where `create` is set.
     pub(super) async fn look(&self, create: bool) -> Result<(), OpenError> {
         let found = self.found(create).await?;
         self.judge(found)?;
@@ -229,6 +253,13 @@ impl Link {
         match found {
             Found::Ours => Ok(()),
             Found::Nothing { .. } => Err(OpenError::NoTables(address)),
+            Found::Partial { missing, .. } => Err(OpenError::Away {
+                address,
+                reason: format!(
+                    "its tables are only partly there, without {missing}: create the rest as docs/POSTGRES.md shows, \
+                     unless that is under way"
+                ),
+            }),
             Found::Foreign { found, expected } => Err(OpenError::ForeignTables { address, found, expected }),
             Found::Forbidden(reason) => Err(OpenError::Forbidden { address, reason }),
         }

@@ -5,7 +5,7 @@ use std::io;
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::store::StoreError;
 
@@ -16,8 +16,12 @@ pub(super) enum Fault {
     Conflict(String),
     /// This connection, or what was prepared on it, is of no more use; on another one it goes through.
     Stale(String),
+    /// The server gave the statement up, or lacked the means for it, at this moment: canceled, a lock, memory, its files.
+    Transient(String),
     /// The database cannot be reached, or cannot take writes at the moment.
     Away(String),
+    /// The tables do not take the statement: a table, a column, a key or a right is missing.
+    Unusable(String),
     /// It does not let us in: login, database or certificate.
     Refused(String),
     /// It has no room left.
@@ -51,11 +55,17 @@ impl Fault {
             // No login of this name or password, or no such database.
             "3D000" => Self::Refused(told),
             code if code.starts_with("28") => Self::Refused(told),
-            // Shutting down, crashed, starting, too many connections; a standby takes no writes.
-            "57P01" | "57P02" | "57P03" | "53300" | "25006" => Self::Away(told),
+            // Shutting down, crashed, starting, dropped, too many connections; a standby takes no writes.
+            "57P01" | "57P02" | "57P03" | "57P04" | "53300" | "25006" => Self::Away(told),
             code if code.starts_with("08") => Self::Away(told),
-            // A table, a column, a schema or a right was taken away. The look-out says what lacks, and when it is back.
-            "42P01" | "42703" | "3F000" | "42501" => Self::Away(told),
+            // The look-out says what is missing, and when it is back.
+            "0A000" | "3F000" => Self::Unusable(told),
+            code if code.starts_with("42") => Self::Unusable(told),
+            // Insufficient resources, objects in use, operator intervention, system errors; among them 57014 (canceled),
+            // 55P03 (lock not available), 53200 (out of memory) and 58030 (I/O error).
+            code if ["53", "55", "57", "58"].iter().any(|class| code.starts_with(class)) => {
+                Self::Transient(told)
+            }
             _ => Self::Other(told),
         }
     }
@@ -76,21 +86,23 @@ impl Fault {
 
     /// Whether the same statement may be sent again.
     pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Stale(_) | Self::Away(_) | Self::Refused(_))
+        !matches!(self, Self::DiskFull | Self::Other(_))
     }
 
     /// Whether the connection is as good as before.
     pub(super) fn spares_connection(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::DiskFull | Self::Other(_))
+        matches!(self, Self::Conflict(_) | Self::Transient(_) | Self::DiskFull | Self::Other(_))
     }
 
     /// What the store's callers are told.
     pub(super) fn told(self) -> StoreError {
         match self {
             Self::Conflict(reason) => StoreError::Failing(format!("too many conflicts: {reason}")),
-            Self::Away(reason) | Self::Refused(reason) => StoreError::Away(reason),
+            Self::Away(reason) | Self::Unusable(reason) | Self::Refused(reason) => StoreError::Away(reason),
             Self::DiskFull => StoreError::DiskFull,
-            Self::Stale(reason) | Self::Other(reason) => StoreError::Failing(reason),
+            Self::Stale(reason) | Self::Transient(reason) | Self::Other(reason) => {
+                StoreError::Failing(reason)
+            }
         }
     }
 
@@ -99,7 +111,9 @@ impl Fault {
         match self {
             Self::Conflict(reason)
             | Self::Stale(reason)
+            | Self::Transient(reason)
             | Self::Away(reason)
+            | Self::Unusable(reason)
             | Self::Refused(reason)
             | Self::Other(reason) => reason,
             Self::DiskFull => "its disk is full",
@@ -119,6 +133,22 @@ fn is_stale_plan(error: &Error) -> bool {
 /// Whether a table that was named is not there.
 pub(super) fn is_missing_table(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNDEFINED_TABLE)
+}
+
+/// Whether a row was locked by another transaction for longer than `lock_timeout`.
+pub(super) fn is_lock_timeout(error: &Error) -> bool {
+    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}
+
+/// Whether the server committed without the synchronous standby: the wait for it was canceled or its session terminated.
+/// The server's words may be in any language; the place in its source is not.
+pub(super) fn is_unreplicated(notice: &DbError) -> bool {
+    notice.routine() == Some("SyncRepWaitForLSN") || notice.message().contains("synchronous replication")
+}
+
+/// The words of an error or a notice with their SQLSTATE.
+pub(super) fn server_words(said: &DbError) -> String {
+    on_one_line(&format!("{} (SQLSTATE {})", said.message(), said.code().code()))
 }
 
 /// Whether connecting failed for a reason that will not pass: the server's certificate, TLS that it does not speak, or
@@ -167,7 +197,7 @@ fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'sta
 /// The database's own words with their SQLSTATE, or what stood between us and it. Holds no value that was sent.
 fn words(error: &Error) -> String {
     if let Some(told) = error.as_db_error() {
-        return on_one_line(&format!("{} (SQLSTATE {})", told.message(), told.code().code()));
+        return server_words(told);
     }
     let mut text = error.to_string();
     for source in sources(error) {

@@ -12,10 +12,11 @@ use tokio_postgres::{Error, Row};
 
 use super::calls::Waiting;
 use super::database::{Lease, Link, Statement};
+use super::fault::Fault;
 use super::moment::Moment;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
-use crate::store::Record;
+use crate::store::{Record, StoreError};
 
 /// How many look-ups may wait.
 pub(super) const CAPACITY: usize = 4096;
@@ -32,10 +33,10 @@ pub(super) async fn run(database: Arc<Link>, waiting: Waiting<Cvr, Option<Login>
         let companies = questions.iter().map(|question| question.asked.number().cast_signed()).collect();
         match database.run(Instant::now() + deadline, &LookUp { companies }).await {
             Ok(mut found) => {
-                found.sort_unstable_by_key(|record| record.cvr);
+                found.sort_unstable_by_key(|(cvr, _)| *cvr);
                 for question in questions.drain(..) {
-                    let at = found.binary_search_by_key(&question.asked, |record| record.cvr);
-                    question.tell(Ok(at.ok().map(|at| found[at].login)));
+                    let at = found.binary_search_by_key(&question.asked, |(cvr, _)| *cvr);
+                    question.tell(at.ok().map(|at| found[at].1.clone()).transpose());
                 }
             }
             Err(error) => {
@@ -52,11 +53,17 @@ struct LookUp {
 }
 
 impl Statement for LookUp {
-    type Value = Vec<Record>;
+    /// A row that cannot be read, which only somebody else can have written, is its own company's error.
+    type Value = Vec<(Cvr, Result<Login, StoreError>)>;
 
-    async fn send(&self, lease: &Lease) -> Result<Vec<Record>, Error> {
+    async fn send(&self, lease: &Lease) -> Result<Self::Value, Error> {
         let rows = lease.rows(LOOK_UP, &[(&self.companies, Type::INT4_ARRAY)]).await?;
-        rows.iter().map(record).collect()
+        let company_and_login = |row| {
+            let Company(cvr) = Row::try_get(row, 0)?;
+            let login = record(row).map(|record| record.login).map_err(|error| Fault::of(&error).told());
+            Ok((cvr, login))
+        };
+        rows.iter().map(company_and_login).collect()
     }
 }
 

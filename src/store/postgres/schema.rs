@@ -1,12 +1,15 @@
 //! The tables: what they are, whether they are there, and making them. `docs/POSTGRES.md` prints the same SQL.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
-use super::fault::is_missing_table;
+use super::database::Lease;
+use super::dry_run;
+use super::fault::{Fault, is_missing_table};
 
 /// The form of the tables that this version reads and writes.
 const VERSION: i32 = 1;
@@ -57,14 +60,15 @@ pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_schema", "SELECT"),
 ];
 
-/// Our tables, that of the version first.
-const NAMES: [&str; 3] = ["virksomhedslogin_schema", "virksomhedslogin_login", "virksomhedslogin_writer"];
+/// Our tables, in the order in which they are made; the row with the version comes last.
+const NAMES: [&str; 3] = ["virksomhedslogin_login", "virksomhedslogin_writer", "virksomhedslogin_schema"];
 
 /// What is told of a role that must create the tables and may not.
 pub(super) const MAY_NOT_CREATE: &str = "the role may not create the tables of an empty store: give it the right to (CREATE on the \
      schema), or create them as docs/POSTGRES.md shows";
 /// How often tables are made again that another instance makes at the same time.
 const TRIES: usize = 5;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// How the tables stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +78,14 @@ pub(super) enum Found {
     /// There are none.
     Nothing {
         /// Whether this role may make them.
+        may_create: bool,
+    },
+    /// They are being made, or that was interrupted: those that come last are missing. Not every database makes them in
+    /// one transaction.
+    Partial {
+        /// What is missing first.
+        missing: String,
+        /// Whether this role may make the rest.
         may_create: bool,
     },
     /// There are tables of these names, but not ours, or of another version.
@@ -87,22 +99,22 @@ pub(super) enum Found {
     Forbidden(String),
 }
 
-/// How the tables stand, after making them where there were none and `create` is set.
-pub(super) async fn prepare(client: &Client, create: bool) -> Result<Found, Error> {
+/// How the tables stand, after making those that are missing where `create` is set.
+pub(super) async fn prepare(lease: &Lease, create: bool) -> Result<Found, Error> {
     let mut tries = 0;
     loop {
-        let found = look(client).await?;
-        let Found::Nothing { may_create } = found else { return Ok(found) };
-        if !create {
-            return Ok(found);
-        }
-        if !may_create {
-            return Ok(Found::Forbidden(MAY_NOT_CREATE.to_owned()));
+        let found = look(lease).await?;
+        match found {
+            Found::Nothing { may_create: false } if create => {
+                return Ok(Found::Forbidden(MAY_NOT_CREATE.to_owned()));
+            }
+            Found::Nothing { may_create: true } | Found::Partial { may_create: true, .. } if create => {}
+            found => return Ok(found),
         }
         tries += 1;
-        match client.batch_execute(TABLES).await {
+        match lease.batch_execute(TABLES).await {
             Ok(()) => log::info!("made the tables of an empty store"),
-            Err(error) if tries < TRIES && is_race(&error) => {}
+            Err(error) if tries < TRIES && is_race(&error) => tokio::time::sleep(BETWEEN_TRIES).await,
             Err(error) => return Err(error),
         }
     }
@@ -122,7 +134,31 @@ fn is_race(error: &Error) -> bool {
 }
 
 /// How the tables stand. Changes nothing.
-pub(super) async fn look(client: &Client) -> Result<Found, Error> {
+async fn look(lease: &Lease) -> Result<Found, Error> {
+    let found = shape(lease).await?;
+    if found == Found::Ours { use_of(lease).await } else { Ok(found) }
+}
+
+/// Whether tables of the right shape take our statements.
+async fn use_of(lease: &Lease) -> Result<Found, Error> {
+    let found = match dry_run::keeps_a_login(lease).await {
+        Ok(true) => return Ok(Found::Ours),
+        Ok(false) => "a table of logins that does not keep what is written (is there a trigger?)".to_owned(),
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            return Ok(Found::Forbidden(Fault::of(&error).reason().to_owned()));
+        }
+        Err(error) => match Fault::of(&error) {
+            Fault::Unusable(reason) | Fault::Other(reason) => format!("tables that refuse a login: {reason}"),
+            Fault::Away(_) | Fault::Refused(_) => return Err(error),
+            // A lock, a conflict, a full disk: they say nothing of the tables.
+            _ => return Ok(Found::Ours),
+        },
+    };
+    Ok(Found::Foreign { found, expected: "the tables of docs/POSTGRES.md, with their keys".to_owned() })
+}
+
+/// Whether the tables have the columns, the rights and the version that they must have.
+async fn shape(client: &Client) -> Result<Found, Error> {
     const SQL: &str = "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns \
          WHERE table_schema = ANY(current_schemas(false)) AND table_name::text = ANY($1)";
     let mut columns = BTreeMap::new();
@@ -130,10 +166,8 @@ pub(super) async fn look(client: &Client) -> Result<Found, Error> {
         let name: (String, String) = (row.try_get(0)?, row.try_get(1)?);
         columns.insert(name, row.try_get::<_, String>(2)?);
     }
-    for name in NAMES {
-        if columns.keys().any(|(table, _)| table == name) {
-            continue;
-        }
+    let is_there = |name: &str| columns.keys().any(|(table, _)| table == name);
+    for name in NAMES.into_iter().rev().filter(|name| !is_there(name)) {
         // A role without any right to a table does not see it there.
         match client.batch_execute(&format!("SELECT 1 FROM {name} LIMIT 0")).await {
             Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
@@ -146,7 +180,10 @@ pub(super) async fn look(client: &Client) -> Result<Found, Error> {
     if columns.is_empty() {
         return nothing(client).await;
     }
-    for (table, column, kind) in COLUMNS {
+    let made = NAMES.iter().take_while(|name| is_there(name)).count();
+    let is_partial = made > 0 && !NAMES[made..].iter().any(|name| is_there(name));
+    let expected = COLUMNS.iter().filter(|(table, ..)| !is_partial || is_there(table));
+    for &(table, column, kind) in expected {
         let found = columns.get(&(table.to_owned(), column.to_owned())).map(String::as_str);
         if found != Some(kind) {
             let found = found.unwrap_or("nothing");
@@ -155,6 +192,9 @@ pub(super) async fn look(client: &Client) -> Result<Found, Error> {
                 expected: kind.to_owned(),
             });
         }
+    }
+    if let Some(missing) = NAMES.get(made).filter(|_| is_partial) {
+        return partial(client, missing).await;
     }
     for (table, privilege) in PRIVILEGES {
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
@@ -165,20 +205,31 @@ pub(super) async fn look(client: &Client) -> Result<Found, Error> {
         }
     }
     let rows = client.query_typed("SELECT version FROM virksomhedslogin_schema WHERE id = 1", &[]).await?;
-    let version: Option<i32> = rows.first().map(|row| row.try_get(0)).transpose()?;
-    if version != Some(VERSION) {
+    let Some(row) = rows.first() else { return partial(client, "the row of virksomhedslogin_schema").await };
+    let version: i32 = row.try_get(0)?;
+    if version != VERSION {
         return Ok(Found::Foreign {
-            found: version.map_or("no version".to_owned(), |version| format!("version {version}")),
+            found: format!("version {version}"),
             expected: format!("version {VERSION}"),
         });
     }
     durable(client).await
 }
 
-/// No tables; whether they could be made where the role's search path begins.
+/// No tables; whether they could be made.
 async fn nothing(client: &Client) -> Result<Found, Error> {
+    Ok(Found::Nothing { may_create: may_create(client).await? })
+}
+
+/// Not all of the tables; whether the rest could be made.
+async fn partial(client: &Client, missing: &str) -> Result<Found, Error> {
+    Ok(Found::Partial { missing: missing.to_owned(), may_create: may_create(client).await? })
+}
+
+/// Whether tables could be made where the role's search path begins.
+async fn may_create(client: &Client) -> Result<bool, Error> {
     const SQL: &str = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
-    Ok(Found::Nothing { may_create: client.query_typed_one(SQL, &[]).await?.try_get(0)? })
+    client.query_typed_one(SQL, &[]).await?.try_get(0)
 }
 
 fn lacking(table: &str, privilege: &str) -> String {

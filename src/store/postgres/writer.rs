@@ -1,5 +1,9 @@
 //! Recording logins: those that wait go together, in one statement that is one transaction.
 //!
+//! A row that somebody else has locked must not hold up the other companies of its batch. So a statement gives up after
+//! [`BATCH_LOCK_TIMEOUT`], and its companies are sent again in halves that hardly wait at all, until the locked ones are
+//! found. Those wait by themselves ([`super::locked_rows`]).
+//!
 //! The statement also leaves the writer's mark, if it changed anything: by the marks of all writers two listings are known
 //! to be of the same state ([`super::pages`]). Every lane of every process has a row of its own for it, so that nobody
 //! waits for another's.
@@ -12,10 +16,13 @@ use tokio::time::Instant;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::calls::Waiting;
+use super::calls::{Call, Waiting};
 use super::database::{Lease, Link, Parameter, Statement};
+use super::dry_run;
+use super::fault::is_lock_timeout;
+use super::locked_rows::LockedRows;
 use super::moment::Moment;
-use crate::domain::clock::ClockLimits;
+use crate::domain::clock::{ClockLimits, ClockWindow};
 use crate::domain::login::Login;
 use crate::store::StoreError;
 use crate::store::meters::Meters;
@@ -25,6 +32,14 @@ use crate::store::record::{Record, merge_by_company};
 pub(super) const CAPACITY: usize = 4096;
 /// How many go together at most: a few milliseconds of the server's time.
 pub(super) const BATCH: usize = 2048;
+
+/// How long a batch waits for the lock on a row: longer than the commits of other writers take, and short enough that the
+/// halves are through within a second of its beginning.
+const BATCH_LOCK_TIMEOUT: &str = "250ms";
+/// How long the halves wait for it. A company that is taken for locked although it is only being written loses nothing.
+const PART_LOCK_TIMEOUT: &str = "2ms";
+/// Between two tries of an import, whose locks others may wait for.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The end of a statement: raises `synchronous_commit` for this transaction where it promises less than the disk.
 macro_rules! synced {
@@ -37,9 +52,12 @@ macro_rules! synced {
 /// The upsert, the mark, and what makes the commit wait for the disk where the database's setting would not.
 ///
 /// The arrays are in the order of the companies, so that two writers take the rows' locks in the same order. A row that
-/// learns nothing new is locked, which waits for whoever is changing it, but not written.
+/// learns nothing new is locked, which waits for whoever is changing it, but not written. The lock is part of the
+/// transaction all the same: its commit waits for the standby, and with it for the earlier change of that row.
 ///
-/// Nothing is written when the database's clock is outside of the window in `$7` and `$8`, and the third column tells it.
+/// The lock timeout is set before the first row is read, and for this transaction alone.
+///
+/// Nothing is written when the database's clock is outside of the window in `$7` and `$8`, and the second column tells it.
 /// The statement itself looks, so that no login slips in between the step of a clock and its being noticed.
 pub(super) const RECORD: &str = concat!(
     "\
@@ -49,7 +67,7 @@ WITH refused AS (
     INSERT INTO virksomhedslogin_login AS known (cvr_number, first_login, last_login)
     SELECT cvr_number, first_login, last_login
     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS sent (cvr_number, first_login, last_login)
-    WHERE NOT EXISTS (SELECT 1 FROM refused)
+    WHERE (SELECT set_config('lock_timeout', $9, true)) <> '' AND NOT EXISTS (SELECT 1 FROM refused)
     ON CONFLICT (cvr_number) DO UPDATE
     SET first_login = LEAST(known.first_login, excluded.first_login),
         last_login = GREATEST(known.last_login, excluded.last_login)
@@ -110,21 +128,55 @@ impl Lane {
         database: Arc<Link>,
         meters: Arc<Meters>,
         waiting: Waiting<Record, ()>,
+        locked: Arc<LockedRows>,
         deadline: Duration,
     ) {
         let mut writes = Vec::with_capacity(BATCH);
         while waiting.take(&mut writes, BATCH).await {
-            let mut records: Vec<_> = writes.iter().map(|write| write.asked).collect();
-            merge_by_company(&mut records);
             meters.batches.observe(writes.len() as u64);
-            let answer = self.record(&database, &meters, &records, Instant::now() + deadline).await;
-            for write in writes.drain(..) {
-                write.tell(answer.clone().map(drop));
+            let until = Instant::now() + deadline;
+            let writes = locked.put_aside_known(writes.drain(..));
+            self.record_in_parts(&database, &meters, writes, &locked, until).await;
+        }
+    }
+
+    /// Records these calls in one statement, or in several when somebody has locked a row of theirs.
+    async fn record_in_parts(
+        &self,
+        database: &Link,
+        meters: &Meters,
+        writes: Vec<Call<Record, ()>>,
+        locked: &LockedRows,
+        until: Instant,
+    ) {
+        let mut parts = vec![writes];
+        let mut lock_timeout = BATCH_LOCK_TIMEOUT;
+        while let Some(mut part) = parts.pop() {
+            part.retain(Call::is_awaited);
+            let mut records: Vec<_> = part.iter().map(|write| write.asked).collect();
+            merge_by_company(&mut records);
+            if records.is_empty() {
+                continue;
+            }
+            match self.record_once_free(database, meters, &records, lock_timeout, until).await {
+                Ok(None) if records.len() > 1 => {
+                    lock_timeout = PART_LOCK_TIMEOUT;
+                    let middle = records[records.len() / 2].cvr;
+                    let (upper, lower) = part.into_iter().partition(|write| write.asked.cvr >= middle);
+                    parts.extend([upper, lower]);
+                }
+                Ok(None) => locked.put_aside(part),
+                answer => {
+                    for write in part {
+                        write.tell(answer.clone().map(drop));
+                    }
+                }
             }
         }
     }
 
     /// Merges these records into the table and says how many of them were news. They must be ascending, one a company.
+    /// Waits for locked rows until its time is up, and leaves the others alone in between.
     pub(super) async fn record(
         &self,
         database: &Link,
@@ -132,69 +184,107 @@ impl Lane {
         records: &[Record],
         until: Instant,
     ) -> Result<u64, StoreError> {
+        loop {
+            let done = self.record_once_free(database, meters, records, BATCH_LOCK_TIMEOUT, until).await?;
+            match done {
+                Some(changed) => return Ok(changed),
+                None if Instant::now() < until => tokio::time::sleep(LOCK_PAUSE).await,
+                None => return Err(StoreError::Failing("a row is locked by somebody else".to_owned())),
+            }
+        }
+    }
+
+    /// The same, once: nothing when one of the rows was locked for longer than this.
+    pub(super) async fn record_once_free(
+        &self,
+        database: &Link,
+        meters: &Meters,
+        records: &[Record],
+        lock_timeout: &str,
+        until: Instant,
+    ) -> Result<Option<u64>, StoreError> {
         let sent = Instant::now();
-        let span = records.iter().map(|record| record.login).reduce(Login::merge);
-        let window = span.and_then(|span| self.clock.window(span.first(), span.last()));
-        let batch = Batch {
-            companies: records.iter().map(|record| record.cvr.number().cast_signed()).collect(),
-            firsts: records.iter().map(|record| Moment(record.login.first())).collect(),
-            lasts: records.iter().map(|record| Moment(record.login.last())).collect(),
-            lane: self,
-            latest: span.map(|span| Moment(span.last())),
-            opens: window.map(|window| Moment(window.opens())),
-            closes: window.map(|window| Moment(window.closes())),
-        };
+        let batch = Batch::new(self, records, lock_timeout);
         let answer = database.run(until, &batch).await;
         meters.syncs.observe_duration(sent.elapsed());
-        let (changed, refused) = answer?;
-        match (refused, window) {
-            (Some(Moment(database)), Some(window)) => Err(window.missed(database).into()),
-            _ => Ok(changed.unsigned_abs()),
+        match (answer?, batch.window) {
+            (Some((_, Some(Moment(database)))), Some(window)) => Err(window.missed(database).into()),
+            (done, _) => Ok(done.map(|(changed, _)| changed.unsigned_abs())),
         }
     }
 }
 
-struct Batch<'a> {
+/// Companies with their logins, as the statement has them.
+pub(super) struct Batch<'a> {
     companies: Vec<i32>,
     firsts: Vec<Moment>,
     lasts: Vec<Moment>,
     lane: &'a Lane,
     latest: Option<Moment>,
-    opens: Option<Moment>,
-    closes: Option<Moment>,
+    window: Option<ClockWindow>,
+    lock_timeout: &'a str,
 }
 
-impl Statement for Batch<'_> {
-    /// How many records were news, and what the database's clock shows when it is outside of the window.
-    type Value = (i64, Option<Moment>);
+impl<'a> Batch<'a> {
+    pub(super) fn new(lane: &'a Lane, records: &[Record], lock_timeout: &'a str) -> Self {
+        let span = records.iter().map(|record| record.login).reduce(Login::merge);
+        Self {
+            companies: records.iter().map(|record| record.cvr.number().cast_signed()).collect(),
+            firsts: records.iter().map(|record| Moment(record.login.first())).collect(),
+            lasts: records.iter().map(|record| Moment(record.login.last())).collect(),
+            lane,
+            latest: span.map(|span| Moment(span.last())),
+            window: span.and_then(|span| lane.clock.window(span.first(), span.last())),
+            lock_timeout,
+        }
+    }
 
-    async fn send(&self, lease: &Lease) -> Result<Self::Value, Error> {
+    /// Sends it and says how many companies it changed, and what the database's clock shows when that is outside of the
+    /// window: nothing is changed then.
+    pub(super) async fn record(&self, lease: &Lease) -> Result<(i64, Option<Moment>), Error> {
         let mark = self.lane.sent.fetch_add(1, Ordering::Relaxed) + 1;
-        let parameters: [Parameter<'_>; 8] = [
+        let (opens, closes) =
+            self.window.map(|window| (Moment(window.opens()), Moment(window.closes()))).unzip();
+        let parameters: [Parameter<'_>; 9] = [
             (&self.companies, Type::INT4_ARRAY),
             (&self.firsts, Type::TIMESTAMPTZ_ARRAY),
             (&self.lasts, Type::TIMESTAMPTZ_ARRAY),
             (&self.lane.id, Type::TEXT),
             (&mark, Type::INT8),
             (&self.latest, Type::TIMESTAMPTZ),
-            (&self.opens, Type::TIMESTAMPTZ),
-            (&self.closes, Type::TIMESTAMPTZ),
+            (&opens, Type::TIMESTAMPTZ),
+            (&closes, Type::TIMESTAMPTZ),
+            (&self.lock_timeout, Type::TEXT),
         ];
         let rows = lease.rows(RECORD, &parameters).await?;
         rows.first().map_or(Ok((0, None)), |row| Ok((row.try_get(0)?, row.try_get(1)?)))
     }
 }
 
-/// Whether a write would be durable now: one is made, under this name.
+impl Statement for Batch<'_> {
+    /// Nothing when a row was locked for too long.
+    type Value = Option<(i64, Option<Moment>)>;
+
+    async fn send(&self, lease: &Lease) -> Result<Self::Value, Error> {
+        match self.record(lease).await {
+            Err(error) if is_lock_timeout(&error) => Ok(None),
+            done => done.map(Some),
+        }
+    }
+}
+
+/// Whether a write would be durable now: one is made, under this name. And whether the tables take a login.
 pub(super) struct Probe {
     pub(super) id: String,
 }
 
 impl Statement for Probe {
-    type Value = ();
+    /// Whether the table of logins keeps what is written.
+    type Value = bool;
 
-    async fn send(&self, lease: &Lease) -> Result<(), Error> {
-        lease.rows(PROBE, &[(&self.id, Type::TEXT)]).await.map(drop)
+    async fn send(&self, lease: &Lease) -> Result<bool, Error> {
+        lease.rows(PROBE, &[(&self.id, Type::TEXT)]).await?;
+        dry_run::keeps_a_login(lease).await
     }
 }
 
@@ -207,18 +297,7 @@ impl Statement for Fold {
     type Value = ();
 
     async fn send(&self, lease: &Lease) -> Result<(), Error> {
-        lease.batch_execute("BEGIN").await?;
-        let folded = self.fold(lease).await;
-        if folded.is_err() {
-            // The connection may be given back to others.
-            lease.batch_execute("ROLLBACK").await?;
-        }
-        folded
-    }
-}
-
-impl Fold {
-    async fn fold(&self, lease: &Lease) -> Result<(), Error> {
+        lease.begin("BEGIN").await?;
         let (mut batches, mut latest) = (0_i64, None);
         let gone = lease.rows(TAKE_OUT, &[]).await?;
         for row in &gone {
@@ -231,6 +310,6 @@ impl Fold {
                 [(&self.id, Type::TEXT), (&batches, Type::INT8), (&latest, Type::TIMESTAMPTZ)];
             lease.rows(PUT_IN, &parameters).await?;
         }
-        lease.batch_execute("COMMIT").await
+        lease.end("COMMIT").await
     }
 }
