@@ -16,7 +16,7 @@ use std::path::Path;
 use sources::sources;
 
 /// module → the modules of ours that it may use.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["app", "settings", "store", "domain", "auth", "http", "logging"]),
     ("app", &["http", "settings", "auth", "store", "domain", "essential", "links"]),

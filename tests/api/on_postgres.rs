@@ -9,12 +9,12 @@ mod disturbed;
 mod stores;
 
 /// What holds on the embedded store alone, and why.
-const LEFT_OUT: [(&str, &str); 0] = [];
+const LEFT_OUT: &[(&str, &str)] = &[];
 
 /// A multiple of what it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(400);
 
 #[test]
 fn the_contract_holds_on_postgresql_too() {
-    run_on_postgres("on_postgres", &LEFT_OUT, Durability::Quick, PATIENCE);
+    run_on_postgres("on_postgres", LEFT_OUT, Durability::Quick, PATIENCE);
 }
