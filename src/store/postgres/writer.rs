@@ -35,7 +35,7 @@ pub(super) const BATCH: usize = 2048;
 
 /// How long a batch waits for the lock on a row: longer than the commits of other writers take, and short enough that the
 /// halves are through within a second of its beginning.
-const BATCH_LOCK_TIMEOUT: &str = "250ms";
+const BATCH_LOCK_TIMEOUT: &str = "150ms";
 /// How long the halves wait for it. A company that is taken for locked although it is only being written loses nothing.
 const PART_LOCK_TIMEOUT: &str = "2ms";
 /// Between two tries of an import, whose locks others may wait for.
