@@ -320,6 +320,8 @@ pub fn token_rules(token: &Token) -> auth::Rules {
         audience: token.audience.clone(),
         algorithms: token.algorithms.iter().filter_map(|name| auth::Algorithm::parse(name)).collect(),
         leeway_seconds: i64::try_from(token.leeway.as_secs()).unwrap_or(0),
+        types: token.types.clone(),
+        max_lifetime_seconds: i64::try_from(token.max_lifetime.as_secs()).unwrap_or(0),
         claims: auth::ClaimNames {
             organisation_type: token.claims.organisation_type.clone(),
             organisation_code: token.claims.organisation_code.clone(),

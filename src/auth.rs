@@ -61,6 +61,11 @@ pub struct Rules {
     pub algorithms: Vec<Algorithm>,
     /// How far the clocks may differ, 0 to 60 seconds.
     pub leeway_seconds: i64,
+    /// What `typ` may be, in lower case and without a leading `application/`; an empty one stands for a token that has
+    /// no `typ`.
+    pub types: Vec<String>,
+    /// The longest time from `iat` to `exp`; 0 sets no limit.
+    pub max_lifetime_seconds: i64,
     /// How the claims about the caller are called.
     pub claims: ClaimNames,
     /// What organisation types are called beside their plain names.
@@ -168,7 +173,7 @@ impl Authenticator {
         if let Some(caller) = self.remembered(&digest) {
             return Ok(caller);
         }
-        let compact = compact::read(token, &self.rules.algorithms)?;
+        let compact = compact::read(token, &self.rules)?;
         let accepted = claims::check(&compact.claims, &self.rules, self.now())?;
         let ends = accepted.ends;
         let generation = match self.verify(&compact) {
@@ -262,6 +267,10 @@ impl Rules {
         };
         Err(StartError::Rules(fault))
     }
+        } else if self.types.is_empty() {
+            "no type of token is allowed"
+        } else if self.max_lifetime_seconds < 0 {
+            "the longest lifetime of tokens is negative"
 }
 
 /// Reads or fetches a source once, in the calling thread (5 seconds at most), and tells what would serve.

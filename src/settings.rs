@@ -160,6 +160,11 @@ pub struct Token {
     pub algorithms: Vec<String>,
     /// 0 s to 60 s.
     pub leeway: Duration,
+    /// What `typ` may be, in lower case and without a leading `application/`; an empty one stands for a token without
+    /// it. Never empty, none twice.
+    pub types: Vec<String>,
+    /// The longest time from `iat` to `exp`; zero sets no limit.
+    pub max_lifetime: Duration,
     /// 10 s to 1 h.
     pub jwks_refresh: Duration,
     /// At least `jwks_refresh`, at most 30 days.

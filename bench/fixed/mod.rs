@@ -28,6 +28,8 @@ pub fn authenticator() -> Authenticator {
         audience: vec!["virksomhedslogin-bench".to_owned()],
         algorithms: vec![Algorithm::parse("RS256").expect("a known algorithm")],
         leeway_seconds: 30,
+        types: vec!["at+jwt".to_owned()],
+        max_lifetime_seconds: 0,
         claims: ClaimNames::default(),
         organisation_types: Default::default(),
     };

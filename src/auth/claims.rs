@@ -25,9 +25,8 @@ pub(super) fn check(claims: &[(String, Json)], rules: &Rules, now: i64) -> Resul
     check_issuer(claims, &rules.issuer)?;
     check_audience(claims, &rules.audience)?;
     let leeway = rules.leeway_seconds.saturating_mul(1_000);
-    let ends = moment(claims, "exp", Claim::Expiry)?
-        .ok_or(TokenFault::Missing(Claim::Expiry))?
-        .saturating_add(leeway);
+    let expiry = moment(claims, "exp", Claim::Expiry)?.ok_or(TokenFault::Missing(Claim::Expiry))?;
+    let ends = expiry.saturating_add(leeway);
     if now >= ends {
         return Err(TokenFault::Expired);
     }
@@ -35,8 +34,14 @@ pub(super) fn check(claims: &[(String, Json)], rules: &Rules, now: i64) -> Resul
     if moment(claims, "nbf", Claim::NotBefore)?.is_some_and(|moment| moment > latest) {
         return Err(TokenFault::NotYetValid);
     }
-    if moment(claims, "iat", Claim::IssuedAt)?.is_some_and(|moment| moment > latest) {
+    let issued = moment(claims, "iat", Claim::IssuedAt)?;
+    if issued.is_some_and(|moment| moment > latest) {
         return Err(TokenFault::IssuedInFuture);
+    }
+    // Both times of a token are the issuer's: between them no two clocks differ.
+    let longest = rules.max_lifetime_seconds.saturating_mul(1_000);
+    if longest > 0 && expiry.saturating_sub(issued.unwrap_or(latest)) > longest {
+        return Err(TokenFault::TooLongLived);
     }
     let subject = name(claims, "sub", Claim::Subject)?;
     let client_id = name(claims, "client_id", Claim::ClientId)?;

@@ -6,6 +6,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 
+use super::Rules;
 use super::algorithm::Algorithm;
 use super::fault::{Part, TokenFault};
 use crate::strict_json::Json;
@@ -36,14 +37,14 @@ pub(super) fn check_length(token: &str) -> Result<(), TokenFault> {
     if token.len() <= MAX_BYTES { Ok(()) } else { Err(TokenFault::TooLong) }
 }
 
-/// Reads a token, of a length that was checked, whose `alg` must be on the allow-list.
-pub(super) fn read<'a>(token: &'a str, allowed: &[Algorithm]) -> Result<Compact<'a>, TokenFault> {
+/// Reads a token, of a length that was checked, whose `alg` and `typ` must be allowed.
+pub(super) fn read<'a>(token: &'a str, rules: &Rules) -> Result<Compact<'a>, TokenFault> {
     let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::NotThreeParts)?;
     let (header, payload) = signed.split_once('.').ok_or(TokenFault::NotThreeParts)?;
     if payload.contains('.') {
         return Err(TokenFault::NotThreeParts);
     }
-    let (algorithm, kid) = read_header(&members(header, Part::Header)?, allowed)?;
+    let (algorithm, kid) = read_header(&members(header, Part::Header)?, rules)?;
     let claims = members(payload, Part::Payload)?;
     let signature = decode(signature, Part::Signature)?;
     if signature.is_empty() {
@@ -67,14 +68,11 @@ fn members(text: &str, part: Part) -> Result<Vec<(String, Json)>, TokenFault> {
     }
 }
 
-fn read_header(
-    header: &[(String, Json)],
-    allowed: &[Algorithm],
-) -> Result<(Algorithm, Option<String>), TokenFault> {
+fn read_header(header: &[(String, Json)], rules: &Rules) -> Result<(Algorithm, Option<String>), TokenFault> {
     let algorithm = member(header, "alg")
         .and_then(Json::text)
         .and_then(Algorithm::parse)
-        .filter(|algorithm| allowed.contains(algorithm))
+        .filter(|algorithm| rules.algorithms.contains(algorithm))
         .ok_or(TokenFault::Algorithm)?;
     if member(header, "crit").is_some() {
         return Err(TokenFault::Critical);
@@ -82,7 +80,7 @@ fn read_header(
     if member(header, "b64").is_some() {
         return Err(TokenFault::UnencodedPayload);
     }
-    if member(header, "typ").is_some_and(|typ| !typ.text().is_some_and(is_access_token)) {
+    if !is_type_allowed(member(header, "typ"), &rules.types) {
         return Err(TokenFault::Type);
     }
     if member(header, "cty").is_some_and(|cty| cty.text().is_none_or(is_nested_token)) {
@@ -96,14 +94,21 @@ fn read_header(
     Ok((algorithm, kid))
 }
 
-/// RFC 9068 §2.1 and RFC 7519 §5.1; media types are compared without case.
-fn is_access_token(typ: &str) -> bool {
-    ["JWT", "at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
+/// Whether this `typ`, or the lack of one, is among the allowed ones. One that is there and empty is none of them.
+fn is_type_allowed(typ: Option<&Json>, allowed: &[String]) -> bool {
+    let Some(typ) = typ else { return allowed.iter().any(String::is_empty) };
+    typ.text().map(media_type).is_some_and(|typ| !typ.is_empty() && allowed.contains(&typ))
 }
 
-/// RFC 7519 §5.2; the media type may be written with its `application/`.
+/// RFC 7519 §5.2.
 fn is_nested_token(cty: &str) -> bool {
-    ["JWT", "application/jwt"].iter().any(|nested| cty.eq_ignore_ascii_case(nested))
+    media_type(cty) == "jwt"
+}
+
+/// A media type as it is compared: in lower case, and without the `application/` that may be left out (RFC 7515 §4.1.9).
+fn media_type(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    lower.strip_prefix("application/").map(str::to_owned).unwrap_or(lower)
 }
 
 /// The member of this name, in a list that has no name twice.

@@ -107,8 +107,8 @@ pub enum TokenFault {
     /// `b64` is there, in whatever form.
     #[error("the header has b64")]
     UnencodedPayload,
-    /// `typ` is there and is none of `JWT`, `at+jwt`, `application/at+jwt`.
-    #[error("the typ is not that of an access token")]
+    /// `typ`, or the lack of one, is none of the configured types.
+    #[error("the typ is none of token.types")]
     Type,
     /// `cty` says that a token is nested in this one, or is not a string.
     #[error("the cty is that of a nested token or not a string")]
@@ -140,6 +140,9 @@ pub enum TokenFault {
     /// `iat` is in the future beyond the leeway.
     #[error("the token was issued in the future (iat)")]
     IssuedInFuture,
+    /// `exp` is further from `iat`, or from now, than is allowed.
+    #[error("the token lives longer than token.max_lifetime_seconds")]
+    TooLongLived,
     /// Neither `sub` nor `client_id` says who calls.
     #[error("neither sub nor client_id is there")]
     NoCaller,

@@ -131,7 +131,8 @@ impl From<TokenFault> for Refusal {
             TokenFault::Missing(_)
             | TokenFault::WrongType(_)
             | TokenFault::OutOfRange(_)
-            | TokenFault::NoCaller => Self::Claims,
+            | TokenFault::NoCaller
+            | TokenFault::TooLongLived => Self::Claims,
             TokenFault::Issuer => Self::Issuer,
             TokenFault::Audience => Self::Audience,
             TokenFault::Expired => Self::Expired,

@@ -156,8 +156,12 @@ keys! {
         "Signature algorithms that are accepted.";
     LEEWAY = "token.leeway_seconds", number(0, 60), Default::Number(30),
         "How far the issuer's clock and ours may differ.";
+    TOKEN_TYPES = "token.types", Kind::List, Default::List(&["at+jwt", "JWT", ""]),
+        "Which typ headers are accepted, without case and without a leading application/; \"\" is a token without one.";
+    MAX_LIFETIME = "token.max_lifetime_seconds", number(0, 315_360_000), Default::Number(86_400),
+        "How long after its iat (or, without one, after now) a token may expire; one with a later exp is refused.";
     JWKS_REFRESH = "token.jwks_refresh_seconds", number(10, 3600), Default::Number(300),
-        "How often the keys are fetched anew; max-age of the issuer's answer is clamped to the same range.";
+        "How often the keys are fetched; more often when max-age of the issuer's answer is shorter, down to 10 s.";
     JWKS_MAX_STALE = "token.jwks_max_stale_seconds", number(10, 2_592_000), Default::Number(86_400),
         "How long the last good keys serve while the issuer is away; at least jwks_refresh_seconds.";
     CLAIM_ORGANISATION_TYPE = "token.claims.organisation_type", Kind::Text, Default::Text("organisationType"),

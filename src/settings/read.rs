@@ -144,6 +144,15 @@ impl Source {
 
     /// The list, with at least one entry and none twice; one text stands for a list of one where the key says so.
     pub(super) fn list(&mut self, key: &Key) -> Result<Vec<String>, Told> {
+        self.list_of(key, blemish)
+    }
+
+    /// As [`Source::list`], with entries that this rule judges.
+    pub(super) fn list_of(
+        &mut self,
+        key: &Key,
+        blemish: fn(&str) -> Option<(&'static str, &'static str)>,
+    ) -> Result<Vec<String>, Told> {
         let items = match self.values.get(key.path).map(|entry| entry.value.clone()) {
             Some(Value::List(items)) => items,
             Some(Value::Text(text)) if key.kind == Kind::TextOrList => vec![Value::Text(text)],

@@ -77,6 +77,8 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(settings.token.jwks, JwksSource::File(place.path("jwks.json")));
     assert_eq!(settings.token.algorithms, ["RS256", "PS256", "ES256"]);
     assert_eq!(settings.token.leeway, Duration::from_secs(30));
+    assert_eq!(settings.token.types, ["at+jwt", "jwt", ""]);
+    assert_eq!(settings.token.max_lifetime, Duration::from_secs(86_400));
     assert_eq!(settings.token.jwks_refresh, Duration::from_secs(300));
     assert_eq!(settings.token.jwks_max_stale, Duration::from_secs(86_400));
     assert_eq!(settings.token.claims.organisation_type, "organisationType");
@@ -151,6 +153,15 @@ fn other_programs_variables_are_left_alone() {
         ("PATH", "/bin"),
     ];
     assert!(Place::new().load(&others).is_ok());
+}
+
+#[test]
+fn types_from_the_environment_may_end_in_an_empty_one() {
+    let place = Place::new();
+    let types = |text| place.load(&[("VIRKSOMHEDSLOGIN__TOKEN__TYPES", text)]).unwrap().token.types;
+    assert_eq!(types("at+jwt"), ["at+jwt"]);
+    assert_eq!(types("Application/AT+JWT, JWT,"), ["at+jwt", "jwt", ""]);
+    assert_eq!(types(""), [""]);
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) fn read(source: &mut Source) -> Result<Token, Told> {
     let ca_file = ca_file(source);
     let algorithms = algorithms(source);
     let leeway = source.seconds(&keys::LEEWAY);
+    let types = types(source);
+    let max_lifetime = source.seconds(&keys::MAX_LIFETIME);
     let jwks_refresh = source.seconds(&keys::JWKS_REFRESH);
     let jwks_max_stale = source.seconds(&keys::JWKS_MAX_STALE);
     let claims = claims(source);
@@ -45,6 +47,8 @@ pub(super) fn read(source: &mut Source) -> Result<Token, Told> {
         ca_file: ca_file?,
         algorithms: algorithms?,
         leeway: leeway?,
+        types: types?,
+        max_lifetime: max_lifetime?,
         jwks_refresh,
         jwks_max_stale,
         claims: claims?,
@@ -178,6 +182,26 @@ fn algorithms(source: &mut Source) -> Result<Vec<String>, Told> {
         told = Some(source.fault(&keys::TOKEN_ALGORITHMS, reason, mend));
     }
     told.map_or(Ok(names), Err)
+}
+
+/// The types as tokens are compared with them: in lower case and without a leading `application/` (RFC 7515 §4.1.9).
+fn types(source: &mut Source) -> Result<Vec<String>, Told> {
+    let key = &keys::TOKEN_TYPES;
+    let names = source.list_of(key, |name| if name.is_empty() { None } else { blemish(name) })?;
+    let mut types: Vec<String> = Vec::new();
+    for name in names {
+        let lower = name.to_ascii_lowercase();
+        let typ = lower.strip_prefix("application/").unwrap_or(&lower).to_owned();
+        if typ.is_empty() && !name.is_empty() {
+            let help = "name one, or write \"\" for tokens without typ";
+            return Err(source.fault(key, format!("{} names no type", shown(&name)), help));
+        }
+        if types.contains(&typ) {
+            return Err(source.fault(key, format!("{} stands twice", shown(&name)), "name it once"));
+        }
+        types.push(typ);
+    }
+    Ok(types)
 }
 
 fn claims(source: &mut Source) -> Result<ClaimNames, Told> {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use virksomhedslogin::app::{App, Reload};
 use virksomhedslogin::auth::Signer;
 use virksomhedslogin::domain::access::{AccessMode, Method, OrganisationType};
-use virksomhedslogin::domain::clock::{ClockLimits, ManualClock};
+use virksomhedslogin::domain::clock::{Clock, ClockLimits, ManualClock};
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::settings;
 
@@ -120,8 +120,9 @@ pub fn shipped(name: &str) -> PathBuf {
 impl TestApp {
     /// A caller of this organisation type with all scopes, acting for all citizens.
     pub fn as_org(&self, organisation: OrganisationType) -> Caller<'_> {
+        let exp = self.clock.now().millis() / 1_000 + 3_600;
         self.as_claims(json!({
-            "iss": ISSUER, "aud": AUDIENCE, "exp": 4_000_000_000_i64, "sub": "tester", "client_id": "client-1",
+            "iss": ISSUER, "aud": AUDIENCE, "exp": exp, "sub": "tester", "client_id": "client-1",
             "scope": ALL_SCOPES, "organisationType": organisation.name(), "organisationCode": "101",
             "adgang": AccessMode::AlleBorgere.name(),
         }))

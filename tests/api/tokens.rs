@@ -104,3 +104,29 @@ fn claims_may_have_other_names() {
     assert_eq!(star.get_logins().status, 200);
     assert_eq!(app.as_org(Star).get_logins().problem(), (403, "1013".to_owned()));
 }
+
+#[test]
+fn tokens_of_other_types_and_without_a_near_end_are_refused() {
+    let app = spawn_app();
+    let start = Timestamp::parse(START).unwrap().millis() / 1_000;
+    let day = 86_400;
+    for (changes, status) in [
+        (vec![("iat", json!(start)), ("exp", json!(start + day))], 200),
+        (vec![("iat", json!(start)), ("exp", json!(start + day + 1))], 401),
+        (vec![("exp", json!(start + day + 30))], 200),
+        (vec![("exp", json!(start + day + 31))], 401),
+        (vec![("iat", json!(start)), ("exp", json!(253_402_300_799_i64))], 401),
+    ] {
+        let caller = app.as_org(Star);
+        let caller = changes.iter().fold(caller, |caller, (claim, value)| caller.with(claim, value.clone()));
+        assert_eq!(caller.get_logins().status, status, "{changes:?}");
+    }
+    let unlimited = spawn_app_with("token.max_lifetime_seconds = 0\n");
+    assert_eq!(unlimited.as_org(Star).with("exp", json!(253_402_300_799_i64)).get_logins().status, 200);
+    // The signer writes at+jwt.
+    assert_eq!(
+        spawn_app_with("token.types = [\"application/AT+JWT\"]\n").as_org(Star).get_logins().status,
+        200
+    );
+    assert_eq!(spawn_app_with("token.types = [\"JWT\", \"\"]\n").as_org(Star).get_logins().status, 401);
+}

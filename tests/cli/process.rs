@@ -57,7 +57,8 @@ impl Site {
             &format!(
                 "server.listen = \"127.0.0.1:0\"\nserver.management = \"127.0.0.1:0\"\nserver.workers = 2\n\
                  server.shutdown_timeout_seconds = 5\n{store}\ntoken.issuer = \"{ISSUER}\"\n\
-                 token.audience = \"aud\"\ntoken.jwks = \"file:jwks.json\"\naccess.file = \"access.toml\"\n\
+                 token.audience = \"aud\"\ntoken.jwks = \"file:jwks.json\"\n\
+                 token.max_lifetime_seconds = 0\naccess.file = \"access.toml\"\n\
                  audit.file = \"audit.ndjson\"\n"
             ),
         );
@@ -76,7 +77,7 @@ impl Site {
         self.path("virksomhedslogin.toml").display().to_string()
     }
 
-    /// A token of STAR with both scopes.
+    /// A token of STAR with both scopes, good under any clock that a test sets.
     pub fn token(&self) -> String {
         let claims = json!({
             "iss": ISSUER, "aud": "aud", "exp": 4_000_000_000_i64, "sub": "tester",

@@ -111,7 +111,7 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
         ("iat", "-1".to_owned(), out(Claim::IssuedAt)),
         ("iat", "{}".to_owned(), wrong(Claim::IssuedAt)),
     ];
-    let authenticator = authenticator(rules(), &all_keys());
+    let authenticator = authenticator(Rules { max_lifetime_seconds: 0, ..rules() }, &all_keys());
     for (name, raw, expected) in rows {
         let payload = with_raw(name, &raw);
         let token = token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &payload);
@@ -121,6 +121,42 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
     for (name, expected) in [("exp", Err(Fault::Missing(Claim::Expiry))), ("nbf", ok), ("iat", ok)] {
         let outcome = outcome(rules(), &claims_with(json!({ name: null }))).map(drop);
         assert_eq!(outcome, expected.map_err(Refusal::Token), "no {name}");
+    }
+}
+
+#[test]
+fn a_token_lives_no_longer_than_is_allowed() {
+    const DAY: i64 = 86_400;
+    let (ok, long) = (Ok(()), Err(Fault::TooLongLived));
+    for (iat, exp, max, expected) in [
+        (Some(NOW.to_string()), (NOW + DAY).to_string(), DAY, ok),
+        (Some(NOW.to_string()), (NOW + DAY + 1).to_string(), DAY, long),
+        (Some(NOW.to_string()), format!("{}.001", NOW + DAY), DAY, long),
+        (Some(format!("{NOW}.001")), format!("{}.001", NOW + DAY), DAY, ok),
+        // The leeway is for two clocks; iat and exp are of one.
+        (Some((NOW + 30).to_string()), (NOW + 30 + DAY).to_string(), DAY, ok),
+        (Some((NOW + 30).to_string()), (NOW + 31 + DAY).to_string(), DAY, long),
+        (Some((NOW - DAY).to_string()), (NOW + 1).to_string(), DAY, long),
+        (Some((NOW - DAY).to_string()), NOW.to_string(), DAY, ok),
+        (Some("0".to_owned()), (NOW + 300).to_string(), DAY, long),
+        (Some(NOW.to_string()), "253402300799".to_owned(), DAY, long),
+        (None, (NOW + DAY + 30).to_string(), DAY, ok),
+        (None, format!("{}.001", NOW + DAY + 30), DAY, long),
+        (None, "253402300799".to_owned(), DAY, long),
+        (Some(NOW.to_string()), (NOW + 1).to_string(), 1, ok),
+        (Some(NOW.to_string()), (NOW + 2).to_string(), 1, long),
+        (Some("0".to_owned()), "253402300799".to_owned(), 0, ok),
+        (None, "253402300799".to_owned(), 0, ok),
+    ] {
+        let issued = iat.as_ref().map_or(json!({"iat": null}), |_| json!({"iat": "@iat"}));
+        let mut claims = claims_with(issued);
+        claims["exp"] = json!("@exp");
+        let text = claims.to_string().replace("\"@exp\"", &exp);
+        let payload = iat.as_ref().map_or(text.clone(), |iat| text.replace("\"@iat\"", iat));
+        let token = token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &payload);
+        let rules = Rules { max_lifetime_seconds: max, ..rules() };
+        let outcome = authenticate(&authenticator(rules, &all_keys()), &token).map(drop);
+        assert_eq!(outcome, expected.map_err(Refusal::Token), "iat {iat:?}, exp {exp}, at most {max} s");
     }
 }
 

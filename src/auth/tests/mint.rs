@@ -158,6 +158,8 @@ pub(super) fn rules() -> Rules {
         audience: vec![AUDIENCE.to_owned()],
         algorithms: Algorithm::ALL.to_vec(),
         leeway_seconds: 30,
+        types: ["at+jwt", "jwt", ""].map(str::to_owned).into(),
+        max_lifetime_seconds: 86_400,
         claims: ClaimNames::default(),
         organisation_types: Default::default(),
     }

@@ -36,7 +36,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_reader_panic(text in "\\PC{0,200}") {
-        let _ = compact::read(&text, &Algorithm::ALL);
+        let _ = compact::read(&text, &rules());
     }
 
     #[test]
@@ -46,7 +46,7 @@ proptest! {
         signature in proptest::collection::vec(any::<u8>(), 0..80),
     ) {
         let token = format!("{}.{}.{}", encode(header), encode(payload), encode(signature));
-        let _ = compact::read(&token, &Algorithm::ALL);
+        let _ = compact::read(&token, &rules());
     }
 
     #[test]

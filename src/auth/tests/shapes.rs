@@ -73,6 +73,35 @@ fn the_compact_form_is_three_canonical_parts() {
 }
 
 #[test]
+fn the_typ_is_one_of_the_configured_types() {
+    let configured = [&["at+jwt"][..], &["jwt", ""], &[""], &["id_token+jwt", "text/x"]];
+    let cases: [(Option<&str>, [bool; 4]); 9] = [
+        (None, [false, true, true, false]),
+        (Some(""), [false; 4]),
+        (Some("application/"), [false; 4]),
+        (Some("at+jwt"), [true, false, false, false]),
+        (Some("APPLICATION/AT+JWT"), [true, false, false, false]),
+        (Some("JWT"), [false, true, false, false]),
+        (Some("id_token+jwt"), [false, false, false, true]),
+        (Some("TEXT/X"), [false, false, false, true]),
+        (Some("ID_TOKEN+JWT"), [false, false, false, true]),
+    ];
+    for (types, at) in configured.into_iter().zip(0..) {
+        let rules = crate::auth::Rules { types: types.iter().map(ToString::to_string).collect(), ..rules() };
+        let authenticator = authenticator(rules, &all_keys());
+        for (typ, expected) in &cases {
+            let mut members = json!({"alg": "ES256", "kid": "p256-a"});
+            if let Some(typ) = typ {
+                members["typ"] = json!(typ);
+            }
+            let outcome = authenticate(&authenticator, &header(&members.to_string())).map(drop);
+            let expected = if expected[at] { Ok(()) } else { Err(crate::auth::Refusal::Token(Fault::Type)) };
+            assert_eq!(outcome, expected, "{typ:?} where {types:?} are allowed");
+        }
+    }
+}
+
+#[test]
 fn the_header_holds_to_every_rule() {
     let ok: Result<(), Fault> = Ok(());
     let with = |more: Value| {
@@ -82,7 +111,16 @@ fn the_header_holds_to_every_rule() {
     };
     let mut rows: Vec<Row> = vec![];
     let mut row = |token, expected, why: &str| rows.push((token, expected, why.to_owned()));
-    for typ in ["JWT", "jwt", "Jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+JWT"] {
+    for typ in [
+        "JWT",
+        "jwt",
+        "Jwt",
+        "at+jwt",
+        "AT+JWT",
+        "application/at+jwt",
+        "Application/AT+JWT",
+        "application/jwt",
+    ] {
         row(with(json!({"typ": typ})), ok, typ);
     }
     for typ in [
@@ -91,7 +129,10 @@ fn the_header_holds_to_every_rule() {
         "JOSE",
         "JOSE+JSON",
         "dpop+jwt",
-        "application/jwt",
+        "application/",
+        "Application/",
+        "/at+jwt",
+        "text/jwt",
         "secevent+jwt",
         "id_token+jwt",
         "at+jwt ",
@@ -188,7 +229,7 @@ fn the_header_holds_to_every_rule() {
         ok,
         "no kid, one key fits",
     );
-    assert_eq!(try_all(&all_keys(), rows), 94);
+    assert_eq!(try_all(&all_keys(), rows), 98);
 }
 
 #[test]
