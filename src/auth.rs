@@ -234,6 +234,11 @@ impl Authenticator {
         self.source.commit(prepared);
     }
 
+    /// The other second half: nothing changes, and a key file as it is now serves only after a reload that succeeds.
+    pub fn refuse_reload(&self) {
+        self.source.refuse();
+    }
+
     /// Forgets every verified token: for when the access matrix has changed.
     pub fn forget_verified(&self) {
         self.cache.clear();

@@ -35,6 +35,7 @@ impl Reload {
             authenticator.prepare_reload().map_err(|error| faults.push(format!("token.jwks: {error}")));
         let (Ok(matrix), Ok(audit), Ok(keys)) = (matrix, audit, keys) else {
             return Err(faults.join("\n"));
+            authenticator.refuse_reload();
         };
         self.api.matrix.store(Arc::new(matrix));
         authenticator.commit_reload(keys);

@@ -23,6 +23,9 @@ pub(super) struct Loaded {
     text: Vec<u8>,
 }
 
+/// What changes when a file is written or replaced: modification time, size, inode.
+pub(super) type Fingerprint = (i64, i64, u64, u64);
+
 /// What is known about the keys, for readiness and metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyStatus {
@@ -48,6 +51,8 @@ struct Board {
     asked: bool,
     /// When a token with an unknown `kid` last made one be asked for.
     last_unknown: Option<Instant>,
+    /// The version of the key file that a refused reload leaves unused.
+    held: Option<Fingerprint>,
     refreshes: u64,
     failures: u64,
     last_error: Option<String>,
@@ -160,6 +165,21 @@ impl Keyring {
             }
         }
         self.attempts.send_replace(());
+    }
+
+    /// Leaves this version of the key file unused until [`Keyring::release`]; another one is taken.
+    pub(super) fn hold(&self, version: Option<Fingerprint>) {
+        self.board().held = version;
+    }
+
+    /// Takes every version of the key file again.
+    pub(super) fn release(&self) {
+        self.board().held = None;
+    }
+
+    /// Whether this version of the key file must stay unused.
+    pub(super) fn is_held(&self, version: Option<Fingerprint>) -> bool {
+        version.is_some() && self.board().held == version
     }
 
     /// The attempt found nothing to do.

@@ -17,7 +17,7 @@ use url::Url;
 
 use super::algorithm::Algorithm;
 use super::fetch::{Fetched, Fetcher, Limits, Target};
-use super::keyring::Keyring;
+use super::keyring::{Fingerprint, Keyring};
 use super::keys::{KeyError, KeySet, MAX_BYTES};
 
 /// How long the thread rests after a panic, so that one that comes again at once does not fill the log.
@@ -133,10 +133,19 @@ impl Opened {
 
     /// Lets what was prepared serve; has a published set fetched soon.
     pub(super) fn commit(&self, prepared: Prepared) {
+        self.keyring.release();
         match prepared.0 {
             Some((_, text)) if self.keyring.holds(&text) => self.keyring.confirm(),
             Some((set, text)) => self.keyring.put(set, text),
             None => self.keyring.ask(),
+        }
+    }
+
+    /// Lets what was prepared, or could not be, go. The file's own poll does not take it either: the one who was told
+    /// that nothing is changed must be able to rely on it.
+    pub(super) fn refuse(&self) {
+        if let Source::File(path) = &self.source {
+            self.keyring.hold(stamp(path));
         }
     }
 
@@ -193,15 +202,14 @@ fn read_file(path: &Path) -> Result<Vec<u8>, KeyError> {
     Ok(text)
 }
 
-/// What changes when a file is written or replaced: modification time, size, inode.
-fn stamp(path: &Path) -> Option<(i64, i64, u64, u64)> {
+fn stamp(path: &Path) -> Option<Fingerprint> {
     fs::metadata(path).ok().map(|file| (file.mtime(), file.mtime_nsec(), file.size(), file.ino()))
 }
 
 fn watch_file(
     keyring: &Keyring,
     path: &Path,
-    seen: &mut Option<(i64, i64, u64, u64)>,
+    seen: &mut Option<Fingerprint>,
     algorithms: &[Algorithm],
     pace: Pace,
 ) {
@@ -209,9 +217,10 @@ fn watch_file(
     while keyring.sleep(pace.file_poll) {
         keyring.begin();
         let now = stamp(path);
-        if now == *seen {
+        let unchanged = now == *seen;
+        if unchanged || keyring.is_held(now) {
             // A file that was taken and has not changed is as good as one that was just read.
-            if good {
+            if unchanged && good {
                 keyring.confirm();
             }
             keyring.end_idle();

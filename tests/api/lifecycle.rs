@@ -87,6 +87,24 @@ fn a_reload_with_one_fault_changes_nothing_at_all() {
 }
 
 #[test]
+fn keys_of_a_refused_reload_do_not_follow_by_themselves() {
+    let app = spawn_app();
+    let access = app.folder.path().join("access.toml");
+    let good_access = std::fs::read_to_string(&access).unwrap();
+    std::fs::write(&access, "version = 2\n").unwrap();
+    // In one step, and the reload at once: the service looks at the file every two seconds.
+    let new = app.folder.path().join("jwks.json.new");
+    std::fs::write(&new, virksomhedslogin::auth::Signer::generate_es256("other").unwrap().jwks()).unwrap();
+    std::fs::rename(new, app.folder.path().join("jwks.json")).unwrap();
+    assert!(app.reload.run().is_err());
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert_eq!(app.as_org(Star).get_logins().status, 200, "nothing is changed");
+    std::fs::write(&access, good_access).unwrap();
+    app.reload.run().unwrap();
+    assert_eq!(app.as_org(Star).get_logins().status, 401, "and all of it with the next reload");
+}
+
+#[test]
 fn a_reload_goes_on_in_a_new_audit_file_after_a_rotation() {
     let app = spawn_app();
     app.as_org(Star).get_logins();

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::issuer::quick;
 use super::mint::*;
 use crate::auth::keys::MAX_BYTES;
+use crate::auth::source::Pace;
 use crate::auth::{Authenticator, KeyError, Refusal, Source, StartError, TokenFault as Fault};
 
 fn one(pair: Pair) -> String {
@@ -102,6 +103,40 @@ fn a_changed_file_is_taken_without_being_asked() {
     fs::remove_file(&path).unwrap();
     soon("the missing file is told", || authenticator.status().keys.failures == 2);
     assert!(authenticate(&authenticator, &b).is_ok(), "the last good keys stay");
+}
+
+#[test]
+fn a_file_of_a_refused_reload_is_left_until_it_changes_or_a_reload_succeeds() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.json");
+    let replace = |pair: Pair| {
+        let other = directory.path().join("new.json");
+        fs::write(&other, one(pair)).unwrap();
+        fs::rename(other, &path).unwrap();
+    };
+    let serves = |authenticator: &Authenticator, pair: Pair| {
+        authenticate(authenticator, &token(pair, "ES256", "one")).is_ok()
+    };
+    let pace = Pace { file_poll: Duration::from_millis(300), ..quick() };
+    for succeeds in [true, false] {
+        replace(Pair::P256A);
+        let authenticator =
+            Authenticator::with_pace(rules(), Source::File(path.clone()), clock(), pace).unwrap();
+        replace(Pair::P256B);
+        authenticator.refuse_reload();
+        std::thread::sleep(pace.file_poll * 3);
+        assert!(serves(&authenticator, Pair::P256A), "nothing is changed");
+        if succeeds {
+            authenticator.reload().unwrap();
+            assert!(serves(&authenticator, Pair::P256B));
+        } else {
+            replace(Pair::P256B);
+            soon("the newer file is taken", || serves(&authenticator, Pair::P256B));
+        }
+        let age = || authenticator.status().keys.age.unwrap();
+        std::thread::sleep(pace.file_poll * 3);
+        assert!(age() < pace.file_poll * 2, "and it is confirmed from then on: {:?}", age());
+    }
 }
 
 #[test]
