@@ -42,7 +42,7 @@ pub struct Remote {
     pub address: Option<Url>,
     /// Certificates in PEM that are trusted beside the public ones.
     pub ca_file: Option<PathBuf>,
-    /// How often the set is fetched when the issuer does not say.
+    /// How often the set is fetched; more often when the issuer's `max-age` is shorter.
     pub refresh: Duration,
     /// How long the last good set serves while the issuer is away.
     pub max_stale: Duration,
@@ -113,9 +113,9 @@ impl Opened {
             }
             Source::Remote(remote) => {
                 let mut fetcher = fetcher(remote, issuer, pace.limits).map_err(KeyError::Fetch)?;
-                let refresh = remote.refresh;
+                let interval = Interval { refresh: remote.refresh, max_stale: remote.max_stale };
                 keyring.begin();
-                spawn(move || keep_fetching(&keyring, &mut fetcher, refresh, &algorithms, pace))?;
+                spawn(move || keep_fetching(&keyring, &mut fetcher, interval, &algorithms, pace))?;
             }
         }
         Ok(opened)
@@ -248,7 +248,7 @@ fn accept(keyring: &Keyring, text: Vec<u8>, algorithms: &[Algorithm]) -> Result<
 fn keep_fetching(
     keyring: &Keyring,
     fetcher: &mut Fetcher,
-    refresh: Duration,
+    interval: Interval,
     algorithms: &[Algorithm],
     pace: Pace,
 ) {
@@ -261,7 +261,7 @@ fn keep_fetching(
         let pause = match &outcome {
             Ok(lifetime) => {
                 failures = 0;
-                pause_before_refresh(lifetime.unwrap_or(refresh), pace, random_fraction())
+                interval.pause(*lifetime, pace, random_fraction())
             }
             Err(error) => {
                 log::warn!("keys could not be fetched, the last good ones stay: {error}");
@@ -294,9 +294,21 @@ fn fetch_once(
     }
 }
 
-/// Four fifths of the time that the keys are good for, and up to a tenth more by chance (0 to 1): before it is due.
-fn pause_before_refresh(lifetime: Duration, pace: Pace, chance: f64) -> Duration {
-    lifetime.clamp(pace.shortest, pace.longest).mul_f64(0.8 + 0.1 * chance)
+/// The times that decide when a published set is fetched again.
+#[derive(Debug, Clone, Copy)]
+struct Interval {
+    refresh: Duration,
+    max_stale: Duration,
+}
+
+impl Interval {
+    /// The shorter of our interval and the issuer's `max-age`, within the limits, and never more than half of the time
+    /// after which the keys no longer serve. Of that four fifths, and up to a tenth more by chance (0 to 1): before it
+    /// is due.
+    fn pause(self, max_age: Option<Duration>, pace: Pace, chance: f64) -> Duration {
+        let due = max_age.map_or(self.refresh, |max_age| max_age.min(self.refresh));
+        due.clamp(pace.shortest, pace.longest).min(self.max_stale / 2).mul_f64(0.8 + 0.1 * chance)
+    }
 }
 
 /// Doubles with each failure up to the longest; half of it is chance (0 to 1), so that many instances do not return
@@ -322,17 +334,26 @@ mod tests {
     const PACE: Pace = Pace::SERVING;
 
     #[test]
-    fn keys_are_fetched_before_they_are_due_and_within_the_clamp() {
-        let pause = |seconds, chance| pause_before_refresh(Duration::from_secs(seconds), PACE, chance);
-        for (seconds, chance, milliseconds) in [
-            (300, 0.0, 240_000),
-            (300, 1.0, 270_000),
-            (0, 0.0, 8_000),
-            (9, 1.0, 9_000),
-            (4_000, 0.0, 2_880_000),
-            (u64::MAX, 1.0, 3_240_000),
+    fn keys_are_fetched_before_they_are_due_and_within_the_limits() {
+        for (refresh, max_age, max_stale, chance, milliseconds) in [
+            (300, None, 86_400, 0.0, 240_000),
+            (300, None, 86_400, 1.0, 270_000),
+            (300, Some(3_600), 86_400, 1.0, 270_000),
+            (300, Some(u64::MAX), 86_400, 1.0, 270_000),
+            (300, Some(60), 86_400, 1.0, 54_000),
+            (300, Some(0), 86_400, 0.0, 8_000),
+            (300, Some(9), 86_400, 1.0, 9_000),
+            (3_600, Some(4_000), 86_400, 1.0, 3_240_000),
+            (300, Some(3_600), 300, 1.0, 135_000),
+            (10, None, 10, 1.0, 4_500),
         ] {
-            assert_eq!(pause(seconds, chance), Duration::from_millis(milliseconds), "{seconds} {chance}");
+            let seconds = Duration::from_secs;
+            let interval = Interval { refresh: seconds(refresh), max_stale: seconds(max_stale) };
+            assert_eq!(
+                interval.pause(max_age.map(seconds), PACE, chance),
+                Duration::from_millis(milliseconds),
+                "{interval:?} {max_age:?} {chance}"
+            );
         }
     }
 

@@ -142,20 +142,40 @@ fn a_set_that_was_refused_is_not_asked_for_on_condition() {
     assert!(lock.status().keys.last_error.unwrap().contains("no usable key"));
 }
 
+/// An issuer whose answers are fresh for so many seconds.
+fn fresh_for(seconds: u64) -> Issuer {
+    let lines = format!("Cache-Control: max-age={seconds}\r\n");
+    Issuer::start(Manner::Answer(200, lines, one(Pair::P256A).into_bytes()))
+}
+
 #[test]
-fn max_age_decides_when_the_next_fetch_is_due() {
-    let lines = "Cache-Control: max-age=0\r\n".to_owned();
-    let issuer = Issuer::start(Manner::Answer(200, lines, one(Pair::P256A).into_bytes()));
-    let _lock = lock(remote(&issuer.address("/keys")), quick());
-    soon("three fetches at the shortest interval", || issuer.requests() >= 3);
-    let lines = "Cache-Control: max-age=99999999\r\n".to_owned();
-    let patient = Issuer::start(Manner::Answer(200, lines, one(Pair::P256A).into_bytes()));
-    let mut often = remote(&patient.address("/keys"));
-    often.refresh = Duration::from_millis(50);
-    let lock = lock(often, quick());
+fn the_shorter_of_interval_and_max_age_decides_when_keys_are_fetched_again() {
+    for (max_age, interval) in [(0, 300_000), (1, 300_000), (3_600, 50), (99_999_999, 50)] {
+        let issuer = fresh_for(max_age);
+        let mut often = remote(&issuer.address("/keys"));
+        often.refresh = Duration::from_millis(interval);
+        let _lock = lock(often, quick());
+        soon(&format!("three fetches with max-age={max_age}"), || issuer.requests() >= 3);
+    }
+    let issuer = fresh_for(3_600);
+    let lock = lock(remote(&issuer.address("/keys")), quick());
     soon("the keys are there", || lock.has_keys());
     std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(patient.requests(), 1, "the issuer's word counts, not the configured interval");
+    assert_eq!(issuer.requests(), 1, "neither is over");
+}
+
+#[test]
+fn keys_of_a_healthy_issuer_never_run_out() {
+    let issuer = fresh_for(3_600);
+    let mut short = remote(&issuer.address("/keys"));
+    short.max_stale = Duration::from_millis(600);
+    let lock = lock(short, quick());
+    soon("the keys are there", || lock.has_keys());
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        assert!(lock.has_keys(), "after {:?}: {:?}", begun.elapsed(), lock.status());
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 #[test]
