@@ -38,7 +38,7 @@ use crate::domain::clock::SharedClock;
 pub use algorithm::Algorithm;
 pub use caller::Caller;
 pub use fault::{Claim, ClaimFault, Part, TokenFault};
-pub use jwk::LeftOut;
+pub use fetch::FetchError;
 pub use keyring::KeyStatus;
 pub use keys::KeyError;
 pub use signer::{Signer, SigningError};
@@ -117,7 +117,7 @@ pub enum StartError {
     #[error("{0}")]
     Rules(&'static str),
     /// The keys cannot be had.
-    #[error(transparent)]
+    #[error("{error}", error = .0.with_help())]
     Keys(#[from] KeyError),
 }
 
@@ -137,8 +137,8 @@ pub struct Status {
 pub struct Checked {
     /// How many keys would serve: at least one.
     pub usable_keys: usize,
-    /// The ones that would not, and why.
-    pub left_out: Vec<LeftOut>,
+    /// Keys that would not serve, and keys that no token could mean: one line each, some twenty at most of each kind.
+    pub warnings: Vec<String>,
 }
 
 /// Judges tokens. Shared by all workers; its background thread ends when it is dropped.
@@ -267,19 +267,19 @@ impl Rules {
             "no algorithm is allowed"
         } else if !(0..=MAX_LEEWAY_SECONDS).contains(&self.leeway_seconds) {
             "the leeway is not 0 to 60 seconds"
+        } else if self.types.is_empty() {
+            "no type of token is allowed"
+        } else if self.max_lifetime_seconds < 0 {
+            "the longest lifetime of tokens is negative"
         } else {
             return Ok(());
         };
         Err(StartError::Rules(fault))
     }
-        } else if self.types.is_empty() {
-            "no type of token is allowed"
-        } else if self.max_lifetime_seconds < 0 {
-            "the longest lifetime of tokens is negative"
 }
 
 /// Reads or fetches a source once, in the calling thread (5 seconds at most), and tells what would serve.
 pub fn check_source(rules: &Rules, source: &Source) -> Result<Checked, KeyError> {
     let set = source::read_once(source, &rules.issuer, &rules.algorithms)?;
-    Ok(Checked { usable_keys: set.len(), left_out: set.left_out().to_vec() })
+    Ok(Checked { usable_keys: set.len(), warnings: set.warnings() })
 }

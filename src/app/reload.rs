@@ -31,11 +31,12 @@ impl Reload {
         });
         let audit = self.api.audit.reopen().map_err(|error| faults.push(format!("audit.file: {error}")));
         let authenticator = &self.api.authenticator;
-        let keys =
-            authenticator.prepare_reload().map_err(|error| faults.push(format!("token.jwks: {error}")));
+        let keys = authenticator
+            .prepare_reload()
+            .map_err(|error| faults.push(format!("token.jwks: {}", error.with_help())));
         let (Ok(matrix), Ok(audit), Ok(keys)) = (matrix, audit, keys) else {
-            return Err(faults.join("\n"));
             authenticator.refuse_reload();
+            return Err(faults.join("\n"));
         };
         self.api.matrix.store(Arc::new(matrix));
         authenticator.commit_reload(keys);

@@ -2,23 +2,80 @@
 //!
 //! Reach: `https://`, or `http://` to this machine only; a redirect is followed to the same origin and nowhere
 //! else; proxies named in the environment are not used, so that no variable can turn the fetch elsewhere. Time:
-//! one limit for connecting and one for the whole, name look-up and redirects included.
+//! one limit for connecting and one for the whole, name look-up and redirects included. Whatever type of media it
+//! is said to be, an answer that is a key set is taken.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use flate2::read::MultiGzDecoder;
 use ureq::http::{HeaderMap, Response, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 use url::{Host, Url};
 
 use super::compact::member;
-use super::keys::MAX_BYTES;
+use super::keys::{MAX_BYTES, without_byte_order_mark};
 use crate::strict_json::Json;
 
 /// The most redirects that one document is sought through.
 const MAX_REDIRECTS: usize = 3;
+
+/// Key sets have a type of their own (RFC 7517 §8.5.2), OpenID configurations have none, and files are often served as
+/// text.
+const ACCEPT: &str = "application/jwk-set+json, application/json, */*;q=0.1";
+
+/// Where this header is missing, a server may take any coding (RFC 9110 §12.5.3).
+const ACCEPT_ENCODING: &str = "identity, gzip;q=0.5";
+
+const CHECK_ISSUER: &str =
+    "check that the issuer is up and that this machine may reach it (name service, firewall)";
+const CHECK_TLS: &str = "name the authority that signed its certificate in token.ca_file; the certificate must be valid \
+                         now and for this host";
+const CHECK_ADDRESS: &str = "correct token.jwks, or token.issuer for discover";
+const CHECK_CONFIGURATION: &str = "correct token.issuer, or name the address of the keys in token.jwks";
+const CHECK_ANSWER: &str =
+    "the issuer must answer with the key set as plain or gzip-coded JSON of at most 1 MiB";
+
+/// Why a fetch brought no set. For log lines and `check`; holds nothing secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct FetchError {
+    reason: String,
+    /// What an operator can do about it.
+    pub(super) help: &'static str,
+    /// Whether the issuer gave no answer: it is away, or something between stands in the way.
+    pub(super) outage: bool,
+}
+
+impl FetchError {
+    /// The issuer gave no answer.
+    fn outage(reason: String, help: &'static str) -> Self {
+        Self { reason, help, outage: true }
+    }
+
+    /// Its answer is none that is of use, or it must not be asked.
+    pub(super) fn wrong(reason: String, help: &'static str) -> Self {
+        Self { reason, help, outage: false }
+    }
+
+    fn from_client(address: &Url, error: &ureq::Error) -> Self {
+        let reason = format!("{address}: {}", error.to_string().escape_debug());
+        // The handshake is part of the first read or write, so its errors come wrapped.
+        let is_tls = |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        match error {
+            ureq::Error::Rustls(_) | ureq::Error::Tls(_) => Self::outage(reason, CHECK_TLS),
+            ureq::Error::Io(error) if is_tls(error) => Self::outage(reason, CHECK_TLS),
+            ureq::Error::Io(_)
+            | ureq::Error::Timeout(_)
+            | ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed => Self::outage(reason, CHECK_ISSUER),
+            _ => Self::wrong(reason, CHECK_ANSWER),
+        }
+    }
+}
 
 /// How long a fetch may take.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +120,7 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     /// Fails when the target may not be fetched from, or the bundle of certificates cannot be read.
-    pub(super) fn new(target: Target, ca_file: Option<&Path>, limits: Limits) -> Result<Self, String> {
+    pub(super) fn new(target: Target, ca_file: Option<&Path>, limits: Limits) -> Result<Self, FetchError> {
         match &target {
             Target::Address(address) => check_reach(address)?,
             Target::Issuer(issuer) => check_reach(&configuration_address(issuer)?)?,
@@ -92,8 +149,8 @@ impl Fetcher {
         self.accepted = Some(validators);
     }
 
-    /// Fetches once. The error is for a log line and holds nothing secret.
-    pub(super) fn fetch(&self) -> Result<Fetched, String> {
+    /// Fetches once.
+    pub(super) fn fetch(&self) -> Result<Fetched, FetchError> {
         let until = Instant::now() + self.limits.whole;
         let address = match &self.target {
             Target::Address(address) => address.clone(),
@@ -114,21 +171,23 @@ impl Fetcher {
     }
 
     /// OpenID Connect Discovery 1.0 §4: the configuration must name the very issuer that it was asked for.
-    fn discover(&self, issuer: &str, until: Instant) -> Result<Url, String> {
+    fn discover(&self, issuer: &str, until: Instant) -> Result<Url, FetchError> {
         let address = configuration_address(issuer)?;
         let text = body(&mut self.get(&address, None, until)?, &address)?;
-        let configuration = Json::parse(&text).map_err(|_| format!("{address}: not JSON"))?;
+        let wrong = |reason: &str| FetchError::wrong(format!("{address}: {reason}"), CHECK_CONFIGURATION);
+        let configuration = Json::parse(without_byte_order_mark(&text)).map_err(|_| wrong("not JSON"))?;
         if configuration.duplicate().is_some() {
-            return Err(format!("{address}: a member stands twice"));
+            return Err(wrong("a member stands twice"));
         }
         let text = |name| configuration.members().and_then(|all| member(all, name)).and_then(Json::text);
-        if text("issuer") != Some(issuer) {
-            return Err(format!("{address}: its issuer is not the configured one"));
+        let named = text("issuer").ok_or_else(|| wrong("issuer is missing"))?;
+        if named != issuer {
+            return Err(other_issuer(&address, named, issuer));
         }
         let keys = text("jwks_uri").and_then(|uri| Url::parse(uri).ok());
-        let keys = keys.ok_or_else(|| format!("{address}: jwks_uri is missing or no address"))?;
+        let keys = keys.ok_or_else(|| wrong("jwks_uri is missing or no address"))?;
         if address.scheme() == "https" && keys.scheme() != "https" {
-            return Err(format!("{address}: jwks_uri is not https"));
+            return Err(wrong("jwks_uri is not https"));
         }
         check_reach(&keys).map(|()| keys)
     }
@@ -138,11 +197,15 @@ impl Fetcher {
         address: &Url,
         known: Option<&Validators>,
         until: Instant,
-    ) -> Result<Response<Body>, String> {
+    ) -> Result<Response<Body>, FetchError> {
         let mut at = address.clone();
         for _ in 0..=MAX_REDIRECTS {
             let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            let mut request = self.agent.get(at.as_str()).header(header::ACCEPT, "application/json");
+            let mut request = self
+                .agent
+                .get(at.as_str())
+                .header(header::ACCEPT, ACCEPT)
+                .header(header::ACCEPT_ENCODING, ACCEPT_ENCODING);
             if let Some(etag) = known.and_then(|known| known.etag.as_ref()) {
                 request = request.header(header::IF_NONE_MATCH, etag);
             }
@@ -154,23 +217,43 @@ impl Fetcher {
                 .timeout_global(Some(left))
                 .build()
                 .call()
-                .map_err(|error| format!("{at}: {}", error.to_string().escape_debug()))?;
+                .map_err(|error| FetchError::from_client(&at, &error))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
-            let next = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-            let next = next.and_then(|next| at.join(next).ok());
-            at = match next {
+            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            at = match location.and_then(|location| at.join(location).ok()) {
                 Some(next) if next.origin() == at.origin() => next,
-                _ => return Err(format!("{at}: redirects to another host or nowhere")),
+                _ => {
+                    let to = location.map_or_else(|| "nowhere".to_owned(), quoted);
+                    let reason = format!("{at}: redirects to {to}, and only the same host is followed");
+                    return Err(FetchError::wrong(reason, CHECK_ADDRESS));
+                }
             };
         }
-        Err(format!("{address}: redirects more than {MAX_REDIRECTS} times"))
+        Err(FetchError::wrong(format!("{address}: redirects more than {MAX_REDIRECTS} times"), CHECK_ADDRESS))
     }
 }
 
+/// A value from elsewhere as a message repeats it: quoted, escaped, and at most 200 characters of it.
+fn quoted(value: &str) -> String {
+    format!("{:?}", value.chars().take(200).collect::<String>())
+}
+
+/// The two names are shown, since those that differ by a slash look alike.
+fn other_issuer(address: &Url, named: &str, configured: &str) -> FetchError {
+    let by_a_slash = named.trim_end_matches('/') == configured.trim_end_matches('/');
+    let reason = format!(
+        "{address}: its issuer is {}, and token.issuer is {}{}",
+        quoted(named),
+        quoted(configured),
+        if by_a_slash { ": they differ by a slash at the end" } else { "" }
+    );
+    FetchError::wrong(reason, "write token.issuer exactly as the issuer does, since tokens name it so too")
+}
+
 /// Whether keys may be fetched from there.
-pub(super) fn check_reach(address: &Url) -> Result<(), String> {
+pub(super) fn check_reach(address: &Url) -> Result<(), FetchError> {
     let this_machine = match address.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -180,21 +263,32 @@ pub(super) fn check_reach(address: &Url) -> Result<(), String> {
     match address.scheme() {
         "https" => Ok(()),
         "http" if this_machine => Ok(()),
-        _ => Err(format!("{address}: keys are fetched over https (or http from this machine) only")),
+        _ => Err(FetchError::wrong(
+            format!("{address}: keys are fetched over https (or http from this machine) only"),
+            CHECK_ADDRESS,
+        )),
     }
 }
 
-fn configuration_address(issuer: &str) -> Result<Url, String> {
+fn configuration_address(issuer: &str) -> Result<Url, FetchError> {
     let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    Url::parse(&address).map_err(|_| "the issuer is no address, so it has no OpenID configuration".to_owned())
+    Url::parse(&address).map_err(|_| {
+        let reason = "the issuer is no address, so it has no OpenID configuration";
+        FetchError::wrong(reason.to_owned(), CHECK_CONFIGURATION)
+    })
 }
 
 /// The public roots and the bundle's own.
-fn roots_with(path: &Path) -> Result<RootCerts, String> {
-    let told = |reason: String| format!("{}: {reason}", path.display());
+fn roots_with(path: &Path) -> Result<RootCerts, FetchError> {
+    let told = |reason: String| {
+        FetchError::wrong(
+            format!("{}: {reason}", path.display()),
+            "name a file with certificates in PEM in token.ca_file",
+        )
+    };
     let pem = fs::read(path).map_err(|error| told(error.to_string()))?;
     let mut own = Vec::new();
-    for item in parse_pem(&pem) {
+    for item in parse_pem(without_byte_order_mark(&pem)) {
         if let PemItem::Certificate(certificate) = item.map_err(|error| told(error.to_string()))? {
             own.push(certificate);
         }
@@ -206,13 +300,40 @@ fn roots_with(path: &Path) -> Result<RootCerts, String> {
     Ok(RootCerts::from(own.into_iter().chain(public)))
 }
 
-fn body(response: &mut Response<Body>, address: &Url) -> Result<Vec<u8>, String> {
-    if response.status() != 200 {
-        return Err(format!("{address}: answered {}", response.status().as_u16()));
+/// The whole content of an answer, of at most 1 MiB once it is decoded.
+fn body(response: &mut Response<Body>, address: &Url) -> Result<Vec<u8>, FetchError> {
+    let status = response.status().as_u16();
+    let wrong = |reason: String| FetchError::wrong(format!("{address}: {reason}"), CHECK_ANSWER);
+    match status {
+        200 => {}
+        429 | 500.. => return Err(FetchError::outage(format!("{address}: answered {status}"), CHECK_ISSUER)),
+        _ => return Err(FetchError::wrong(format!("{address}: answered {status}"), CHECK_ADDRESS)),
     }
+    let codings: Vec<_> = response
+        .headers()
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .map(|coding| String::from_utf8_lossy(coding.as_bytes()).to_ascii_lowercase())
+        .collect();
+    let coding = codings.join(", ");
     let limit = MAX_BYTES as u64;
-    let read = response.body_mut().with_config().limit(limit).read_to_vec();
-    read.map_err(|error| format!("{address}: {}", error.to_string().escape_debug()))
+    let text = response.body_mut().with_config().limit(limit).read_to_vec().map_err(|error| match error {
+        ureq::Error::BodyExceedsLimit(_) => wrong("the answer is larger than 1 MiB".to_owned()),
+        error => FetchError::from_client(address, &error),
+    })?;
+    match coding.as_str() {
+        "" | "identity" => Ok(text),
+        "gzip" | "x-gzip" => {
+            let mut content = Vec::new();
+            MultiGzDecoder::new(text.as_slice())
+                .take(limit + 1)
+                .read_to_end(&mut content)
+                .map_err(|error| wrong(format!("is not the gzip that it says it is: {error}")))?;
+            let fits = content.len() <= MAX_BYTES;
+            fits.then_some(content).ok_or_else(|| wrong("the answer is larger than 1 MiB".to_owned()))
+        }
+        other => Err(wrong(format!("comes in the content coding {}", quoted(other)))),
+    }
 }
 
 /// How long the answer says that it stays fresh (RFC 9111 §4.2.1), less the time that it has been under way.
@@ -223,12 +344,18 @@ fn lifetime(headers: &HeaderMap) -> Option<Duration> {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
         match name.trim().to_ascii_lowercase().as_str() {
             "no-store" | "no-cache" => return Some(Duration::ZERO),
-            "max-age" => lifetime = Some(value.trim().trim_matches('"').parse().unwrap_or(0)),
+            "max-age" => lifetime = Some(delta_seconds(value.trim().trim_matches('"'))),
             _ => {}
         }
     }
     let age = headers.get(header::AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or(0u64);
     lifetime.map(|seconds: u64| Duration::from_secs(seconds.saturating_sub(age)))
+}
+
+/// Seconds (RFC 9111 §1.2.2); more of them than can be counted are as many as can, and anything else is none.
+fn delta_seconds(text: &str) -> u64 {
+    let is_number = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    text.parse().unwrap_or(if is_number { u64::MAX } else { 0 })
 }
 
 #[cfg(test)]
@@ -265,7 +392,9 @@ mod tests {
             (Some("max-age=600"), Some("100"), Some(500)),
             (Some("max-age=60"), Some("100"), Some(0)),
             (Some("max-age=-1"), None, Some(0)),
-            (Some("max-age=99999999999999999999999"), None, Some(0)),
+            (Some("max-age=99999999999999999999999"), None, Some(u64::MAX)),
+            (Some("max-age="), None, Some(0)),
+            (Some("max-age=1e9"), None, Some(0)),
             (Some("no-store"), None, Some(0)),
             (Some("max-age=600, no-cache"), None, Some(0)),
             (Some("s-maxage=5"), None, None),

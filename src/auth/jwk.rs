@@ -21,6 +21,8 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 
 /// A public key, prepared, and bound to the algorithms that it serves.
 pub(super) struct Key {
+    /// Where it stands in `keys`, counted from 1.
+    position: usize,
     pub(super) kid: Option<String>,
     algorithms: Vec<Algorithm>,
     kind: KeyKind,
@@ -30,6 +32,20 @@ pub(super) struct Key {
 enum Material {
     Biscuit(Secret),
     Ed25519([u8; 32]),
+}
+
+impl Material {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ed25519(one), Self::Ed25519(other)) => one == other,
+            (Self::Biscuit(Secret::PublicKey(one)), Self::Biscuit(Secret::PublicKey(other))) => one == other,
+            (
+                Self::Biscuit(Secret::RSAModulusExponent { n, e }),
+                Self::Biscuit(Secret::RSAModulusExponent { n: other_n, e: other_e }),
+            ) => n == other_n && e == other_e,
+            _ => false,
+        }
+    }
 }
 
 /// A JWK that is not used, and why.
@@ -57,14 +73,14 @@ impl Key {
     /// Reads the JWK that stands at this position, for the algorithms that are allowed.
     pub(super) fn read(position: usize, jwk: &Json, allowed: &[Algorithm]) -> Result<Self, LeftOut> {
         let members = jwk.members().unwrap_or_default();
-        Self::judge(jwk, allowed).map_err(|reason| LeftOut {
+        Self::judge(position, jwk, allowed).map_err(|reason| LeftOut {
             position,
             kid: member(members, "kid").and_then(Json::text).map(for_a_log),
             reason,
         })
     }
 
-    fn judge(jwk: &Json, allowed: &[Algorithm]) -> Result<Self, &'static str> {
+    fn judge(position: usize, jwk: &Json, allowed: &[Algorithm]) -> Result<Self, &'static str> {
         let members = jwk.members().ok_or("it is not a JSON object")?;
         if jwk.duplicate().is_some() {
             return Err("a member stands twice");
@@ -89,7 +105,47 @@ impl Key {
             _ => return Err("the kty is not supported"),
         };
         let algorithms = read_algorithms(members, kind, allowed)?;
-        Ok(Self { kid, algorithms, kind, material })
+        Ok(Self { position, kid, algorithms, kind, material })
+    }
+
+    /// Whether the other is this key once more: of the same name and the same numbers.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.kid == other.kid && self.kind == other.kind && self.material.is_same(&other.material)
+    }
+
+    /// Serves the algorithms of its double too.
+    pub(super) fn serve_as(&mut self, double: &Self) {
+        let more = double.algorithms.iter().copied().filter(|algorithm| !self.algorithms.contains(algorithm));
+        self.algorithms.extend(more.collect::<Vec<_>>());
+    }
+
+    /// Why tokens that mean this key are refused although it is usable, when another key stands in its way.
+    pub(super) fn ambiguity(&self, all: &[Self]) -> Option<String> {
+        let mut rivals = all.iter().filter(|other| {
+            other.position != self.position
+                && other.algorithms.iter().any(|algorithm| self.algorithms.contains(algorithm))
+        });
+        let position = self.position;
+        match &self.kid {
+            Some(kid) => {
+                let first = rivals.find(|other| other.kid.as_ref() == Some(kid))?.position;
+                // Reported once, with the first of them.
+                (first < position).then(|| {
+                    format!(
+                        "keys {first} and {position} have the same kid ({}) and serve the same algorithm: tokens that \
+                         name it are refused; each key needs a kid of its own",
+                        for_a_log(kid)
+                    )
+                })
+            }
+            None => {
+                let rival = rivals.next()?.position;
+                Some(format!(
+                    "key {position} has no kid, and key {rival} serves the same algorithm: no token can mean it; each \
+                     key needs a kid of its own"
+                ))
+            }
+        }
     }
 
     /// Whether this key serves the algorithm.

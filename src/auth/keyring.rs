@@ -113,10 +113,10 @@ impl Keyring {
 
     /// Lets a set serve from now on.
     pub(super) fn put(&self, set: KeySet, text: Vec<u8>) {
-        for key in set.left_out() {
-            log::warn!("token.jwks: {key}");
+        for warning in set.warnings() {
+            log::warn!("token.jwks: {warning}");
         }
-        log::info!("{} keys serve, {} are left out", set.len(), set.left_out().len());
+        log::info!("{} keys serve, {} are left out", set.len(), set.left_out_count());
         let generation = self.loaded.load().as_ref().map_or(0, |loaded| loaded.generation) + 1;
         self.loaded.store(Some(Arc::new(Loaded { set, generation, text })));
         self.confirm();

@@ -16,7 +16,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use url::Url;
 
 use super::algorithm::Algorithm;
-use super::fetch::{Fetched, Fetcher, Limits, Target};
+use super::fetch::{FetchError, Fetched, Fetcher, Limits, Target};
 use super::keyring::{Fingerprint, Keyring};
 use super::keys::{KeyError, KeySet, MAX_BYTES};
 
@@ -112,7 +112,7 @@ impl Opened {
                 spawn(move || watch_file(&keyring, &path, &mut seen, &algorithms, pace))?;
             }
             Source::Remote(remote) => {
-                let mut fetcher = fetcher(remote, issuer, pace.limits).map_err(KeyError::Fetch)?;
+                let mut fetcher = fetcher(remote, issuer, pace.limits)?;
                 let interval = Interval { refresh: remote.refresh, max_stale: remote.max_stale };
                 keyring.begin();
                 spawn(move || keep_fetching(&keyring, &mut fetcher, interval, &algorithms, pace))?;
@@ -168,17 +168,17 @@ pub(super) fn read_once(source: &Source, issuer: &str, algorithms: &[Algorithm])
         Source::Fixed(text) => text.clone().into_bytes(),
         Source::File(path) => read_file(path)?,
         Source::Remote(remote) => {
-            let fetcher = fetcher(remote, issuer, Pace::SERVING.limits).map_err(KeyError::Fetch)?;
-            match fetcher.fetch().map_err(KeyError::Fetch)? {
+            match fetcher(remote, issuer, Pace::SERVING.limits)?.fetch()? {
                 Fetched::Text(text, ..) => text,
-                Fetched::Unchanged(_) => return Err(KeyError::Fetch("the issuer sent no keys".to_owned())),
+                // Only an answer to a request with a condition is this, and there was none.
+                Fetched::Unchanged(_) => return Err(KeyError::NotASet),
             }
         }
     };
     KeySet::read(&text, algorithms)
 }
 
-fn fetcher(remote: &Remote, issuer: &str, limits: Limits) -> Result<Fetcher, String> {
+fn fetcher(remote: &Remote, issuer: &str, limits: Limits) -> Result<Fetcher, FetchError> {
     let target = remote.address.clone().map_or_else(|| Target::Issuer(issuer.to_owned()), Target::Address);
     Fetcher::new(target, remote.ca_file.as_deref(), limits)
 }
@@ -191,7 +191,7 @@ fn spawn(mut work: impl FnMut() + Send + 'static) -> Result<(), KeyError> {
             thread::sleep(PAUSE_AFTER_PANIC);
         }
     });
-    thread.map(drop).map_err(|error| KeyError::Fetch(format!("no thread for the keys: {error}")))
+    thread.map(drop).map_err(KeyError::NoThread)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, KeyError> {
@@ -230,7 +230,7 @@ fn watch_file(
         *seen = now;
         good = outcome.is_ok();
         keyring.end(outcome.map_err(|error| {
-            log::warn!("the key file is not taken, the old keys stay: {error}");
+            log::warn!("the key file is not taken, the old keys stay: {}", error.with_help());
             error.to_string()
         }));
     }
@@ -257,19 +257,19 @@ fn keep_fetching(
         keyring.begin();
         // Should anything in the client panic, this thread must not die with keys that grow old unseen.
         let outcome = catch_unwind(AssertUnwindSafe(|| fetch_once(keyring, fetcher, algorithms)))
-            .unwrap_or_else(|_| Err("the fetch panicked".to_owned()));
+            .unwrap_or(Err(KeyError::Panicked));
         let pause = match &outcome {
             Ok(lifetime) => {
                 failures = 0;
                 interval.pause(*lifetime, pace, random_fraction())
             }
             Err(error) => {
-                log::warn!("keys could not be fetched, the last good ones stay: {error}");
+                log::warn!("keys could not be fetched, the last good ones stay: {}", error.with_help());
                 failures += 1;
                 pause_after(failures, pace, random_fraction())
             }
         };
-        keyring.end(outcome.map(drop));
+        keyring.end(outcome.map(drop).map_err(|error| error.to_string()));
         if !keyring.sleep(pause) {
             return;
         }
@@ -280,14 +280,14 @@ fn fetch_once(
     keyring: &Keyring,
     fetcher: &mut Fetcher,
     algorithms: &[Algorithm],
-) -> Result<Option<Duration>, String> {
+) -> Result<Option<Duration>, KeyError> {
     match fetcher.fetch()? {
         Fetched::Unchanged(lifetime) => {
             keyring.confirm();
             Ok(lifetime)
         }
         Fetched::Text(text, validators, lifetime) => {
-            accept(keyring, text, algorithms).map_err(|error| error.to_string())?;
+            accept(keyring, text, algorithms)?;
             fetcher.accept(validators);
             Ok(lifetime)
         }

@@ -3,12 +3,14 @@
 //! Two things only the start can find: a fault inside the database (`verify` reads every record of a closed store), and
 //! an address or a store held by another program than the service that is to be restarted, which is a note here.
 
+use std::path::Path;
+
 use super::arguments::CheckArgs;
 use super::{Exit, Failure, Output, refused};
 use crate::app::{key_source, preflight, token_rules};
 use crate::auth;
 use crate::domain::clock::{Clock, ServiceClock};
-use crate::settings::{self, Fault, Faults, Origin, Token};
+use crate::settings::{self, Fault, Faults, Origin, Token, keys};
 
 pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let mut faults = match settings::load(&arguments.config, std::env::vars_os()) {
@@ -17,7 +19,7 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit
     };
     let sections = settings::load_sections(&arguments.config, std::env::vars_os());
     if let Some(token) = &sections.token {
-        faults.extend(check_keys(token, output)?);
+        faults.extend(check_keys(token, &arguments.config, output)?);
     }
     if let Err(wrong) = ServiceClock.limits().check(ServiceClock.now()) {
         output.print(&format!("note: {wrong}; the service would start and answer SetLogin with 503\n"))?;
@@ -51,24 +53,39 @@ fn worst(codes: impl Iterator<Item = Exit>) -> Exit {
     })
 }
 
-/// Whether the key set that the settings name holds one usable key; the ones left out are warned of.
-fn check_keys(token: &Token, output: &mut Output<'_>) -> Result<Vec<Fault>, Failure> {
+/// Whether the key set that the settings name holds one usable key; what is wrong with it besides is a warning. An issuer
+/// that is away does not stop the start, so it is a note.
+fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<Vec<Fault>, Failure> {
     let source = key_source(token);
     match auth::check_source(&token_rules(token), &source) {
         Ok(checked) => {
-            for key in &checked.left_out {
-                output.print(&format!("warning: token.jwks: {key}\n"))?;
+            for warning in &checked.warnings {
+                output.print(&format!("warning: token.jwks: {warning}\n"))?;
             }
             Ok(vec![])
         }
+        Err(error) if error.is_outage() => {
+            let error = error.with_help();
+            output.print(&format!(
+                "note: token.jwks: {error}; the service would start and answer 503 until it has keys\n"
+            ))?;
+            Ok(vec![])
+        }
         Err(error) => Ok(vec![Fault {
-            origin: match source {
-                auth::Source::File(path) => Origin::File { path, line: None },
-                _ => Origin::Variable("token.jwks".to_owned()),
-            },
-            key: Some("token.jwks".to_owned()),
+            origin: origin(source, config),
+            key: Some(keys::JWKS.path.to_owned()),
             reason: error.to_string(),
-            mend: "publish at least one public key that can check signatures of token.algorithms".to_owned(),
+            mend: error.help().to_owned(),
         }]),
+    }
+}
+
+/// Where the faulty keys, or their address, were written.
+fn origin(source: auth::Source, config: &Path) -> Origin {
+    let variable = keys::JWKS.variable();
+    match source {
+        auth::Source::File(path) => Origin::File { path, line: None },
+        _ if std::env::var_os(&variable).is_some() => Origin::Variable(variable),
+        _ => Origin::File { path: config.to_owned(), line: None },
     }
 }

@@ -14,6 +14,7 @@ mod audit_questions;
 mod audit_sink;
 mod build_script;
 mod check;
+mod check_keys;
 mod check_machine;
 mod commands;
 mod dev;

@@ -33,6 +33,8 @@ pub(super) enum Manner {
     Answer(u16, String, Vec<u8>),
     /// Answers the body with an `ETag`, and 304 to who has it.
     Conditional(String, Vec<u8>),
+    /// Answers as the request's head (in lower case) asks for it.
+    ByHead(fn(&str) -> Manner),
     /// Accepts and says nothing for so long.
     Hang(Duration),
     /// Sends a byte now and then, for ever.
@@ -143,7 +145,11 @@ fn serve(mut stream: impl Read + Write, requests: &AtomicUsize, confirmed: &Atom
         );
         [head.as_bytes(), body].concat()
     };
-    match choose(&path) {
+    let manner = match choose(&path) {
+        Manner::ByHead(choose) => choose(&head),
+        manner => manner,
+    };
+    match manner {
         Manner::Answer(status, lines, body) => drop(stream.write_all(&answer(status, &lines, &body))),
         Manner::Conditional(etag, body) => {
             let lines = format!("ETag: \"{etag}\"\r\n");
@@ -163,7 +169,7 @@ fn serve(mut stream: impl Read + Write, requests: &AtomicUsize, confirmed: &Atom
                 sent = stream.write_all(b" ").and_then(|()| stream.flush());
             }
         }
-        Manner::Close => {}
+        Manner::Close | Manner::ByHead(_) => {}
     }
     let _ = stream.flush();
 }

@@ -168,7 +168,7 @@ fn what_is_no_set_of_usable_keys_is_an_error() {
     ] {
         assert!(matches!(read(text.as_bytes()), Err(KeyError::NotASet)), "{text}");
     }
-    assert!(matches!(read(br#"{"keys":[]}"#), Err(KeyError::NoUsableKey(left_out)) if left_out.is_empty()));
+    assert!(matches!(read(br#"{"keys":[]}"#), Err(KeyError::NoUsableKey(lines)) if lines.is_empty()));
     let error =
         read(jwks([json!({"kty": "oct", "k": "AA", "kid": "a\n\u{2028}b\u{1b}"})]).as_bytes()).unwrap_err();
     assert_eq!(
@@ -222,13 +222,39 @@ fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
             Err(Fault::AmbiguousKey),
             "same kid, both fit",
         ),
+        (vec![named(rsa_a, "1"), named(rsa_a, "1")], rsa_a, "RS256", Some("1"), Ok(()), "the same key twice"),
+        (vec![rsa_a.jwk(), rsa_a.jwk()], rsa_a, "RS256", None, Ok(()), "the same key twice without a kid"),
         (
-            vec![named(rsa_a, "1"), named(rsa_a, "1")],
+            vec![with_alg(rsa_a, "1", "RS256"), with_alg(rsa_a, "1", "PS256")],
+            rsa_a,
+            "PS256",
+            Some("1"),
+            Ok(()),
+            "one key, published once for each alg",
+        ),
+        (
+            vec![named(rsa_a, "1"), with_alg(rsa_a, "1", "RS256")],
+            rsa_a,
+            "RS256",
+            Some("1"),
+            Ok(()),
+            "one key, with and without its alg",
+        ),
+        (
+            vec![named(rsa_a, "1"), named(rsa_a, "1"), named(rsa_b, "1")],
             rsa_a,
             "RS256",
             Some("1"),
             Err(Fault::AmbiguousKey),
-            "the same key twice",
+            "the same key twice, and another of its kid",
+        ),
+        (
+            vec![named(rsa_a, "1"), named(rsa_a, "2")],
+            rsa_a,
+            "RS256",
+            None,
+            Err(Fault::AmbiguousKey),
+            "one key under two kids is two keys",
         ),
         (
             vec![with_alg(rsa_a, "1", "RS256"), with_alg(rsa_b, "1", "PS256")],
@@ -268,8 +294,11 @@ fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
 fn a_source_can_be_checked_without_serving_it() {
     let text = jwks([Pair::RsaA.jwk(), json!({"kty": "oct", "k": "AA", "kid": "secret"})]);
     let checked = check_source(&rules(), &Source::Fixed(text)).unwrap();
-    assert_eq!((checked.usable_keys, checked.left_out.len()), (1, 1));
-    assert_eq!(checked.left_out[0].kid.as_deref(), Some("secret"));
+    assert_eq!(checked.usable_keys, 1);
+    assert_eq!(
+        checked.warnings,
+        ["key 2 (kid secret) is left out: a symmetric key has no place in a published set"]
+    );
     let missing = check_source(&rules(), &Source::File("/nowhere/keys.json".into())).unwrap_err();
     assert!(missing.to_string().starts_with("/nowhere/keys.json: "), "{missing}");
 }
@@ -282,4 +311,106 @@ fn a_fresh_signer_is_accepted_by_its_own_set_alone() {
     let other = crate::auth::Signer::generate_es256("dev").unwrap();
     let refused = authenticate(&authenticator(rules(), &other.jwks()), &token).map(drop);
     assert_eq!(refused, Err(Refusal::Token(Fault::Signature)));
+}
+
+#[test]
+fn a_key_that_stands_twice_counts_once() {
+    let key = Pair::RsaA.jwk_with(json!({"kid": "1"}));
+    let set = KeySet::read(jwks([key.clone(), key]).as_bytes(), &Algorithm::ALL).unwrap();
+    assert_eq!((set.len(), set.warnings()), (1, vec![]));
+}
+
+#[test]
+fn keys_that_cannot_be_told_apart_are_warned_of() {
+    let named = |pair: Pair, kid: &str| pair.jwk_with(json!({ "kid": kid }));
+    let cases: Vec<(&str, Vec<Value>, &[&str])> = vec![
+        ("each its own kid", vec![named(Pair::RsaA, "1"), named(Pair::RsaB, "2")], &[]),
+        ("one kid, two types", vec![named(Pair::RsaA, "1"), named(Pair::P256A, "1")], &[]),
+        (
+            "one kid, told apart by alg",
+            vec![
+                Pair::RsaA.jwk_with(json!({"kid": "1", "alg": "RS256"})),
+                Pair::RsaB.jwk_with(json!({"kid": "1", "alg": "PS256"})),
+            ],
+            &[],
+        ),
+        ("one key without a kid", vec![Pair::RsaA.jwk()], &[]),
+        ("two of two types without a kid", vec![Pair::RsaA.jwk(), Pair::P256A.jwk()], &[]),
+        (
+            "one kid",
+            vec![named(Pair::RsaA, "a\nb"), named(Pair::P256A, "x"), named(Pair::RsaB, "a\nb")],
+            &[
+                "keys 1 and 3 have the same kid (a\\nb) and serve the same algorithm: tokens that name it are \
+               refused; each key needs a kid of its own",
+            ],
+        ),
+        (
+            "two without a kid",
+            vec![Pair::RsaA.jwk(), Pair::RsaB.jwk()],
+            &[
+                "key 1 has no kid, and key 2 serves the same algorithm: no token can mean it; each key needs a kid of \
+               its own",
+                "key 2 has no kid, and key 1 serves the same algorithm: no token can mean it; each key needs a kid of \
+               its own",
+            ],
+        ),
+        (
+            "one without a kid",
+            vec![Pair::RsaA.jwk(), named(Pair::RsaB, "1")],
+            &[
+                "key 1 has no kid, and key 2 serves the same algorithm: no token can mean it; each key needs a kid of \
+               its own",
+            ],
+        ),
+    ];
+    for (what, keys, expected) in cases {
+        let set = KeySet::read(jwks(keys).as_bytes(), &Algorithm::ALL).unwrap();
+        assert_eq!(set.warnings(), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_hundred_keys_are_looked_at_and_twenty_reported() {
+    let bad = vec![json!({"kty": "oct"}); 99];
+    let set = |keys: Vec<Value>| KeySet::read(jwks(keys).as_bytes(), &Algorithm::ALL);
+    let hundred = set([bad.clone(), vec![Pair::P256A.jwk()]].concat()).unwrap();
+    assert_eq!((hundred.len(), hundred.left_out_count()), (1, 99));
+    let told = hundred.warnings();
+    assert_eq!(told.len(), 21);
+    assert!(told[19].starts_with("key 20 is left out"), "{told:?}");
+    assert_eq!(told[20], "79 more keys are left out");
+
+    let late = [vec![Pair::P256B.jwk()], bad, vec![Pair::P256A.jwk()]].concat();
+    let set = set(late).unwrap();
+    assert_eq!((set.len(), set.left_out_count()), (1, 100));
+    assert_eq!(
+        set.warnings()[20],
+        "80 more keys are left out, for only the first 100 of 101 keys are looked at"
+    );
+
+    let kinds = 30;
+    let same: Vec<_> = (0..kinds).map(|_| crate::auth::Signer::generate_es256("1").unwrap().jwks()).collect();
+    let same: Vec<Value> =
+        same.iter().map(|set| serde_json::from_str::<Value>(set).unwrap()["keys"][0].clone()).collect();
+    assert_eq!(KeySet::read(jwks(same).as_bytes(), &Algorithm::ALL).unwrap().warnings().len(), 20);
+}
+
+#[test]
+fn a_set_of_half_a_million_bad_keys_costs_one_short_message() {
+    let text = format!(r#"{{"keys":[{}0]}}"#, "0,".repeat(520_000));
+    let error = KeySet::read(text.as_bytes(), &Algorithm::ALL).map(drop).unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "; 519981 more keys are left out, for only the first 100 of 520001 keys are looked at"
+        )
+    );
+    assert!(error.len() < 2_000, "{}", error.len());
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_once() {
+    let good = format!("\u{feff}{}", all_keys());
+    assert_eq!(KeySet::read(good.as_bytes(), &Algorithm::ALL).unwrap().len(), 6);
+    let twice = format!("\u{feff}{good}");
+    assert!(matches!(KeySet::read(twice.as_bytes(), &Algorithm::ALL), Err(KeyError::NotJson(_))));
 }

@@ -381,3 +381,139 @@ fn an_address_out_of_reach_stops_the_start() {
     let discover = Remote { address: None, ..remote("https://x.example") };
     assert!(Authenticator::new(rules, Source::Remote(discover), clock()).is_err());
 }
+
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, text.as_ref()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn when(holds: bool, lines: &str, body: impl Into<Vec<u8>>) -> Manner {
+    if holds {
+        Manner::Answer(200, lines.to_owned(), body.into())
+    } else {
+        Manner::Answer(406, String::new(), vec![])
+    }
+}
+
+fn value<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+#[test]
+fn keys_come_from_issuers_that_negotiate() {
+    let keys = || one(Pair::P256A);
+    let cases: Vec<(&str, Manner)> = vec![
+        (
+            "only jwk-set+json",
+            Manner::ByHead(|head| {
+                let accepts = value(head, "accept").is_some_and(|it| it.contains("application/jwk-set+json"));
+                when(accepts, "Content-Type: application/jwk-set+json\r\n", one(Pair::P256A))
+            }),
+        ),
+        (
+            "only json",
+            Manner::ByHead(|head| {
+                let accepts = value(head, "accept").is_some_and(|it| it.contains("application/json"));
+                when(accepts, "Content-Type: application/json\r\n", one(Pair::P256A))
+            }),
+        ),
+        (
+            "only text, as files are served",
+            Manner::ByHead(|head| {
+                let accepts = value(head, "accept").is_some_and(|it| it.contains("*/*"));
+                when(accepts, "Content-Type: text/plain; charset=utf-8\r\n", one(Pair::P256A))
+            }),
+        ),
+        (
+            "any coding, to who names none",
+            Manner::ByHead(|head| match value(head, "accept-encoding") {
+                Some(_) => Manner::ok(one(Pair::P256A)),
+                None => when(true, "Content-Encoding: br\r\n", "not JSON"),
+            }),
+        ),
+        ("gzip, unasked", when(true, "Content-Encoding: gzip\r\n", gzip(keys()))),
+        ("gzip by its old name", when(true, "Content-Encoding: X-GZIP\r\n", gzip(keys()))),
+        ("identity by its name", when(true, "Content-Encoding: identity\r\n", keys())),
+        ("a byte-order mark", Manner::ok(format!("{BYTE_ORDER_MARK}{}", keys()))),
+        (
+            "gzip over a byte-order mark",
+            when(true, "Content-Encoding: gzip\r\n", gzip(format!("{BYTE_ORDER_MARK}{}", keys()))),
+        ),
+    ];
+    for (what, manner) in cases {
+        let issuer = Issuer::start(manner);
+        let lock = lock(remote(&issuer.address("/keys")), quick());
+        assert_eq!(tried(&lock, &good()), Ok(()), "{what}: {:?}", lock.status());
+    }
+}
+
+#[test]
+fn an_issuers_configuration_may_be_coded_and_marked() {
+    let issuer = Issuer::start(Manner::Close);
+    let base = issuer.address("");
+    let text = json!({"issuer": base, "jwks_uri": format!("{base}/keys")}).to_string();
+    *issuer.choice() = std::sync::Arc::new(move |path| match path {
+        "/keys" => Manner::ok(one(Pair::P256A)),
+        _ => when(true, "Content-Encoding: gzip\r\n", gzip(format!("{BYTE_ORDER_MARK}{text}"))),
+    });
+    let mut rules = rules();
+    rules.issuer.clone_from(&base);
+    let lock = lock_with(rules, Remote { address: None, ..remote(&base) }, quick());
+    soon("the keys are there", || lock.has_keys() || lock.status().keys.failures > 1);
+    assert!(lock.has_keys(), "{:?}", lock.status());
+}
+
+/// What is known of the first failure with this issuer, and how long it took.
+fn failure(issuer: &Issuer) -> (String, Duration) {
+    let begun = Instant::now();
+    let lock = lock(remote(&issuer.address("/keys")), quick());
+    soon("a failure", || lock.status().keys.last_error.is_some());
+    (lock.status().keys.last_error.unwrap(), begun.elapsed())
+}
+
+#[test]
+fn a_coding_that_is_not_understood_is_named() {
+    for (coding, body, expected) in [
+        ("br", b"x".to_vec(), "comes in the content coding \"br\""),
+        ("gzip, br", b"x".to_vec(), "comes in the content coding \"gzip, br\""),
+        ("gzip", b"{\"keys\":[]}".to_vec(), "is not the gzip that it says it is"),
+        ("gzip", gzip(one(Pair::P256A))[..40].to_vec(), "is not the gzip that it says it is"),
+    ] {
+        let issuer = Issuer::start(Manner::Answer(200, format!("Content-Encoding: {coding}\r\n"), body));
+        let (error, _) = failure(&issuer);
+        assert!(error.contains(expected), "{coding}: {error}");
+    }
+}
+
+#[test]
+fn a_compressed_answer_is_read_to_the_limit_of_its_content() {
+    let mut set = one(Pair::P256A);
+    set.push_str(&" ".repeat(1024 * 1024 - set.len()));
+    let lines = "Content-Encoding: gzip\r\n";
+    let issuer = Issuer::start(when(true, lines, gzip(&set)));
+    let lock = lock(remote(&issuer.address("/keys")), quick());
+    assert_eq!(tried(&lock, &good()), Ok(()), "{:?}", lock.status());
+    let bomb = gzip(vec![b' '; 200 * 1024 * 1024]);
+    assert!(bomb.len() < 1024 * 1024, "it is not the size on the wire that is refused: {}", bomb.len());
+    let (error, took) = failure(&Issuer::start(when(true, lines, bomb)));
+    assert!(error.contains("larger than 1 MiB"), "{error}");
+    assert!(took < Duration::from_millis(500), "{took:?}");
+}
+
+#[test]
+fn an_issuer_that_differs_by_a_slash_is_shown_beside_the_configured_one() {
+    let issuer = Issuer::start(Manner::Close);
+    let base = issuer.address("");
+    let text = json!({"issuer": format!("{base}/"), "jwks_uri": format!("{base}/keys")}).to_string();
+    issuer.behave(Manner::ok(text));
+    let mut rules = rules();
+    rules.issuer.clone_from(&base);
+    let lock = lock_with(rules, Remote { address: None, ..remote(&base) }, quick());
+    soon("a failure", || lock.status().keys.failures > 0);
+    let error = lock.status().keys.last_error.unwrap();
+    let both = format!("its issuer is \"{base}/\", and token.issuer is \"{base}\"");
+    assert!(error.contains(&both) && error.contains("a slash"), "{error}");
+}

@@ -62,6 +62,9 @@ fn lock_refreshing(issuer: &Issuer, ca: Option<&TempDir>, host: &str, refresh: D
 #[test]
 fn keys_are_fetched_over_https_under_a_private_authority_and_rotate() {
     let (directory, tls) = authority_and_server("127.0.0.1");
+    // As some editors save it.
+    let ca = directory.path().join("ca.pem");
+    fs::write(&ca, format!("\u{feff}{}", fs::read_to_string(&ca).unwrap())).unwrap();
     let set = |pair: Pair| jwks([pair.jwk_with(json!({"kid": "one"}))]);
     let first = set(Pair::P256A);
     let issuer = Issuer::start_with(Some(tls), move |_| Manner::ok(first.clone()));
@@ -130,6 +133,22 @@ fn a_certificate_that_is_not_trusted_brings_no_keys() {
 }
 
 #[test]
+fn a_certificate_that_is_not_trusted_is_an_outage_whose_message_names_the_ca_file() {
+    let (_directory, tls) = authority_and_server("127.0.0.1");
+    let issuer = Issuer::start_with(Some(tls), |_| Manner::ok(all_keys()));
+    let remote = Remote {
+        address: Some(format!("https://127.0.0.1:{}/keys", issuer.port).parse().unwrap()),
+        ca_file: None,
+        refresh: Duration::from_secs(300),
+        max_stale: Duration::from_secs(60),
+    };
+    let error = crate::auth::check_source(&rules(), &Source::Remote(remote)).unwrap_err();
+    assert!(error.is_outage(), "{error}");
+    let told = error.with_help();
+    assert!(told.contains("UnknownIssuer") && told.contains("token.ca_file"), "{told}");
+}
+
+#[test]
 fn an_issuer_over_https_cannot_send_for_its_keys_over_http() {
     let (directory, tls) = authority_and_server("127.0.0.1");
     let plain = Issuer::start(Manner::ok(all_keys()));
@@ -170,7 +189,7 @@ fn a_bundle_without_certificates_stops_the_start() {
     };
     assert!(start().is_err(), "no such file");
     fs::write(&path, "no certificate").unwrap();
-    assert!(start().unwrap_err().ends_with("holds no certificate"));
+    assert!(start().unwrap_err().contains("ca.pem: holds no certificate; name a file with certificates"));
     fs::write(&path, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").unwrap();
     assert!(start().is_err(), "a broken certificate");
 }
