@@ -31,6 +31,7 @@ use crate::domain::clock::SharedClock;
 use crate::essential::Essential;
 use crate::http::audit::AuditLog;
 use crate::http::boundary::boundary;
+use crate::http::host::checked_host;
 use crate::http::management::Lifecycle;
 use crate::http::metrics::Metrics;
 use crate::http::rate::RateLimit;
@@ -273,6 +274,7 @@ fn serve_management(listener: TcpListener, api: web::Data<Api>, essential: &Esse
         WebApp::new()
             .app_data(api.clone())
             .app_data(guard)
+            .wrap(from_fn(checked_host))
             .wrap(from_fn(boundary))
             .configure(http::management)
     });

@@ -14,6 +14,7 @@ pub mod example;
 mod exchange;
 mod export_body;
 mod guard;
+pub mod host;
 pub mod list;
 mod login;
 pub mod management;
@@ -69,6 +70,8 @@ pub struct Api {
 
 /// The verbs of a path that is only read.
 const READ: &str = Verb::Get.allow();
+/// The verbs that any path of the API's listener takes, for `OPTIONS *`.
+const ANY: &str = "GET, HEAD, PUT, OPTIONS";
 
 /// The methods on the API's listener. Paths are compared with case and without a trailing slash; `/v1/Logins` stands
 /// before the form of SetLogin without a slash, so that it is never taken for a CVR number `s`.
@@ -76,7 +79,7 @@ pub fn api(config: &mut web::ServiceConfig) {
     method(config, &GET_LOGIN, login::get_login);
     method(config, &GET_LOGINS, login::get_logins);
     method(config, &SET_LOGIN, login::set_login);
-    config.default_service(web::to(unknown_path));
+    config.default_service(no_path(ANY));
 }
 
 /// The documentation on the API's listener, behind the methods, which are looked for first.
@@ -96,7 +99,7 @@ pub fn management(config: &mut web::ServiceConfig) {
         .service(path("/readyz", READ, [read().to(management::readyz)]))
         .service(path("/metrics", READ, [read().to(metrics::scrape)]))
         .service(path("/export", READ, [read().to(management::export)]))
-        .default_service(web::to(unknown_path));
+        .default_service(no_path(READ));
 }
 
 /// A method at its path and at the other forms of it.
@@ -129,12 +132,23 @@ fn read() -> Route {
 
 fn other_verb(request: &HttpRequest, allow: &'static str) -> Result<HttpResponse, Problem> {
     if request.method() == HttpVerb::OPTIONS {
-        return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish());
+        return Ok(verbs(allow));
     }
     Err(Problem::new(Kind::VerbNotAllowed)
         .with_header(header::ALLOW, header::HeaderValue::from_static(allow)))
 }
 
-async fn unknown_path() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(Kind::PathUnknown))
+/// The answer to OPTIONS.
+fn verbs(allow: &'static str) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish()
+}
+
+/// What is no path: `OPTIONS *`, which asks after the listener as a whole (RFC 9110 §9.3.7), or a 404.
+fn no_path(allow: &'static str) -> Route {
+    web::to(move |request: HttpRequest| async move {
+        match (request.method(), request.path()) {
+            (&HttpVerb::OPTIONS, "*") => Ok(verbs(allow)),
+            _ => Err(Problem::new(Kind::PathUnknown)),
+        }
+    })
 }

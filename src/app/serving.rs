@@ -26,6 +26,7 @@ use crate::essential::Essential;
 use crate::http::audit::AuditWriter;
 use crate::http::boundary::boundary;
 use crate::http::connection::{Connection, Patience, Watched};
+use crate::http::host::checked_host;
 use crate::http::{self, Api};
 use crate::settings::Settings;
 
@@ -135,7 +136,7 @@ fn connections<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = ()
     let guard = Rc::new(essential.guard("a worker of the API"));
     let routes: fn(&mut web::ServiceConfig) = if documentation { http::documentation } else { |_| () };
     let audit = AuditWriter::new(Arc::clone(&api.audit));
-    let app = WebApp::new().app_data(api).app_data(audit).wrap(from_fn(boundary));
+    let app = WebApp::new().app_data(api).app_data(audit).wrap(from_fn(checked_host)).wrap(from_fn(boundary));
     let app = app.configure(http::api).configure(routes);
     let app = app.into_factory().map_err(|error: Error| error.error_response());
     let service = HttpService::build()

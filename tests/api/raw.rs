@@ -68,7 +68,12 @@ impl Heard {
 
 /// Sends these bytes and listens until the connection is closed, or as many answers have come and nothing more does.
 pub fn send(app: &TestApp, bytes: &[u8], expected: usize) -> Heard {
-    let mut stream = TcpStream::connect(&app.address).unwrap();
+    send_to(&app.address, bytes, expected)
+}
+
+/// As [`send`], to the listener at this address.
+pub fn send_to(address: &str, bytes: &[u8], expected: usize) -> Heard {
+    let mut stream = TcpStream::connect(address).unwrap();
     // The service may have closed before all of it is sent.
     let _ = stream.write_all(bytes);
     listen(&mut stream, expected)

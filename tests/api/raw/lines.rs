@@ -45,8 +45,74 @@ fn exactly_one_host_is_named() {
             row("two that differ", with("Host: x\r\nHost: y\r\n", "1.1"), 400, Closed),
             row("an empty one", with("Host:\r\n", "1.1"), 200, GoesOn),
             row("none in HTTP/1.0", with("", "1.0"), 200, Closed),
+            row("two empty ones", with("Host:\r\nHost:\r\n", "1.1"), 400, Closed),
+            row("two in HTTP/1.0", with("Host: x\r\nHost: x\r\n", "1.0"), 400, Closed),
         ],
     );
+}
+
+#[test]
+fn a_host_that_is_none_is_refused_on_every_path() {
+    let app = spawn_app();
+    let with = |target: &str, host: &[u8]| {
+        [format!("GET {target} HTTP/1.1\r\nHost: ").as_bytes(), host, format!("\r\n{AUTH}\r\n").as_bytes()]
+            .concat()
+    };
+    let mut rows = Vec::new();
+    for host in [
+        "x",
+        "X.example.dk",
+        "x.",
+        "a_b",
+        "a-b.c",
+        "127.0.0.1",
+        "127.0.0.1:8080",
+        "x:",
+        "x:0",
+        "x:65535",
+        "[::1]",
+        "[::1]:80",
+        "app.1",
+    ] {
+        rows.push(row(host, with("/v1/Logins", host.as_bytes()), 200, GoesOn));
+    }
+    for host in [
+        "a b<c>",
+        "x/y",
+        "a@b",
+        "a@b:80",
+        "\u{e6}.dk",
+        ":80",
+        "x:y",
+        "x:-1",
+        "x:65536",
+        "x:1:2",
+        "::1",
+        "[::1",
+        "[x]",
+        "[::1]x",
+        "[::1]:x",
+        "[]",
+        "a%41",
+        "a!b",
+        "a;b",
+        "a%zz",
+        "x,y",
+        "x, y",
+        "a?b",
+        "a#b",
+        "http://x",
+        "a\\b",
+        "a\"b",
+        "a\tb",
+    ] {
+        rows.push(row(host, with("/v1/Logins", host.as_bytes()), 400, GoesOn));
+    }
+    rows.push(row("not UTF-8", with("/v1/Logins", b"\xff"), 400, GoesOn));
+    for target in ["/", "/x", "/openapi.json", "/v1/Login/12345678"] {
+        rows.push(row(target, with(target, b"a@b"), 400, GoesOn));
+    }
+    hold(&app, &rows);
 }
 
 #[test]
