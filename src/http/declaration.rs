@@ -252,6 +252,7 @@ impl Declaration {
             | Kind::ScopeMissing
             | Kind::AccessDenied
             | Kind::BadRequest
+            | Kind::PreconditionFailed
             | Kind::TooManyRequests
             | Kind::Internal
             | Kind::Unavailable => true,

@@ -32,7 +32,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::Api;
-use super::conditional::is_unchanged;
+use super::conditional::{if_match_fails, is_unchanged};
 use super::encoding::Coding;
 use super::problem::{Kind, Problem};
 use host::Host;
@@ -46,13 +46,16 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// Asked for again each time, which the tag makes cheap: the table of access may have changed.
 const ASK_AGAIN: &str = "no-cache";
 /// For what has its content in its name.
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const FOR_EVER: &str = "max-age=31536000, immutable";
 /// Nothing that a browser could offer is needed.
 const PERMISSIONS: &str = "camera=(), clipboard-read=(), display-capture=(), geolocation=(), microphone=(), \
                            payment=(), usb=()";
 
 /// `GET /`: the page.
-pub async fn page(request: HttpRequest, api: web::Data<Api>) -> HttpResponse {
+///
+/// # Errors
+/// 412 as [`answer`].
+pub async fn page(request: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let language = Language::wanted(request.query_string(), request.headers());
     let page = page::render(&api.matrix.load(), language, &Host::of(request.headers()));
     let mut response = HttpResponse::Ok();
@@ -66,7 +69,7 @@ pub async fn page(request: HttpRequest, api: web::Data<Api>) -> HttpResponse {
 /// `GET /openapi.json`: the OpenAPI document.
 ///
 /// # Errors
-/// 500 when it cannot be written as JSON.
+/// 500 when it cannot be written as JSON; 412 as [`answer`].
 pub async fn openapi(request: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let document = openapi::document(&api.matrix.load()).map_err(|error| {
         log::error!("the OpenAPI document cannot be written: {error}");
@@ -75,7 +78,7 @@ pub async fn openapi(request: HttpRequest, api: web::Data<Api>) -> Result<HttpRe
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, "application/json"));
     let tag = tag(document.as_bytes());
-    Ok(answer(&request, response, DATA_POLICY, &tag, document.into()))
+    answer(&request, response, DATA_POLICY, &tag, document.into())
 }
 
 /// `GET /swagger`: the folder, from which Swagger UI's own addresses are counted.
@@ -88,7 +91,7 @@ pub async fn to_swagger() -> HttpResponse {
 /// `GET /swagger/…`: Swagger UI.
 ///
 /// # Errors
-/// 404 for what it does not consist of.
+/// 404 for what it does not consist of; 412 as [`answer`].
 pub async fn swagger(request: HttpRequest, file: web::Path<String>) -> Result<HttpResponse, Problem> {
     let file = swagger::file(&file).ok_or_else(|| Problem::new(Kind::PathUnknown))?;
     let packed = file.packed && Coding::wanted(request.headers()) == Coding::Gzip;
@@ -100,7 +103,7 @@ pub async fn swagger(request: HttpRequest, file: web::Path<String>) -> Result<Ht
     if packed {
         response.insert_header((header::CONTENT_ENCODING, "gzip"));
     }
-    Ok(answer(&request, response, swagger::POLICY, &tag, bytes))
+    answer(&request, response, swagger::POLICY, &tag, bytes)
 }
 
 /// `GET /assets/…`: the style sheet, under the name that the page of this build gives it.
@@ -119,21 +122,31 @@ pub async fn asset(file: web::Path<String>) -> Result<HttpResponse, Problem> {
 }
 
 /// The answer with these bytes, or 304 for a reader who has them.
+///
+/// # Errors
+/// 412 for a reader who asks for others (`If-Match`).
 fn answer(
     request: &HttpRequest,
     mut response: HttpResponseBuilder,
     policy: &'static str,
     tag: &str,
     bytes: Bytes,
-) -> HttpResponse {
+) -> Result<HttpResponse, Problem> {
+    if if_match_fails(request.headers(), &[tag]) {
+        return Err(Problem::new(Kind::PreconditionFailed));
+    }
     protect(&mut response, policy);
     response.insert_header((header::CACHE_CONTROL, ASK_AGAIN));
     response.insert_header((header::ETAG, tag));
     if is_unchanged(request.headers(), tag) {
-        response.status(actix_web::http::StatusCode::NOT_MODIFIED);
-        return response.finish();
+        let mut unchanged = response.status(actix_web::http::StatusCode::NOT_MODIFIED).finish();
+        // What describes the bytes goes with the bytes (RFC 9110 §15.4.5).
+        for name in [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::CONTENT_ENCODING] {
+            unchanged.headers_mut().remove(name);
+        }
+        return Ok(unchanged);
     }
-    response.body(bytes)
+    Ok(response.body(bytes))
 }
 
 /// The headers that every answer of the documentation carries.

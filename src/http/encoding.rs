@@ -14,6 +14,9 @@ pub enum Coding {
 }
 
 impl Coding {
+    /// Every coding.
+    pub const ALL: [Self; 3] = [Self::Identity, Self::Gzip, Self::Zstd];
+
     /// The value of `Content-Encoding`, when one is due.
     pub fn name(self) -> Option<&'static str> {
         match self {

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
-use super::conditional::is_unchanged;
+use super::conditional::{self, is_unchanged};
 use super::declaration::{self, Declaration};
 use super::dto::Asked;
 use super::encoding::Coding;
@@ -76,8 +76,9 @@ pub async fn get_login(
     let found = api.store.get(company).await.map_err(|error| told(&authorised.exchange, error))?;
     let login = found.ok_or_else(|| Problem::new(Kind::CompanyUnknown))?;
     let coding = Coding::wanted(request.headers());
-    let tag = tag(&format!("{:x}-{:x}", login.first().millis(), login.last().millis()), coding);
-    if let Some(unchanged) = unchanged(request.headers(), &tag) {
+    let version = version(login);
+    let tag = tag(&version, coding);
+    if let Some(unchanged) = evaluated(request.headers(), &version, &tag)? {
         return Ok(unchanged);
     }
     let text = one(company, login);
@@ -119,6 +120,10 @@ pub async fn set_login(
     let (Some(company), true) = (in_path, faults.is_empty()) else {
         return Err(Problem::bad_request(faults));
     };
+    if conditional::has_precondition(request.headers()) {
+        let found = api.store.get(company).await.map_err(|error| told(&authorised.exchange, error))?;
+        may_write(request.headers(), found)?;
+    }
     let now = api.clock.now();
     api.store.record(company, now).await.map_err(|error| told(&authorised.exchange, error))?;
     Ok(HttpResponse::NoContent().insert_header((header::CACHE_CONTROL, "no-store")).finish())
@@ -136,8 +141,9 @@ pub async fn get_logins(
     }
     let listing = api.store.list().await.map_err(|error| told(&authorised.exchange, error))?;
     let coding = Coding::wanted(request.headers());
-    let tag = tag(&listing.version(), coding);
-    if let Some(unchanged) = unchanged(request.headers(), &tag) {
+    let version = listing.version();
+    let tag = tag(&version, coding);
+    if let Some(unchanged) = evaluated(request.headers(), &version, &tag)? {
         return Ok(unchanged);
     }
     let mut response = HttpResponse::Ok();
@@ -162,14 +168,44 @@ fn tag(version: &str, coding: Coding) -> String {
     }
 }
 
-fn unchanged(headers: &HeaderMap, tag: &str) -> Option<HttpResponse> {
-    is_unchanged(headers, tag).then(|| {
+/// The state of one company, in words for its tag.
+fn version(login: Login) -> String {
+    format!("{:x}-{:x}", login.first().millis(), login.last().millis())
+}
+
+/// Whether `If-Match` is for another state than this one, whichever coding it was read in.
+fn is_for_another(headers: &HeaderMap, version: &str) -> bool {
+    headers.contains_key(header::IF_MATCH) && {
+        let tags = Coding::ALL.map(|coding| tag(version, coding));
+        conditional::if_match_fails(headers, &tags.each_ref().map(String::as_str))
+    }
+}
+
+/// 412 when the preconditions of a write do not fit the company's state.
+///
+/// The state is read before the write and may change between the two. Nothing is lost by it: logins only ever merge, so
+/// that a write has no way to undo what came between.
+fn may_write(headers: &HeaderMap, found: Option<Login>) -> Result<(), Problem> {
+    let tags = found.map(version).map(|version| Coding::ALL.map(|coding| tag(&version, coding)));
+    let tags: Vec<&str> = tags.iter().flatten().map(String::as_str).collect();
+    if conditional::if_match_fails(headers, &tags) || conditional::if_none_match_fails(headers, &tags) {
+        return Err(Problem::new(Kind::PreconditionFailed));
+    }
+    Ok(())
+}
+
+/// What the preconditions of a read make of it: 412 for another state, 304 for one that the caller has, else nothing.
+fn evaluated(headers: &HeaderMap, version: &str, tag: &str) -> Result<Option<HttpResponse>, Problem> {
+    if is_for_another(headers, version) {
+        return Err(Problem::new(Kind::PreconditionFailed));
+    }
+    Ok(is_unchanged(headers, tag).then(|| {
         HttpResponse::NotModified()
             .insert_header((header::ETAG, tag))
             .insert_header((header::CACHE_CONTROL, READ_CACHE))
             .insert_header((header::VARY, "Accept-Encoding"))
             .finish()
-    })
+    }))
 }
 
 fn read_headers(response: &mut HttpResponseBuilder, tag: &str, coding: Coding) {

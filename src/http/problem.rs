@@ -38,6 +38,8 @@ pub enum Kind {
     MediaTypeUnsupported,
     /// GetLogin: the register does not know the company.
     CompanyUnknown,
+    /// `If-Match` or `If-None-Match` is for another state than the present one.
+    PreconditionFailed,
     /// The caller's bucket is empty: more calls than `limits.requests_per_second` lets through (RFC 6585 §4).
     TooManyRequests,
     /// A fault inside.
@@ -57,7 +59,7 @@ pub const CODE_NOT_NOW: &str = "1100";
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unauthorised,
         Self::AmbiguousCredentials,
         Self::ScopeMissing,
@@ -69,6 +71,7 @@ impl Kind {
         Self::BodyTooLarge,
         Self::MediaTypeUnsupported,
         Self::CompanyUnknown,
+        Self::PreconditionFailed,
         Self::TooManyRequests,
         Self::Internal,
         Self::Unavailable,
@@ -113,6 +116,11 @@ impl Kind {
             Self::CompanyUnknown => {
                 (StatusCode::NOT_FOUND, CODE_COMPANY_UNKNOWN, "Virksomheden blev ikke fundet.")
             }
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                CODE_REQUEST,
+                "Den nuværende tilstand er ikke den, som If-Match eller If-None-Match kræver.",
+            ),
             Self::TooManyRequests => (
                 StatusCode::TOO_MANY_REQUESTS,
                 CODE_NOT_NOW,
@@ -317,6 +325,7 @@ mod tests {
                 (413, "1014"),
                 (415, "1014"),
                 (404, "120500"),
+                (412, "1014"),
                 (429, "1100"),
                 (500, "1011"),
                 (503, "1100"),

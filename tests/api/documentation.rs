@@ -67,7 +67,7 @@ fn the_style_sheet_is_kept_for_ever_under_the_name_of_its_content() {
     let page = get(&app, "/", &[]);
     let css = get(&app, sheet(page.text()), &[]);
     assert_eq!((css.status, css.header("content-type")), (200, Some("text/css; charset=utf-8")));
-    assert_eq!(css.header("cache-control"), Some("public, max-age=31536000, immutable"));
+    assert_eq!(css.header("cache-control"), Some("max-age=31536000, immutable"));
     for other in ["/assets/style.css", "/assets/", "/assets/0000000000000000.css", "/assets/../Cargo.toml"] {
         assert_eq!(get(&app, other, &[]).problem(), (404, "1014".to_owned()), "{other}");
     }

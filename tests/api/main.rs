@@ -14,6 +14,7 @@ mod audit;
 mod bad_requests;
 mod clock;
 mod codings;
+mod conditional;
 mod documentation;
 mod errors;
 mod framing;

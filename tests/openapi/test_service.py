@@ -14,8 +14,9 @@ TABLE = matrix(SHIPPED)
 CALLERS = [(organisation, mode) for organisation in ORGANISATIONS for mode in MODES]
 # Always the same requests; as many a method as keep the whole of it within two minutes.
 SEED, ALLOWED_EXAMPLES, REFUSED_EXAMPLES, TIMEOUT_SECONDS = 20261124, 60, 12, 120
-# What a right request may be answered with: nothing else than success, and for a company that never logged in 404.
-RIGHT = {"GetLogin": ["200", "304", "404"], "SetLogin": ["204"], "GetLogins": ["200", "304"]}
+# What a right request may be answered with: nothing else than success, for a company that never logged in 404, and 412 for
+# a precondition that does not hold, as most that are made up do not.
+RIGHT = {"GetLogin": ["200", "304", "404", "412"], "SetLogin": ["204", "412"], "GetLogins": ["200", "304", "412"]}
 
 
 def allowed(organisation, *modes):

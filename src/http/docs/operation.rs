@@ -95,6 +95,8 @@ fn parameters(declaration: &Declaration) -> Vec<Parameter> {
     parameters.push(parameter(request_id::FIELD, ParameterIn::Header, false, words::REQUEST_ID_SENT, id));
     let trace = text().examples([example::TRACE]);
     parameters.push(parameter(trace::FIELD, ParameterIn::Header, false, words::TRACE_SENT, trace));
+    let tag = text().examples(["*"]);
+    parameters.push(parameter("If-Match", ParameterIn::Header, false, words::IF_MATCH, tag));
     if declaration.verb == Verb::Get {
         let tag = text().examples([r#"W/"1a20b3a43a3-1a20b3a43a3""#]);
         parameters.push(parameter("If-None-Match", ParameterIn::Header, false, words::IF_NONE_MATCH, tag));

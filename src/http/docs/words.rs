@@ -45,6 +45,10 @@ pub(super) const fn when(kind: Kind) -> Text {
             da: "Virksomheden er aldrig logget ind på JobAG.",
             en: "The company has never logged in to JobAG.",
         },
+        Kind::PreconditionFailed => Text {
+            da: "If-Match nævner ikke den nuværende tilstand (eller ved SetLogin: If-None-Match nævner den); intet er skrevet.",
+            en: "If-Match does not name the present state (or with SetLogin, If-None-Match names it); nothing was written.",
+        },
         Kind::TooManyRequests => Text {
             da: "Samme klient har kaldt for mange gange på kort tid; vent, så længe Retry-After siger.",
             en: "The same client has called too often in a short time; wait as long as Retry-After says.",
@@ -70,6 +74,7 @@ pub(super) const TRACE_SENT: &str =
 pub(super) const TRACE_RETURNED: &str =
     "Kaldets sporing: den, der blev sendt, ellers en ny; med tjenestens eget id for kaldet.";
 pub(super) const IF_NONE_MATCH: &str = "ETag fra et tidligere svar: 304, så længe intet er ændret.";
+pub(super) const IF_MATCH: &str = "ETag fra et tidligere svar om det samme: 412, hvis tilstanden siden er ændret. `*` kræver kun, at der er en.";
 pub(super) const CODING: &str = "gzip eller zstd giver et komprimeret svar.";
 pub(super) const FOUND: &str = "Fundet.";
 pub(super) const UNCHANGED: &str = "Uændret siden det svar, hvis ETag blev sendt.";
