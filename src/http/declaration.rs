@@ -258,7 +258,9 @@ impl Declaration {
             | Kind::Unavailable => true,
             // Nothing that is no method's path, or not its verb, is a call of a method.
             Kind::PathUnknown | Kind::VerbNotAllowed => false,
-            Kind::BodyTimeout | Kind::BodyTooLarge | Kind::MediaTypeUnsupported => self.body().is_some(),
+            Kind::BodyTimeout | Kind::BodyTooLarge | Kind::MediaTypeUnsupported | Kind::CodingUnsupported => {
+                self.body().is_some()
+            }
             Kind::CompanyUnknown => self.errors.iter().any(|error| error.kind == kind),
             Kind::DiskFull => self.verb == Verb::Put,
         }

@@ -36,6 +36,8 @@ pub enum Kind {
     BodyTooLarge,
     /// The body is not JSON.
     MediaTypeUnsupported,
+    /// The body has a content coding (RFC 7694).
+    CodingUnsupported,
     /// GetLogin: the register does not know the company.
     CompanyUnknown,
     /// `If-Match` or `If-None-Match` is for another state than the present one.
@@ -59,7 +61,7 @@ pub const CODE_NOT_NOW: &str = "1100";
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unauthorised,
         Self::AmbiguousCredentials,
         Self::ScopeMissing,
@@ -70,6 +72,7 @@ impl Kind {
         Self::BodyTimeout,
         Self::BodyTooLarge,
         Self::MediaTypeUnsupported,
+        Self::CodingUnsupported,
         Self::CompanyUnknown,
         Self::PreconditionFailed,
         Self::TooManyRequests,
@@ -112,6 +115,11 @@ impl Kind {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 CODE_REQUEST,
                 "Forespørgslens krop skal være JSON (Content-Type: application/json).",
+            ),
+            Self::CodingUnsupported => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                CODE_REQUEST,
+                "Forespørgslens krop skal sendes ukomprimeret (uden Content-Encoding).",
             ),
             Self::CompanyUnknown => {
                 (StatusCode::NOT_FOUND, CODE_COMPANY_UNKNOWN, "Virksomheden blev ikke fundet.")
@@ -323,6 +331,7 @@ mod tests {
                 (405, "1014"),
                 (408, "1014"),
                 (413, "1014"),
+                (415, "1014"),
                 (415, "1014"),
                 (404, "120500"),
                 (412, "1014"),

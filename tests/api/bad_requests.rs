@@ -70,9 +70,27 @@ fn only_json_is_read() {
     }
     let untyped = app.as_org(Star).send("PUT", "/v1/Login/12345678", &[], Some(BODY.as_bytes()));
     assert_eq!(untyped.problem(), (415, "1014".to_owned()));
-    let coded = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
-    let answer = app.as_org(Star).send("PUT", "/v1/Login/12345678", &coded, Some(BODY.as_bytes()));
-    assert_eq!(answer.problem(), (415, "1014".to_owned()));
+    assert_eq!(untyped.header("accept"), Some("application/json"));
+}
+
+#[test]
+fn a_content_coding_is_named_as_the_reason() {
+    let app = spawn_app();
+    let put = |coding: &str, media_type: &str| {
+        let headers = [("Content-Type", media_type), ("Content-Encoding", coding)];
+        app.as_org(Star).send("PUT", "/v1/Login/12345678", &headers, Some(BODY.as_bytes()))
+    };
+    for coding in ["gzip", "br", "identity, gzip", "x", "gzip, identity"] {
+        for media_type in ["application/json", "text/plain"] {
+            let answer = put(coding, media_type);
+            assert_eq!(answer.problem(), (415, "1014".to_owned()), "{coding}");
+            assert!(answer.text().contains("Content-Encoding"), "{}", answer.text());
+            assert_eq!(answer.header("accept-encoding"), Some("identity"));
+        }
+    }
+    for coding in ["identity", "Identity", "", "identity, identity", " , "] {
+        assert_eq!(put(coding, "application/json").status, 204, "{coding}");
+    }
 }
 
 #[test]

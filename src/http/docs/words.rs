@@ -37,9 +37,12 @@ pub(super) const fn when(kind: Kind) -> Text {
         Kind::BodyTooLarge => {
             Text { da: "Kroppen fylder mere end 16 KiB.", en: "The body is larger than 16 KiB." }
         }
-        Kind::MediaTypeUnsupported => Text {
-            da: "Kroppen er ikke mærket som JSON, eller den er komprimeret.",
-            en: "The body is not marked as JSON, or it is compressed.",
+        Kind::MediaTypeUnsupported => {
+            Text { da: "Kroppen er ikke mærket som JSON.", en: "The body is not marked as JSON." }
+        }
+        Kind::CodingUnsupported => Text {
+            da: "Kroppen er komprimeret eller på anden måde kodet (Content-Encoding).",
+            en: "The body is compressed or coded in another way (Content-Encoding).",
         },
         Kind::CompanyUnknown => Text {
             da: "Virksomheden er aldrig logget ind på JobAG.",
