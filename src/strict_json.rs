@@ -4,10 +4,17 @@
 //! two programs read differently is how filters are passed (RFC 8259 §4, RFC 8725 §2.4). [`Json`] keeps every
 //! member in the order in which it stood and leaves the judgement to the caller. Nesting is limited to
 //! serde_json's 128 levels. Numbers keep serde_json's reading.
+//!
+//! [`Raw`] is for text of which only some members are wanted: the rest must be JSON and may hold what no [`Json`] can,
+//! a number beyond every float or half of a surrogate pair.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// How many arrays and objects may stand in each other in a [`Raw`].
+const MAX_DEPTH: usize = 128;
 
 /// A JSON value that forgets nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,9 +142,99 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 }
 
+/// A JSON value as it is written: known to be JSON, not yet read.
+#[derive(Debug, Clone, Copy)]
+pub struct Raw<'a>(&'a RawValue);
+
+impl<'a> Raw<'a> {
+    /// The one JSON value that fills the whole text (RFC 8259): UTF-8, and at most [`MAX_DEPTH`] deep.
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        // What is skipped is not looked at for UTF-8 by serde_json.
+        let value = serde_json::from_str(str::from_utf8(text).ok()?).ok()?;
+        (!is_too_deep(text)).then_some(Self(value))
+    }
+
+    /// The members in order, duplicates included, when this is an object.
+    pub fn members(self) -> Option<Vec<(String, Self)>> {
+        serde_json::from_str(self.0.get()).ok().map(|Members(members)| members)
+    }
+
+    /// The string, when this is one. One that is no Unicode text is `None` within.
+    pub fn text(self) -> Option<Option<String>> {
+        let text = self.0.get();
+        text.starts_with('"').then(|| serde_json::from_str(text).ok())
+    }
+}
+
+/// Whether more than [`MAX_DEPTH`] arrays and objects stand in each other in this JSON text.
+fn is_too_deep(text: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    text.iter().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > MAX_DEPTH
+    })
+}
+
+struct Members<'a>(Vec<(String, Raw<'a>)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some((name, value)) = access.next_entry::<&RawValue, &RawValue>()? {
+            // A name that is no Unicode text is nobody's, and stays as it is written.
+            let name = serde_json::from_str(name.get()).unwrap_or_else(|_| name.get().to_owned());
+            members.push((name, Raw(value)));
+        }
+        Ok(Members(members))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nesting_is_counted_outside_of_strings_alone() {
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        for text in [nested(128), format!(r#"["{}","\\\"[",{}]"#, "[".repeat(300), nested(127))] {
+            assert!(Raw::parse(text.as_bytes()).is_some(), "{text}");
+        }
+        for text in [nested(129), nested(8_000), format!(r#"{{"a\"":{}}}"#, nested(128))] {
+            assert!(Raw::parse(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn members_are_kept_as_they_are_written() {
+        let text = br#"{"a":1e999,"\u0061":"\ud800","\ud800":{},"b":"\u0062"}"#;
+        let members = Raw::parse(text).unwrap().members().unwrap();
+        let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a", "a", r#""\ud800""#, "b"]);
+        let texts: Vec<_> = members.iter().map(|(_, value)| value.text()).collect();
+        assert_eq!(texts, [None, Some(None), None, Some(Some("b".to_owned()))]);
+        assert!(Raw::parse(b"[]").unwrap().members().is_none());
+    }
 
     #[test]
     fn duplicates_are_seen_at_every_depth() {

@@ -15,12 +15,14 @@ use super::body;
 use super::output::CvrNummer;
 use super::problem::FieldFault;
 use crate::domain::cvr::{self, Cvr};
-use crate::strict_json::Json;
+use crate::strict_json::Raw;
 
 /// The company's number, in the query, in the path, and in the body's [`DTO`].
 pub const CVR_NUMMER: &str = "cvrNummer";
 /// The only member of SetLogin's body.
 pub const DTO: &str = "VirksomhedsLoginDto";
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 // What stands in `///` on the types and fields below is printed to callers: the page's own words, and Danish.
 
@@ -164,22 +166,24 @@ pub fn company_in_path(segment: &str, faults: &mut Vec<FieldFault>) -> Option<Cv
 /// SetLogin's company, from its body.
 pub fn company_in_body(text: &[u8], faults: &mut Vec<FieldFault>) -> Option<Cvr> {
     let mut fault = |field: &str, text: &str| faults.push(FieldFault::new(field, text));
+    // .NET and PowerShell write a byte-order mark (RFC 8259 §8.1 lets a reader skip it).
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if text.is_empty() {
         fault(body::FIELD, "Kroppen mangler.");
         return None;
     }
-    let Ok(json) = Json::parse(text) else {
+    let Some(json) = Raw::parse(text) else {
         fault(body::FIELD, "Kroppen er ikke gyldig JSON.");
         return None;
     };
-    let request = member(&json, "", body::FIELD, DTO, faults)?;
+    let request = member(json, "", body::FIELD, DTO, faults)?;
     let company = member(request, &format!("{DTO}."), DTO, CVR_NUMMER, faults)?;
     let field = format!("{DTO}.{CVR_NUMMER}");
     let Some(cvr_nummer) = company.text() else {
         faults.push(FieldFault::new(field, "Skal være en tekststreng."));
         return None;
     };
-    let login = SetVirksomhedsLoginDto { cvr_nummer: cvr_nummer.to_owned() };
+    let login = SetVirksomhedsLoginDto { cvr_nummer: cvr_nummer.unwrap_or_default() };
     let dto = SetVirksomhedsLoginRequestDto { virksomheds_login_dto: login };
     validated(&dto, faults);
     Cvr::parse(&dto.virksomheds_login_dto.cvr_nummer).ok()
@@ -187,12 +191,12 @@ pub fn company_in_body(text: &[u8], faults: &mut Vec<FieldFault>) -> Option<Cvr>
 
 /// The one member of this name; `field` is the object's own name and `prefix` stands before its members' names.
 fn member<'a>(
-    object: &'a Json,
+    object: Raw<'a>,
     prefix: &str,
     field: &str,
     name: &str,
     faults: &mut Vec<FieldFault>,
-) -> Option<&'a Json> {
+) -> Option<Raw<'a>> {
     let Some(members) = object.members() else {
         faults.push(FieldFault::new(field, "Skal være et JSON-objekt."));
         return None;
@@ -200,7 +204,7 @@ fn member<'a>(
     let twice = repeated(members.iter().map(|(name, _)| contract_name(name)));
     let told = |twice: &&str| FieldFault::new(format!("{prefix}{}", echoed(twice)), "Må kun stå én gang.");
     faults.extend(twice.iter().map(told));
-    let found = members.iter().find(|(text, _)| contract_name(text) == name).map(|(_, value)| value);
+    let found = members.iter().find(|(text, _)| contract_name(text) == name).map(|(_, value)| *value);
     if found.is_none() {
         faults.push(FieldFault::new(format!("{prefix}{name}"), "Mangler."));
     }

@@ -94,6 +94,94 @@ fn a_content_coding_is_named_as_the_reason() {
 }
 
 #[test]
+fn unknown_properties_may_hold_any_json() {
+    let app = spawn_app();
+    let deep = format!("{}{}", "[".repeat(120), "]".repeat(120));
+    for value in [
+        "1e999",
+        "-1e999",
+        "1E-999",
+        "0.1e+400",
+        &"9".repeat(400),
+        r#""\ud800""#,
+        r#"{"\udc00":"\ud83d"}"#,
+        &deep,
+        "-0",
+    ] {
+        let login = format!(r#"{{"x":{value},"cvrNummer":"12345678","X":[{value}]}}"#);
+        let body = format!(r#"{{"x":{value},"VirksomhedsLoginDto":{login}}}"#);
+        assert_eq!(app.as_org(Star).put("/v1/Login/12345678", &body).status, 204, "{value}");
+    }
+    for (name, status) in [(r#""\ud800""#, 204), (r#""\u0063vrNummer""#, 400)] {
+        let body = format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":"12345678",{name}:0}}}}"#);
+        assert_eq!(app.as_org(Star).put("/v1/Login/12345678", &body).status, status, "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_json_is_a_400_wherever_it_stands() {
+    let app = spawn_app();
+    let put = |body: &[u8]| {
+        let headers = [("Content-Type", "application/json")];
+        app.as_org(Star).send("PUT", "/v1/Login/12345678", &headers, Some(body))
+    };
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    for value in [
+        "01",
+        "1.",
+        ".5",
+        "+1",
+        "1e",
+        "-",
+        "0x1",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "tru",
+        "'a'",
+        r#""\x""#,
+        r#""\u12""#,
+        "\"\n\"",
+        "[1,]",
+        "{\"a\":1,}",
+        "{a:1}",
+        "[",
+        "1 2",
+        "/* */1",
+        "",
+        &deep,
+    ] {
+        let body = format!(r#"{{"x":{value},"VirksomhedsLoginDto":{{"cvrNummer":"12345678"}}}}"#);
+        is_a_400(&put(body.as_bytes()), &["request"], value);
+    }
+    is_a_400(
+        &put(&[br#"{"x":""#, &b"\xff"[..], br#"","VirksomhedsLoginDto":{"cvrNummer":"12345678"}}"#].concat()),
+        &["request"],
+        "not UTF-8",
+    );
+    is_a_400(&put(format!("{BODY}{BODY}").as_bytes()), &["request"], "two values");
+    for (value, field) in [("1e999", NUMBER), (r#""\ud800""#, NUMBER), ("12345678", NUMBER)] {
+        let body = format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":{value}}}}}"#);
+        is_a_400(&put(body.as_bytes()), &[field], value);
+    }
+    is_a_400(&put(br#"{"VirksomhedsLoginDto":1e999}"#), &["VirksomhedsLoginDto"], "no object");
+    assert_eq!(app.as_org(Star).get_logins().text(), r#"{"virksomheder":[]}"#);
+}
+
+#[test]
+fn a_byte_order_mark_before_the_body_is_skipped() {
+    let app = spawn_app();
+    assert_eq!(app.as_org(Star).put("/v1/Login/12345678", &format!("\u{feff}{BODY}")).status, 204);
+    for body in ["\u{feff}", "\u{feff}\u{feff}{}", " \u{feff}{}", "{}\u{feff}"] {
+        is_a_400(
+            &app.as_org(Star).put("/v1/Login/12345678", body),
+            &["request"],
+            &body.escape_unicode().to_string(),
+        );
+    }
+}
+
+#[test]
 fn a_body_may_fill_16_kib_and_not_a_byte_more() {
     let app = spawn_app();
     let padded = |length: usize| format!("{BODY}{}", " ".repeat(length - BODY.len()));
