@@ -47,7 +47,7 @@ impl Guarded for SetLogin {
     const DECLARATION: &'static Declaration = &declaration::SET_LOGIN;
 
     fn asked(request: &HttpRequest) -> Asked {
-        let mut faults = Vec::new();
+        let mut faults = dto::repeated_parameters(request.query_string());
         let declared = Self::DECLARATION.segment.map(|segment| segment.name).unwrap_or_default();
         let segment = request.match_info().get(declared).unwrap_or_default();
         let company = dto::company_in_path(segment, &mut faults);

@@ -182,6 +182,20 @@ fn a_byte_order_mark_before_the_body_is_skipped() {
 }
 
 #[test]
+fn a_repeated_query_parameter_is_refused_by_every_method() {
+    let app = spawn_app();
+    for (verb, path) in
+        [("GET", "/v1/Login?cvrNummer=12345678&"), ("GET", "/v1/Logins?"), ("PUT", "/v1/Login/12345678?")]
+    {
+        let body = (verb == "PUT").then_some(BODY.as_bytes());
+        let headers = [("Content-Type", "application/json")];
+        let answer = app.as_org(Star).send(verb, &format!("{path}x=1&x=2"), &headers, body);
+        is_a_400(&answer, &["x"], path);
+    }
+    assert_eq!(app.as_org(Star).get_logins().text(), r#"{"virksomheder":[]}"#);
+}
+
+#[test]
 fn a_body_may_fill_16_kib_and_not_a_byte_more() {
     let app = spawn_app();
     let padded = |length: usize| format!("{BODY}{}", " ".repeat(length - BODY.len()));
