@@ -61,7 +61,7 @@ class Answer:
 class Service:
     """A running service with a store of its own."""
 
-    def __init__(self, binary, folder, access=SHIPPED, listen="127.0.0.1:0"):
+    def __init__(self, binary, folder, access=SHIPPED, listen="127.0.0.1:0", jwks="file:jwks.json", more="", ready=200):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.access = folder / "access.toml"
         self.access.write_text(access, encoding="utf-8")
@@ -78,13 +78,13 @@ path = "store"
 [token]
 issuer = "{ISSUER}"
 audience = "{AUDIENCE}"
-jwks = "file:jwks.json"
+jwks = "{jwks}"
 algorithms = ["ES256"]
 [access]
 file = "access.toml"
 [audit]
 file = "audit.ndjson"
-""", encoding="utf-8")
+{more}""", encoding="utf-8")
         self.log = folder / "service.log"
         with open(self.log, "wb") as log:
             environment = {key: value for key, value in os.environ.items()
@@ -96,7 +96,7 @@ file = "audit.ndjson"
             if not listen.startswith("unix:"):
                 self.port = int(listen.rpartition(":")[2])
                 self.base = f"http://{listen}"
-            self.wait(lambda: self.ask_management("/readyz") == 200)
+            self.wait(lambda: self.ask_management("/readyz") == ready)
         except BaseException:
             self.stop()
             raise
