@@ -50,10 +50,15 @@ impl Unprivileged {
     pub fn command(&self, what: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args([what, "--config", &self.site.config()]).env_remove("RUST_LOG").stdin(Stdio::null());
+        self.demote(&mut command);
+        command
+    }
+
+    /// Has the command run as nobody where this user is root.
+    pub fn demote(&self, command: &mut Command) {
         if self.root {
             command.uid(NOBODY).gid(NOBODY);
         }
-        command
     }
 
     fn foretold(&self, name: &str, code: i32, word: &str) {
