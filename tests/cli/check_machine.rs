@@ -40,7 +40,11 @@ impl Unprivileged {
         if root {
             // Where this one lies, nobody may perhaps not look.
             program = site.path("program");
-            fs::copy(env!("CARGO_BIN_EXE_virksomhedslogin"), &program).unwrap();
+            // By another process: a copy that this one has open for writing would be "busy" (ETXTBSY) wherever a thread
+            // starts a program meanwhile.
+            let copied =
+                Command::new("cp").arg(env!("CARGO_BIN_EXE_virksomhedslogin")).arg(&program).status();
+            assert!(copied.unwrap().success());
             give(site.folder.path(), NOBODY);
             picture(site.folder.path()).keys().for_each(|path| give(path, NOBODY));
         }
