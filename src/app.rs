@@ -144,6 +144,9 @@ impl App {
         supervisor: Supervisor,
     ) -> Result<Self, StartError> {
         let options = store::Options { clock: clock.limits(), ..store_options(&settings.store)? };
+        if let Some(words) = in_the_clear(&options.place) {
+            log::warn!("{words}");
+        }
         // Before anything is made: the audit file may be meant for the same absent volume.
         absent::warn(&settings.store, &settings.audit_file, &options)?;
         let audit = match &settings.audit_file {
@@ -296,6 +299,18 @@ pub fn store_options(settings: &StoreSettings) -> Result<store::Options, StartEr
         })),
     };
     Ok(store::Options { create: settings.create, ..store::Options::at(place, settings.deadline) })
+}
+
+/// A warning where the database is on another machine and TLS is off. A private network or a tunnel may make that right.
+fn in_the_clear(place: &Place) -> Option<String> {
+    match place {
+        Place::Database(database) if database.address.is_in_the_clear() => Some(format!(
+            "store.url: sslmode=disable sends the password and every login unencrypted to {}, and nobody checks which \
+             server answers; say sslmode=verify-full unless that network is encrypted already",
+            database.address
+        )),
+        _ => None,
+    }
 }
 
 /// Where the keys come from, as `auth` is told it.

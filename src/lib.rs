@@ -15,6 +15,7 @@
 //! | [`strict_json`] | JSON in which a duplicated member is seen, not swallowed; imports nothing of ours |
 //! | [`escape`] | text from outside, made safe to stand in one line; imports nothing of ours |
 //! | [`links`] | symbolic links to what is not there, refused; imports nothing of ours |
+//! | [`regular_file`] | reading what an operator named, without ever waiting for it; imports nothing of ours |
 //! | [`essential`] | threads and tasks that must not end before the service stops; imports nothing of ours |
 //! | [`metrics`] | counters and histograms that take no lock; imports nothing of ours |
 //! | [`logging`] | the format of log lines, and their way to standard error |
@@ -29,7 +30,7 @@
 //! cli → settings, store, domain     app → settings, auth, store     settings → domain
 //! auth, http → strict_json          http, logging → escape          cli → logging
 //! http, store → metrics             app, http, store → links
-//! app, store → essential
+//! app, store → essential            app, auth, cli, http, settings, store → regular_file
 //! ```
 //!
 //! `auth` and `store` never meet.
@@ -44,6 +45,7 @@ pub mod http;
 pub mod links;
 pub mod logging;
 pub mod metrics;
+pub mod regular_file;
 pub mod settings;
 pub mod store;
 pub mod strict_json;

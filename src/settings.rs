@@ -306,5 +306,12 @@ fn read_access(source: &mut Source) -> Result<(PathBuf, Matrix), Told> {
 
 fn read_audit(source: &mut Source) -> Result<AuditTarget, Told> {
     let name = source.mandatory(&keys::AUDIT_FILE)?;
+    if name.ends_with('/') {
+        return Err(source.fault(
+            &keys::AUDIT_FILE,
+            "names a directory",
+            "name a file in it, or - for standard output",
+        ));
+    }
     Ok(if name == "-" { AuditTarget::Stdout } else { AuditTarget::File(source.resolved(&name)) })
 }

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use semver::{Version, VersionReq};
 use sources::sources;
 
 fn read(name: &str) -> String {
@@ -114,10 +115,10 @@ fn every_direct_dependency_has_its_reason_and_no_other() {
     assert!(gone.is_empty(), "docs/DEPENDENCIES.md has rows for what Cargo.toml does not name: {gone:?}");
 }
 
-#[test]
-fn the_versions_in_the_table_of_dependencies_are_those_of_cargo_lock() {
+/// Name and version of every package in Cargo.lock.
+fn locked() -> BTreeSet<(String, String)> {
     let lock: toml::Table = read("Cargo.lock").parse().unwrap();
-    let locked: BTreeSet<(String, String)> = lock["package"]
+    lock["package"]
         .as_array()
         .unwrap()
         .iter()
@@ -125,7 +126,79 @@ fn the_versions_in_the_table_of_dependencies_are_those_of_cargo_lock() {
             let text = |name: &str| package[name].as_str().unwrap().to_owned();
             (text("name"), text("version"))
         })
-        .collect();
+        .collect()
+}
+
+/// The ids that deny.toml allows, each with a reason.
+fn allowed_advisories() -> BTreeSet<String> {
+    let deny: toml::Table = read("deny.toml").parse().unwrap();
+    let allowed = deny["advisories"]["ignore"].as_array().unwrap().iter();
+    allowed
+        .map(|entry| {
+            assert!(entry["reason"].as_str().unwrap().len() > 20, "{entry}");
+            entry["id"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+/// The advisories of this table that these packages meet: id, crate and version.
+fn met(table: &str, packages: &BTreeSet<(String, String)>) -> Vec<(String, String)> {
+    let table: toml::Table = table.parse().unwrap();
+    let mut met = Vec::new();
+    for advisory in table["advisory"].as_array().unwrap() {
+        let text = |name: &str| advisory[name].as_str().unwrap();
+        assert!(text("id").starts_with("RUSTSEC-20") && !text("what").is_empty(), "{advisory}");
+        let ranges = advisory["affected"].as_array().unwrap().iter();
+        let ranges: Vec<VersionReq> = ranges.map(|range| range.as_str().unwrap().parse().unwrap()).collect();
+        assert!(!ranges.is_empty(), "{advisory}");
+        for (name, version) in packages.iter().filter(|(name, _)| name == text("crate")) {
+            let version: Version = version.parse().unwrap();
+            if ranges.iter().any(|range| range.matches(&version)) {
+                met.push((text("id").to_owned(), format!("{name} {version}")));
+            }
+        }
+    }
+    met
+}
+
+#[test]
+fn no_locked_crate_has_a_known_advisory_that_is_not_allowed() {
+    let met = met(&read("advisories.toml"), &locked());
+    let allowed = allowed_advisories();
+    let wrong: Vec<_> = met.iter().filter(|(id, _)| !allowed.contains(id)).collect();
+    assert!(wrong.is_empty(), "update, or allow it in deny.toml with a reason: {wrong:?}");
+    let ids: BTreeSet<_> = met.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(
+        ids, allowed,
+        "deny.toml allows what no locked crate has, or advisories.toml does not know it"
+    );
+}
+
+#[test]
+fn crate_in_an_affected_range_is_found() {
+    let found = |name: &str, version: &str| {
+        let package = BTreeSet::from([(name.to_owned(), version.to_owned())]);
+        met(&read("advisories.toml"), &package).into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(found("ring", "0.17.11"), ["RUSTSEC-2025-0009"]);
+    assert_eq!(found("ring", "0.17.12"), [""; 0]);
+    assert_eq!(found("tokio", "1.44.1"), ["RUSTSEC-2025-0023"]);
+    assert_eq!(found("h2", "0.3.27"), ["RUSTSEC-2026-0258"]);
+    assert_eq!(found("slab", "0.4.11"), [""; 0]);
+}
+
+#[test]
+fn ci_never_leaves_the_advisories_out_in_silence() {
+    let script = read(".ci/run");
+    assert!(script.contains("--test documents advisory"), "the dated table is checked by a step of its own");
+    assert!(script.contains("advisories.toml") && script.contains("check --disable-fetch advisories"));
+    let table: toml::Table = read("advisories.toml").parse().unwrap();
+    chrono::NaiveDate::parse_from_str(table["as_of"].as_str().unwrap(), "%Y-%m-%d").unwrap();
+}
+
+#[test]
+fn the_versions_in_the_table_of_dependencies_are_those_of_cargo_lock() {
+    let locked = locked();
     for line in read("docs/DEPENDENCIES.md").lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         let (name, version) = (cells[1].trim_matches('`').to_owned(), cells[2].to_owned());

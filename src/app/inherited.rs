@@ -6,8 +6,10 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::AsFd;
 
 use listenfd::ListenFd;
+use rustix::net::sockopt::socket_acceptconn;
 
 use super::listener::{self, Bound};
 use super::{ServerSettings, StartError};
@@ -68,16 +70,28 @@ impl Inherited {
 fn api(sockets: &mut ListenFd, index: usize, name: &str) -> Result<Bound, StartError> {
     // A refused socket stays where it was, so the second kind may be tried.
     match sockets.take_unix_listener(index) {
-        Ok(Some(listener)) => Bound::from_unix(listener).map_err(|error| failed(name, &error)),
+        Ok(Some(listener)) => {
+            listens(&listener, name)?;
+            Bound::from_unix(listener).map_err(|error| failed(name, &error))
+        }
         _ => tcp(sockets, index, name).map(Bound::Tcp),
     }
 }
 
 fn tcp(sockets: &mut ListenFd, index: usize, name: &str) -> Result<TcpListener, StartError> {
     match sockets.take_tcp_listener(index) {
-        Ok(Some(listener)) => Ok(listener),
+        Ok(Some(listener)) => listens(&listener, name).map(|()| listener),
         Ok(None) => Err(refused(name, "was taken already")),
         Err(error) => Err(failed(name, &error)),
+    }
+}
+
+/// Nobody could ever connect to a socket that was bound and does not listen.
+fn listens(socket: impl AsFd, name: &str) -> Result<(), StartError> {
+    match socket_acceptconn(socket) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refused(name, "is bound, but does not listen; hand it over after listen(2)")),
+        Err(error) => Err(failed(name, &error.into())),
     }
 }
 

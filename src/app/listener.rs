@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::StartError;
 use crate::settings::Listen;
@@ -27,8 +29,7 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// Binds the configured address. A Unix socket that a dead process left behind is replaced; one that somebody
-    /// still listens on is not.
+    /// Binds the configured address. A Unix socket of this user that a dead process left behind is replaced, and no other.
     pub fn bind(listen: &Listen) -> Result<Self, StartError> {
         let refused =
             |address: String| move |error| StartError::Listen { key: "server.listen", address, error };
@@ -83,10 +84,59 @@ pub(super) fn bound(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// What is at the path where a socket will be bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SocketPath {
+    /// Nothing, or nothing that can be seen.
+    Free,
+    /// A socket of this user that no process has any more.
+    Dead,
+    /// A socket that a process has, or may have.
+    InUse,
+}
+
+impl SocketPath {
+    /// Checks it without waiting for the process that listens there.
+    ///
+    /// # Errors
+    /// Something is there that is never replaced: no socket, or the dead socket of another user.
+    pub(super) fn check(path: &Path) -> io::Result<Self> {
+        let Ok(file) = path.symlink_metadata() else { return Ok(Self::Free) };
+        if !file.file_type().is_socket() {
+            return Err(Errno::ADDRINUSE.into());
+        }
+        let client = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        client.set_nonblocking(true)?;
+        // Success, a full backlog (EAGAIN), another type (EPROTOTYPE): some process has it. Not one that is bound and does
+        // not listen yet, which refuses as a dead one does.
+        let refused = client
+            .connect(&SockAddr::unix(path)?)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        if !refused || is_bound(path) {
+            Ok(Self::InUse)
+        } else if file.uid() == geteuid().as_raw() {
+            Ok(Self::Dead)
+        } else {
+            let reason = format!("a dead socket is there that belongs to user {}; remove it", file.uid());
+            Err(io::Error::new(io::ErrorKind::AddrInUse, reason))
+        }
+    }
+}
+
+/// Whether a process of this network namespace has a socket bound to this path.
+fn is_bound(path: &Path) -> bool {
+    let directory = |path: &Path| path.parent().and_then(|parent| parent.canonicalize().ok());
+    let is_this = |bound: &Path| {
+        bound.file_name() == path.file_name()
+            // Relative to a working directory that is not known.
+            && (bound.is_relative() || directory(bound) == directory(path))
+    };
+    procfs::net::unix()
+        .is_ok_and(|sockets| sockets.iter().filter_map(|socket| socket.path.as_deref()).any(is_this))
+}
+
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    if path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket())
-        && UnixStream::connect(path).is_err()
-    {
+    if SocketPath::check(path)? == SocketPath::Dead {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;

@@ -7,20 +7,19 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, OFlags};
-use rustix::io::Errno;
 
 use super::absent::earlier_store;
-use super::listener::bound;
-use super::{AuditTarget, StartError, store_options};
+use super::listener::{SocketPath, bound};
+use super::{AuditTarget, StartError, in_the_clear, store_options};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
 use crate::links::refuse_dangling_link;
+use crate::regular_file;
 use crate::settings::{Listen, Sections, Server, Store as Settings};
 use crate::store::{Database, OpenError, Options, Place, Standing, Store};
 
@@ -41,10 +40,15 @@ pub fn preflight(sections: &Sections) -> Preflight {
     }
     if let Some(settings) = &sections.store {
         match store_options(settings) {
-            Ok(options) => match &options.place {
-                Place::Directory(path) => found.store(path, &options, settings, sections.audit_file.as_ref()),
-                Place::Database(database) => found.database(database, options.deadline),
-            },
+            Ok(options) => {
+                found.notes.extend(in_the_clear(&options.place));
+                match &options.place {
+                    Place::Directory(path) => {
+                        found.store(path, &options, settings, sections.audit_file.as_ref());
+                    }
+                    Place::Database(database) => found.database(database, options.deadline),
+                }
+            }
             Err(error) => found.faults.push(error),
         }
     }
@@ -138,16 +142,14 @@ impl Preflight {
         let key = "server.listen";
         let refused = |error| StartError::Listen { key, address: format!("unix:{}", path.display()), error };
         let folder = folder(path);
-        match path.symlink_metadata() {
-            Ok(file) if !file.file_type().is_socket() => {
-                self.faults.push(refused(Errno::ADDRINUSE.into()));
-            }
-            Ok(_) if UnixStream::connect(path).is_ok() => self.notes.push(format!(
+        match SocketPath::check(path) {
+            Err(error) => self.faults.push(refused(error)),
+            Ok(SocketPath::InUse) => self.notes.push(format!(
                 "{key}: somebody listens on unix:{}; right if that is the service to be restarted",
                 path.display()
             )),
             // A directory of a service below /run is made by the supervisor when it starts it.
-            Err(_) if !folder.exists() && folder.starts_with("/run") => {
+            Ok(SocketPath::Free) if !folder.exists() && folder.starts_with("/run") => {
                 self.notes.push(format!(
                     "{key}: {} is not there now; whoever starts the service must make it",
                     folder.display()
@@ -162,7 +164,7 @@ impl Preflight {
 fn appendable(path: &Path) -> io::Result<()> {
     refuse_dangling_link(path)?;
     // Not blocking: a pipe without a reader must not hold the check up.
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let flags = regular_file::flags(OFlags::NONBLOCK);
     match OpenOptions::new().append(true).custom_flags(flags).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => writable(folder(path)),
         opened => opened.map(drop),
@@ -171,7 +173,8 @@ fn appendable(path: &Path) -> io::Result<()> {
 
 /// Whether this process could make a file in this directory.
 fn writable(folder: &Path) -> io::Result<()> {
-    Ok(rustix::fs::accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+    // With the dot it is a directory, or an error.
+    Ok(rustix::fs::accessat(CWD, folder.join("."), Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
 }
 
 fn folder(path: &Path) -> &Path {

@@ -25,7 +25,7 @@ use super::{DISCONNECT_TIMEOUT, acceptor};
 use crate::essential::Essential;
 use crate::http::audit::AuditWriter;
 use crate::http::boundary::boundary;
-use crate::http::connection::{Connection, Patience, Watched};
+use crate::http::connection::{Connection, Patience, Watched, canonical};
 use crate::http::host::checked_host;
 use crate::http::{self, Api};
 use crate::settings::Settings;
@@ -120,7 +120,7 @@ trait Accepted: AsyncRead + AsyncWrite + Unpin + 'static {
 
 impl Accepted for TcpStream {
     fn peer(&self) -> Option<SocketAddr> {
-        self.peer_addr().ok()
+        self.peer_addr().ok().map(canonical)
     }
 }
 

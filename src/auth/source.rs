@@ -3,7 +3,7 @@
 //! A file is read at once and again when it changes; a published set is fetched in the background before it is
 //! due, and with growing pauses while that fails. Whatever goes wrong, the last good set stays.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +19,7 @@ use super::algorithm::Algorithm;
 use super::fetch::{FetchError, Fetched, Fetcher, Limits, Target};
 use super::keyring::{Fingerprint, Keyring};
 use super::keys::{KeyError, KeySet, MAX_BYTES};
+use crate::regular_file;
 
 /// How long the thread rests after a panic, so that one that comes again at once does not fill the log.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
@@ -196,7 +197,7 @@ fn spawn(mut work: impl FnMut() + Send + 'static) -> Result<(), KeyError> {
 
 fn read_file(path: &Path) -> Result<Vec<u8>, KeyError> {
     let mut text = Vec::new();
-    File::open(path)
+    regular_file::open(path)
         .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut text))
         .map_err(|cause| KeyError::Unreadable { path: path.display().to_string(), cause })?;
     Ok(text)

@@ -59,7 +59,7 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write every record as NDJSON with a trailer
     #[command(
-        after_help = "With --output FILE the file is replaced whole, or left as it was (readable to its owner alone).\n\n\
+        after_help = "With --output FILE the file is replaced whole, or left as it was (readable to its owner alone); - is standard output.\n\n\
                             Example:\n  virksomhedslogin export --from http://127.0.0.1:9090 --output logins.ndjson"
     )]
     Export(ExportArgs),
@@ -143,7 +143,7 @@ pub struct ExportArgs {
     /// The configuration file (TOML); with --from none is needed
     #[arg(long, value_name = "FILE", env = "VIRKSOMHEDSLOGIN_CONFIG", required_unless_present = "from")]
     pub config: Option<PathBuf>,
-    /// Write to this file instead of standard output
+    /// Write to this file instead of standard output (-); a link out of its directory is not followed
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Ask the service that runs here (its management listener) instead of the closed store

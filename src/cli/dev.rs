@@ -27,7 +27,7 @@ const WRITE: &str = "virksomhedsinstats.login.write";
 
 /// Runs the service on a loopback address, with its store in `data` or in a temporary folder.
 pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let process = Process::new()?;
+    let process = Process::of_a_terminal()?;
     let failed = |what: &str| {
         let what = what.to_owned();
         move |error: io::Error| Failure::new(Exit::Failed, format!("{what}: {error}"))

@@ -4,6 +4,7 @@
 //! SIGINT end the process at once (a store that is being opened is left as by a crash, which harms none), and SIGHUP is
 //! kept until the service serves.
 
+use std::io;
 use std::sync::Arc;
 use std::thread;
 
@@ -21,7 +22,7 @@ use super::{Exit, Failure, Output, load_settings};
 
 /// Runs the service that the configuration file describes.
 pub(super) fn run(arguments: &ServeArgs, _: &mut Output<'_>) -> Result<Exit, Failure> {
-    let process = Process::new()?;
+    let process = Process::reloaded_by_hangup()?;
     // Before the first thread is started.
     let inherited = Inherited::take().map_err(refused)?;
     let (arguments, supervisor) = (arguments.clone(), Supervisor::from_environment());
@@ -55,17 +56,34 @@ fn build(
 pub(super) struct Process {
     system: SystemRunner,
     signals: Signals,
+    reload: Option<Signal>,
 }
 
 impl Process {
-    /// Takes the signals.
+    /// Takes the signals; SIGHUP reloads.
     ///
     /// # Errors
     /// When the system refuses that.
-    pub(super) fn new() -> Result<Self, Failure> {
+    fn reloaded_by_hangup() -> Result<Self, Failure> {
         let system = rt::System::new();
-        let signals = system.block_on(async { Signals::take() }).map_err(failed)?;
-        Ok(Self { system, signals })
+        let taken = system.block_on(async { Ok((Signals::take()?, signal(SignalKind::hangup())?)) });
+        let (signals, hangup) = taken.map_err(|error: io::Error| failed(error))?;
+        Ok(Self { system, signals, reload: Some(hangup) })
+    }
+
+    /// Takes the signals; SIGHUP stops, as the terminal has gone away then, unless it was ignored before (`nohup`).
+    ///
+    /// # Errors
+    /// When the system refuses that.
+    pub(super) fn of_a_terminal() -> Result<Self, Failure> {
+        let status = procfs::process::Process::myself().and_then(|process| process.status());
+        let ignored = status.is_ok_and(|status| status.sigign & HANGUP_BIT != 0);
+        let system = rt::System::new();
+        let mut signals = system.block_on(async { Signals::take() }).map_err(failed)?;
+        if !ignored {
+            signals.hangup = Some(system.block_on(async { signal(SignalKind::hangup()) }).map_err(failed)?);
+        }
+        Ok(Self { system, signals, reload: None })
     }
 
     /// Runs the service for a trial, on sockets of its own and by any clock; `started` is called once when it is bound,
@@ -87,11 +105,11 @@ impl Process {
         supervisor: Supervisor,
         started: impl FnOnce(&App) -> Result<(), Failure>,
     ) -> Result<Exit, Failure> {
-        let Self { system, mut signals } = self;
+        let Self { system, mut signals, reload } = self;
         system.block_on(async move {
             let app = tokio::select! {
                 biased;
-                () = stop(&mut signals.terminate, &mut signals.interrupt) => {
+                () = signals.stop() => {
                     supervisor.stopping();
                     log::info!("stopped before the start was done");
                     return Ok(Exit::Done);
@@ -106,36 +124,45 @@ impl Process {
                 app.management_address()
                     .map_or_else(|| "none (off)".to_owned(), |address| address.to_string())
             );
-            rt::spawn(reload_on_hangup(app.reload(), signals.hangup, supervisor));
-            app.run_until_stopped(stop(&mut signals.terminate, &mut signals.interrupt))
-                .await
-                .map(|()| Exit::Done)
-                .map_err(failed)
+            if let Some(hangup) = reload {
+                rt::spawn(reload_on_hangup(app.reload(), hangup, supervisor));
+            }
+            app.run_until_stopped(signals.stop()).await.map(|()| Exit::Done).map_err(failed)
         })
     }
 }
 
-/// The signals that the service handles. One that comes while nothing waits for it is kept.
+/// SIGHUP in a set of signals, as /proc/PID/status prints it.
+const HANGUP_BIT: u64 = 1;
+
+/// The signals that stop the service. One that comes while nothing waits for it is kept.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
-    fn take() -> std::io::Result<Self> {
+    fn take() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup: None,
         })
     }
-}
 
-async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => log::info!("SIGTERM"),
-        _ = interrupt.recv() => log::info!("SIGINT"),
+    async fn stop(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => log::info!("SIGTERM"),
+            _ = self.interrupt.recv() => log::info!("SIGINT"),
+            _ = hangup => log::info!("SIGHUP"),
+        }
     }
 }
 

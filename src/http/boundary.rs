@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 
 use super::Api;
 use super::audit::{AuditWriter, Entry};
-use super::connection::Connection;
+use super::connection::{Connection, canonical};
 use super::exchange::{Exchange, SharedExchange};
 use super::problem::{Kind, Problem};
 use super::{list, request_id, trace};
@@ -64,7 +64,7 @@ pub async fn boundary<B: MessageBody + 'static>(
     let line = RequestLine {
         verb: request.method().to_string(),
         path: loggable(request.path()),
-        remote: request.peer_addr(),
+        remote: request.peer_addr().map(canonical),
     };
     // HTTP/1.0 knows no chunks, and after a request to upgrade actix-http announces them and sends none.
     let takes_chunks = request.version() >= Version::HTTP_11

@@ -11,6 +11,7 @@ mod watched;
 
 use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -166,6 +167,11 @@ impl Drop for InHand {
         self.0.unanswered.set(false);
         self.0.quiet.set(0);
     }
+}
+
+/// An IPv4 caller of a listener on `[::]` by its IPv4 address, and not as `::ffff:192.0.2.1`.
+pub fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 #[cfg(test)]

@@ -220,7 +220,20 @@ pub(super) fn blemish(text: &str) -> Option<(&'static str, &'static str)> {
         Some(("begins or ends with white space", "remove the white space"))
     } else if text.chars().any(char::is_control) {
         Some(("has a control character in it", "remove the control character"))
+    } else if unquoted(text).is_some() {
+        Some(QUOTED)
     } else {
         None
     }
+}
+
+/// Why a value in quotes is refused: Docker's `--env-file` keeps them, and the value is never the one that was meant.
+pub(super) const QUOTED: (&str, &str) = (
+    "stands in quotes, which are a part of the value",
+    "leave them away: an --env-file and a mounted secret are taken as they are",
+);
+
+/// What stands between quotes that are the first and the last letter of the text.
+pub(super) fn unquoted(text: &str) -> Option<&str> {
+    ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
 }

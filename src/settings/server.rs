@@ -48,6 +48,8 @@ fn unix(source: &mut Source, path: &str) -> Result<Listen, Told> {
     if path.is_empty() {
         let mend = "write unix:/run/virksomhedslogin/api.sock";
         Err(source.fault(&keys::LISTEN, "names no path after unix:", mend))
+    } else if path.ends_with('/') {
+        Err(source.fault(&keys::LISTEN, "names a directory after unix:", "name the socket in it"))
     } else if length > MAX_SOCKET_PATH {
         let reason = format!("the socket's path is {length} bytes long");
         Err(source.fault(&keys::LISTEN, reason, format!("use one of at most {MAX_SOCKET_PATH} bytes")))

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Origin, nearest, shown};
 use super::keys::{self, Key, Kind, PREFIX};
+use super::read::{QUOTED, unquoted};
+use crate::regular_file;
 
 /// No file of ours is larger than this; a device file must not fill the memory.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -143,10 +144,19 @@ impl Source {
             self.faults.push(fault(None, "names no key of the configuration", mend));
             return;
         }
-        let Ok(text) = value.into_string() else {
+        let Ok(mut text) = value.into_string() else {
             self.faults.push(fault(key, "is not UTF-8", "give it a value in UTF-8, or unset it".to_owned()));
             return;
         };
+        if let Some(inner) = unquoted(&text) {
+            let (reason, mend) = QUOTED;
+            let name = key.map_or(keys::ORGANISATION_TYPES.path, |key| key.path).to_owned();
+            let name = if key.is_none() { joined(&name, mapped.unwrap_or_default()) } else { name };
+            let fault = Fault { key: Some(name), ..fault(None, reason, mend.to_owned()) };
+            // Read on with what was meant, for the faults of that.
+            text = if inner.is_empty() { return self.faults.push(fault) } else { inner.to_owned() };
+            self.faults.push(fault);
+        }
         let entry = Entry { value: Value::Variable(text), origin: origin.clone() };
         match (key, mapped) {
             (Some(key), _) if key.kind == Kind::Table => {
@@ -278,7 +288,7 @@ pub(super) fn read_text(file: &Path) -> Result<String, (String, String)> {
     let readable = || "name a file that this user may read".to_owned();
     let cannot = |error: std::io::Error| (format!("cannot be read: {error}"), readable());
     let mut bytes = Vec::new();
-    File::open(file).map_err(cannot)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    regular_file::open(file).map_err(cannot)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err((format!("is larger than {} MiB", MAX_FILE / 1024 / 1024), readable()));
     }

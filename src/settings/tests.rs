@@ -193,6 +193,43 @@ fn faults_of_the_environment_are_told_with_the_variables_name() {
 }
 
 #[test]
+fn quotes_that_a_variable_keeps_are_named() {
+    let place = Place::new();
+    for key in keys::ALL.iter().filter(|key| key.kind != keys::Kind::Table) {
+        for value in ["\"x\"", "'x'", "\"\"", "\"a\",\"b\""] {
+            let faults = place.faults(&[(&key.variable(), value)]);
+            let named = format!("{}: {}: stands in quotes", key.variable(), key.path);
+            assert!(faults.contains(&named), "{} = {value}: {faults}", key.path);
+            assert!(!faults.contains("missing"), "{faults}");
+        }
+    }
+    let environment = [
+        ("VIRKSOMHEDSLOGIN__TOKEN__ALGORITHMS", "RS256,\"ES256\""),
+        ("VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__9", "\"JobCenter\""),
+        ("VIRKSOMHEDSLOGIN__SERVER__LISTEN", "\"127.0.0.1:1\""),
+    ];
+    insta::assert_snapshot!(place.faults(&environment), @r#"
+        VIRKSOMHEDSLOGIN__SERVER__LISTEN: server.listen: stands in quotes, which are a part of the value; leave them away: an --env-file and a mounted secret are taken as they are
+        VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__9: token.organisation_types.9: stands in quotes, which are a part of the value; leave them away: an --env-file and a mounted secret are taken as they are
+        VIRKSOMHEDSLOGIN__TOKEN__ALGORITHMS: token.algorithms: an entry stands in quotes, which are a part of the value; leave them away: an --env-file and a mounted secret are taken as they are
+    "#);
+    // A quote at one end, or of another kind at each, is a part of the value.
+    for value in ["x\"", "\"x'"] {
+        assert!(place.load(&[("VIRKSOMHEDSLOGIN__TOKEN__AUDIENCE", value)]).is_ok());
+    }
+}
+
+#[test]
+fn quotes_that_a_connection_file_keeps_are_named() {
+    let place = Place::new();
+    let text = SOUND.replace("path = \"data\"", "kind = \"postgres\"\nurl_file = \"url\"");
+    place.write("virksomhedslogin.toml", &text);
+    place.write("url", "\"postgresql://u:hunter2@db/logins\"\n");
+    let faults = place.faults(&[]);
+    assert!(faults.contains("stands in quotes") && !faults.contains("hunter2"), "{faults}");
+}
+
+#[test]
 fn a_variable_that_is_not_utf_8_is_a_fault() {
     let broken = OsString::from_vec(vec![b'a', 0xff]);
     let mut name = OsString::from("VIRKSOMHEDSLOGIN__STORE__");

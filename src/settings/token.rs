@@ -1,7 +1,7 @@
 //! `[token]`: whose tokens are believed, and what their claims are called.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
@@ -13,6 +13,7 @@ use super::read::{Told, blemish};
 use super::source::{Source, Value, joined, read_text};
 use super::{ClaimNames, JwksSource, Token};
 use crate::domain::access::OrganisationType;
+use crate::regular_file;
 
 /// Claims that mean something of their own; none can hold an organisation or a scope.
 const RESERVED: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "sub", "client_id"];
@@ -84,7 +85,7 @@ fn key_file(source: &mut Source, path: &str) -> Result<JwksSource, Told> {
     let readable = match fs::metadata(&file) {
         _ if path.is_empty() => Err("names no path after file:".to_owned()),
         Ok(data) if data.is_dir() => Err(format!("{} is a directory", file.display())),
-        Ok(_) => File::open(&file).map(drop).map_err(|error| cannot(&file, &error)),
+        Ok(_) => regular_file::open(&file).map(drop).map_err(|error| cannot(&file, &error)),
         Err(error) => Err(cannot(&file, &error)),
     };
     match readable {

@@ -284,6 +284,30 @@ fn faults_of_every_kind_are_told_together_and_configuration_decides_the_code() {
 }
 
 #[test]
+fn database_on_another_machine_without_tls_is_warned_of() {
+    let site = Site::new();
+    let text = fs::read_to_string(site.config()).unwrap();
+    // An address of documentation: nobody answers there.
+    let plain = "store.kind = \"postgres\"\nstore.deadline_seconds = 1\n\
+                 store.url = \"host=192.0.2.1 user=u password=hunter2 sslmode=disable\"";
+    let config = text.replace(&site.place.configuration(), plain);
+    let words = "store.url: sslmode=disable sends the password and every login unencrypted";
+    site.write("virksomhedslogin.toml", &config);
+    let checked = check(&site, &[]);
+    assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+    assert!(stdout(&checked).contains(&format!("note: {words}")), "{}", stdout(&checked));
+    let log = |service: crate::process::Service| service.log_before.clone();
+    let serve = || crate::process::Service::start(command("serve", &site.config(), &[]), site.token());
+    let told = log(serve());
+    assert!(told.contains(words) && !told.contains("hunter2"), "{told}");
+    for local in ["127.0.0.1", "localhost", "/run/nowhere"] {
+        site.write("virksomhedslogin.toml", &config.replace("192.0.2.1", local));
+        assert!(!stdout(&check(&site, &[])).contains("unencrypted"), "{local}");
+        assert!(!log(serve()).contains("unencrypted"), "{local}");
+    }
+}
+
+#[test]
 fn what_the_running_service_holds_is_a_note_and_no_fault() {
     let site = Site::new();
     let service = site.serve();

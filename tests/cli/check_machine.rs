@@ -40,7 +40,11 @@ impl Unprivileged {
         if root {
             // Where this one lies, nobody may perhaps not look.
             program = site.path("program");
-            fs::copy(env!("CARGO_BIN_EXE_virksomhedslogin"), &program).unwrap();
+            // By another process: a copy that this one has open for writing would be "busy" (ETXTBSY) wherever a thread
+            // starts a program meanwhile.
+            let copied =
+                Command::new("cp").arg(env!("CARGO_BIN_EXE_virksomhedslogin")).arg(&program).status();
+            assert!(copied.unwrap().success());
             give(site.folder.path(), NOBODY);
             picture(site.folder.path()).keys().for_each(|path| give(path, NOBODY));
         }
@@ -50,10 +54,15 @@ impl Unprivileged {
     pub fn command(&self, what: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args([what, "--config", &self.site.config()]).env_remove("RUST_LOG").stdin(Stdio::null());
+        self.demote(&mut command);
+        command
+    }
+
+    /// Has the command run as nobody where this user is root.
+    pub fn demote(&self, command: &mut Command) {
         if self.root {
             command.uid(NOBODY).gid(NOBODY);
         }
-        command
     }
 
     fn foretold(&self, name: &str, code: i32, word: &str) {

@@ -68,3 +68,73 @@ fn it_refuses_to_be_reached_from_elsewhere() {
         assert!(stderr(&output).contains("loopback"), "{}", stderr(&output));
     }
 }
+
+/// `dev` on a pseudo-terminal of its own, kept open by the process that is returned; the management listener's address.
+fn on_a_terminal() -> (std::process::Child, String) {
+    let line = format!("{} dev --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_virksomhedslogin"));
+    let mut script = std::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(script.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let address =
+        lines.filter_map(|line| line.trim().strip_prefix("management ").map(str::to_owned)).next().unwrap();
+    let address = address.trim().trim_start_matches("http://").trim_end_matches("/readyz").to_owned();
+    (script, address)
+}
+
+#[test]
+fn dev_ends_when_its_terminal_goes_away() {
+    let (mut script, address) = on_a_terminal();
+    assert!(std::net::TcpStream::connect(&address).is_ok(), "it runs");
+    script.kill().unwrap();
+    script.wait().unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while std::net::TcpStream::connect(&address).is_ok() {
+        assert!(std::time::Instant::now() < until, "it still runs without a terminal");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn dev_ends_on_a_hangup() {
+    let mut child = binary()
+        .args(["dev", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let store = lines.find_map(|line| line.trim().strip_prefix("store ").map(str::to_owned)).unwrap();
+    let store = store.trim().split(" (").next().unwrap().to_owned();
+    assert!(lines.any(|line| line.starts_with("A-kasse  ")));
+    crate::process::signal(&child, "HUP");
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while child.try_wait().unwrap().is_none() {
+        assert!(std::time::Instant::now() < until, "it goes on after SIGHUP");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!crate::process::exists(store.as_ref()), "the temporary store is gone");
+}
+
+#[test]
+fn dev_under_nohup_outlives_a_hangup() {
+    let mut child = std::process::Command::new("nohup")
+        .args([env!("CARGO_BIN_EXE_virksomhedslogin"), "dev", "--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.starts_with("A-kasse  ")));
+    crate::process::signal(&child, "HUP");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(child.try_wait().unwrap(), None, "SIGHUP was ignored before");
+    crate::process::signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

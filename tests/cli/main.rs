@@ -16,9 +16,11 @@ mod build_script;
 mod check;
 mod check_keys;
 mod check_machine;
+mod check_paths;
 mod commands;
 mod dev;
 mod export_ends;
+mod export_file;
 mod on_postgres;
 #[path = "../servers/postgres.rs"]
 #[allow(dead_code, unused_imports, reason = "servers are shared with other test binaries")]
@@ -29,6 +31,7 @@ mod serve;
 mod service_end;
 #[path = "../durability/shim.rs"]
 mod shim;
+mod sockets;
 mod stop_early;
 mod supervised;
 mod wrong_moments;

@@ -101,6 +101,8 @@ pub struct Service {
     pub address: String,
     pub management: String,
     pub token: String,
+    /// What it logged before it listened.
+    pub log_before: String,
     log: Receiver<String>,
 }
 
@@ -129,7 +131,7 @@ impl Service {
                     if let Some((address, management)) = addresses {
                         let word = |text: &str| text.split([' ', ',', '"']).next().unwrap().to_owned();
                         let (address, management) = (word(address), word(management));
-                        return Self { child, address, management, token, log };
+                        return Self { child, address, management, token, log_before: seen.join("\n"), log };
                     }
                     seen.push(line);
                 }

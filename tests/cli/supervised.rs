@@ -189,7 +189,24 @@ fn sockets_that_cannot_be_used_stop_the_start_with_code_2() {
     let tcp = || OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
     let datagram = || OwnedFd::from(UnixDatagram::unbound().unwrap());
     let unix = || OwnedFd::from(UnixListener::bind(site.path("management.sock")).unwrap());
+    let bound = |family, address: &dyn Fn(&OwnedFd)| {
+        let socket = rustix::net::socket(family, rustix::net::SocketType::STREAM, None).unwrap();
+        address(&socket);
+        socket
+    };
+    let silent_unix = bound(rustix::net::AddressFamily::UNIX, &|socket| {
+        let path = site.path("silent.sock");
+        rustix::net::bind(socket, &rustix::net::SocketAddrUnix::new(path).unwrap()).unwrap();
+    });
+    let silent_tcp = || {
+        bound(rustix::net::AddressFamily::INET, &|socket| {
+            rustix::net::bind(socket, &"127.0.0.1:0".parse::<std::net::SocketAddrV4>().unwrap()).unwrap();
+        })
+    };
     for (names, sockets, word) in [
+        ("api", vec![silent_unix], "does not listen"),
+        ("api", vec![silent_tcp()], "does not listen"),
+        ("management", vec![silent_tcp()], "does not listen"),
         ("api:api", vec![tcp(), tcp()], "one more socket"),
         ("api", vec![datagram()], "is not a valid"),
         ("management", vec![unix()], "is not a valid"),

@@ -6,6 +6,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::incoming;
 use super::progress::Progress;
@@ -28,7 +29,7 @@ pub(in crate::cli) fn run(
         start_logging(settings);
     }
     let settings = settings.as_ref();
-    let Some(path) = &arguments.output else {
+    let Some(path) = arguments.output.as_deref().filter(|path| *path != Path::new("-")) else {
         return export(arguments, settings, &mut *output.0, "standard output", errors);
     };
     let name = path.display().to_string();

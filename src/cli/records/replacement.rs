@@ -1,61 +1,168 @@
 //! A file that appears whole or not at all.
 //!
-//! It is written beside the place where it shall stand, synced, and renamed; whoever opens the path sees the old file or the
-//! whole new one, also after a power cut. Given up, it leaves nothing behind; only a killed process does.
+//! It is written beside its place under no name at all (O_TMPFILE), synced, named, and renamed; whoever opens the path sees the
+//! old file or the whole new one, also after a power cut, and an end by any signal leaves nothing. Where the file system
+//! has no files without a name (NFS, FUSE), it has a temporary one: what a killed process left of it is removed by the next run.
+//!
+//! Nothing is ever written through a symbolic or hard link: a new file takes the name's place. A symbolic link is followed only
+//! to a file of the same directory, since whoever may write there could have planted it.
 
-use std::fs::File;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use tempfile::NamedTempFile;
+
+/// What every temporary name ends with.
+const SUFFIX: &str = ".partial";
 
 /// A file on its way to its place. Readable to its owner alone (0600).
 pub(super) struct Replacement {
-    temporary: NamedTempFile,
-    folder: PathBuf,
-    path: PathBuf,
+    temporary: Temporary,
+    directory: PathBuf,
+    name: OsString,
+}
+
+enum Temporary {
+    Unnamed(File),
+    Named(NamedTempFile),
 }
 
 impl Replacement {
-    /// Begins the file that shall stand at the path. A symbolic link is followed, so that it stays one.
+    /// Begins the file that shall be at the path.
     pub(super) fn begin(path: &Path) -> io::Result<Self> {
-        let path = match path.symlink_metadata() {
-            Ok(found) if found.is_symlink() => path.canonicalize()?,
-            Ok(_) => path.to_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-            Err(error) => return Err(error),
-        };
+        Self::begin_with(path, unnamed)
+    }
+
+    fn begin_with(path: &Path, unnamed: impl FnOnce(&Path) -> Option<File>) -> io::Result<Self> {
+        let path = followed(path)?;
         if path.exists() && !path.is_file() {
-            return Err(io::Error::other("is not a regular file and is not replaced by one"));
+            return Err(io::Error::other(
+                "is not a regular file and is not replaced by one; - is standard output",
+            ));
         }
-        let name = path.file_name().ok_or_else(|| io::Error::other("names no file"))?;
-        let folder = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
+        let name = path.file_name().ok_or_else(|| io::Error::other("names no file"))?.to_owned();
+        let directory = directory(&path).to_owned();
+        remove_leftovers(&directory, &name)?;
+        let temporary = match unnamed(&directory) {
+            Some(file) => Temporary::Unnamed(file),
+            None => Temporary::Named(temporarily_named(&directory, &name, |path| {
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+            })?),
         };
-        let temporary = tempfile::Builder::new()
-            .prefix(&format!(".{}.", name.to_string_lossy()))
-            .suffix(".partial")
-            .tempfile_in(&folder)?;
-        Ok(Self { temporary, folder, path })
+        let replacement = Self { temporary, directory, name };
+        // Tells other processes that a temporary name is no leftover.
+        replacement.file().try_lock()?;
+        Ok(replacement)
     }
 
     /// Puts the file in its place, durably.
     pub(super) fn finish(self) -> io::Result<()> {
-        self.temporary.as_file().sync_all()?;
-        self.temporary.persist(&self.path).map_err(|error| error.error)?;
-        File::open(&self.folder)?.sync_all()
+        self.file().sync_all()?;
+        let path = self.directory.join(&self.name);
+        match self.temporary {
+            Temporary::Named(file) => drop(file.persist(path).map_err(|error| error.error)?),
+            Temporary::Unnamed(file) => {
+                let link = descriptor(&file);
+                let named = temporarily_named(&self.directory, &self.name, |temporary| {
+                    Ok(linkat(CWD, &link, CWD, temporary, AtFlags::SYMLINK_FOLLOW)?)
+                })?;
+                named.persist(path).map_err(|error| error.error)?;
+            }
+        }
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn file(&self) -> &File {
+        match &self.temporary {
+            Temporary::Unnamed(file) => file,
+            Temporary::Named(file) => file.as_file(),
+        }
     }
 }
 
 impl Write for Replacement {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temporary.as_file_mut().write(bytes)
+        self.file().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.temporary.as_file_mut().flush()
+        self.file().flush()
     }
+}
+
+/// The path itself, or the file of the same directory that it links to.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    match path.symlink_metadata() {
+        Ok(found) if found.is_symlink() => {}
+        Ok(_) => return Ok(path.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path.to_owned()),
+        Err(error) => return Err(error),
+    }
+    let target = path.read_link()?;
+    let file = directory(path).join(&target);
+    let is_beside = file.symlink_metadata().is_ok_and(|found| !found.is_symlink())
+        && directory(&file).canonicalize()? == directory(path).canonicalize()?;
+    if is_beside {
+        return Ok(file);
+    }
+    Err(io::Error::other(format!(
+        "is a symbolic link to {}, which is no file of the same directory, and is not followed: name the file itself; - is \
+         standard output",
+        target.display()
+    )))
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Before the random letters of a temporary name for this file.
+fn prefix(name: &OsStr) -> String {
+    format!(".{}.", name.to_string_lossy())
+}
+
+/// A file under a temporary name for this one, made by `make`.
+fn temporarily_named<T>(
+    directory: &Path,
+    name: &OsStr,
+    make: impl FnMut(&Path) -> io::Result<T>,
+) -> io::Result<NamedTempFile<T>> {
+    tempfile::Builder::new().prefix(&prefix(name)).suffix(SUFFIX).make_in(directory, make)
+}
+
+/// A file without a name; nothing where there is no such thing, or where it could not be named later.
+fn unnamed(directory: &Path) -> Option<File> {
+    let flags = crate::regular_file::flags(OFlags::TMPFILE);
+    let file = OpenOptions::new().write(true).mode(0o600).custom_flags(flags).open(directory).ok()?;
+    descriptor(&file).exists().then_some(file)
+}
+
+/// The path by which an open file can be given a name (open(2)).
+fn descriptor(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// Removes the temporary files for this name that no process holds any more.
+fn remove_leftovers(directory: &Path, name: &OsStr) -> io::Result<()> {
+    let prefix = prefix(name);
+    for entry in directory.read_dir()? {
+        let entry = entry?;
+        let found = entry.file_name();
+        let is_ours =
+            found.to_string_lossy().strip_prefix(&prefix).is_some_and(|rest| rest.ends_with(SUFFIX));
+        if is_ours
+            && entry.file_type()?.is_file()
+            && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok())
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -90,6 +197,29 @@ mod tests {
         drop(replacement);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn file_system_without_unnamed_files_gets_a_temporary_name() {
+        let (folder, path) = folder_with("old");
+        let begin = || Replacement::begin_with(&path, |_| None).unwrap();
+        let mut replacement = begin();
+        replacement.write_all(b"new").unwrap();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+        // Another run leaves it alone while it is written.
+        drop(begin());
+        assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+        replacement.finish().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
+        // What a killed process left is removed by the next run, whatever else has a name like it is not.
+        for name in [".file.x1.partial", ".file.partial", ".other.x1.partial"] {
+            std::fs::write(folder.path().join(name), "half").unwrap();
+        }
+        symlink(&path, folder.path().join(".file.x2.partial")).unwrap();
+        drop(begin());
+        assert!(!folder.path().join(".file.x1.partial").exists());
+        assert_eq!(folder.path().read_dir().unwrap().count(), 4);
     }
 
     #[test]

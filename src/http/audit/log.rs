@@ -7,7 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
 use crate::links::refuse_dangling_link;
+use crate::regular_file;
 
 /// Where audit lines go. Shared by all workers.
 #[derive(Debug)]
@@ -94,6 +97,10 @@ impl Sink {
 
 fn open(path: &Path) -> io::Result<Sink> {
     refuse_dangling_link(path)?;
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    // Not waiting for the reader of a pipe, at the start or on SIGHUP: without one it is an error (ENXIO).
+    let flags = regular_file::flags(OFlags::NONBLOCK);
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    // A slow reader is waited for, as a slow disk is.
+    fcntl_setfl(&file, fcntl_getfl(&file)? & !OFlags::NONBLOCK)?;
     Ok(Sink { file, torn: false })
 }

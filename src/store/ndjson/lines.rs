@@ -1,5 +1,6 @@
 //! A file's lines, bounded in memory and hashed as they pass; and what one line says.
 
+use std::fmt;
 use std::io::{self, BufRead, Read};
 
 use serde::Deserialize;
@@ -12,6 +13,9 @@ use crate::store::Record;
 
 /// No record's line is longer; the rest of one that is, is skipped.
 const LONGEST: u64 = 64 << 10;
+
+/// How many characters of a bad value are repeated.
+const SHOWN: usize = 40;
 
 /// The lines of a file, one at a time.
 pub(super) struct Lines<R> {
@@ -71,6 +75,37 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
+/// What a file is that can only be read by another program, with the way out; nothing for text in UTF-8.
+pub(super) fn foreign_format(start: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 8] = [
+        (b"\x1f\x8b", "it is compressed by gzip: pipe it in, zcat FILE | virksomhedslogin import … -"),
+        (
+            b"\x28\xb5\x2f\xfd",
+            "it is compressed by zstd: pipe it in, zstdcat FILE | virksomhedslogin import … -",
+        ),
+        (b"\xfd7zXZ", "it is compressed by xz: pipe it in, xzcat FILE | virksomhedslogin import … -"),
+        (b"BZh", "it is compressed by bzip2: pipe it in, bzcat FILE | virksomhedslogin import … -"),
+        (
+            b"PK\x03\x04",
+            "it is an Excel workbook or another ZIP archive: unpack it, or save the sheet as CSV UTF-8",
+        ),
+        (b"\xd0\xcf\x11\xe0", "it is an Excel workbook: save the sheet as CSV UTF-8"),
+        (b"\xff\xfe", "it is UTF-16: convert it, iconv -f UTF-16 -t UTF-8 FILE"),
+        (b"\xfe\xff", "it is UTF-16: convert it, iconv -f UTF-16 -t UTF-8 FILE"),
+    ];
+    let known = KINDS.iter().find(|(magic, _)| start.starts_with(magic));
+    // No text of ours has a zero byte; UTF-16 without a mark has one beside every ASCII letter.
+    known.map(|(_, told)| *told).or(match start {
+        [first, 0, second, 0, ..] if *first != 0 && *second != 0 => {
+            Some("it is UTF-16: convert it, iconv -f UTF-16LE -t UTF-8 FILE")
+        }
+        [0, first, 0, second, ..] if *first != 0 && *second != 0 => {
+            Some("it is UTF-16: convert it, iconv -f UTF-16BE -t UTF-8 FILE")
+        }
+        _ => None,
+    })
+}
+
 /// What a line of NDJSON says.
 pub(super) enum Said {
     /// A record.
@@ -121,51 +156,60 @@ pub(super) fn read_json(text: &str) -> Result<Said, String> {
 
 /// Makes a record of its three parts, or says which of them is wrong.
 pub(super) fn read_parts([cvr, first, last]: [&str; 3]) -> Result<Record, String> {
-    let cvr = Cvr::parse(cvr).map_err(|error| format!("{}: {error}", NAMES[0]))?;
-    let first = Timestamp::parse(first).map_err(|error| format!("{}: {error}", NAMES[1]))?;
-    let last = Timestamp::parse(last).map_err(|error| format!("{}: {error}", NAMES[2]))?;
+    let named = |at: usize, value: &str, error: &dyn fmt::Display| {
+        let value: String = value.chars().take(SHOWN).collect();
+        format!("{} {value:?}: {error}", NAMES[at])
+    };
+    let cvr = Cvr::parse(cvr).map_err(|error| named(0, cvr, &error))?;
+    let first = Timestamp::parse(first).map_err(|error| named(1, first, &error))?;
+    let last = Timestamp::parse(last).map_err(|error| named(2, last, &error))?;
     Ok(Record { cvr, login: Login::new(first, last).map_err(|error| error.to_string())? })
 }
 
-/// Splits a line of CSV (RFC 4180) into its three fields. A field may stand in quotes; none of ours has a line's end in it.
-pub(super) fn split_csv(text: &str) -> Result<[String; 3], String> {
-    let mut fields = Vec::with_capacity(3);
-    let mut rest = text;
-    loop {
-        let (field, after) = match rest.strip_prefix('"') {
-            None => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                let (field, after) = rest.split_at(end);
-                if field.contains('"') {
-                    return Err("a quote within a field that is not quoted".to_owned());
-                }
-                (field.to_owned(), after)
-            }
-            Some(quoted) => split_quoted(quoted)?,
-        };
-        fields.push(field);
-        match after.strip_prefix(',') {
-            Some(more) => rest = more,
-            None if after.is_empty() => break,
-            None => return Err("something other than a comma after a quoted field".to_owned()),
-        }
-    }
-    let count = fields.len();
-    fields.try_into().map_err(|_| format!("{count} fields in the place of 3"))
+/// Splits lines of CSV (RFC 4180) into their three fields.
+pub(super) struct CsvSplitter {
+    reader: csv_core::Reader,
+    separator: u8,
 }
 
-fn split_quoted(text: &str) -> Result<(String, &str), String> {
-    let (mut field, mut rest) = (String::new(), text);
-    loop {
-        let end = rest.find('"').ok_or("a quote that is not closed")?;
-        field.push_str(&rest[..end]);
-        rest = &rest[end + 1..];
-        match rest.strip_prefix('"') {
-            Some(more) => {
-                field.push('"');
-                rest = more;
+impl CsvSplitter {
+    /// For a file with this header: fields are separated by commas or, as Excel writes them in Denmark, by semicolons.
+    pub(super) fn of_header(header: &str) -> Result<Self, String> {
+        let separator = match (header.contains(','), header.contains(';')) {
+            (true, true) => return Err("commas and semicolons are mixed".to_owned()),
+            (_, semicolons) => {
+                if semicolons {
+                    b';'
+                } else {
+                    b','
+                }
             }
-            None => return Ok((field, rest)),
+        };
+        Ok(Self { reader: csv_core::ReaderBuilder::new().delimiter(separator).build(), separator })
+    }
+
+    /// None of our fields has the end of a line in it, so a quote that is still open there is a fault of this line alone.
+    pub(super) fn split(&mut self, text: &str) -> Result<[String; 3], String> {
+        self.reader.reset();
+        let (mut fields, mut ends) = (vec![0; text.len() + 1], vec![0; text.len() + 2]);
+        let (_, _, written, before) = self.reader.read_record(text.as_bytes(), &mut fields, &mut ends);
+        let (result, _, _, last) =
+            self.reader.read_record(b"\n", &mut fields[written..], &mut ends[before..]);
+        if result != csv_core::ReadRecordResult::Record {
+            return Err("a quote that is not closed".to_owned());
         }
+        let mut start = 0;
+        let fields: Vec<_> = ends[..before + last]
+            .iter()
+            .map(|end| {
+                String::from_utf8_lossy(&fields[std::mem::replace(&mut start, *end)..*end]).into_owned()
+            })
+            .collect();
+        let count = fields.len();
+        fields.try_into().map_err(|_| {
+            let plural = if count == 1 { "field" } else { "fields" };
+            let separator = if self.separator == b';' { "semicolons" } else { "commas" };
+            format!("{count} {plural} in the place of 3, with {separator} between them as in the header")
+        })
     }
 }

@@ -1,12 +1,14 @@
 //! Reading a whole file and finding all its faults, before anything is done with it.
 //!
+//! A file of another kind (compressed, a workbook, UTF-16) is told as such and not read.
+//!
 //! Tolerated: lines that end with CR LF, a byte order mark, blank lines, a last line without an end, members that we do not know. A
 //! company that stands twice is merged. Not tolerated: a file without its trailer, or anything after it.
 
 use std::fmt;
 use std::io::{self, BufRead};
 
-use super::lines::{Lines, NAMES, Said, read_json, read_parts, split_csv};
+use super::lines::{CsvSplitter, Lines, NAMES, Said, foreign_format, read_json, read_parts};
 use crate::store::Record;
 
 /// How many bad lines are told one by one; the others are only counted.
@@ -20,7 +22,8 @@ pub enum Format {
         /// Whether the file must end with its trailer, and agree with it.
         trailer: bool,
     },
-    /// A header line with the three names in any order, then three fields a line; no trailer.
+    /// A header line with the three names in any order, then three fields a line, separated by commas or by semicolons
+    /// throughout; no trailer.
     Csv,
 }
 
@@ -113,8 +116,11 @@ impl Reading {
 }
 
 /// Reads all of it. `progress` is told how many lines have been read so far, every now and then.
-pub fn read(input: impl BufRead, format: Format, mut progress: impl FnMut(u64)) -> io::Result<Reading> {
+pub fn read(mut input: impl BufRead, format: Format, mut progress: impl FnMut(u64)) -> io::Result<Reading> {
     const EVERY: u64 = 8192;
+    if let Some(told) = foreign_format(input.fill_buf()?) {
+        return Ok(Reading { faults: vec![told.to_owned()], ..Reading::default() });
+    }
     let mut lines = Lines::new(input);
     let mut reading = Reading::default();
     let mut tell = |number: u64| {
@@ -192,18 +198,22 @@ fn read_csv<R: BufRead>(
     reading: &mut Reading,
     tell: &mut impl FnMut(u64),
 ) -> io::Result<()> {
-    let header =
-        if lines.advance()? { lines.text().and_then(split_csv) } else { Err("no line at all".to_owned()) };
-    let order = header.and_then(|header| {
+    let header = if lines.advance()? { lines.text() } else { Err("no line at all".to_owned()) };
+    let header = header.and_then(|header| {
+        let mut splitter = CsvSplitter::of_header(header)?;
+        let names = splitter.split(header)?;
         let place = |name: &str| {
-            header.iter().position(|field| field == name).ok_or_else(|| format!("no column {name}"))
+            names.iter().position(|field| field == name).ok_or_else(|| format!("no column {name}"))
         };
-        Ok([place(NAMES[0])?, place(NAMES[1])?, place(NAMES[2])?])
+        Ok((splitter, [place(NAMES[0])?, place(NAMES[1])?, place(NAMES[2])?]))
     });
-    let order = match order {
-        Ok(order) => order,
+    let (mut splitter, order) = match header {
+        Ok(header) => header,
         Err(reason) => {
-            reading.faults.push(format!("line 1: {reason}; the header is {}", NAMES.join(",")));
+            reading.faults.push(format!(
+                "line 1: {reason}; the header is {}, in any order, separated by commas or by semicolons",
+                NAMES.join(",")
+            ));
             return Ok(());
         }
     };
@@ -213,8 +223,9 @@ fn read_csv<R: BufRead>(
         if text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
             continue;
         }
-        let read =
-            text.and_then(split_csv).and_then(|fields| read_parts(order.map(|at| fields[at].as_str())));
+        let read = text
+            .and_then(|text| splitter.split(text))
+            .and_then(|fields| read_parts(order.map(|at| fields[at].as_str())));
         reading.take(lines.number(), read);
     }
     Ok(())

@@ -162,6 +162,12 @@ impl Address {
         (0..count(whole)).map(one).collect()
     }
 
+    /// Whether everything, the password included, goes to another machine in the clear.
+    pub fn is_in_the_clear(&self) -> bool {
+        self.config.get_ssl_mode() == SslMode::Disable
+            && (0..count(&self.config)).any(|index| !is_local(&self.config, index))
+    }
+
     /// What speaks TLS; unused where TLS is off.
     pub(super) fn connector(&self) -> MakeRustlsConnect {
         self.connector.clone()

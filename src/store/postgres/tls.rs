@@ -1,6 +1,5 @@
 //! The TLS that the database is spoken to with: whose certificates are believed, and which one is shown.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use super::address::AddressError;
+use crate::regular_file;
 
 #[cfg(test)]
 mod tests;
@@ -91,7 +91,7 @@ fn certificates(name: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
 }
 
 fn read(name: &'static str, path: &Path) -> Result<Vec<u8>, AddressError> {
-    fs::read(path).map_err(|error| fault(name, path, error))
+    regular_file::read(path).map_err(|error| fault(name, path, error))
 }
 
 fn fault(name: &'static str, path: &Path, reason: impl ToString) -> AddressError {

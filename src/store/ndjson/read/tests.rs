@@ -155,7 +155,7 @@ fn each_bad_line_is_told_with_its_number_and_reason() {
         (&line[..60], "not readable: EOF while parsing a string at column 60"),
         (
             &line.replace("12345678", "1234567"),
-            "cvrNummer: a CVR number is exactly eight ASCII digits ([0-9]{8})",
+            "cvrNummer \"1234567\": a CVR number is exactly eight ASCII digits ([0-9]{8})",
         ),
         (
             &line.replace("\"12345678\"", "12345678"),
@@ -165,7 +165,7 @@ fn each_bad_line_is_told_with_its_number_and_reason() {
         (&line.replace("09:00:00.000Z", "07:00:00.000Z"), "the first login lies after the latest one"),
         (
             &line.replace("09:00:00.000Z", "09:00:00Z"),
-            "senesteLogintidspunkt: a timestamp is written as 2026-11-23T08:15:30.123Z (UTC, three decimals), in the \
+            "senesteLogintidspunkt \"2026-11-23T09:00:00Z\": a timestamp is written as 2026-11-23T08:15:30.123Z (UTC, three decimals), in the \
              years 1970 to 9999",
         ),
         (
@@ -182,7 +182,7 @@ fn each_bad_line_is_told_with_its_number_and_reason() {
         assert_eq!(skipped.accept(true), Ok(vec![example()]));
     }
     assert_eq!(
-        read(&b"\xff\xfe\n"[..], Format::Ndjson { trailer: false }, |_| ()).unwrap().bad_lines[0].reason,
+        read(&b"\xff\xff\n"[..], Format::Ndjson { trailer: false }, |_| ()).unwrap().bad_lines[0].reason,
         "not UTF-8"
     );
 }
@@ -211,11 +211,81 @@ fn csv_is_read_with_its_columns_in_any_order() {
     assert_eq!(csv(&format!("{names}\n")), Ok(vec![]));
     assert_eq!(
         csv(&format!("{names}\n{values}\n{values},x\n\"12345678\n{values}")).unwrap_err(),
-        "line 3: 4 fields in the place of 3\nline 4: a quote that is not closed"
+        "line 3: 4 fields in the place of 3, with commas between them as in the header\nline 4: a quote that is not closed"
     );
     assert_eq!(
         csv(&format!("{values}\n")).unwrap_err(),
-        format!("line 1: no column cvrNummer; the header is {names}")
+        format!("line 1: no column cvrNummer; the header is {names}{SEPARATED}")
     );
-    assert_eq!(csv("").unwrap_err(), format!("line 1: no line at all; the header is {names}"));
+    assert_eq!(csv("").unwrap_err(), format!("line 1: no line at all; the header is {names}{SEPARATED}"));
+}
+
+/// How a refused header is explained.
+const SEPARATED: &str = ", in any order, separated by commas or by semicolons";
+
+#[test]
+fn csv_with_semicolons_is_read_like_one_with_commas() {
+    let values = "12345678;2026-11-23T08:15:30.123Z;2026-11-23T09:00:00.000Z";
+    let names = NAMES.join(";");
+    for text in [
+        format!("{names}\n{values}\n"),
+        format!("\u{feff}{names}\r\n{values}\r\n"),
+        format!("\"{}\"\r\n\"{}\"\r\n", names.replace(';', "\";\""), values.replace(';', "\";\"")),
+        format!(
+            "{};{};{}\n2026-11-23T09:00:00.000Z;2026-11-23T08:15:30.123Z;12345678",
+            NAMES[2], NAMES[1], NAMES[0]
+        ),
+    ] {
+        assert_eq!(csv(&text), Ok(vec![example()]), "{text:?}");
+    }
+    assert_eq!(
+        csv(&format!("{names}\n{}\n", values.replace(';', ","))).unwrap_err(),
+        "line 2: 1 field in the place of 3, with semicolons between them as in the header"
+    );
+    let mixed = format!("{},{};{}", NAMES[0], NAMES[1], NAMES[2]);
+    assert_eq!(
+        csv(&format!("{mixed}\n{values}\n")).unwrap_err(),
+        format!("line 1: commas and semicolons are mixed; the header is {}{SEPARATED}", NAMES.join(","))
+    );
+}
+
+#[test]
+fn file_of_another_kind_is_named_with_the_way_out() {
+    for (bytes, kind, way_out) in [
+        (&b"\x1f\x8b\x08\0\0"[..], "compressed by gzip", "zcat"),
+        (b"\x28\xb5\x2f\xfd\x24", "compressed by zstd", "zstdcat"),
+        (b"\xfd7zXZ\0", "compressed by xz", "xzcat"),
+        (b"BZh91AY", "compressed by bzip2", "bzcat"),
+        (b"PK\x03\x04\x14", "an Excel workbook", "CSV UTF-8"),
+        (b"\xd0\xcf\x11\xe0\xa1", "an Excel workbook", "CSV UTF-8"),
+        (b"\xff\xfec\0v\0", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
+        (b"\xfe\xff\0c\0v", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
+        (b"c\0v\0r\0\n\0", "UTF-16", "iconv -f UTF-16LE -t UTF-8"),
+    ] {
+        for format in [Format::Csv, Format::Ndjson { trailer: true }, Format::Ndjson { trailer: false }] {
+            let reading = read(bytes, format, |_| ()).unwrap();
+            let refused = reading.accept(true).unwrap_err().to_string();
+            assert!(refused.contains(kind) && refused.contains(way_out), "{kind}: {refused}");
+            assert_eq!(refused.lines().count(), 1, "{refused}");
+        }
+    }
+}
+
+#[test]
+fn bad_value_is_shown_with_what_is_expected() {
+    for (values, told) in [
+        (
+            "12345678,2026-02-30T08:15:30.123Z,2026-11-23T09:00:00.000Z",
+            "line 2: tidligsteLoginTidspunkt \"2026-02-30T08:15:30.123Z\": there is no such day or time; ",
+        ),
+        (
+            "12345678,2026-11-23T08:15:30.123Z,2026-02-30",
+            "line 2: senesteLogintidspunkt \"2026-02-30\": a timestamp is written as 2026-11-23T08:15:30.123Z",
+        ),
+        ("1234567,x,y", "line 2: cvrNummer \"1234567\": a CVR number is exactly eight"),
+        ("\"\u{1b}[2J\",x,y", "line 2: cvrNummer \"\\u{1b}[2J\": a CVR number"),
+    ] {
+        let refused = csv(&format!("{}\n{values}\n", NAMES.join(","))).unwrap_err();
+        assert!(refused.starts_with(told), "{refused}");
+    }
 }

@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+use std::fs;
 use std::future::poll_fn;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
