@@ -104,10 +104,11 @@ pub async fn boundary<B: MessageBody + 'static>(
     // Then the end of such a body is the end of the connection (RFC 9112 §6.3).
     let ends_with_connection = !takes_chunks && answer.body().size() == BodySize::Stream;
     answer.head_mut().no_chunking(ends_with_connection);
-    if is_last || ends_with_connection {
+    // What still comes of a body that is late must not be taken for a request (RFC 9110 §15.5.9).
+    let is_late = answer.status() == StatusCode::REQUEST_TIMEOUT;
+    // Never asked of the answer's head: actix-http takes it from a pool, where it keeps the version of the answer before.
+    if is_last || ends_with_connection || is_late {
         answer.head_mut().set_connection_type(ConnectionType::Close);
-    }
-    if answer.head().connection_type() == ConnectionType::Close {
         connection.iter().for_each(|connection| connection.finish());
     }
     label(&mut answer, &exchange);

@@ -8,6 +8,7 @@ mod framing;
 mod lines;
 mod targets;
 mod upgrades;
+mod versions;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
