@@ -14,6 +14,7 @@ pub mod example;
 mod exchange;
 mod export_body;
 mod guard;
+mod incoming_body;
 pub mod list;
 mod login;
 pub mod management;

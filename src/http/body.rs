@@ -26,7 +26,8 @@ pub async fn read(
 ) -> Result<BytesMut, Problem> {
     let announced = announced_length(request.headers());
     let is_json = is_json(request.headers());
-    if announced.is_some_and(|length| length > 0) && !is_json {
+    // Who waits for `100 Continue` has a body, however it is framed (RFC 9110 §10.1.1).
+    if (announced.is_some_and(|length| length > 0) || request.head().expect()) && !is_json {
         return Err(Problem::new(Kind::MediaTypeUnsupported));
     }
     if announced.is_some_and(|length| length > MAX_LENGTH as u64) {

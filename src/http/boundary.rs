@@ -22,6 +22,7 @@ use super::Api;
 use super::audit::{AuditWriter, Entry};
 use super::connection::Connection;
 use super::exchange::{Exchange, SharedExchange};
+use super::incoming_body::IncomingBody;
 use super::problem::{Kind, Problem};
 use super::{list, request_id, trace};
 use crate::domain::access::Method;
@@ -46,7 +47,7 @@ struct RequestLine {
 
 /// The middleware itself.
 pub async fn boundary<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let shared = request.app_data::<web::Data<Api>>().cloned();
@@ -71,14 +72,16 @@ pub async fn boundary<B: MessageBody + 'static>(
         && request.method() != Verb::CONNECT
         && !request.headers().contains_key(header::UPGRADE);
     let is_surplus = connection.as_ref().is_some_and(|connection| connection.is_surplus());
-    // Nothing is upgraded to, and what follows such a request is nobody's (RFC 9110 §7.8, §9.3.6).
-    let is_last =
-        request.head().connection_type() != ConnectionType::KeepAlive || request.method() == Verb::CONNECT;
+    // The client's wish, or bytes behind a request to tunnel or upgrade, which are nobody's (RFC 9110 §7.8, §9.3.6).
+    let is_tunnel = !takes_chunks && request.version() >= Version::HTTP_11;
+    let is_last = is_tunnel || request.head().connection_type() != ConnectionType::KeepAlive;
     if is_surplus {
         connection.iter().for_each(|connection| connection.finish());
+        connection.iter().for_each(|connection| connection.discard());
         return Ok(too_many_connections(request, api, &exchange, &line));
     }
 
+    let body = IncomingBody::intercept(&mut request, connection.clone());
     let unanswered = Unanswered::new(api, &exchange, line.remote);
     let (request, answer, code) = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
@@ -100,16 +103,21 @@ pub async fn boundary<B: MessageBody + 'static>(
     };
     unanswered.done();
     let (mut answer, code) = audited(api.zip(writer.as_ref()), &exchange, &line, answer, code).await;
+    let leaves_body = match &body {
+        Some(body) => is_tunnel || !body.has_ended().await,
+        None => false,
+    };
 
     // Then the end of such a body is the end of the connection (RFC 9112 §6.3).
     let ends_with_connection = !takes_chunks && answer.body().size() == BodySize::Stream;
     answer.head_mut().no_chunking(ends_with_connection);
-    // What still comes of a body that is late must not be taken for a request (RFC 9110 §15.5.9).
-    let is_late = answer.status() == StatusCode::REQUEST_TIMEOUT;
     // Never asked of the answer's head: actix-http takes it from a pool, where it keeps the version of the answer before.
-    if is_last || ends_with_connection || is_late {
+    if is_last || ends_with_connection || leaves_body {
         answer.head_mut().set_connection_type(ConnectionType::Close);
         connection.iter().for_each(|connection| connection.finish());
+    }
+    if leaves_body {
+        connection.iter().for_each(|connection| connection.discard());
     }
     label(&mut answer, &exchange);
     let took = exchange.started.elapsed();
