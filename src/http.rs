@@ -20,6 +20,7 @@ mod login;
 pub mod management;
 pub mod metrics;
 pub mod output;
+pub mod peer;
 pub mod problem;
 pub mod rate;
 mod refusal;
@@ -27,6 +28,7 @@ pub mod request_id;
 mod requests;
 mod short;
 pub mod trace;
+pub mod unread;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -49,6 +49,8 @@ pub fn init(format: Format) {
     for library in QUIET {
         builder.filter_module(library, LevelFilter::Warn);
     }
+    // It says why a connection ended and not whose: `http::unread` and `app::serving` say both.
+    builder.filter_module("actix_http::h1::dispatcher", LevelFilter::Off);
     if let Ok(wish) = wish
         && !wish.is_empty()
     {

@@ -15,8 +15,7 @@ use actix_http::{HttpService, Protocol, Request, Response};
 use actix_rt::net::{TcpStream, UnixStream};
 use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_service::{
-    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service,
-    map_config,
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, map_config,
 };
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
@@ -30,6 +29,8 @@ use crate::essential::Essential;
 use crate::http::audit::AuditWriter;
 use crate::http::boundary::boundary;
 use crate::http::connection::{Connection, Patience, Watched};
+use crate::http::peer::Peer;
+use crate::http::unread::Unread;
 use crate::http::{self, Api};
 use crate::settings::Settings;
 
@@ -165,12 +166,23 @@ fn connections<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = ()
         .expect(held_back)
         .finish(app());
     let patience = Rc::new(patience);
-    let watch = fn_service(move |stream: T| {
+    let metrics = Arc::clone(&api.metrics);
+    apply_fn_factory(service, move |stream: T, http| {
         // Lives as long as the worker.
         let _ = &guard;
         let peer = stream.peer();
         let watched = Watched::new(stream, Rc::clone(&patience));
-        async move { Ok((watched, Protocol::Http1, peer)) }
-    });
-    watch.and_then(service).map_err(drop)
+        let (connection, metrics) = (Rc::clone(watched.connection()), Arc::clone(&metrics));
+        let served = http.call((watched, Protocol::Http1, peer));
+        async move {
+            let ended = served.await;
+            if let Some(reason) = Unread::of(&ended, &connection) {
+                metrics.unread.count(reason, Peer(peer));
+            } else if let Err(error) = &ended {
+                log::debug!(remote:% = Peer(peer); "a connection ended: {error}");
+            }
+            ended
+        }
+    })
+    .map_err(drop)
 }

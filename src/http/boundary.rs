@@ -4,7 +4,6 @@
 //! writes the audit line before an answer of a method leaves, puts the headers on that all answers carry, counts the
 //! answer and logs one line.
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use super::audit::{AuditWriter, Entry};
 use super::connection::Connection;
 use super::exchange::{Exchange, SharedExchange};
 use super::incoming_body::IncomingBody;
+use super::peer::Peer;
 use super::problem::{Kind, Problem};
 use super::{list, request_id, trace};
 use crate::domain::access::Method;
@@ -42,7 +42,7 @@ pub(super) struct OwnWords;
 struct RequestLine {
     verb: String,
     path: String,
-    remote: Option<SocketAddr>,
+    remote: Peer,
 }
 
 /// The middleware itself.
@@ -65,7 +65,7 @@ pub async fn boundary<B: MessageBody + 'static>(
     let line = RequestLine {
         verb: request.method().to_string(),
         path: loggable(request.path()),
-        remote: request.peer_addr(),
+        remote: Peer(request.peer_addr()),
     };
     // HTTP/1.0 knows no chunks, and after a request to upgrade actix-http announces them and sends none.
     let takes_chunks = request.version() >= Version::HTTP_11
@@ -138,14 +138,14 @@ pub async fn boundary<B: MessageBody + 'static>(
 struct Unanswered<'a> {
     api: Option<&'a Api>,
     exchange: &'a Exchange,
-    remote: Option<SocketAddr>,
+    remote: Peer,
 }
 
 impl<'a> Unanswered<'a> {
     /// The status in the audit line of a call that nobody waited for; HTTP has none.
     const STATUS: u16 = 499;
 
-    fn new(api: Option<&'a Api>, exchange: &'a Exchange, remote: Option<SocketAddr>) -> Self {
+    fn new(api: Option<&'a Api>, exchange: &'a Exchange, remote: Peer) -> Self {
         Self { api, exchange, remote }
     }
 
@@ -163,7 +163,10 @@ impl Drop for Unanswered<'_> {
             let line = entry.line(self.exchange.request_id.as_str(), self.exchange.trace.id(), &notes);
             if let Err(error) = api.audit.write_alone(&line) {
                 api.metrics.audit_failures.increment();
-                log::error!("the audit line of a call that was given up could not be written: {error}");
+                log::error!(
+                    remote:% = self.remote;
+                    "the audit line of a call that was given up could not be written: {error}"
+                );
             }
         }
     }
@@ -288,7 +291,7 @@ fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: O
         target: "virksomhedslogin::request", level,
         requestId = request_id, traceId = exchange.trace.id(), method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
         milliseconds = milliseconds, organisationType = organisation, organisationCode = organisation_code,
-        decision = decision, cause = notes.cause.as_deref().unwrap_or("-");
+        remote:% = line.remote, decision = decision, cause = notes.cause.as_deref().unwrap_or("-");
         "{} {}", line.verb, line.path
     );
 }

@@ -17,6 +17,7 @@ mod check;
 mod check_keys;
 mod check_machine;
 mod commands;
+mod connection_log;
 mod dev;
 mod export_ends;
 mod on_postgres;

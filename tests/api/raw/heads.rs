@@ -45,6 +45,9 @@ fn head_of_64_kib_is_too_long_wherever_it_is_long() {
             assert_eq!(statuses(&app, &headers), (vec![431], vec![404, 431]), "{length} {}", &headers[..9]);
         }
     }
+    let scrape = app.management("/metrics");
+    let counted = r#"virksomhedslogin_unread_requests_total{reason="head_too_large"} 36"#;
+    assert!(scrape.text().lines().any(|line| line == counted), "{}", scrape.text());
     // Nothing of it is left to the next one.
     assert_eq!(app.as_org(Star).get_logins().status, 200);
 }
