@@ -12,7 +12,9 @@ mod pipe;
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::io::Write;
+use std::panic::{self, PanicHookInfo};
 use std::sync::OnceLock;
+use std::thread;
 
 use env_logger::{Builder, Target};
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
@@ -68,11 +70,29 @@ pub fn init(format: Format) {
         let _ = PIPE.set(pipe);
     }
     let started = builder.try_init().is_ok();
+    if started {
+        panic::set_hook(Box::new(log_panic));
+    }
     if let Err(reason) = wish
         && started
     {
         log::warn!(reason = reason.as_str(); "RUST_LOG cannot be read; logging at info");
     }
+}
+
+/// Makes a panic of any thread one line like all others. The process may end with it, so it is waited for.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = thread::current();
+    log::error!(
+        target: "virksomhedslogin::panic",
+        thread = thread.name().unwrap_or_default(), place = place.as_str();
+        "a thread panicked: {text}"
+    );
+    flush();
 }
 
 /// What `RUST_LOG` asks for, or why it cannot be read.
