@@ -12,7 +12,9 @@ mod pipe;
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::io::Write;
+use std::panic::{self, PanicHookInfo};
 use std::sync::OnceLock;
+use std::thread;
 
 use env_logger::{Builder, Target};
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
@@ -49,6 +51,8 @@ pub fn init(format: Format) {
     for library in QUIET {
         builder.filter_module(library, LevelFilter::Warn);
     }
+    // It says why a connection ended and not whose: `http::unread` and `app::serving` say both.
+    builder.filter_module("actix_http::h1::dispatcher", LevelFilter::Off);
     if let Ok(wish) = wish
         && !wish.is_empty()
     {
@@ -66,11 +70,29 @@ pub fn init(format: Format) {
         let _ = PIPE.set(pipe);
     }
     let started = builder.try_init().is_ok();
+    if started {
+        panic::set_hook(Box::new(log_panic));
+    }
     if let Err(reason) = wish
         && started
     {
         log::warn!(reason = reason.as_str(); "RUST_LOG cannot be read; logging at info");
     }
+}
+
+/// Makes a panic of any thread one line like all others. The process may end with it, so it is waited for.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = thread::current();
+    log::error!(
+        target: "virksomhedslogin::panic",
+        thread = thread.name().unwrap_or_default(), place = place.as_str();
+        "a thread panicked: {text}"
+    );
+    flush();
 }
 
 /// What `RUST_LOG` asks for, or why it cannot be read.

@@ -54,7 +54,13 @@ fn messages(files: &[PathBuf], marks: &[&str]) -> Vec<(String, String)> {
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         for mark in marks {
             for (at, _) in code.match_indices(mark) {
-                found.push((name.clone(), message(&code[at..]).unwrap()));
+                let code = code[at + mark.trim_end_matches('"').len()..].trim_start();
+                // A log line's target is not what it says.
+                let code = code
+                    .strip_prefix("target:")
+                    .and_then(|code| code.split_once(','))
+                    .map_or(code, |(_, code)| code);
+                found.push((name.clone(), message(code).unwrap()));
             }
         }
     }

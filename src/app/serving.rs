@@ -10,10 +10,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_http::{HttpService, Protocol};
+use actix_http::body::BoxBody;
+use actix_http::{HttpService, Protocol, Request, Response};
 use actix_rt::net::{TcpStream, UnixStream};
 use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, map_config,
+};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App as WebApp, Error, rt, web};
@@ -27,6 +30,8 @@ use crate::http::audit::AuditWriter;
 use crate::http::boundary::boundary;
 use crate::http::connection::{Connection, Patience, Watched, canonical};
 use crate::http::host::checked_host;
+use crate::http::peer::Peer;
+use crate::http::unread::Unread;
 use crate::http::{self, Api};
 use crate::settings::Settings;
 
@@ -136,9 +141,21 @@ fn connections<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = ()
     let guard = Rc::new(essential.guard("a worker of the API"));
     let routes: fn(&mut web::ServiceConfig) = if documentation { http::documentation } else { |_| () };
     let audit = AuditWriter::new(Arc::clone(&api.audit));
-    let app = WebApp::new().app_data(api).app_data(audit).wrap(from_fn(checked_host)).wrap(from_fn(boundary));
-    let app = app.configure(http::api).configure(routes);
-    let app = app.into_factory().map_err(|error: Error| error.error_response());
+    let app = || {
+        let app = WebApp::new().app_data(api.clone()).app_data(Rc::clone(&audit));
+        let app = app.wrap(from_fn(checked_host)).wrap(from_fn(boundary));
+        let app = app.configure(http::api).configure(routes).into_factory();
+        map_config(app, |_| AppConfig::default()).map_err(|error: Error| error.error_response().into())
+    };
+    // actix-http would send `100 Continue` as soon as the head has been read, unless that is refused. So every answer to
+    // such a request is given as a refusal, and the body asks for the rest when a handler wants it.
+    let held_back = apply_fn_factory(app(), |request: Request, app| {
+        let answer = app.call(request);
+        async move {
+            let answer: Response<BoxBody> = answer.await.map_or_else(|refused| refused, Response::from);
+            Err::<Request, _>(answer)
+        }
+    });
     let service = HttpService::build()
         .graceful_shutdown_signal(move || {
             let stopping = stopping.clone();
@@ -148,14 +165,26 @@ fn connections<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = ()
         .client_request_timeout(patience.request)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .on_connect_ext(|stream: &Watched<T>, extensions| Connection::introduce(stream, extensions))
-        .finish(map_config(app, |_| AppConfig::default()));
+        .expect(held_back)
+        .finish(app());
     let patience = Rc::new(patience);
-    let watch = fn_service(move |stream: T| {
+    let metrics = Arc::clone(&api.metrics);
+    apply_fn_factory(service, move |stream: T, http| {
         // Lives as long as the worker.
         let _ = &guard;
         let peer = stream.peer();
         let watched = Watched::new(stream, Rc::clone(&patience));
-        async move { Ok((watched, Protocol::Http1, peer)) }
-    });
-    watch.and_then(service).map_err(drop)
+        let (connection, metrics) = (Rc::clone(watched.connection()), Arc::clone(&metrics));
+        let served = http.call((watched, Protocol::Http1, peer));
+        async move {
+            let ended = served.await;
+            if let Some(reason) = Unread::of(&ended, &connection) {
+                metrics.unread.count(reason, Peer(peer));
+            } else if let Err(error) = &ended {
+                log::debug!(remote:% = Peer(peer); "a connection ended: {error}");
+            }
+            ended
+        }
+    })
+    .map_err(drop)
 }

@@ -4,11 +4,11 @@
 //! outside can break the line. Neither a token nor a part of one ever stands in it.
 
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
 
 use actix_web::http::StatusCode;
 
 use super::exchange::Notes;
+use super::peer::Peer;
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
 use crate::domain::timestamp::Timestamp;
@@ -31,8 +31,8 @@ pub struct Entry {
     pub status: StatusCode,
     /// The answer's `fejlkode`, when it is an error.
     pub code: Option<&'static str>,
-    /// The peer; nothing for a Unix socket.
-    pub remote: Option<SocketAddr>,
+    /// Who called.
+    pub remote: Peer,
 }
 
 impl Entry {
@@ -66,10 +66,7 @@ impl Entry {
         line.optional("organisationCode", caller.and_then(|caller| caller.organisation_code.as_deref()));
         line.list("adgang", caller.map(|caller| caller.access.as_slice()).unwrap_or_default());
         line.optional("aktoerCvr", caller.and_then(|caller| caller.acting_cvr.as_deref()));
-        match self.remote {
-            Some(remote) => line.formatted("remote", format_args!("{}", remote.ip())),
-            None => line.text("remote", "unix"),
-        }
+        line.formatted("remote", format_args!("{}", self.remote));
         line.close()
     }
 }

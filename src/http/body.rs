@@ -26,9 +26,9 @@ pub async fn read(
 ) -> Result<BytesMut, Problem> {
     let announced = announced_length(request.headers());
     let unsupported = unsupported(request.headers());
-    if announced.is_some_and(|length| length > 0)
-        && let Some(problem) = &unsupported
-    {
+    // Who waits for `100 Continue` has a body, however it is framed (RFC 9110 §10.1.1).
+    let has_body = announced.is_some_and(|length| length > 0) || request.head().expect();
+    if let Some(problem) = unsupported.as_ref().filter(|_| has_body) {
         return Err(problem.clone());
     }
     if announced.is_some_and(|length| length > MAX_LENGTH as u64) {

@@ -4,7 +4,6 @@
 //! writes the audit line before an answer of a method leaves, puts the headers on that all answers carry, counts the
 //! answer and logs one line.
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,8 +19,10 @@ use futures_util::FutureExt;
 
 use super::Api;
 use super::audit::{AuditWriter, Entry};
-use super::connection::{Connection, canonical};
+use super::connection::Connection;
 use super::exchange::{Exchange, SharedExchange};
+use super::incoming_body::IncomingBody;
+use super::peer::Peer;
 use super::problem::{Kind, Problem};
 use super::{list, request_id, trace};
 use crate::domain::access::Method;
@@ -41,12 +42,12 @@ pub(super) struct OwnWords;
 struct RequestLine {
     verb: String,
     path: String,
-    remote: Option<SocketAddr>,
+    remote: Peer,
 }
 
 /// The middleware itself.
 pub async fn boundary<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let shared = request.app_data::<web::Data<Api>>().cloned();
@@ -64,21 +65,23 @@ pub async fn boundary<B: MessageBody + 'static>(
     let line = RequestLine {
         verb: request.method().to_string(),
         path: loggable(request.path()),
-        remote: request.peer_addr().map(canonical),
+        remote: Peer(request.peer_addr()),
     };
     // HTTP/1.0 knows no chunks, and after a request to upgrade actix-http announces them and sends none.
     let takes_chunks = request.version() >= Version::HTTP_11
         && request.method() != Verb::CONNECT
         && !request.headers().contains_key(header::UPGRADE);
     let is_surplus = connection.as_ref().is_some_and(|connection| connection.is_surplus());
-    // Nothing is upgraded to, and what follows such a request is nobody's (RFC 9110 §7.8, §9.3.6).
-    let is_last =
-        request.head().connection_type() != ConnectionType::KeepAlive || request.method() == Verb::CONNECT;
+    // The client's wish, or bytes behind a request to tunnel or upgrade, which are nobody's (RFC 9110 §7.8, §9.3.6).
+    let is_tunnel = !takes_chunks && request.version() >= Version::HTTP_11;
+    let is_last = is_tunnel || request.head().connection_type() != ConnectionType::KeepAlive;
     if is_surplus {
         connection.iter().for_each(|connection| connection.finish());
+        connection.iter().for_each(|connection| connection.discard());
         return Ok(too_many_connections(request, api, &exchange, &line));
     }
 
+    let body = IncomingBody::intercept(&mut request, connection.clone());
     let unanswered = Unanswered::new(api, &exchange, line.remote);
     let (request, answer, code) = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
@@ -100,15 +103,21 @@ pub async fn boundary<B: MessageBody + 'static>(
     };
     unanswered.done();
     let (mut answer, code) = audited(api.zip(writer.as_ref()), &exchange, &line, answer, code).await;
+    let leaves_body = match &body {
+        Some(body) => is_tunnel || !body.has_ended().await,
+        None => false,
+    };
 
     // Then the end of such a body is the end of the connection (RFC 9112 §6.3).
     let ends_with_connection = !takes_chunks && answer.body().size() == BodySize::Stream;
     answer.head_mut().no_chunking(ends_with_connection);
-    if is_last || ends_with_connection {
+    // Never asked of the answer's head: actix-http takes it from a pool, where it keeps the version of the answer before.
+    if is_last || ends_with_connection || leaves_body {
         answer.head_mut().set_connection_type(ConnectionType::Close);
-    }
-    if answer.head().connection_type() == ConnectionType::Close {
         connection.iter().for_each(|connection| connection.finish());
+    }
+    if leaves_body {
+        connection.iter().for_each(|connection| connection.discard());
     }
     label(&mut answer, &exchange);
     let took = exchange.started.elapsed();
@@ -129,14 +138,14 @@ pub async fn boundary<B: MessageBody + 'static>(
 struct Unanswered<'a> {
     api: Option<&'a Api>,
     exchange: &'a Exchange,
-    remote: Option<SocketAddr>,
+    remote: Peer,
 }
 
 impl<'a> Unanswered<'a> {
     /// The status in the audit line of a call that nobody waited for; HTTP has none.
     const STATUS: u16 = 499;
 
-    fn new(api: Option<&'a Api>, exchange: &'a Exchange, remote: Option<SocketAddr>) -> Self {
+    fn new(api: Option<&'a Api>, exchange: &'a Exchange, remote: Peer) -> Self {
         Self { api, exchange, remote }
     }
 
@@ -154,7 +163,10 @@ impl Drop for Unanswered<'_> {
             let line = entry.line(self.exchange.request_id.as_str(), self.exchange.trace.id(), &notes);
             if let Err(error) = api.audit.write_alone(&line) {
                 api.metrics.audit_failures.increment();
-                log::error!("the audit line of a call that was given up could not be written: {error}");
+                log::error!(
+                    remote:% = self.remote;
+                    "the audit line of a call that was given up could not be written: {error}"
+                );
             }
         }
     }
@@ -279,7 +291,7 @@ fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: O
         target: "virksomhedslogin::request", level,
         requestId = request_id, traceId = exchange.trace.id(), method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
         milliseconds = milliseconds, organisationType = organisation, organisationCode = organisation_code,
-        decision = decision, cause = notes.cause.as_deref().unwrap_or("-");
+        remote:% = line.remote, decision = decision, cause = notes.cause.as_deref().unwrap_or("-");
         "{} {}", line.verb, line.path
     );
 }

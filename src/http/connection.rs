@@ -5,8 +5,10 @@
 //! Time is counted in ticks of a timer that each connection has, so that a request costs no look at the clock and no
 //! timer of its own.
 //!
-//! Also counts the connections, so that one above the number allowed is told so (503) and closed.
+//! Also counts the connections, so that one above the number allowed is told so (503) and closed; bounds a request's head
+//! and what is read of a body after the answer; and sends `100 Continue` when a handler wants the body.
 
+mod head;
 mod watched;
 
 use std::cell::Cell;
@@ -15,11 +17,17 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
 
 pub use watched::Watched;
+
+/// Most bytes that are still read of a body after the answer.
+pub const DISCARDED: usize = 64 << 10;
+/// How long they are read after the answer.
+pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection may be held, and how many there may be.
 #[derive(Debug, Clone)]
@@ -51,8 +59,18 @@ impl Patience {
     }
 }
 
+/// How a request's body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// There is none, or it has come.
+    None,
+    /// After so many bytes more.
+    Length(u64),
+    /// With its last chunk.
+    Chunks,
+}
+
 /// What is known of one connection.
-#[derive(Debug)]
 pub struct Connection {
     patience: Rc<Patience>,
     /// It is one more than may be served.
@@ -69,6 +87,22 @@ pub struct Connection {
     is_finished: Cell<bool>,
     /// Another one came after it.
     is_over: Cell<bool>,
+    /// What is still to come of the body of the request in hand.
+    body: Cell<Body>,
+    /// The handler has taken all of the body that was passed on, and waits for more.
+    body_awaited: Cell<bool>,
+    /// A head was passed on, and no request has arrived for it yet.
+    is_head_passed: Cell<bool>,
+    /// Who reads on when a request has arrived, or was answered.
+    reader: Cell<Option<Waker>>,
+    /// A handler wants the body that its client holds back until it is told to go on.
+    continue_due: Cell<bool>,
+    /// What still comes of a body is worth nothing: the answer has been decided without it.
+    is_discarding: Cell<bool>,
+    /// A head did not arrive in time.
+    timed_out: Cell<bool>,
+    /// A request has arrived.
+    has_served: Cell<bool>,
 }
 
 impl Connection {
@@ -84,6 +118,14 @@ impl Connection {
             quiet: Cell::new(0),
             is_finished: Cell::new(false),
             is_over: Cell::new(false),
+            body: Cell::new(Body::None),
+            body_awaited: Cell::new(false),
+            is_head_passed: Cell::new(false),
+            reader: Cell::new(None),
+            continue_due: Cell::new(false),
+            is_discarding: Cell::new(false),
+            timed_out: Cell::new(false),
+            has_served: Cell::new(false),
         })
     }
 
@@ -101,12 +143,53 @@ impl Connection {
     pub fn in_hand(self: &Rc<Self>) -> InHand {
         self.in_hand.set(self.in_hand.get() + 1);
         self.unanswered.set(false);
+        self.has_served.set(true);
+        self.is_head_passed.set(false);
+        self.wake_reader();
         InHand(Rc::clone(self))
     }
 
     /// The request in hand is the last one: nothing that follows it on this connection is answered.
     pub fn finish(&self) {
         self.is_finished.set(true);
+    }
+
+    /// The request in hand has this body.
+    pub fn expect_body(&self, body: Body) {
+        self.body.set(body);
+    }
+
+    /// The handler waits for more of the body.
+    pub fn await_body(&self) {
+        self.body_awaited.set(true);
+        self.wake_reader();
+    }
+
+    fn wake_reader(&self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// The body of the request in hand is not read to its end. [`DISCARDED`] bytes more are read within
+    /// [`DISCARD_TIMEOUT`], so that the client can take the answer; then the connection is closed.
+    pub fn discard(&self) {
+        self.is_discarding.set(true);
+    }
+
+    /// Asks for `100 Continue` to be sent before anything else is.
+    pub fn request_continue(&self) {
+        self.continue_due.set(true);
+    }
+
+    /// Whether `100 Continue` was asked for and is not sent yet.
+    pub fn is_continue_due(&self) -> bool {
+        self.continue_due.get()
+    }
+
+    /// Whether the connection ended because a head did not arrive in time.
+    pub fn has_timed_out(&self) -> bool {
+        self.timed_out.get()
     }
 
     /// Whether the last request has come before this one, which then gets no answer and ends the connection (RFC 9112
@@ -146,7 +229,11 @@ impl Connection {
             (false, true) => self.patience.request,
             (false, false) => self.patience.idle,
         };
-        if quiet > self.patience.ticks(limit) { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+        if quiet <= self.patience.ticks(limit) {
+            return Ok(());
+        }
+        self.timed_out.set(self.unanswered.get() && !self.stalled.get());
+        Err(io::ErrorKind::TimedOut.into())
     }
 }
 
@@ -157,7 +244,6 @@ impl Drop for Connection {
 }
 
 /// A request that a handler works on.
-#[derive(Debug)]
 pub struct InHand(Rc<Connection>);
 
 impl Drop for InHand {
@@ -166,6 +252,8 @@ impl Drop for InHand {
         // Its body, if it had one, has been read by now, or never will be.
         self.0.unanswered.set(false);
         self.0.quiet.set(0);
+        self.0.body.set(Body::None);
+        self.0.wake_reader();
     }
 }
 

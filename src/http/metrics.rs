@@ -18,6 +18,7 @@ use super::clock::ClockState;
 use super::problem::{Kind, Problem};
 use super::refusal::Refusals;
 use super::requests::Requests;
+use super::unread::UnreadRequests;
 use crate::metrics::Counter;
 use crate::store::Store;
 use page::Page;
@@ -36,6 +37,8 @@ pub struct Metrics {
     pub requests: Requests,
     /// Why calls were refused at the door.
     pub refusals: Refusals,
+    /// What the HTTP parser refused.
+    pub unread: UnreadRequests,
     /// Audit lines that could not be written; each of them cost its call the answer.
     pub audit_failures: Counter,
     /// Whether the clock may be believed.

@@ -283,10 +283,6 @@ impl Problem {
         let mut response = HttpResponseBuilder::new(self.kind.row().0);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        if self.kind == Kind::BodyTimeout {
-            // What still comes of the body must not be taken for a request (RFC 9110 §15.5.9).
-            response.force_close();
-        }
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
         }

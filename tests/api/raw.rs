@@ -4,10 +4,14 @@
 //! Every row is sent twice on connections of their own, with a good token and without one, and each time with a good
 //! request right behind it. Where the framing is in doubt that one must not be answered.
 
+mod bodies;
+mod expectations;
 mod framing;
+mod heads;
 mod lines;
 mod targets;
 mod upgrades;
+mod versions;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -184,6 +188,8 @@ fn try_one(app: &TestApp, row: &Row<'_>, auth: &str, behind: &str) -> Option<Str
     // One more than there should be, so that it is waited for until the connection is closed.
     let heard = send(app, &[&text[..], behind.as_bytes()].concat(), own + 1);
     let statuses = heard.statuses();
+    // Where the head alone decides, its answer may be out before the bytes behind it turn out to be none.
+    let own = if auth.is_empty() && own == 0 { statuses.len().min(1) } else { own };
     let first = statuses.first().copied().unwrap_or(0);
     let is_open_to_all = row.bytes.starts_with(b"OPTIONS");
     let as_told =

@@ -18,6 +18,7 @@ mod check_keys;
 mod check_machine;
 mod check_paths;
 mod commands;
+mod connection_log;
 mod dev;
 mod export_ends;
 mod export_file;

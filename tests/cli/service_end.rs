@@ -62,6 +62,7 @@ impl Fragile {
         let manager = Manager::new(&site);
         let mut command = manager.command(&site);
         command.env("LD_PRELOAD", shim()).env("THREAD_FAILURE", site.path("failure"));
+        command.env("VIRKSOMHEDSLOGIN__LOG__FORMAT", "json");
         let service = Service::start(command, site.token());
         assert_eq!(manager.next()[0], "READY=1");
         assert_eq!(service.put("12345678").unwrap(), 204);
@@ -82,7 +83,12 @@ fn end_after_failure(name: &str, number: usize, kind: &str) -> (Option<i32>, Str
     let mut fragile = Fragile::start();
     fragile.fail(name, number, kind);
     let status = fragile.service.wait(Duration::from_secs(20));
-    (status.code(), fragile.service.log())
+    let log = fragile.service.log();
+    // The command's last word is for whoever started it.
+    for line in log.lines().filter(|line| !line.starts_with("error: ")) {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "a line that is no JSON: {line}");
+    }
+    (status.code(), log)
 }
 
 const WORKER: &str = "actix-rt|system";
@@ -109,6 +115,7 @@ fn an_acceptor_that_dies_ends_the_service_with_code_1() {
         let (code, log) = end_after_failure(ACCEPTOR, number, "epoll");
         assert_eq!(code, Some(1), "{number}: {log}");
         assert!(log.contains("a thread that accepts connections has panicked"), "{number}: {log}");
+        assert!(log.contains("\"message\":\"a thread panicked: "), "{number}: {log}");
     }
 }
 
@@ -142,7 +149,7 @@ fn a_panic_of_the_main_thread_ends_the_service_with_code_1() {
 fn keys_are_still_read_after_their_thread_panicked() {
     let mut fragile = Fragile::start();
     fragile.fail("keys", 0, "clock");
-    fragile.service.wait_for_log("thread 'keys'");
+    fragile.service.wait_for_log(r#""thread":"keys""#);
     fragile.site.signer = Signer::generate_es256("another").unwrap();
     fragile.site.write("jwks.json", &fragile.site.signer.jwks());
     fragile.service.token = fragile.site.token();

@@ -1,32 +1,67 @@
 //! A stream that ends when its connection has been held for too long.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{Connection, Patience};
+use super::head::HeadFilter;
+use super::{Body, Connection, DISCARD_TIMEOUT, DISCARDED, Patience};
+
+/// How much is read at once.
+const PIECE: usize = 8 << 10;
+/// The interim answer that asks for a body.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// The begin of actix-http's answer to a first head that did not arrive in time.
+const TIMED_OUT: &[u8] = b"HTTP/1.1 408 ";
 
 /// A stream and the watch over it. When the time is up, reading and writing fail, and actix closes the connection.
-#[derive(Debug)]
 pub struct Watched<T> {
     stream: T,
     connection: Rc<Connection>,
     watch: Pin<Box<Sleep>>,
     is_wound: bool,
+    /// What has come and is not passed on yet.
+    received: BytesMut,
+    head: HeadFilter,
+    /// Chunks were passed on up to an empty line.
+    is_chunk_passed: bool,
+    /// What is still to be sent of [`CONTINUE`].
+    interim: &'static [u8],
+    discard: Option<Discard>,
+}
+
+/// Reading on after an answer that left a body unread.
+#[derive(Debug)]
+struct Discard {
+    bytes_left: usize,
+    deadline: Pin<Box<Sleep>>,
 }
 
 impl<T> Watched<T> {
     /// Begins to watch a connection that was just accepted. Must be called within a worker's runtime.
     pub fn new(stream: T, patience: Rc<Patience>) -> Self {
         let watch = Box::pin(sleep(patience.tick()));
-        Self { stream, connection: Connection::open(patience), watch, is_wound: false }
+        Self {
+            stream,
+            connection: Connection::open(patience),
+            watch,
+            is_wound: false,
+            received: BytesMut::new(),
+            head: HeadFilter::new(),
+            is_chunk_passed: false,
+            interim: &[],
+            discard: None,
+        }
     }
 
-    pub(super) fn connection(&self) -> &Rc<Connection> {
+    /// What is known of the connection.
+    pub fn connection(&self) -> &Rc<Connection> {
         &self.connection
     }
 
@@ -47,6 +82,32 @@ impl<T> Watched<T> {
     }
 }
 
+impl<T: AsyncRead + Unpin> Watched<T> {
+    /// Reads and drops what comes of a body that nobody wants any more: ready when the connection is to be closed.
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let discard = self.discard.get_or_insert_with(|| Discard {
+            bytes_left: DISCARDED,
+            deadline: Box::pin(sleep(DISCARD_TIMEOUT)),
+        });
+        if discard.deadline.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        self.received = BytesMut::new();
+        let mut piece = [MaybeUninit::uninit(); PIECE];
+        // Once enough is read, the client is left the rest of the time for taking its answer.
+        while discard.bytes_left > 0 {
+            let most = discard.bytes_left.min(piece.len());
+            let mut buffer = ReadBuf::uninit(&mut piece[..most]);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(());
+            }
+            discard.bytes_left -= buffer.filled().len();
+        }
+        Poll::Pending
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -57,22 +118,84 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         if self.connection.is_over.get() && !self.connection.stalled.get() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.connection.received();
+        if self.connection.is_discarding.get() {
+            return self.poll_discard(context).map(Ok);
         }
-        read
+        if self.received.is_empty() {
+            // Also while nothing is passed on: a client that goes away is noticed.
+            let mut piece = [MaybeUninit::uninit(); PIECE];
+            let mut read = ReadBuf::uninit(&mut piece);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.received.extend_from_slice(read.filled());
+        }
+        self.poll_pass(context, buffer).map(Ok)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.look(context)?;
+impl<T> Watched<T> {
+    /// Passes on what has been received, one request at a time: actix-http 3.20 answers in the version, and with or without a
+    /// body, as the head that it read last asks for.
+    fn poll_pass(&mut self, context: &Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<()> {
+        let connection = &self.connection;
+        if connection.body_awaited.take() {
+            self.head.restart();
+        }
+        let next = &mut self.received[..];
+        let length = next.len().min(buffer.remaining());
+        let next = &mut next[..length];
+        let passed = match connection.body.get() {
+            _ if connection.is_head_passed.get() => None,
+            Body::Length(left) if left > 0 => {
+                let length = usize::try_from(left).map_or(length, |left| left.min(length));
+                connection.body.set(Body::Length(left - length as u64));
+                Some(length)
+            }
+            Body::Chunks if self.is_chunk_passed => {
+                // It may have been the last one, which shows when this task gives way.
+                self.is_chunk_passed = false;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Body::Chunks => self.head.accept(next).map(|(length, is_end)| {
+                self.is_chunk_passed = is_end;
+                length
+            }),
+            _ if connection.in_hand.get() > 0 => None,
+            _ => match self.head.accept(next) {
+                Some((length, is_whole)) => {
+                    connection.is_head_passed.set(is_whole);
+                    Some(length)
+                }
+                None => {
+                    // Only actix-http knows when earlier requests are answered. A header without end makes it say 431
+                    // in its turn.
+                    buffer.initialize_unfilled().fill(b'x');
+                    buffer.advance(buffer.remaining());
+                    return Poll::Ready(());
+                }
+            },
+        };
+        let Some(length) = passed else {
+            connection.reader.set(Some(context.waker().clone()));
+            return Poll::Pending;
+        };
+        buffer.put_slice(&self.received[..length]);
+        self.received.advance(length);
+        if self.received.is_empty() {
+            // An idle connection holds no buffer.
+            self.received = BytesMut::new();
+        }
+        self.connection.received();
+        Poll::Ready(())
+    }
+}
+
+impl<T: AsyncWrite + Unpin> Watched<T> {
+    /// Writes to the client and notes whether it takes it.
+    fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         match written {
             Poll::Ready(_) => self.connection.taken(),
@@ -81,7 +204,43 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         written
     }
 
+    /// Sends what is left of an interim answer.
+    fn poll_interim(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.interim.is_empty() {
+            let written = ready!(self.poll_send(context, self.interim))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim = &self.interim[written..];
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.look(context)?;
+        ready!(self.poll_interim(context))?;
+        if bytes.starts_with(TIMED_OUT) && !self.connection.has_served.get() {
+            self.connection.timed_out.set(true);
+        }
+        self.poll_send(context, bytes)
+    }
+
+    /// Called by actix-http when all answers so far are written, so that an interim answer is in its place.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.connection.continue_due.take() {
+            self.interim = CONTINUE;
+        }
+        ready!(self.poll_interim(context))?;
+        if self.connection.is_discarding.get() && self.discard.is_none() {
+            // Begins to count the time.
+            let _ = self.poll_discard(context);
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

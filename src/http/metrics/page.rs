@@ -77,6 +77,11 @@ impl Page {
             self.metrics.refusals.read().map(|(reason, count)| ([("reason", reason)], count)),
         )?;
         sheet.counter(
+            "virksomhedslogin_unread_requests",
+            "Requests on the API's listener that the HTTP parser refused with a bare status, or that did not arrive in time.",
+            self.metrics.unread.read().map(|(reason, count)| ([("reason", reason)], count)),
+        )?;
+        sheet.counter(
             "virksomhedslogin_audit_failures",
             "Audit lines that could not be written; each such call was answered 503.",
             [(NO_LABELS, self.metrics.audit_failures.get())],
