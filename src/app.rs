@@ -204,6 +204,7 @@ impl App {
         let server = serving::serve(listener, &settings, api.clone(), &essential).map_err(failed)?;
         let management = management.map(|listener| serve_management(listener, api.clone(), &essential));
         let management = management.transpose().map_err(failed)?;
+        api.audit.watch(&essential).map_err(failed)?;
         // Each server is a part, and so is each of its workers.
         let mut parts = essential.started() + 1 + settings.server.workers;
         let mut handles = vec![serving::run(server, "the server of the API", essential.clone())];

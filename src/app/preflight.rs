@@ -20,6 +20,7 @@ use super::listener::bound;
 use super::{AuditTarget, StartError, store_options};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
+use crate::http::audit::{WIDEST_MODE, wide_mode};
 use crate::links::refuse_dangling_link;
 use crate::settings::{Listen, Sections, Server, Store as Settings};
 use crate::store::{Database, OpenError, Options, Place, Standing, Store};
@@ -38,6 +39,12 @@ pub fn preflight(sections: &Sections) -> Preflight {
     let mut found = Preflight::default();
     if let Some(AuditTarget::File(path)) = &sections.audit_file {
         found.tried(appendable(path).map_err(|error| StartError::Audit(path.clone(), error)));
+        if let Some(mode) = path.metadata().ok().as_ref().and_then(wide_mode) {
+            let (shown, kept) = (path.display(), mode & WIDEST_MODE);
+            found.notes.push(format!(
+                "audit.file: {shown} is open to others (mode {mode:04o}); the service would make it {kept:04o}"
+            ));
+        }
     }
     if let Some(settings) = &sections.store {
         match store_options(settings) {

@@ -14,9 +14,11 @@ use crate::domain::cvr::Cvr;
 use crate::domain::timestamp::Timestamp;
 use crate::escape::{InJsonString, json_string};
 
+pub use file::{WIDEST_MODE, wide_mode};
 pub use log::{AuditLog, Reopened};
 pub use writer::AuditWriter;
 
+mod file;
 mod log;
 mod writer;
 

@@ -59,6 +59,9 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
     if let Err(wrong) = clock {
         missing.push(("clock", wrong.to_string()));
     }
+    if let Err(fault) = api.audit.ready() {
+        missing.push(("audit", fault));
+    }
     let mut body = Vec::new();
     body.extend_from_slice(if missing.is_empty() {
         br#"{"status":"ready""#

@@ -10,6 +10,7 @@
 mod absent_store;
 #[path = "../stores/again.rs"]
 mod again;
+mod audit_file;
 mod audit_questions;
 mod audit_sink;
 mod build_script;
