@@ -20,6 +20,7 @@ mod check_machine;
 mod commands;
 mod dev;
 mod export_ends;
+mod file_size_limit;
 mod on_postgres;
 #[path = "../servers/postgres.rs"]
 #[allow(dead_code, unused_imports, reason = "servers are shared with other test binaries")]
