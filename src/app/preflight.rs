@@ -16,7 +16,7 @@ use rustix::fs::{Access, AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 
 use super::absent::earlier_store;
-use super::listener::bound;
+use super::listener::{bound, exposed};
 use super::{AuditTarget, StartError, store_options};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
@@ -120,12 +120,19 @@ impl Preflight {
     }
 
     fn server(&mut self, server: &Server) {
-        match &server.listen {
-            Listen::Tcp(address) => self.address("server.listen", *address),
-            Listen::Unix(path) => self.socket(path),
+        self.listener("server.listen", &server.listen);
+        if let Some(listen) = &server.management {
+            self.listener("server.management", listen);
+            if let Listen::Tcp(address) = listen {
+                self.notes.extend(exposed(*address));
+            }
         }
-        if let Some(address) = server.management {
-            self.address("server.management", address);
+    }
+
+    fn listener(&mut self, key: &'static str, listen: &Listen) {
+        match listen {
+            Listen::Tcp(address) => self.address(key, *address),
+            Listen::Unix(path) => self.socket(key, path),
         }
     }
 
@@ -141,8 +148,7 @@ impl Preflight {
         }
     }
 
-    fn socket(&mut self, path: &Path) {
-        let key = "server.listen";
+    fn socket(&mut self, key: &'static str, path: &Path) {
         let refused = |error| StartError::Listen { key, address: format!("unix:{}", path.display()), error };
         let folder = folder(path);
         match path.symlink_metadata() {

@@ -103,8 +103,7 @@ impl Process {
                 "version {} listens on {}, management on {}",
                 env!("CARGO_PKG_VERSION"),
                 app.address(),
-                app.management_address()
-                    .map_or_else(|| "none (off)".to_owned(), |address| address.to_string())
+                app.management_address().unwrap_or_else(|| "none (off)".to_owned())
             );
             rt::spawn(reload_on_hangup(app.reload(), signals.hangup, supervisor));
             app.run_until_stopped(stop(&mut signals.terminate, &mut signals.interrupt))
