@@ -18,6 +18,7 @@ mod check;
 mod dev;
 mod explain;
 mod health;
+mod management;
 mod manual;
 mod openapi;
 mod records;
@@ -153,16 +154,6 @@ fn execute(command: Command, output: &mut Output<'_>, errors: &mut dyn Write) ->
         Command::Completions(arguments) => manual::completions(&arguments, output),
         Command::Health(arguments) => health::run(&arguments, output),
     }
-}
-
-/// A client of the management listener, to be given its time limits. Statuses are answers, not errors.
-fn management_client() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
-    // The listener is on this machine or its network: a proxy from the environment would only be in the way.
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
 }
 
 /// Loads the configuration over this process's environment; all faults in one failure.
