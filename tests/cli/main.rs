@@ -21,6 +21,7 @@ mod commands;
 mod dev;
 mod export_ends;
 mod file_size_limit;
+mod management;
 mod on_postgres;
 #[path = "../servers/postgres.rs"]
 #[allow(dead_code, unused_imports, reason = "servers are shared with other test binaries")]
