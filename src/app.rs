@@ -15,23 +15,18 @@ mod supervisor;
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::from_fn;
-use actix_web::{App as WebApp, HttpServer, rt, web};
+use actix_web::dev::ServerHandle;
+use actix_web::{rt, web};
 use arc_swap::ArcSwap;
 
 use crate::auth::{self, Authenticator};
 use crate::domain::clock::SharedClock;
 use crate::essential::Essential;
 use crate::http::audit::AuditLog;
-use crate::http::boundary::boundary;
-use crate::http::host::checked_host;
 use crate::http::management::Lifecycle;
 use crate::http::metrics::Metrics;
 use crate::http::rate::RateLimit;
@@ -44,14 +39,15 @@ use crate::store::{self, Address, Database, Place, Store};
 pub use absent::warn as warn_of_absent_store;
 pub use inherited::Inherited;
 pub use listener::Bound;
+use listener::exposed;
+use serving::Role;
+
 pub use preflight::{Preflight, preflight};
 pub use reload::Reload;
 pub use supervisor::Supervisor;
 
 /// How long a connection may linger once it is being closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Threads that answer on the management listener.
-const MANAGEMENT_WORKERS: usize = 1;
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +114,7 @@ pub struct App {
     settings: Settings,
     api: web::Data<Api>,
     listener: Bound,
-    management: Option<TcpListener>,
+    management: Option<Bound>,
     supervisor: Supervisor,
     essential: Essential,
 }
@@ -167,6 +163,11 @@ impl App {
         files::make_room(settings.server.workers, settings.limits.connections);
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
         let (listener, management) = inherited.or_bind(&settings.server)?;
+        if let Some(Bound::Tcp(listener)) = &management
+            && let Some(warning) = listener.local_addr().ok().and_then(exposed)
+        {
+            log::warn!("{warning}");
+        }
         let api = web::Data::new(Api {
             authenticator: Arc::new(authenticator),
             matrix: Arc::new(ArcSwap::from_pointee(settings.matrix.clone())),
@@ -187,8 +188,8 @@ impl App {
     }
 
     /// Where the management listener listens, when there is one.
-    pub fn management_address(&self) -> Option<SocketAddr> {
-        self.management.as_ref().and_then(|listener| listener.local_addr().ok())
+    pub fn management_address(&self) -> Option<String> {
+        self.management.as_ref().map(ToString::to_string)
     }
 
     /// What reads matrix, keys and audit file anew.
@@ -205,14 +206,17 @@ impl App {
         let Self { settings, api, listener, management, supervisor, essential } = self;
         let status = format!("answers on {listener}");
         let failed = |error: io::Error| RunError::NotStarted(error.to_string());
-        let server = serving::serve(listener, &settings, api.clone(), &essential).map_err(failed)?;
-        let management = management.map(|listener| serve_management(listener, api.clone(), &essential));
+        let role = Role::Api { documentation: settings.server.documentation };
+        let server = serving::serve(listener, role, &settings, api.clone(), &essential).map_err(failed)?;
+        let management = management
+            .map(|listener| serving::serve(listener, Role::Management, &settings, api.clone(), &essential));
         let management = management.transpose().map_err(failed)?;
+        api.audit.watch(&essential).map_err(failed)?;
         // Each server is a part, and so is each of its workers.
         let mut parts = essential.started() + 1 + settings.server.workers;
         let mut handles = vec![serving::run(server, "the server of the API", essential.clone())];
         if let Some(management) = management {
-            parts += 1 + MANAGEMENT_WORKERS;
+            parts += 1 + Role::MANAGEMENT_WORKERS;
             handles.push(serving::run(
                 management,
                 "the server of the management listener",
@@ -268,20 +272,6 @@ async fn close(api: &Api, servers: Vec<ServerHandle>) {
     } else {
         log::error!("stopped, although the store did not finish in time");
     }
-}
-
-fn serve_management(listener: TcpListener, api: web::Data<Api>, essential: &Essential) -> io::Result<Server> {
-    let essential = essential.clone();
-    let server = HttpServer::new(move || {
-        let guard = Rc::new(essential.guard("the worker of the management listener"));
-        WebApp::new()
-            .app_data(api.clone())
-            .app_data(guard)
-            .wrap(from_fn(checked_host))
-            .wrap(from_fn(boundary))
-            .configure(http::management)
-    });
-    Ok(server.workers(MANAGEMENT_WORKERS).disable_signals().shutdown_timeout(1).listen(listener)?.run())
 }
 
 /// Where the logins are kept, as `store` is told it.

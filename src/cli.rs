@@ -9,12 +9,16 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
+use rustix::process::Signal;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 pub mod arguments;
 mod check;
 mod dev;
 mod explain;
 mod health;
+mod management;
 mod manual;
 mod openapi;
 mod records;
@@ -82,12 +86,25 @@ impl Output<'_> {
 /// The whole program: reads the arguments of this process, does the work, tells the exit code. A panic, which has been
 /// printed by then, is a failure like others.
 pub fn main() -> ExitCode {
+    survive_file_size_limit();
     let exit = catch_unwind(|| run(std::env::args_os(), &mut io::stdout(), &mut io::stderr()));
     let exit = exit.unwrap_or_else(|_| {
         logging::flush();
         Exit::Failed
     });
     ExitCode::from(exit as u8)
+}
+
+/// Handles SIGXFSZ, which ends a process that writes to a file at the limit of its size (`ulimit -f`, `LimitFSIZE=`). With
+/// a handler, whatever it does, such a write fails with EFBIG, which is handled wherever a full disk is.
+fn survive_file_size_limit() {
+    // tokio never takes a handler out again, so the runtime is needed for this one call only. Where the system refuses even
+    // that, no command gets far enough to write a file.
+    let handled = Builder::new_current_thread().enable_io().build().and_then(|runtime| {
+        let _context = runtime.enter();
+        signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
+    });
+    let _ = handled;
 }
 
 /// As [`main`], with arguments (the program's name first) and streams handed in.
@@ -137,16 +154,6 @@ fn execute(command: Command, output: &mut Output<'_>, errors: &mut dyn Write) ->
         Command::Completions(arguments) => manual::completions(&arguments, output),
         Command::Health(arguments) => health::run(&arguments, output),
     }
-}
-
-/// A client of the management listener, to be given its time limits. Statuses are answers, not errors.
-fn management_client() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
-    // The listener is on this machine or its network: a proxy from the environment would only be in the way.
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
 }
 
 /// Loads the configuration over this process's environment; all faults in one failure.

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::{Method as HttpVerb, header};
+use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
 use arc_swap::ArcSwap;
 
@@ -97,12 +98,14 @@ pub fn documentation(config: &mut web::ServiceConfig) {
 
 /// The paths of the management listener.
 pub fn management(config: &mut web::ServiceConfig) {
-    config
+    let paths = web::scope("")
+        .wrap(from_fn(management::refuse_web_pages))
         .service(path("/livez", READ, [read().to(management::livez)]))
         .service(path("/readyz", READ, [read().to(management::readyz)]))
         .service(path("/metrics", READ, [read().to(metrics::scrape)]))
-        .service(path("/export", READ, [read().to(management::export)]))
+        .service(path(management::EXPORT, READ, [read().to(management::export)]))
         .default_service(no_path(READ));
+    config.service(paths);
 }
 
 /// A method at its path and at the other forms of it.

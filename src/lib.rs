@@ -14,6 +14,7 @@
 //! | [`domain`] | what a CVR number, a login and an access rule are; imports nothing of ours |
 //! | [`strict_json`] | JSON in which a duplicated member is seen, not swallowed; imports nothing of ours |
 //! | [`escape`] | text from outside, made safe to stand in one line; imports nothing of ours |
+//! | [`line_writer`] | lines to what may stop taking bytes inside one; imports nothing of ours |
 //! | [`links`] | symbolic links to what is not there, refused; imports nothing of ours |
 //! | [`regular_file`] | reading what an operator named, without ever waiting for it; imports nothing of ours |
 //! | [`essential`] | threads and tasks that must not end before the service stops; imports nothing of ours |
@@ -30,7 +31,8 @@
 //! cli → settings, store, domain     app → settings, auth, store     settings → domain
 //! auth, http → strict_json          http, logging → escape          cli → logging
 //! http, store → metrics             app, http, store → links
-//! app, store → essential            app, auth, cli, http, settings, store → regular_file
+//! app, http, store → essential      app, auth, cli, http, settings, store → regular_file
+//! http, logging → line_writer
 //! ```
 //!
 //! `auth` and `store` never meet.
@@ -42,6 +44,7 @@ pub mod domain;
 pub mod escape;
 pub mod essential;
 pub mod http;
+pub mod line_writer;
 pub mod links;
 pub mod logging;
 pub mod metrics;

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ pub struct Server {
     /// Where the API answers.
     pub listen: Listen,
     /// Where health, metrics and export answer; none when `off`.
-    pub management: Option<SocketAddr>,
+    pub management: Option<Listen>,
     /// Threads that answer requests, 1 to 512.
     pub workers: usize,
     /// How long requests in hand may take at the end, 1 s to 1 h.
@@ -102,13 +103,23 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
-/// An address of the API.
+/// An address of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     /// An IP address and port; port 0 takes a free one.
     Tcp(SocketAddr),
     /// A Unix domain socket, at most 107 bytes long.
     Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    /// As it is configured.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(formatter, "{address}"),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Where the logins are kept.

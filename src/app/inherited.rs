@@ -5,13 +5,12 @@
 //! answers on would keep its clients waiting for ever.
 
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::AsFd;
 
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
-use super::listener::{self, Bound};
+use super::listener::{API_SOCKET_MODE, Bound, MANAGEMENT_SOCKET_MODE};
 use super::{ServerSettings, StartError};
 
 /// The name (`FileDescriptorName=`) of the management listener's socket.
@@ -21,7 +20,7 @@ const MANAGEMENT: &str = "management";
 #[derive(Debug, Default)]
 pub struct Inherited {
     api: Option<Bound>,
-    management: Option<TcpListener>,
+    management: Option<Bound>,
 }
 
 impl Inherited {
@@ -38,12 +37,8 @@ impl Inherited {
         let mut inherited = Self::default();
         for index in 0..sockets.len() {
             let name = names.next().unwrap_or_default();
-            let twice = if name == MANAGEMENT {
-                inherited.management.replace(tcp(&mut sockets, index, name)?).is_some()
-            } else {
-                inherited.api.replace(api(&mut sockets, index, name)?).is_some()
-            };
-            if twice {
+            let listener = if name == MANAGEMENT { &mut inherited.management } else { &mut inherited.api };
+            if listener.replace(bound(&mut sockets, index, name)?).is_some() {
                 return Err(refused(name, "is one more socket for the same listener; hand over one"));
             }
         }
@@ -54,33 +49,29 @@ impl Inherited {
     ///
     /// # Errors
     /// An address cannot be listened on, or a management socket was handed over although it is turned off.
-    pub(super) fn or_bind(self, server: &ServerSettings) -> Result<(Bound, Option<TcpListener>), StartError> {
+    pub(super) fn or_bind(self, server: &ServerSettings) -> Result<(Bound, Option<Bound>), StartError> {
         if self.management.is_some() && server.management.is_none() {
             return Err(refused(MANAGEMENT, "is handed over, but server.management is off"));
         }
-        let api = self.api.map_or_else(|| Bound::bind(&server.listen), Ok)?;
+        let api = || Bound::bind("server.listen", &server.listen, API_SOCKET_MODE);
+        let management = |listen| Bound::bind("server.management", listen, MANAGEMENT_SOCKET_MODE);
+        let api = self.api.map_or_else(api, Ok)?;
         let management = match self.management {
             Some(listener) => Some(listener),
-            None => server.management.map(listener::bind_management).transpose()?,
+            None => server.management.as_ref().map(management).transpose()?,
         };
         Ok((api, management))
     }
 }
 
-fn api(sockets: &mut ListenFd, index: usize, name: &str) -> Result<Bound, StartError> {
+fn bound(sockets: &mut ListenFd, index: usize, name: &str) -> Result<Bound, StartError> {
     // A refused socket stays where it was, so the second kind may be tried.
-    match sockets.take_unix_listener(index) {
-        Ok(Some(listener)) => {
-            listens(&listener, name)?;
-            Bound::from_unix(listener).map_err(|error| failed(name, &error))
-        }
-        _ => tcp(sockets, index, name).map(Bound::Tcp),
+    if let Ok(Some(listener)) = sockets.take_unix_listener(index) {
+        listens(&listener, name)?;
+        return Bound::from_unix(listener).map_err(|error| failed(name, &error));
     }
-}
-
-fn tcp(sockets: &mut ListenFd, index: usize, name: &str) -> Result<TcpListener, StartError> {
     match sockets.take_tcp_listener(index) {
-        Ok(Some(listener)) => listens(&listener, name).map(|()| listener),
+        Ok(Some(listener)) => listens(&listener, name).map(|()| Bound::Tcp(listener)),
         Ok(None) => Err(refused(name, "was taken already")),
         Err(error) => Err(failed(name, &error)),
     }

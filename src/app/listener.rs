@@ -1,8 +1,9 @@
-//! Listening: TCP or a Unix socket for the API, TCP for management.
+//! Listening: TCP or a Unix socket, for the API and for management.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -16,10 +17,12 @@ use crate::settings::Listen;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// A Unix socket serves the proxy, which runs as another user of the same group.
-const SOCKET_MODE: u32 = 0o660;
+/// The API's Unix socket serves the proxy, which runs as another user of the same group.
+pub(super) const API_SOCKET_MODE: u32 = 0o660;
+/// The management listener gives the whole register away: not to the proxy, nor to anybody else of that group.
+pub(super) const MANAGEMENT_SOCKET_MODE: u32 = 0o600;
 
-/// The API's listener, bound but not yet served.
+/// A listener, bound but not yet served.
 #[derive(Debug)]
 pub enum Bound {
     /// TCP.
@@ -29,16 +32,14 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// Binds the configured address. A Unix socket of this user that a dead process left behind is replaced, and no other.
-    pub fn bind(listen: &Listen) -> Result<Self, StartError> {
-        let refused =
-            |address: String| move |error| StartError::Listen { key: "server.listen", address, error };
-        match listen {
-            Listen::Tcp(address) => bind_tcp(*address).map(Self::Tcp).map_err(refused(address.to_string())),
-            Listen::Unix(path) => bind_unix(path)
-                .map(|listener| Self::Unix(listener, path.clone()))
-                .map_err(refused(format!("unix:{}", path.display()))),
-        }
+    /// Binds the address that this key configures; a Unix socket has this mode. One that a dead process of this
+    /// user left behind is replaced, and no other.
+    pub(super) fn bind(key: &'static str, listen: &Listen, mode: u32) -> Result<Self, StartError> {
+        let bound = match listen {
+            Listen::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
+            Listen::Unix(path) => bind_unix(path, mode).map(|listener| Self::Unix(listener, path.clone())),
+        };
+        bound.map_err(|error| StartError::Listen { key, address: listen.to_string(), error })
     }
 
     /// A Unix socket that somebody else bound.
@@ -46,6 +47,16 @@ impl Bound {
         let path = listener.local_addr()?.as_pathname().map_or_else(PathBuf::new, Path::to_owned);
         Ok(Self::Unix(listener, path))
     }
+}
+
+/// Why the address of the management listener should be another, when it is not this machine's own.
+pub(super) fn exposed(address: SocketAddr) -> Option<String> {
+    (!address.ip().to_canonical().is_loopback()).then(|| {
+        format!(
+            "server.management: {address} is not a loopback address: whoever reaches it reads the whole register (/export) \
+             without a token; use 127.0.0.1 or unix:PATH, or let a firewall admit the few that must"
+        )
+    })
 }
 
 impl fmt::Display for Bound {
@@ -58,15 +69,6 @@ impl fmt::Display for Bound {
             Self::Unix(_, path) => write!(formatter, "unix:{}", path.display()),
         }
     }
-}
-
-/// Binds the management listener.
-pub(super) fn bind_management(address: SocketAddr) -> Result<TcpListener, StartError> {
-    bind_tcp(address).map_err(|error| StartError::Listen {
-        key: "server.management",
-        address: address.to_string(),
-        error,
-    })
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
@@ -135,11 +137,14 @@ fn is_bound(path: &Path) -> bool {
         .is_ok_and(|sockets| sockets.iter().filter_map(|socket| socket.path.as_deref()).any(is_this))
 }
 
-fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     if SocketPath::check(path)? == SocketPath::Dead {
         std::fs::remove_file(path)?;
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
-    Ok(listener)
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Nobody can connect before it listens, so nobody comes in under a wider mode.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    socket.listen(BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
 }

@@ -14,10 +14,11 @@ use std::time::Duration;
 use rustix::fs::{Access, AtFlags, CWD, OFlags};
 
 use super::absent::earlier_store;
-use super::listener::{SocketPath, bound};
+use super::listener::{SocketPath, bound, exposed};
 use super::{AuditTarget, StartError, in_the_clear, store_options};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
+use crate::http::audit::{WIDEST_MODE, wide_mode};
 use crate::links::refuse_dangling_link;
 use crate::regular_file;
 use crate::settings::{Listen, Sections, Server, Store as Settings};
@@ -37,6 +38,12 @@ pub fn preflight(sections: &Sections) -> Preflight {
     let mut found = Preflight::default();
     if let Some(AuditTarget::File(path)) = &sections.audit_file {
         found.tried(appendable(path).map_err(|error| StartError::Audit(path.clone(), error)));
+        if let Some(mode) = path.metadata().ok().as_ref().and_then(wide_mode) {
+            let (shown, kept) = (path.display(), mode & WIDEST_MODE);
+            found.notes.push(format!(
+                "audit.file: {shown} is open to others (mode {mode:04o}); the service would make it {kept:04o}"
+            ));
+        }
     }
     if let Some(settings) = &sections.store {
         match store_options(settings) {
@@ -117,12 +124,19 @@ impl Preflight {
     }
 
     fn server(&mut self, server: &Server) {
-        match &server.listen {
-            Listen::Tcp(address) => self.address("server.listen", *address),
-            Listen::Unix(path) => self.socket(path),
+        self.listener("server.listen", &server.listen);
+        if let Some(listen) = &server.management {
+            self.listener("server.management", listen);
+            if let Listen::Tcp(address) = listen {
+                self.notes.extend(exposed(*address));
+            }
         }
-        if let Some(address) = server.management {
-            self.address("server.management", address);
+    }
+
+    fn listener(&mut self, key: &'static str, listen: &Listen) {
+        match listen {
+            Listen::Tcp(address) => self.address(key, *address),
+            Listen::Unix(path) => self.socket(key, path),
         }
     }
 
@@ -138,8 +152,7 @@ impl Preflight {
         }
     }
 
-    fn socket(&mut self, path: &Path) {
-        let key = "server.listen";
+    fn socket(&mut self, key: &'static str, path: &Path) {
         let refused = |error| StartError::Listen { key, address: format!("unix:{}", path.display()), error };
         let folder = folder(path);
         match SocketPath::check(path) {

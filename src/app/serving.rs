@@ -1,4 +1,4 @@
-//! Serving the API: actix's workers, each connection watched and counted.
+//! Serving the API and the management listener: actix's workers, each connection watched and counted.
 //!
 //! `HttpServer` would do but for the watch: it takes connections as they come from the listener. So its few lines are
 //! here, with [`Watched`] between the listener and HTTP.
@@ -39,46 +39,94 @@ use crate::settings::Settings;
 /// connection waits in the system's queue.
 const SURPLUS: usize = 256;
 
+/// What a listener is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Role {
+    /// The methods and, unless it is turned off, their documentation.
+    Api { documentation: bool },
+    /// Health, metrics and export.
+    Management,
+}
+
+impl Role {
+    /// Threads that answer on the management listener.
+    pub(super) const MANAGEMENT_WORKERS: usize = 1;
+    /// Connections of the management listener that are served at once.
+    const MANAGEMENT_CONNECTIONS: usize = 64;
+    /// What is under way there may be asked for again.
+    const MANAGEMENT_SHUTDOWN_SECONDS: u64 = 1;
+
+    /// What one of its workers is called when it ends.
+    const fn worker(self) -> &'static str {
+        match self {
+            Self::Api { .. } => "a worker of the API",
+            Self::Management => "the worker of the management listener",
+        }
+    }
+
+    /// Its paths, and what only they need.
+    fn configure(self, audit: &Rc<AuditWriter>, config: &mut web::ServiceConfig) {
+        match self {
+            Self::Api { documentation } => {
+                config.app_data(Rc::clone(audit));
+                http::api(config);
+                if documentation {
+                    http::documentation(config);
+                }
+            }
+            Self::Management => http::management(config),
+        }
+    }
+}
+
 /// What the service of each worker is made of.
 #[derive(Clone)]
 struct Parts {
     api: web::Data<Api>,
-    documentation: bool,
+    role: Role,
     patience: Patience,
     stopping: GracefulShutdownSignal,
     essential: Essential,
 }
 
-/// Starts serving the API on this listener.
+/// Starts serving on this listener what it is for.
 pub(super) fn serve(
     bound: Bound,
+    role: Role,
     settings: &Settings,
     api: web::Data<Api>,
     essential: &Essential,
 ) -> io::Result<Server> {
     let limits = &settings.limits;
-    let workers = settings.server.workers;
+    let (workers, connections, shutdown) = match role {
+        Role::Api { .. } => {
+            (settings.server.workers, limits.connections, settings.server.shutdown_timeout.as_secs())
+        }
+        Role::Management => {
+            (Role::MANAGEMENT_WORKERS, Role::MANAGEMENT_CONNECTIONS, Role::MANAGEMENT_SHUTDOWN_SECONDS)
+        }
+    };
     let server = Server::build()
         .workers(workers)
-        .max_concurrent_connections((limits.connections + SURPLUS).div_ceil(workers))
-        .shutdown_timeout(settings.server.shutdown_timeout.as_secs())
+        .max_concurrent_connections((connections + SURPLUS).div_ceil(workers))
+        .shutdown_timeout(shutdown)
         .disable_signals();
     let parts = Parts {
         api,
-        documentation: settings.server.documentation,
+        role,
         patience: Patience::new(
             limits.request_timeout,
             limits.write_timeout,
             limits.idle_timeout,
-            limits.connections,
+            connections,
         ),
         stopping: server.graceful_shutdown_signal(),
         essential: essential.clone(),
     };
     let server = match bound {
-        Bound::Tcp(listener) => server.listen("api", listener, move || connections::<TcpStream>(&parts))?,
+        Bound::Tcp(listener) => server.listen("http", listener, move || served::<TcpStream>(&parts))?,
         Bound::Unix(listener, _) => {
-            server.listen_uds("api", listener, move || connections::<UnixStream>(&parts))?
+            server.listen_uds("http", listener, move || served::<UnixStream>(&parts))?
         }
     };
     Ok(server.run())
@@ -136,15 +184,14 @@ impl Accepted for UnixStream {
 }
 
 /// The service of one worker.
-fn connections<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), InitError = ()> + use<T> {
-    let Parts { api, documentation, patience, stopping, essential } = parts.clone();
-    let guard = Rc::new(essential.guard("a worker of the API"));
-    let routes: fn(&mut web::ServiceConfig) = if documentation { http::documentation } else { |_| () };
+fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), InitError = ()> + use<T> {
+    let Parts { api, role, patience, stopping, essential } = parts.clone();
+    let guard = Rc::new(essential.guard(role.worker()));
     let audit = AuditWriter::new(Arc::clone(&api.audit));
     let app = || {
-        let app = WebApp::new().app_data(api.clone()).app_data(Rc::clone(&audit));
+        let app = WebApp::new().app_data(api.clone());
         let app = app.wrap(from_fn(checked_host)).wrap(from_fn(boundary));
-        let app = app.configure(http::api).configure(routes).into_factory();
+        let app = app.configure(|config| role.configure(&audit, config)).into_factory();
         map_config(app, |_| AppConfig::default()).map_err(|error: Error| error.error_response().into())
     };
     // actix-http would send `100 Continue` as soon as the head has been read, unless that is refused. So every answer to

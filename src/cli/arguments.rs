@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use url::Url;
+
+use super::management::ManagementAddress;
 
 /// Long help ends with it: codes that scripts rely on.
 const EXIT_CODES: &str = "\
@@ -146,9 +147,9 @@ pub struct ExportArgs {
     /// Write to this file instead of standard output (-); a link out of its directory is not followed
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Ask the service that runs here (its management listener) instead of the closed store
-    #[arg(long, value_name = "URL", value_parser = management_url)]
-    pub from: Option<Url>,
+    /// Ask the service that runs here (its management listener, http://HOST:PORT or unix:PATH) instead of the closed store
+    #[arg(long, value_name = "ADDRESS", value_parser = ManagementAddress::parse)]
+    pub from: Option<ManagementAddress>,
 }
 
 /// `import`
@@ -191,9 +192,9 @@ pub struct CompletionsArgs {
 /// `health`
 #[derive(Debug, Args)]
 pub struct HealthArgs {
-    /// The address of the management listener
-    #[arg(long, value_name = "URL", value_parser = management_url)]
-    pub url: Url,
+    /// The address of the management listener: http://HOST:PORT or unix:PATH
+    #[arg(long, value_name = "ADDRESS", value_parser = ManagementAddress::parse)]
+    pub url: ManagementAddress,
 }
 
 fn method() -> clap::builder::PossibleValuesParser {
@@ -213,20 +214,5 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
              (127.0.0.1 or ::1), use serve for others",
             address.ip()
         ))
-    }
-}
-
-/// The root of a management listener, with or without a slash at the end.
-fn management_url(text: &str) -> Result<Url, String> {
-    let wanted = "write it as http://127.0.0.1:9090";
-    let url = Url::parse(text).map_err(|error| format!("{error}; {wanted}"))?;
-    if url.scheme() != "http" {
-        Err(format!("the management listener speaks http, not {}; {wanted}", url.scheme()))
-    } else if !url.username().is_empty() || url.password().is_some() {
-        Err(format!("it takes no user name or password; {wanted}"))
-    } else if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        Err(format!("only the address is wanted, without a path; {wanted}"))
-    } else {
-        Ok(url)
     }
 }

@@ -111,7 +111,7 @@ fn greeting(
     temporary: bool,
 ) -> Result<String, SigningError> {
     let base = format!("http://{}", app.address());
-    let management = app.management_address().map(|address| address.to_string()).unwrap_or_default();
+    let management = app.management_address().unwrap_or_default();
     let star = token(signer, OrganisationType::Star, "STAR", &format!("{READ} {WRITE}"))?;
     let job_center = token(signer, OrganisationType::JobCenter, "101", &format!("{READ} {WRITE}"))?;
     let fund = token(signer, OrganisationType::AKasse, "12", READ)?;

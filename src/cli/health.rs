@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use super::arguments::HealthArgs;
-use super::{Exit, Failure, Output, management_client};
+use super::{Exit, Failure, Output};
 
 /// Health checks come every few seconds; a service that takes longer is not healthy.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -13,13 +13,10 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_ANSWER: u64 = 4096;
 
 pub(super) fn run(arguments: &HealthArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let mut address = arguments.url.clone();
-    address.set_path("/readyz");
-    let agent: ureq::Agent = management_client().timeout_global(Some(TIMEOUT)).build().into();
-    let answer = agent
-        .get(address.as_str())
-        .call()
-        .map_err(|error| Failure::new(Exit::Failed, format!("{address}: {error}")))?;
+    let address = &arguments.url;
+    let answer = address
+        .get("/readyz", |config| config.timeout_global(Some(TIMEOUT)))
+        .map_err(|error| Failure::new(Exit::Failed, format!("{address}/readyz: {error}")))?;
     if answer.status() == 200 {
         output.print("ready\n")?;
         return Ok(Exit::Done);

@@ -121,8 +121,7 @@ impl Process {
                 "version {} listens on {}, management on {}",
                 env!("CARGO_PKG_VERSION"),
                 app.address(),
-                app.management_address()
-                    .map_or_else(|| "none (off)".to_owned(), |address| address.to_string())
+                app.management_address().unwrap_or_else(|| "none (off)".to_owned())
             );
             if let Some(hangup) = reload {
                 rt::spawn(reload_on_hangup(app.reload(), hangup, supervisor));

@@ -1,6 +1,6 @@
 //! The audit line: who asked for what, and whether they were let in (INTERFACE: "Audit line").
 //!
-//! One JSON object per call that reached a method, written before the answer is sent. Nothing that came from
+//! One JSON object per call that reached a method, or `/export`, written before the answer is sent. Nothing that came from
 //! outside can break the line. Neither a token nor a part of one ever stands in it.
 
 use std::fmt::{self, Write as _};
@@ -9,14 +9,15 @@ use actix_web::http::StatusCode;
 
 use super::exchange::Notes;
 use super::peer::Peer;
-use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
 use crate::domain::timestamp::Timestamp;
 use crate::escape::{InJsonString, json_string};
 
+pub use file::{WIDEST_MODE, wide_mode};
 pub use log::{AuditLog, Reopened};
 pub use writer::AuditWriter;
 
+mod file;
 mod log;
 mod writer;
 
@@ -25,8 +26,8 @@ mod writer;
 pub struct Entry {
     /// When the answer was ready.
     pub time: Timestamp,
-    /// The method that was reached.
-    pub method: Method,
+    /// The method that was reached, as the line names it.
+    pub method: &'static str,
     /// The answer's status.
     pub status: StatusCode,
     /// The answer's `fejlkode`, when it is an error.
@@ -53,7 +54,7 @@ impl Entry {
         let mut line = Line::new();
         line.text("tid", ascii(&self.time.write()));
         line.text("requestId", request_id);
-        line.text("metode", self.method.name());
+        line.text("metode", self.method);
         line.text("udfald", self.outcome(notes));
         line.raw("status", self.status.as_str());
         line.optional("fejlkode", self.code);

@@ -28,7 +28,7 @@ use super::{list, request_id, trace};
 use crate::domain::access::Method;
 
 /// Seconds after which a caller may try again while the audit line cannot be written.
-const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
+pub(super) const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
 /// Seconds after which a caller may try again when there were too many connections.
 const RETRY_WITHOUT_ROOM_SECONDS: u32 = 2;
 /// Longest path that is logged; a longer one may be anything.
@@ -159,7 +159,8 @@ impl Drop for Unanswered<'_> {
         let Some(api) = self.api else { return };
         let notes = self.exchange.notes.borrow();
         if let (Some(method), Ok(status)) = (notes.method, StatusCode::from_u16(Self::STATUS)) {
-            let entry = Entry { time: api.clock.now(), method, status, code: None, remote: self.remote };
+            let (time, method) = (api.clock.now(), method.name());
+            let entry = Entry { time, method, status, code: None, remote: self.remote };
             let line = entry.line(self.exchange.request_id.as_str(), self.exchange.trace.id(), &notes);
             if let Err(error) = api.audit.write_alone(&line) {
                 api.metrics.audit_failures.increment();
@@ -236,8 +237,8 @@ async fn audited(
         (_, None) => Ok(()),
         (None, Some(_)) => Err(Rc::new(std::io::Error::other("no audit log"))),
         (Some((api, writer)), Some(method)) => {
-            let entry =
-                Entry { time: api.clock.now(), method, status: answer.status(), code, remote: line.remote };
+            let (time, method) = (api.clock.now(), method.name());
+            let entry = Entry { time, method, status: answer.status(), code, remote: line.remote };
             let line =
                 entry.line(exchange.request_id.as_str(), exchange.trace.id(), &exchange.notes.borrow());
             writer.write(&line).await

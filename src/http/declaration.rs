@@ -258,6 +258,8 @@ impl Declaration {
             | Kind::Unavailable => true,
             // Nothing that is no method's path, or not its verb, is a call of a method.
             Kind::PathUnknown | Kind::VerbNotAllowed => false,
+            // The management listener has no methods.
+            Kind::Misdirected => false,
             Kind::BodyTimeout | Kind::BodyTooLarge | Kind::MediaTypeUnsupported | Kind::CodingUnsupported => {
                 self.body().is_some()
             }

@@ -1,14 +1,26 @@
 //! The management listener: is the process alive, may it be sent requests, what does it hold? Never reachable through
 //! the API's address.
+//!
+//! It asks for no token, so web pages are kept out (`origin`), and who takes the register away leaves an audit line.
 
+mod origin;
+
+use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, rt, web};
 use futures_util::future::join;
 
-use super::boundary::OwnWords;
-use super::problem::Problem;
+use super::audit::Entry;
+use super::boundary::{OwnWords, RETRY_WITHOUT_AUDIT_SECONDS};
+use super::exchange::Exchange;
+use super::peer::Peer;
+use super::problem::{Kind, Problem};
 use super::{Api, clock, export_body};
 use crate::escape::json_string;
 
@@ -59,6 +71,9 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
     if let Err(wrong) = clock {
         missing.push(("clock", wrong.to_string()));
     }
+    if let Err(fault) = api.audit.ready() {
+        missing.push(("audit", fault));
+    }
     let mut body = Vec::new();
     body.extend_from_slice(if missing.is_empty() {
         br#"{"status":"ready""#
@@ -86,17 +101,85 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
     response
 }
 
-/// `GET /export`: every record of one moment as NDJSON with its trailer.
+/// The path of the export.
+pub const EXPORT: &str = "/export";
+/// What the audit line of an export calls it, and the rule that let it in.
+const EXPORT_METHOD: &str = "Export";
+const EXPORT_RULE: &str = "server.management asks for no token";
+
+/// `GET /export`: every record of one moment as NDJSON with its trailer, after its audit line.
 ///
 /// # Errors
-/// 503 when the store cannot be read.
-pub async fn export(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
-    let listing = api.store.list().await.map_err(|error| {
-        log::error!("the export cannot be read from the store: {error}");
-        Problem::unavailable(RETRY_EXPORT_SECONDS)
-    })?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/x-ndjson"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(export_body::Export::new(listing)))
+/// 503 when the store cannot be read, or the audit line not be written.
+pub async fn export(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Exchange::of(&request).note(|notes| {
+        notes.let_in = true;
+        notes.reason = Some(EXPORT_RULE.to_owned());
+    });
+    let answer = match api.store.list().await {
+        Ok(listing) => Ok(HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, "application/x-ndjson"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(export_body::Export::new(listing))),
+        Err(error) => {
+            let cause = format!("the export cannot be read from the store: {error}");
+            Exchange::of(&request).note(|notes| notes.cause = Some(cause));
+            Err(Problem::unavailable(RETRY_EXPORT_SECONDS))
+        }
+    };
+    audited(&api, &request, answer).await
+}
+
+/// Writes the audit line of a call of the export; what cannot be audited is not answered.
+async fn audited(
+    api: &Api,
+    request: &HttpRequest,
+    answer: Result<HttpResponse, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let exchange = Exchange::of(request);
+    let (status, code) = match &answer {
+        Ok(response) => (response.status(), None),
+        Err(problem) => (problem.status_code(), Some(problem.code())),
+    };
+    let (time, remote) = (api.clock.now(), request.peer_addr());
+    let line = Entry { time, method: EXPORT_METHOD, status, code, remote: Peer(remote) }.line(
+        exchange.request_id.as_str(),
+        exchange.trace.id(),
+        &exchange.notes.borrow(),
+    );
+    let audit = Arc::clone(&api.audit);
+    // On another thread: a file that does not take the line must not hold up the one that answers `/livez`.
+    let written = rt::task::spawn_blocking(move || audit.write_alone(&line)).await;
+    match written.unwrap_or_else(|_| Err(io::Error::other("the thread that writes it panicked"))) {
+        Ok(()) => answer,
+        Err(error) => {
+            api.metrics.audit_failures.increment();
+            exchange
+                .note(|notes| notes.cause = Some(format!("the audit line could not be written: {error}")));
+            Err(Problem::unavailable(RETRY_WITHOUT_AUDIT_SECONDS))
+        }
+    }
+}
+
+/// Refuses what only a web page would send: 421, or 503 when the audit line of a refused export cannot be written.
+///
+/// # Errors
+/// Those of what it guards.
+pub async fn refuse_web_pages<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let Err(reason) = origin::check(&request) else {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
+    };
+    let (request, _) = request.into_parts();
+    Exchange::of(&request).note(|notes| notes.cause = Some(reason.to_owned()));
+    let mut refused = Problem::new(Kind::Misdirected);
+    if request.match_pattern().as_deref() == Some(EXPORT)
+        && let Some(api) = request.app_data::<web::Data<Api>>()
+        && let Err(problem) = audited(api, &request, Err(refused.clone())).await
+    {
+        refused = problem;
+    }
+    Ok(ServiceResponse::new(request, HttpResponse::from_error(refused).map_into_right_body()))
 }

@@ -30,6 +30,8 @@ pub enum Kind {
     PathUnknown,
     /// The path exists but not with this verb.
     VerbNotAllowed,
+    /// The management listener was called under a name, or from a web page.
+    Misdirected,
     /// The body did not arrive in time.
     BodyTimeout,
     /// The body is larger than the service reads.
@@ -61,7 +63,7 @@ pub const CODE_NOT_NOW: &str = "1100";
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Unauthorised,
         Self::AmbiguousCredentials,
         Self::ScopeMissing,
@@ -69,6 +71,7 @@ impl Kind {
         Self::BadRequest,
         Self::PathUnknown,
         Self::VerbNotAllowed,
+        Self::Misdirected,
         Self::BodyTimeout,
         Self::BodyTooLarge,
         Self::MediaTypeUnsupported,
@@ -104,6 +107,11 @@ impl Kind {
                 StatusCode::METHOD_NOT_ALLOWED,
                 CODE_REQUEST,
                 "Stien kan ikke kaldes med dette verbum. Se headeren Allow.",
+            ),
+            Self::Misdirected => (
+                StatusCode::MISDIRECTED_REQUEST,
+                CODE_REQUEST,
+                "Denne adresse kaldes under en IP-adresse eller localhost (Host), og ikke fra en webside.",
             ),
             Self::BodyTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, CODE_REQUEST, "Forespørgslens krop kom ikke frem i tide.")
@@ -312,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_the_contracts_and_two_of_our_own() {
+    fn the_table_is_the_contracts_and_three_of_our_own() {
         let rows: Vec<(u16, &str)> =
             Kind::ALL.iter().map(|kind| (kind.row().0.as_u16(), kind.row().1)).collect();
         assert_eq!(
@@ -325,6 +333,7 @@ mod tests {
                 (400, "1014"),
                 (404, "1014"),
                 (405, "1014"),
+                (421, "1014"),
                 (408, "1014"),
                 (413, "1014"),
                 (415, "1014"),

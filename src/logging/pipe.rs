@@ -1,13 +1,15 @@
 //! The way of log lines to standard error: handed over in memory, written many at once by a thread of its own.
 //!
 //! A line that was handed over is written within a few milliseconds, in the order of handing over. Bounded: while
-//! whoever reads standard error stands still, lines beyond [`CAPACITY`] are dropped, and their number is told when
-//! it goes on. Lost with the process is what a SIGKILL catches in those few milliseconds.
+//! whoever reads standard error stands still, lines beyond [`CAPACITY`] are dropped, as are those that standard error does
+//! not take (a full disk), and their number is logged when it goes on. Lost with the process is what a SIGKILL catches in those few milliseconds.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use crate::line_writer::LineWriter;
 
 /// How many bytes may wait.
 const CAPACITY: usize = 1 << 20;
@@ -92,7 +94,8 @@ impl Write for Pipe {
     }
 }
 
-fn write_all(shared: &Shared, mut output: impl Write) {
+fn write_all(shared: &Shared, output: impl Write) {
+    let mut output = LineWriter::new(output, false);
     let mut lines = Vec::new();
     loop {
         let mut state = shared.state();
@@ -102,24 +105,28 @@ fn write_all(shared: &Shared, mut output: impl Write) {
         }
         state.asleep = false;
         std::mem::swap(&mut state.waiting, &mut lines);
-        let dropped = std::mem::take(&mut state.dropped);
+        let mut dropped = std::mem::take(&mut state.dropped);
         state.writing = true;
         drop(state);
 
-        // Nobody is left to be told that the log cannot be written.
-        let _ = output.write_all(&lines);
-        if dropped > 0 {
-            let _ = writeln!(
-                output,
-                "virksomhedslogin: {dropped} log lines were dropped, standard error stood still"
+        let (written, error) = output.write(&lines);
+        if error.is_some() {
+            let lost = lines[written..].iter().filter(|byte| **byte == b'\n').count();
+            dropped += u64::try_from(lost).unwrap_or(u64::MAX);
+        } else if dropped > 0 {
+            let notice = format!(
+                "virksomhedslogin: {dropped} log lines were dropped, standard error did not take them\n"
             );
+            if output.write(notice.as_bytes()).1.is_none() {
+                dropped = 0;
+            }
         }
-        let _ = output.flush();
         lines.clear();
         // A burst must not be paid for ever after.
         lines.shrink_to(CAPACITY / 8);
 
         let mut state = shared.state();
+        state.dropped += dropped;
         state.writing = false;
         shared.written.notify_all();
         if !state.hurry {
@@ -188,7 +195,7 @@ mod tests {
         let text = String::from_utf8(collected.lock().unwrap().clone()).unwrap();
         assert!(text.len() < 3 * CAPACITY);
         assert!(
-            text.ends_with("log lines were dropped, standard error stood still\n"),
+            text.ends_with("log lines were dropped, standard error did not take them\n"),
             "{}",
             &text[text.len() - 99..]
         );

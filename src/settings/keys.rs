@@ -107,7 +107,7 @@ keys! {
     LISTEN = "server.listen", Kind::Text, Default::Text("127.0.0.1:8080"),
         "Where the API answers: an IP address with its port, or unix:PATH.";
     MANAGEMENT = "server.management", Kind::Text, Default::Text("127.0.0.1:9090"),
-        "Where health, metrics and export answer: an IP address with its port, or off.";
+        "Where health, metrics and export answer: an IP address with its port, unix:PATH, or off.";
     WORKERS = "server.workers", number(1, 512), Default::Cores,
         "How many threads answer requests; default: the number of processor cores.";
     SHUTDOWN_TIMEOUT = "server.shutdown_timeout_seconds", number(1, 3600), Default::Number(10),

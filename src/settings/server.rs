@@ -13,17 +13,18 @@ use super::{Listen, Server};
 const MAX_SOCKET_PATH: usize = 107;
 
 pub(super) fn read(source: &mut Source) -> Result<Server, Told> {
-    let listen = listen(source);
+    let text = source.mandatory(&keys::LISTEN);
+    let listen = text.and_then(|text| address(source, &keys::LISTEN, &text, "unix:PATH"));
     let management = management(source);
     let workers = source.number(&keys::WORKERS);
     let shutdown_timeout = source.seconds(&keys::SHUTDOWN_TIMEOUT);
     let documentation = source.boolean(&keys::DOCUMENTATION);
     let (listen, management) = (listen?, management?);
-    if let (Listen::Tcp(listen), Some(management)) = (&listen, management)
-        && clash(*listen, management)
+    if let Some(management) = &management
+        && clash(&listen, management)
     {
         let reason = format!("{management} is taken by {} ({listen})", keys::LISTEN.path);
-        return Err(source.fault(&keys::MANAGEMENT, reason, "give it a port of its own, or off"));
+        return Err(source.fault(&keys::MANAGEMENT, reason, "give it an address of its own, or off"));
     }
     Ok(Server {
         listen,
@@ -34,40 +35,40 @@ pub(super) fn read(source: &mut Source) -> Result<Server, Told> {
     })
 }
 
-fn listen(source: &mut Source) -> Result<Listen, Told> {
-    let text = source.mandatory(&keys::LISTEN)?;
-    match text.strip_prefix("unix:") {
-        Some(path) => unix(source, path),
-        None => address(source, &keys::LISTEN, &text, "unix:PATH").map(Listen::Tcp),
-    }
-}
-
-fn unix(source: &mut Source, path: &str) -> Result<Listen, Told> {
-    let resolved: PathBuf = source.resolved(path);
-    let length = resolved.as_os_str().len();
-    if path.is_empty() {
-        let mend = "write unix:/run/virksomhedslogin/api.sock";
-        Err(source.fault(&keys::LISTEN, "names no path after unix:", mend))
-    } else if path.ends_with('/') {
-        Err(source.fault(&keys::LISTEN, "names a directory after unix:", "name the socket in it"))
-    } else if length > MAX_SOCKET_PATH {
-        let reason = format!("the socket's path is {length} bytes long");
-        Err(source.fault(&keys::LISTEN, reason, format!("use one of at most {MAX_SOCKET_PATH} bytes")))
-    } else {
-        Ok(Listen::Unix(resolved))
-    }
-}
-
-fn management(source: &mut Source) -> Result<Option<SocketAddr>, Told> {
+fn management(source: &mut Source) -> Result<Option<Listen>, Told> {
     let text = source.mandatory(&keys::MANAGEMENT)?;
     if text == "off" {
         return Ok(None);
     }
-    address(source, &keys::MANAGEMENT, &text, "off").map(Some)
+    address(source, &keys::MANAGEMENT, &text, "unix:PATH or off").map(Some)
+}
+
+fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<Listen, Told> {
+    match text.strip_prefix("unix:") {
+        Some(path) => unix(source, key, path).map(Listen::Unix),
+        None => tcp(source, key, text, or).map(Listen::Tcp),
+    }
+}
+
+fn unix(source: &mut Source, key: &Key, path: &str) -> Result<PathBuf, Told> {
+    let resolved: PathBuf = source.resolved(path);
+    let length = resolved.as_os_str().len();
+    if path.is_empty() {
+        let name = if key.path == keys::LISTEN.path { "api" } else { "management" };
+        let mend = format!("write unix:/run/virksomhedslogin/{name}.sock");
+        Err(source.fault(key, "names no path after unix:", mend))
+    } else if path.ends_with('/') {
+        Err(source.fault(key, "names a directory after unix:", "name the socket in it"))
+    } else if length > MAX_SOCKET_PATH {
+        let reason = format!("the socket's path is {length} bytes long");
+        Err(source.fault(key, reason, format!("use one of at most {MAX_SOCKET_PATH} bytes")))
+    } else {
+        Ok(resolved)
+    }
 }
 
 /// Names are refused: what a name resolves to can change, and with it who can reach the listener.
-fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAddr, Told> {
+fn tcp(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAddr, Told> {
     text.parse().map_err(|_| {
         let example = if let Default::Text(text) = key.default { text } else { "127.0.0.1:8080" };
         let bare: Option<IpAddr> = text.trim_matches(['[', ']']).parse().ok();
@@ -90,7 +91,11 @@ fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<Socke
 }
 
 /// Whether the second of these could not be bound. Port 0 takes any free port.
-fn clash(left: SocketAddr, right: SocketAddr) -> bool {
+fn clash(left: &Listen, right: &Listen) -> bool {
+    let (left, right) = match (left, right) {
+        (Listen::Tcp(left), Listen::Tcp(right)) => (left, right),
+        _ => return left == right,
+    };
     let (one, other) = (left.ip().to_canonical(), right.ip().to_canonical());
     left.port() != 0
         && left.port() == right.port()
@@ -103,7 +108,11 @@ mod tests {
 
     #[test]
     fn addresses_clash_when_the_second_could_not_be_bound() {
-        let clash = |left: &str, right: &str| clash(left.parse().unwrap(), right.parse().unwrap());
+        let listen = |text: &str| match text.strip_prefix("unix:") {
+            Some(path) => Listen::Unix(path.into()),
+            None => Listen::Tcp(text.parse().unwrap()),
+        };
+        let clash = |left: &str, right: &str| clash(&listen(left), &listen(right));
         assert!(clash("127.0.0.1:1", "127.0.0.1:1"));
         assert!(clash("0.0.0.0:1", "127.0.0.1:1"));
         assert!(clash("127.0.0.1:1", "[::]:1"));
@@ -111,5 +120,8 @@ mod tests {
         assert!(!clash("127.0.0.1:1", "127.0.0.2:1"));
         assert!(!clash("127.0.0.1:1", "127.0.0.1:2"));
         assert!(!clash("127.0.0.1:0", "127.0.0.1:0"));
+        assert!(clash("unix:/a", "unix:/a"));
+        assert!(!clash("unix:/a", "unix:/b"));
+        assert!(!clash("unix:/a", "127.0.0.1:1"));
     }
 }

@@ -61,7 +61,7 @@ fn what_is_left_out_has_the_documented_default() {
     let place = Place::new();
     let settings = place.load(&[]).unwrap();
     assert_eq!(settings.server.listen, Listen::Tcp("127.0.0.1:8080".parse().unwrap()));
-    assert_eq!(settings.server.management, Some("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(settings.server.management, Some(Listen::Tcp("127.0.0.1:9090".parse().unwrap())));
     assert!((1..=512).contains(&settings.server.workers));
     assert_eq!(settings.server.shutdown_timeout, Duration::from_secs(10));
     assert!(settings.server.documentation);

@@ -21,6 +21,7 @@ mod framing;
 mod harness;
 mod lifecycle;
 mod limits;
+mod management;
 mod methods;
 mod metrics;
 mod on_postgres;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::process::{ISSUER, Site, shell, stderr, stdout};
+use crate::process::{ISSUER, Site, run, shell, stderr, stdout};
 
 /// The `jq` lines of the document, in its order.
 fn questions() -> Vec<String> {
@@ -57,11 +57,12 @@ fn the_questions_of_the_document_are_answered() {
         service.token = token;
         assert_eq!(service.get(path).0, status, "{path}");
     }
+    run(&["export", "--from", &format!("http://{}", service.management)]);
     // As a full disk or a power cut leaves it, in the middle of the file.
     let audit = site.path("audit.ndjson");
     let whole = fs::read_to_string(&audit).unwrap();
     let lines: Vec<_> = whole.lines().collect();
-    assert_eq!(lines.len(), 7);
+    assert_eq!(lines.len(), 8);
     let torn = r#"{"tid":"2026-11-24T12:00:00.000Z","requ"#;
     fs::write(&audit, format!("{}\n{torn}\n{}\n", lines[..3].join("\n"), lines[3..].join("\n"))).unwrap();
 
@@ -70,7 +71,10 @@ fn the_questions_of_the_document_are_answered() {
         .iter()
         .map(|row| [&row[1], &row[2], &row[5], &row[7]].map(Value::to_string).join(" "))
         .collect();
-    assert_eq!(who, [r#""GetLogin" 200 "anna" null"#, r#""GetLogins" 200 "bo" "11111111""#]);
+    assert_eq!(
+        who,
+        [r#""GetLogin" 200 "anna" null"#, r#""GetLogins" 200 "bo" "11111111""#, r#""Export" 200 null null"#]
+    );
 
     let seen = rows(&site, &person.replace("tester", "anna"));
     let seen: Vec<_> = seen.iter().map(|row| (row[2].as_str().unwrap(), row[4].as_u64().unwrap())).collect();

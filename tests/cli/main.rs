@@ -10,6 +10,7 @@
 mod absent_store;
 #[path = "../stores/again.rs"]
 mod again;
+mod audit_file;
 mod audit_questions;
 mod audit_sink;
 mod build_script;
@@ -22,6 +23,8 @@ mod connection_log;
 mod dev;
 mod export_ends;
 mod export_file;
+mod file_size_limit;
+mod management;
 mod on_postgres;
 #[path = "../servers/postgres.rs"]
 #[allow(dead_code, unused_imports, reason = "servers are shared with other test binaries")]

@@ -184,6 +184,12 @@ impl Service {
         put(&agent(), &self.address, &self.token, cvr, &body)
     }
 
+    /// What `/readyz` answers.
+    pub fn ready(&self) -> (u16, String) {
+        let mut response = agent().get(format!("http://{}/readyz", self.management)).call().unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
     pub fn get(&self, path: &str) -> (u16, String) {
         let request = agent().get(format!("http://{}{path}", self.address));
         let mut response = request.header("Authorization", format!("Bearer {}", self.token)).call().unwrap();

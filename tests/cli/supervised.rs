@@ -116,7 +116,7 @@ fn without_a_watchdog_nothing_is_fed() {
 }
 
 /// `serve` with these sockets (first its standard input, then its standard output) as a service manager hands them over.
-fn handed_over(site: &Site, names: &str, sockets: Vec<OwnedFd>) -> Command {
+pub fn handed_over(site: &Site, names: &str, sockets: Vec<OwnedFd>) -> Command {
     let mut command = Command::new("sh");
     let script = r#"exec 3<&0 4>&1 0</dev/null 1>/dev/null; LISTEN_PID=$$ exec "$@""#;
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_virksomhedslogin")]);
@@ -188,7 +188,6 @@ fn sockets_that_cannot_be_used_stop_the_start_with_code_2() {
     let site = Site::new();
     let tcp = || OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
     let datagram = || OwnedFd::from(UnixDatagram::unbound().unwrap());
-    let unix = || OwnedFd::from(UnixListener::bind(site.path("management.sock")).unwrap());
     let bound = |family, address: &dyn Fn(&OwnedFd)| {
         let socket = rustix::net::socket(family, rustix::net::SocketType::STREAM, None).unwrap();
         address(&socket);
@@ -209,7 +208,8 @@ fn sockets_that_cannot_be_used_stop_the_start_with_code_2() {
         ("management", vec![silent_tcp()], "does not listen"),
         ("api:api", vec![tcp(), tcp()], "one more socket"),
         ("api", vec![datagram()], "is not a valid"),
-        ("management", vec![unix()], "is not a valid"),
+        ("management", vec![datagram()], "is not a valid"),
+        ("management:management", vec![tcp(), tcp()], "one more socket"),
     ] {
         let output = handed_over(&site, names, sockets).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{names}: {}", stderr(&output));

@@ -5,7 +5,6 @@
 //! export must not pass for one.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use super::incoming;
@@ -14,7 +13,7 @@ use super::replacement::Replacement;
 use super::{Absent, not_written, open, start_logging};
 use crate::cli::arguments::{ConfigArgs, ExportArgs};
 use crate::cli::{Exit, Failure, Output, load_settings};
-use crate::settings::Settings;
+use crate::settings::{Listen, Settings};
 use crate::store::{ReadError, ndjson};
 
 pub(in crate::cli) fn run(
@@ -56,7 +55,7 @@ fn export(
     let Some(settings) = settings else {
         return Err(Failure::new(Exit::Usage, "--config is needed without --from"));
     };
-    let store = open(settings, Absent::Refused, &ask_it(settings.server.management), errors)?;
+    let store = open(settings, Absent::Refused, &ask_it(settings.server.management.as_ref()), errors)?;
     let listing = store.list_blocking().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let total = listing.count();
     let mut progress = Progress::start(errors, "written");
@@ -74,12 +73,14 @@ fn export(
 }
 
 /// What to do about another process that has the store open: most likely it is the service, which can export itself.
-fn ask_it(management: Option<SocketAddr>) -> String {
-    match management {
-        None => "stop it first: server.management is off, so it cannot be asked".to_owned(),
-        Some(address) if address.port() == 0 || address.ip().is_unspecified() => {
-            "if it is the service, export from it with --from http://MANAGEMENT-ADDRESS".to_owned()
+fn ask_it(management: Option<&Listen>) -> String {
+    let from = match management {
+        None => return "stop it first: server.management is off, so it cannot be asked".to_owned(),
+        Some(Listen::Tcp(address)) if address.port() == 0 || address.ip().is_unspecified() => {
+            "http://MANAGEMENT-ADDRESS".to_owned()
         }
-        Some(address) => format!("if it is the service, export from it with --from http://{address}"),
-    }
+        Some(Listen::Tcp(address)) => format!("http://{address}"),
+        Some(unix @ Listen::Unix(_)) => unix.to_string(),
+    };
+    format!("if it is the service, export from it with --from {from}")
 }

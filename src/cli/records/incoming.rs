@@ -5,11 +5,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use url::Url;
-
 use super::progress::Progress;
 use super::{not_written, printable};
-use crate::cli::management_client;
+use crate::cli::management::ManagementAddress;
 use crate::cli::{Exit, Failure};
 use crate::store::ndjson::Checker;
 
@@ -23,16 +21,15 @@ const WAITING: usize = 8;
 
 /// Copies the export of the service whose management listener is at the address to `out`, which is called `name`.
 pub(super) fn copy(
-    address: &Url,
+    address: &ManagementAddress,
     out: &mut dyn Write,
     name: &str,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
-    let mut address = address.clone();
-    address.set_path("/export");
+    let shown = format!("{address}/export");
     let failed = |told: String| Failure::new(Exit::Failed, printable(&told));
-    let wrong = |told: String| failed(format!("the export from {address} is not whole: {told}"));
-    let pieces = receive(ask(&address).map_err(|told| failed(format!("{address}: {told}")))?);
+    let wrong = |told: String| failed(format!("the export from {shown} is not whole: {told}"));
+    let pieces = receive(ask(address).map_err(|told| failed(format!("{shown}: {told}")))?);
     let (mut checker, mut lines) = (Checker::default(), Vec::new());
     loop {
         let piece = match pieces.recv_timeout(SILENCE) {
@@ -59,10 +56,10 @@ pub(super) fn copy(
     out.flush().map_err(|error| not_written(name, &error))
 }
 
-fn ask(address: &Url) -> Result<impl Read + Send + use<>, String> {
-    let agent: ureq::Agent =
-        management_client().timeout_connect(Some(ANSWER)).timeout_recv_response(Some(ANSWER)).build().into();
-    let answer = agent.get(address.as_str()).call().map_err(|error| error.to_string())?;
+fn ask(address: &ManagementAddress) -> Result<impl Read + Send + use<>, String> {
+    let answer = address
+        .get("/export", |config| config.timeout_connect(Some(ANSWER)).timeout_recv_response(Some(ANSWER)))
+        .map_err(|error| error.to_string())?;
     match answer.status().as_u16() {
         200 => Ok(answer.into_body().into_reader()),
         404 => Err("404: this is not the management listener, or that of another version".to_owned()),

@@ -30,6 +30,10 @@ pub(super) const fn when(kind: Kind) -> Text {
             da: "Stien findes, men ikke med dette verbum; Allow nævner dem, den tager.",
             en: "The path exists, but not with this verb; Allow lists those that it takes.",
         },
+        Kind::Misdirected => Text {
+            da: "Driftsadressen er kaldt under et navn eller fra en webside.",
+            en: "The management listener was called under a name, or from a web page.",
+        },
         Kind::BodyTimeout => Text {
             da: "Kroppen kom ikke frem i tide; forbindelsen lukkes.",
             en: "The body did not arrive in time; the connection is closed.",

@@ -44,6 +44,7 @@ impl Page {
             ready: store.takes_writes
                 && api.authenticator.has_keys()
                 && !api.metrics.clock.is_wrong()
+                && api.audit.ready().is_ok()
                 && !api.lifecycle.is_stopping(),
             store,
             store_bytes,
@@ -207,8 +208,8 @@ impl Collector for Page {
         )?;
         sheet.gauge(
             "virksomhedslogin_ready",
-            "1 while there are keys, logins are taken, the clock is not wrong and nobody has told the service to stop; \
-             unlike /readyz this writes nothing to the disk.",
+            "1 while there are keys, logins are taken, the clock is not wrong, audit lines can be written and nobody has told \
+             the service to stop; unlike /readyz this writes nothing to the disk.",
             Some(u64::from(self.ready)),
         )?;
         sheet.gauge(

@@ -1,0 +1,91 @@
+//! The management listener as `health` and `export --from` ask it: over TCP or a Unix socket.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::{Agent, Body, http};
+use url::Url;
+
+mod unix;
+
+/// Under which host the listener is asked: one that it always takes, however it was found.
+const HOST: &str = "localhost";
+/// Stands for a Unix socket in URLs. Nothing is looked up or connected to.
+const UNIX_URL: &str = "http://127.0.0.1";
+
+/// Where a management listener is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ManagementAddress {
+    /// The root of it, `http://HOST:PORT`.
+    Http(Url),
+    /// A Unix socket's path.
+    Unix(PathBuf),
+}
+
+impl ManagementAddress {
+    /// Reads `http://HOST:PORT`, with or without a slash at the end, or `unix:PATH`.
+    ///
+    /// # Errors
+    /// What is wrong, and what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wanted = "write it as http://127.0.0.1:9090 or unix:/run/virksomhedslogin/management.sock";
+        match text.strip_prefix("unix:") {
+            Some("") => return Err(format!("names no path after unix:; {wanted}")),
+            Some(path) => return Ok(Self::Unix(path.into())),
+            None => {}
+        }
+        let url = Url::parse(text).map_err(|error| format!("{error}; {wanted}"))?;
+        if url.scheme() != "http" {
+            Err(format!("the management listener speaks http, not {}; {wanted}", url.scheme()))
+        } else if !url.username().is_empty() || url.password().is_some() {
+            Err(format!("it takes no user name or password; {wanted}"))
+        } else if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            Err(format!("only the address is wanted, without a path; {wanted}"))
+        } else {
+            Ok(Self::Http(url))
+        }
+    }
+
+    /// Asks for this path, within the time limits that `limit` sets. A status is an answer, not an error.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub(super) fn get(
+        &self,
+        path: &str,
+        limit: impl FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope>,
+    ) -> Result<http::Response<Body>, ureq::Error> {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // The listener is on this machine or its network: a proxy from the environment would only be in the way.
+            .proxy(None);
+        let config = limit(config).build();
+        let (agent, url) = match self {
+            Self::Http(url) => (Agent::new_with_config(config), format!("{}{}", origin(url), path)),
+            Self::Unix(socket) => {
+                let connector = unix::UnixConnector(socket.clone());
+                let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+                (agent, format!("{UNIX_URL}{path}"))
+            }
+        };
+        agent.get(url).header(http::header::HOST, HOST).call()
+    }
+}
+
+fn origin(url: &Url) -> &str {
+    url.as_str().trim_end_matches('/')
+}
+
+impl fmt::Display for ManagementAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(url) => formatter.write_str(origin(url)),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}

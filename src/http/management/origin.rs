@@ -1,0 +1,117 @@
+//! Whether a request to the management listener can come from a web page.
+//!
+//! A browser reaches loopback addresses for whatever page it shows. A page may not read another origin's answers, unless its
+//! own name is made to point here (DNS rebinding): then `Host` is that name. So only an IP address or `localhost` is taken,
+//! with or without a port. What a page sends under these is refused by what browsers add of themselves: it could not read the
+//! answer, but each is work, and `/export` a line in the audit file.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Version;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+
+/// Sent by browsers alone (W3C Fetch Metadata); no page can change it.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+const HOST: &str = "Host is neither an IP address nor localhost";
+const PAGE: &str = "the request comes from a web page (Sec-Fetch-Site or Origin)";
+
+/// Checks where the request is meant for and where it comes from.
+///
+/// # Errors
+/// Why it is refused.
+pub(super) fn check(request: &ServiceRequest) -> Result<(), &'static str> {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(header::HOST);
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => text(host).ok_or(HOST)?,
+        // Health checks and scrapers may speak HTTP/1.0, which needs none. Browsers do not.
+        (None, None) if request.version() < Version::HTTP_11 => "localhost",
+        _ => return Err(HOST),
+    };
+    // Where the target names one, that is the host, whatever the header says (RFC 9112 §3.2.2).
+    let authority = request.uri().authority().map_or(host, |authority| authority.as_str());
+    if !is_address(host) || !is_address(authority) {
+        return Err(HOST);
+    }
+    let is_own =
+        |origin: &str| origin.strip_prefix("http://").is_some_and(|own| own.eq_ignore_ascii_case(host));
+    let is_direct = |site: &str| matches!(site, "none" | "same-origin");
+    let sites = headers.get_all(FETCH_SITE).all(|site| text(site).is_some_and(is_direct));
+    let origins = headers.get_all(header::ORIGIN).all(|origin| text(origin).is_some_and(is_own));
+    if sites && origins { Ok(()) } else { Err(PAGE) }
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok()
+}
+
+/// An IP address, IPv6 in brackets, or `localhost`; with or without a port.
+fn is_address(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_ipv6 = |name: &str| {
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        bare.is_some_and(|bare| bare.parse::<Ipv6Addr>().is_ok())
+    };
+    port.is_none_or(is_port)
+        && (name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok() || is_ipv6(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_localhost_are_taken() {
+        for host in [
+            "localhost",
+            "LocalHost:9090",
+            "127.0.0.1",
+            "127.0.0.1:9090",
+            "192.0.2.7:1",
+            "[::1]",
+            "[::1]:9090",
+            "[2001:db8::1]:65535",
+        ] {
+            assert!(is_address(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_and_what_is_neither_are_refused() {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:9090",
+            "localhost.evil.example",
+            "localhost.",
+            "a.localhost",
+            "127.0.0.1.evil.example",
+            "127.0.0.1.nip.io:9090",
+            "127.1",
+            "0x7f000001",
+            "2130706433",
+            "0177.0.0.1",
+            "127.0.0.1:",
+            "127.0.0.1:+80",
+            "127.0.0.1:65536",
+            "127.0.0.1:80:80",
+            "::1",
+            "[::1",
+            "::1]",
+            "[::1]x",
+            "[fe80::1%25eth0]:80",
+            "[127.0.0.1]",
+            "user@127.0.0.1",
+            " 127.0.0.1",
+            "127.0.0.1/",
+        ] {
+            assert!(!is_address(host), "{host}");
+        }
+    }
+}
