@@ -105,7 +105,8 @@ pub fn management(config: &mut web::ServiceConfig) {
         .service(path("/metrics", READ, [read().to(metrics::scrape)]))
         .service(path(management::EXPORT, READ, [read().to(management::export)]))
         .default_service(no_path(READ));
-    config.service(paths);
+    // `OPTIONS *` is below no scope.
+    config.service(paths).default_service(no_path(READ));
 }
 
 /// A method at its path and at the other forms of it.
