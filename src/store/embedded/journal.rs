@@ -12,12 +12,12 @@
 use super::seal::{self, Mark};
 use crate::store::Record;
 
-/// Rows of the WAL: 50 MB at most, all read at every start. Another number makes another table (see `tree.rs`), so that it
+/// Rows of the WAL: 25 MB at most, all read at every start. Another number makes another table (see `tree.rs`), so that it
 /// may change between versions; tests go round a small WAL often.
 pub(super) const SLOTS: u64 = if cfg!(test) { 64 } else { 8_192 };
 /// Logins in one row of the WAL. sled writes up to 17 rows as one message of its log and puts a message of more than
 /// 131,052 bytes into a file of its own, which nobody syncs: a power cut would then cost the whole store.
-pub(super) const ROW_LOGINS: usize = 300;
+pub(super) const ROW_LOGINS: usize = 150;
 const _: () =
     assert!(17 * (seal::length(ROW_LOGINS) + 64) < 131_052, "17 rows fit into one message of sled's log");
 /// From how many records on batches pay their share. Memory, and what a start must bring back, stay below twice that.

@@ -37,9 +37,9 @@ const CACHE_BYTES: u64 = 16 << 20;
 /// Bytes that are written before the next sync is due. sled may use a segment again once its contents have been moved on,
 /// one segment (512 KiB) later than that; the sync that makes the new place durable must come first. With this limit the
 /// largest single write still stays below a segment.
-const UNSYNCED_LIMIT: usize = 128 << 10;
+const UNSYNCED_LIMIT: usize = 96 << 10;
 /// Records that are written before the unsynced bytes are counted.
-const COUNTED_TOGETHER: usize = 128;
+const COUNTED_TOGETHER: usize = 32;
 
 /// An open database.
 #[derive(Debug)]
