@@ -72,6 +72,10 @@ pub struct Api {
     pub body_timeout: Duration,
 }
 
+/// Most items that are read of a list in a request: query parameters, codings, languages. No honest
+/// request has as many, so that what the others cost is bounded.
+const MAX_ITEMS: usize = 64;
+
 /// The verbs of a path that is only read.
 const READ: &str = Verb::Get.allow();
 /// The verbs that any path of the API's listener takes, for `OPTIONS *`.
