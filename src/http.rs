@@ -25,6 +25,7 @@ pub mod peer;
 pub mod problem;
 pub mod rate;
 mod refusal;
+pub mod refused;
 pub mod request_id;
 mod requests;
 mod short;
@@ -49,6 +50,7 @@ use management::Lifecycle;
 use metrics::Metrics;
 use problem::{Kind, Problem};
 use rate::RateLimit;
+use refused::RefusedCalls;
 
 /// What the API is served from.
 pub struct Api {
@@ -68,6 +70,8 @@ pub struct Api {
     pub metrics: Arc<Metrics>,
     /// How many calls one client may make, when that is limited.
     pub rate: Option<RateLimit>,
+    /// How many calls without a good token are answered and written down one by one.
+    pub refused: RefusedCalls,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
 }

@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 
 use super::exchange::Notes;
 use super::peer::Peer;
+use super::problem::Kind;
 use crate::domain::cvr::Cvr;
 use crate::domain::timestamp::Timestamp;
 use crate::escape::{InJsonString, json_string, shortened};
@@ -87,6 +88,28 @@ impl Entry {
         line.formatted("remote", format_args!("{}", self.remote));
         line.close()
     }
+}
+
+/// The line that stands for so many calls without a good token that have none of their own (`http::refused`): a refused
+/// call's line with `antal`, their number. `remote` is where most of them came from.
+pub fn summary(time: Timestamp, calls: u64, remote: &str) -> Vec<u8> {
+    let (status, code, _) = Kind::TooManyRequests.row();
+    let mut line = Line::new();
+    line.text("tid", ascii(&time.write()));
+    line.raw("requestId", "null");
+    line.raw("metode", "null");
+    line.text("udfald", "afvist");
+    line.raw("status", status.as_str());
+    line.text("fejlkode", code);
+    line.text("aarsag", "more refused calls than limits.refused_per_second allows");
+    for unknown in ["cvrNummer", "traceId", "sub", "clientId", "organisationType", "organisationCode"] {
+        line.raw(unknown, "null");
+    }
+    line.claims("adgang", &[]);
+    line.raw("aktoerCvr", "null");
+    line.text("remote", remote);
+    line.raw("antal", &calls.to_string());
+    line.close()
 }
 
 /// Digits and marks that were just written; they are ASCII.

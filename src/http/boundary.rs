@@ -24,6 +24,7 @@ use super::exchange::{Exchange, SharedExchange};
 use super::incoming_body::IncomingBody;
 use super::peer::Peer;
 use super::problem::{Kind, Problem};
+use super::refused::Answer;
 use super::{list, request_id, trace};
 use crate::domain::access::Method;
 use crate::escape;
@@ -107,7 +108,14 @@ pub async fn boundary<B: MessageBody + 'static>(
         }
     };
     unanswered.done();
-    let (mut answer, code) = audited(api.zip(writer.as_ref()), &exchange, &line, answer, code).await;
+    // Only the API's workers have a writer: the management listener refuses operators nothing.
+    let limited = api.filter(|_| writer.is_some());
+    let (answer, code, has_line) = within_limits(limited, &exchange, line.remote, answer, code);
+    let (mut answer, code) = if has_line {
+        audited(api.zip(writer.as_ref()), &exchange, &line, answer, code).await
+    } else {
+        (answer, code)
+    };
     let leaves_body = match &body {
         Some(body) => is_tunnel || !body.has_ended().await,
         None => false,
@@ -126,12 +134,13 @@ pub async fn boundary<B: MessageBody + 'static>(
     }
     label(&mut answer, &exchange);
     let took = exchange.started.elapsed();
-    // Only the API's workers have a writer: what asks the management listener is not counted.
-    if let (Some(api), Some(_)) = (api, &writer) {
+    if let Some(api) = limited {
         let notes = exchange.notes.borrow();
         api.metrics.requests.count(notes.method, answer.status(), code, notes.caller.as_deref(), took);
     }
-    log_line(&exchange, &line, answer.status(), code, took);
+    if has_line {
+        log_line(&exchange, &line, answer.status(), code, took);
+    }
     if exchange.notes.borrow().method != Some(Method::GetLogins) {
         list::other_answered();
     }
@@ -163,6 +172,12 @@ impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         let Some(api) = self.api else { return };
         let notes = self.exchange.notes.borrow();
+        if notes.method.is_some()
+            && notes.caller.is_none()
+            && api.refused.take(self.remote.ip(), Answer::Refused, true).is_err()
+        {
+            return;
+        }
         if let (Some(method), Ok(status)) = (notes.method, StatusCode::from_u16(Self::STATUS)) {
             let (time, method) = (api.clock.now(), method.name());
             let entry = Entry { time, method, status, code: None, remote: self.remote };
@@ -207,7 +222,9 @@ fn too_many_connections(
     if let Some(api) = api {
         api.metrics.requests.count(None, answer.status(), Some(problem.code()), None, took);
     }
-    log_line(exchange, line, answer.status(), Some(problem.code()), took);
+    if api.is_none_or(|api| api.refused.take(line.remote.ip(), Answer::Refused, false).is_ok()) {
+        log_line(exchange, line, answer.status(), Some(problem.code()), took);
+    }
     request.into_response(answer)
 }
 
@@ -226,6 +243,31 @@ fn rendered<B: MessageBody + 'static>(
     match problem {
         Some(problem) => (problem.render(exchange.request_id.as_str()), Some(problem.code())),
         None => (response.map_into_boxed_body(), None),
+    }
+}
+
+/// The answer to a client that no good token names, as [`RefusedCalls`](super::refused::RefusedCalls) allows it, and whether
+/// it has lines of its own in log and audit file.
+fn within_limits(
+    api: Option<&Api>,
+    exchange: &Exchange,
+    remote: Peer,
+    answer: HttpResponse<BoxBody>,
+    code: Option<&'static str>,
+) -> (HttpResponse<BoxBody>, Option<&'static str>, bool) {
+    let (is_method, is_known) = {
+        let notes = exchange.notes.borrow();
+        (notes.method.is_some(), notes.caller.is_some())
+    };
+    let Some(api) = api.filter(|_| !is_known) else { return (answer, code, true) };
+    let kind = if code.is_some() { Answer::Refused } else { Answer::Public };
+    match (api.refused.take(remote.ip(), kind, is_method), kind) {
+        (Ok(()), _) => (answer, code, true),
+        (Err(_), Answer::Public) => (answer, code, false),
+        (Err(seconds), Answer::Refused) => {
+            let problem = Problem::too_many_requests(seconds);
+            (problem.render(exchange.request_id.as_str()), Some(problem.code()), false)
+        }
     }
 }
 
