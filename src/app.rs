@@ -179,6 +179,7 @@ impl App {
             metrics: Arc::new(Metrics::default()),
             rate: settings.limits.rate.map(|rate| RateLimit::new(rate.per_second, rate.burst)),
             refused: RefusedCalls::new(settings.limits.refused_per_second),
+            documentation: http::docs::Cache::default(),
             body_timeout: settings.limits.request_timeout,
         });
         Ok(Self { settings, api, listener, management, supervisor, essential })

@@ -72,6 +72,8 @@ pub struct Api {
     pub rate: Option<RateLimit>,
     /// How many calls without a good token are answered and written down one by one.
     pub refused: RefusedCalls,
+    /// The documentation, as it was rendered last.
+    pub documentation: docs::Cache,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
 }
