@@ -120,6 +120,13 @@ mod tests {
     }
 
     #[test]
+    fn codings_behind_the_most_are_not_read() {
+        let others = |count| format!("{}zstd", "x,".repeat(count));
+        assert_eq!(wanted(&others(MAX_ITEMS - 1)), Coding::Zstd);
+        assert_eq!(wanted(&others(MAX_ITEMS)), Coding::Identity);
+    }
+
+    #[test]
     fn nothing_is_compressed_for_the_others() {
         for line in [
             "",

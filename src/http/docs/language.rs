@@ -112,6 +112,13 @@ mod tests {
     }
 
     #[test]
+    fn languages_behind_the_most_are_not_read() {
+        assert_eq!(wanted("", &format!("{}en", "x,".repeat(MAX_ITEMS - 1))), "en");
+        assert_eq!(wanted("", &format!("{}en", "x,".repeat(MAX_ITEMS))), "da");
+        assert_eq!(wanted(&format!("{}sprog=en", "x&".repeat(MAX_ITEMS)), ""), "da");
+    }
+
+    #[test]
     fn the_switch_goes_before_the_browser() {
         assert_eq!(wanted("sprog=en", "da"), "en");
         assert_eq!(wanted("sprog=da", "en"), "da");
