@@ -241,11 +241,16 @@ def test_y_an_address_that_calls_without_a_token_is_limited_and_leaves_a_bounded
     refused, limited = answers.count(b"HTTP/1.1 401 "), answers.count(b"HTTP/1.1 429 ")
     assert refused + limited == 601 and limited > 200, (refused, limited)
     assert site.ask("GET", "/v1/Login?cvrNummer=00000001", star(site)).status == 200, "with a token, from the same address"
-    answer = site.ask("GET", "/v1/Logins")
+    # The bucket fills meanwhile.
+    for _ in range(400):
+        answer = site.ask("GET", "/v1/Logins")
+        if answer.status == 429:
+            break
+        refused += 1
     assert (answer.status, answer.headers["retry-after"]) == (429, "1")
     assert without_id(answer)["fejlkode"] == "1100"
     time.sleep(0.3)
-    assert log() - before <= refused + 2, "what nginx refuses leaves no line"
+    assert log() - before <= refused + 1, "what nginx refuses leaves no line"
     assert "limiting requests" not in (site.home / "virksomhedslogin-error.log").read_text()
 
 
