@@ -17,6 +17,8 @@ CALLERS, CALLS = 4, 250
 # Every other one of a keep-alive connection was lost once, whenever a check in HTTP/1.0 had come in between.
 OLD_CHECK = """    option httpchk OPTIONS /v1/Login
     http-check expect status 204
+    # Without it a check may take no longer than `inter`, and a busy machine is taken for an absent service.
+    timeout check 5s
     http-reuse safe
     server virksomhedslogin unix@{socket} check inter 10ms fall 1 rise 1 pool-purge-delay 60s
 """
