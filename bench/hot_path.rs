@@ -23,8 +23,10 @@ use futures_util::FutureExt;
 use virksomhedslogin::domain::access::{Method, OrganisationType};
 use virksomhedslogin::http::audit::{AuditLog, AuditWriter};
 use virksomhedslogin::http::boundary::boundary;
+use virksomhedslogin::http::docs::Cache;
 use virksomhedslogin::http::management::Lifecycle;
 use virksomhedslogin::http::metrics::Metrics;
+use virksomhedslogin::http::refused::RefusedCalls;
 use virksomhedslogin::http::{self, Api};
 use virksomhedslogin::logging;
 use virksomhedslogin::store::{Options, Store, ndjson};
@@ -91,6 +93,8 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
         lifecycle: Arc::new(Lifecycle::default()),
         metrics: Arc::new(Metrics::default()),
         rate: None,
+        refused: RefusedCalls::new(None),
+        documentation: Cache::default(),
         body_timeout: Duration::from_secs(10),
     });
     let audit = AuditWriter::new(Arc::clone(&api.audit));

@@ -30,6 +30,7 @@ use crate::http::audit::AuditLog;
 use crate::http::management::Lifecycle;
 use crate::http::metrics::Metrics;
 use crate::http::rate::RateLimit;
+use crate::http::refused::RefusedCalls;
 use crate::http::{self, Api};
 use crate::settings::{
     AuditTarget, JwksSource, Server as ServerSettings, Settings, Store as StoreSettings, StoreKind, Token,
@@ -177,6 +178,8 @@ impl App {
             lifecycle: Arc::new(Lifecycle::default()),
             metrics: Arc::new(Metrics::default()),
             rate: settings.limits.rate.map(|rate| RateLimit::new(rate.per_second, rate.burst)),
+            refused: RefusedCalls::new(settings.limits.refused_per_second),
+            documentation: http::docs::Cache::default(),
             body_timeout: settings.limits.request_timeout,
         });
         Ok(Self { settings, api, listener, management, supervisor, essential })
@@ -228,6 +231,7 @@ impl App {
             supervisor.ready(&status);
             supervisor.watch(Arc::clone(&api.store), settings.store.deadline);
             rt::spawn(http::clock::watch(api.clone()));
+            rt::spawn(http::refused::watch(api.clone()));
         };
         let outcome = until_stopped(&essential, parts, stop, ready).await;
         match &outcome {
@@ -266,6 +270,7 @@ async fn close(api: &Api, servers: Vec<ServerHandle>) {
     for server in servers {
         server.stop(true).await;
     }
+    http::refused::sum_up(api);
     // On this thread: nothing else has to run here any more, and the system may refuse another thread.
     if api.store.close() {
         log::info!("stopped");

@@ -1,9 +1,26 @@
 //! Text from outside, made safe to stand in one line.
 //!
 //! A log or audit line is one line whatever a client sends: C0, DEL, C1 (U+0085 among them), U+2028 and U+2029 are
-//! written as `\u` escapes. Everything else is kept as it is, byte for byte, and most of it is copied in one piece.
+//! written as `\u` escapes, and so are the characters that nobody sees and that turn the text around them (bidirectional
+//! marks, zero widths, U+FEFF). Everything else is kept as it is, byte for byte, and most of it is copied in one piece.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+/// The text, or of one with more characters than these the first ones, an ellipsis and 16 digits of its SHA-256, so that two
+/// long ones that begin alike can still be told apart.
+pub fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(characters) {
+        None => text.into(),
+        Some((end, _)) => {
+            let digest = HEXLOWER.encode(&Sha256::digest(text)[..8]);
+            format!("{}…{digest}", &text[..end]).into()
+        }
+    }
+}
 
 /// Writes the text as a JSON string (RFC 8259 §7) in which nothing can end a line or steer a terminal.
 pub fn json_string(out: &mut Vec<u8>, text: &str) {
@@ -56,13 +73,19 @@ fn bare_escape(character: char) -> Option<&'static str> {
     }
 }
 
+/// Characters that nobody sees, or that turn the order of the text around them.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// Bytes that begin no character in need of a second look: printable ASCII without quote and backslash, and the
-/// bytes of all other characters but for those of U+0080 to U+009F (which begin with C2) and U+2028 and U+2029 (E2).
+/// bytes of all other characters but for those of U+0080 to U+009F (which begin with C2), U+061C (D8), U+200B to U+206F
+/// (E2) and U+FEFF (EF).
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0x20;
     while byte < 256 {
-        plain[byte] = !matches!(byte as u8, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2);
+        plain[byte] = !matches!(byte as u8, b'"' | b'\\' | 0x7f | 0xc2 | 0xd8 | 0xe2 | 0xef);
         byte += 1;
     }
     plain
@@ -78,7 +101,7 @@ fn escape(out: &mut Vec<u8>, text: &str, named: fn(char) -> Option<&'static str>
         let Some(character) = others.chars().next() else { return };
         if let Some(escaped) = named(character) {
             out.extend_from_slice(escaped.as_bytes());
-        } else if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+        } else if character.is_control() || is_invisible(character) {
             out.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes());
         } else {
             out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
@@ -110,6 +133,22 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
         assert_eq!(written(bare, "a \"b\" \\ \n\r\t\u{1b}\u{85}ø"), "a \"b\" \\ \\n\\r\\t\\u001b\\u0085ø");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_shown() {
+        let text = "a\u{61c}\u{200b}\u{202e}b\u{2066}\u{feff}\u{61d}\u{fefe}\u{2070}";
+        let line = written(json_string, text);
+        assert_eq!(line, "\"a\\u061c\\u200b\\u202eb\\u2066\\ufeff\u{61d}\u{fefe}\u{2070}\"");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_keeps_its_difference() {
+        assert_eq!(shortened("æøå", 3), "æøå");
+        let (one, other) = (shortened("æøå1", 3).into_owned(), shortened("æøå2", 3).into_owned());
+        assert!(one.starts_with("æøå…") && other.starts_with("æøå…") && one != other);
+        assert_eq!(one.chars().count(), 3 + 1 + 16);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod peer;
 pub mod problem;
 pub mod rate;
 mod refusal;
+pub mod refused;
 pub mod request_id;
 mod requests;
 mod short;
@@ -49,6 +50,7 @@ use management::Lifecycle;
 use metrics::Metrics;
 use problem::{Kind, Problem};
 use rate::RateLimit;
+use refused::RefusedCalls;
 
 /// What the API is served from.
 pub struct Api {
@@ -68,9 +70,17 @@ pub struct Api {
     pub metrics: Arc<Metrics>,
     /// How many calls one client may make, when that is limited.
     pub rate: Option<RateLimit>,
+    /// How many calls without a good token are answered and written down one by one.
+    pub refused: RefusedCalls,
+    /// The documentation, as it was rendered last.
+    pub documentation: docs::Cache,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
 }
+
+/// Most items that are read of a list in a request: query parameters, codings, languages. No honest
+/// request has as many, so that what the others cost is bounded.
+const MAX_ITEMS: usize = 64;
 
 /// The verbs of a path that is only read.
 const READ: &str = Verb::Get.allow();

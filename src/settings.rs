@@ -92,6 +92,9 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How many calls a client may make; none when there is no limit.
     pub rate: Option<Rate>,
+    /// Calls a second without a good token that are answered one by one to an address, at most 100,000; none when there
+    /// is no limit.
+    pub refused_per_second: Option<NonZeroU32>,
 }
 
 /// A token bucket's size and how fast it is filled.

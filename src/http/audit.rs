@@ -9,9 +9,10 @@ use actix_web::http::StatusCode;
 
 use super::exchange::Notes;
 use super::peer::Peer;
+use super::problem::Kind;
 use crate::domain::cvr::Cvr;
 use crate::domain::timestamp::Timestamp;
-use crate::escape::{InJsonString, json_string};
+use crate::escape::{InJsonString, json_string, shortened};
 
 pub use file::{WIDEST_MODE, wide_mode};
 pub use log::{AuditLog, Reopened};
@@ -20,6 +21,15 @@ pub use writer::AuditWriter;
 mod file;
 mod log;
 mod writer;
+
+/// The longest `aarsag`, in characters. A rule of our own is shorter; a cause may quote a database.
+const MAX_REASON: usize = 1024;
+/// The longest `sub` and `clientId`, in characters.
+const MAX_NAME: usize = 256;
+/// The longest other claim, in characters; every one that lets anybody in is shorter.
+pub(in crate::http) const MAX_CLAIM: usize = 64;
+/// Most access modes in a line; there are half as many.
+const MAX_MODES: usize = 16;
 
 /// What the audit line says beyond the exchange's notes.
 #[derive(Debug)]
@@ -58,18 +68,48 @@ impl Entry {
         line.text("udfald", self.outcome(notes));
         line.raw("status", self.status.as_str());
         line.optional("fejlkode", self.code);
-        line.optional("aarsag", notes.reason.as_deref().or(notes.cause.as_deref()));
+        line.claim("aarsag", notes.reason.as_deref().or(notes.cause.as_deref()), MAX_REASON);
         line.optional("cvrNummer", digits.as_ref().map(|digits| ascii(digits)));
         line.text("traceId", trace_id);
-        line.optional("sub", caller.and_then(|caller| caller.subject.as_deref()));
-        line.optional("clientId", caller.and_then(|caller| caller.client_id.as_deref()));
-        line.optional("organisationType", caller.and_then(|caller| caller.organisation_type.as_deref()));
-        line.optional("organisationCode", caller.and_then(|caller| caller.organisation_code.as_deref()));
-        line.list("adgang", caller.map(|caller| caller.access.as_slice()).unwrap_or_default());
-        line.optional("aktoerCvr", caller.and_then(|caller| caller.acting_cvr.as_deref()));
+        line.claim("sub", caller.and_then(|caller| caller.subject.as_deref()), MAX_NAME);
+        line.claim("clientId", caller.and_then(|caller| caller.client_id.as_deref()), MAX_NAME);
+        line.claim(
+            "organisationType",
+            caller.and_then(|caller| caller.organisation_type.as_deref()),
+            MAX_CLAIM,
+        );
+        line.claim(
+            "organisationCode",
+            caller.and_then(|caller| caller.organisation_code.as_deref()),
+            MAX_CLAIM,
+        );
+        line.claims("adgang", caller.map(|caller| caller.access.as_slice()).unwrap_or_default());
+        line.claim("aktoerCvr", caller.and_then(|caller| caller.acting_cvr.as_deref()), MAX_CLAIM);
         line.formatted("remote", format_args!("{}", self.remote));
         line.close()
     }
+}
+
+/// The line that stands for so many calls without a good token that have none of their own (`http::refused`): a refused
+/// call's line with `antal`, their number. `remote` is where most of them came from.
+pub fn summary(time: Timestamp, calls: u64, remote: &str) -> Vec<u8> {
+    let (status, code, _) = Kind::TooManyRequests.row();
+    let mut line = Line::new();
+    line.text("tid", ascii(&time.write()));
+    line.raw("requestId", "null");
+    line.raw("metode", "null");
+    line.text("udfald", "afvist");
+    line.raw("status", status.as_str());
+    line.text("fejlkode", code);
+    line.text("aarsag", "more refused calls than limits.refused_per_second allows");
+    for unknown in ["cvrNummer", "traceId", "sub", "clientId", "organisationType", "organisationCode"] {
+        line.raw(unknown, "null");
+    }
+    line.claims("adgang", &[]);
+    line.raw("aktoerCvr", "null");
+    line.text("remote", remote);
+    line.raw("antal", &calls.to_string());
+    line.close()
 }
 
 /// Digits and marks that were just written; they are ASCII.
@@ -121,14 +161,19 @@ impl Line {
         }
     }
 
-    fn list(&mut self, name: &str, values: &[String]) {
+    /// What a token or a cause says, of so many characters at most.
+    fn claim(&mut self, name: &str, value: Option<&str>, most: usize) {
+        self.optional(name, value.map(|value| shortened(value, most)).as_deref());
+    }
+
+    fn claims(&mut self, name: &str, values: &[String]) {
         self.name(name);
         self.0.push(b'[');
-        for (index, value) in values.iter().enumerate() {
+        for (index, value) in values.iter().take(MAX_MODES).enumerate() {
             if index > 0 {
                 self.0.push(b',');
             }
-            json_string(&mut self.0, value);
+            json_string(&mut self.0, &shortened(value, MAX_CLAIM));
         }
         self.0.push(b']');
     }

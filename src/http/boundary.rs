@@ -18,14 +18,16 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use super::Api;
-use super::audit::{AuditWriter, Entry};
+use super::audit::{AuditWriter, Entry, MAX_CLAIM};
 use super::connection::Connection;
 use super::exchange::{Exchange, SharedExchange};
 use super::incoming_body::IncomingBody;
 use super::peer::Peer;
 use super::problem::{Kind, Problem};
+use super::refused::Answer;
 use super::{list, request_id, trace};
 use crate::domain::access::Method;
+use crate::escape;
 
 /// Seconds after which a caller may try again while the audit line cannot be written.
 pub(super) const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
@@ -33,6 +35,10 @@ pub(super) const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
 const RETRY_WITHOUT_ROOM_SECONDS: u32 = 2;
 /// Longest path that is logged; a longer one may be anything.
 const LOGGED_PATH_LENGTH: usize = 64;
+/// Longest verb that is logged; HTTP's own are shorter.
+const LOGGED_VERB_LENGTH: usize = 16;
+/// Longest cause that is logged, in characters. It may quote a database, or a panic.
+const LOGGED_CAUSE_LENGTH: usize = 1024;
 
 /// Marks an error answer whose body is meant as it is: a health check names what is missing, to operators only.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +69,7 @@ pub async fn boundary<B: MessageBody + 'static>(
     let exchange = Exchange::open(request.headers());
     request.extensions_mut().insert::<SharedExchange>(exchange.clone());
     let line = RequestLine {
-        verb: request.method().to_string(),
+        verb: loggable_verb(request.method()).to_owned(),
         path: loggable(request.path()),
         remote: Peer(request.peer_addr()),
     };
@@ -102,7 +108,14 @@ pub async fn boundary<B: MessageBody + 'static>(
         }
     };
     unanswered.done();
-    let (mut answer, code) = audited(api.zip(writer.as_ref()), &exchange, &line, answer, code).await;
+    // Only the API's workers have a writer: the management listener refuses operators nothing.
+    let limited = api.filter(|_| writer.is_some());
+    let (answer, code, has_line) = within_limits(limited, &exchange, line.remote, answer, code);
+    let (mut answer, code) = if has_line {
+        audited(api.zip(writer.as_ref()), &exchange, &line, answer, code).await
+    } else {
+        (answer, code)
+    };
     let leaves_body = match &body {
         Some(body) => is_tunnel || !body.has_ended().await,
         None => false,
@@ -121,12 +134,13 @@ pub async fn boundary<B: MessageBody + 'static>(
     }
     label(&mut answer, &exchange);
     let took = exchange.started.elapsed();
-    // Only the API's workers have a writer: what asks the management listener is not counted.
-    if let (Some(api), Some(_)) = (api, &writer) {
+    if let Some(api) = limited {
         let notes = exchange.notes.borrow();
         api.metrics.requests.count(notes.method, answer.status(), code, notes.caller.as_deref(), took);
     }
-    log_line(&exchange, &line, answer.status(), code, took);
+    if has_line {
+        log_line(&exchange, &line, answer.status(), code, took);
+    }
     if exchange.notes.borrow().method != Some(Method::GetLogins) {
         list::other_answered();
     }
@@ -158,6 +172,12 @@ impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         let Some(api) = self.api else { return };
         let notes = self.exchange.notes.borrow();
+        if notes.method.is_some()
+            && notes.caller.is_none()
+            && api.refused.take(self.remote.ip(), Answer::Refused, true).is_err()
+        {
+            return;
+        }
         if let (Some(method), Ok(status)) = (notes.method, StatusCode::from_u16(Self::STATUS)) {
             let (time, method) = (api.clock.now(), method.name());
             let entry = Entry { time, method, status, code: None, remote: self.remote };
@@ -202,7 +222,9 @@ fn too_many_connections(
     if let Some(api) = api {
         api.metrics.requests.count(None, answer.status(), Some(problem.code()), None, took);
     }
-    log_line(exchange, line, answer.status(), Some(problem.code()), took);
+    if api.is_none_or(|api| api.refused.take(line.remote.ip(), Answer::Refused, false).is_ok()) {
+        log_line(exchange, line, answer.status(), Some(problem.code()), took);
+    }
     request.into_response(answer)
 }
 
@@ -221,6 +243,31 @@ fn rendered<B: MessageBody + 'static>(
     match problem {
         Some(problem) => (problem.render(exchange.request_id.as_str()), Some(problem.code())),
         None => (response.map_into_boxed_body(), None),
+    }
+}
+
+/// The answer to a client that no good token names, as [`RefusedCalls`](super::refused::RefusedCalls) allows it, and whether
+/// it has lines of its own in log and audit file.
+fn within_limits(
+    api: Option<&Api>,
+    exchange: &Exchange,
+    remote: Peer,
+    answer: HttpResponse<BoxBody>,
+    code: Option<&'static str>,
+) -> (HttpResponse<BoxBody>, Option<&'static str>, bool) {
+    let (is_method, is_known) = {
+        let notes = exchange.notes.borrow();
+        (notes.method.is_some(), notes.caller.is_some())
+    };
+    let Some(api) = api.filter(|_| !is_known) else { return (answer, code, true) };
+    let kind = if code.is_some() { Answer::Refused } else { Answer::Public };
+    match (api.refused.take(remote.ip(), kind, is_method), kind) {
+        (Ok(()), _) => (answer, code, true),
+        (Err(_), Answer::Public) => (answer, code, false),
+        (Err(seconds), Answer::Refused) => {
+            let problem = Problem::too_many_requests(seconds);
+            (problem.render(exchange.request_id.as_str()), Some(problem.code()), false)
+        }
     }
 }
 
@@ -269,13 +316,23 @@ fn finish(
 }
 
 /// The path for the log. It comes from outside and may carry anything, a token put in the wrong place included, so
-/// only what is short and does not look like one is kept.
+/// only what is short, of the letters of our own paths, and does not look like one is kept.
 fn loggable(path: &str) -> String {
-    if path.len() <= LOGGED_PATH_LENGTH && !path.contains("eyJ") {
+    let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
+    if path.len() > LOGGED_PATH_LENGTH || path.contains("eyJ") {
+        "(long)".to_owned()
+    } else if path.bytes().all(is_ours) {
         path.to_owned()
     } else {
-        "(long)".to_owned()
+        "(other)".to_owned()
     }
+}
+
+/// The verb for the log. HTTP lets a client make up its own, of any length.
+fn loggable_verb(verb: &Verb) -> &str {
+    let text = verb.as_str();
+    let is_usual = text.len() <= LOGGED_VERB_LENGTH && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if is_usual { text } else { "(other)" }
 }
 
 fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: Option<&str>, took: Duration) {
@@ -283,16 +340,18 @@ fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: O
     let milliseconds = milliseconds(took);
     let request_id = exchange.request_id.as_str();
     let caller = notes.caller.as_deref();
-    let organisation = caller.and_then(|caller| caller.organisation_type.as_deref()).unwrap_or("-");
-    let organisation_code = caller.and_then(|caller| caller.organisation_code.as_deref()).unwrap_or("-");
+    let bounded = |text: Option<&str>, most| escape::shortened(text.unwrap_or("-"), most).into_owned();
+    let organisation = bounded(caller.and_then(|caller| caller.organisation_type.as_deref()), MAX_CLAIM);
+    let organisation_code = bounded(caller.and_then(|caller| caller.organisation_code.as_deref()), MAX_CLAIM);
     let decision = notes.reason.as_deref().unwrap_or("-");
+    let cause = bounded(notes.cause.as_deref(), LOGGED_CAUSE_LENGTH);
     let what = notes.method.map_or("-", |method| method.name());
     let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
     log::log!(
         target: "virksomhedslogin::request", level,
         requestId = request_id, traceId = exchange.trace.id(), method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
-        milliseconds = milliseconds, organisationType = organisation, organisationCode = organisation_code,
-        remote:% = line.remote, decision = decision, cause = notes.cause.as_deref().unwrap_or("-");
+        milliseconds = milliseconds, organisationType = organisation.as_str(),
+        organisationCode = organisation_code.as_str(), remote:% = line.remote, decision = decision, cause = cause.as_str();
         "{} {}", line.verb, line.path
     );
 }
@@ -303,10 +362,35 @@ fn milliseconds(elapsed: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::Method as Verb;
     use actix_web::middleware::from_fn;
     use actix_web::{App, HttpServer, web};
 
-    use super::boundary;
+    use super::{boundary, loggable, loggable_verb};
+
+    #[test]
+    fn only_short_verbs_and_paths_of_known_letters_are_logged() {
+        for (path, logged) in [
+            ("/v1/Login/12345678", "/v1/Login/12345678"),
+            ("/swagger/swagger-ui.css", "/swagger/swagger-ui.css"),
+            ("/%65yJ", "(other)"),
+            ("/\"x", "(other)"),
+            ("/\u{202e}", "(other)"),
+            ("/eyJhbGciOi", "(long)"),
+            (&"/a".repeat(33), "(long)"),
+        ] {
+            assert_eq!(loggable(path), logged, "{path}");
+        }
+        for (verb, logged) in [
+            ("GET", "GET"),
+            ("PROPFIND", "PROPFIND"),
+            ("eyJhbGciOi", "(other)"),
+            ("A~B", "(other)"),
+            (&"A".repeat(17), "(other)"),
+        ] {
+            assert_eq!(loggable_verb(&Verb::from_bytes(verb.as_bytes()).unwrap()), logged, "{verb}");
+        }
+    }
 
     #[test]
     fn a_handler_that_panics_is_a_500_that_tells_nothing() {

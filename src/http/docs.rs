@@ -9,9 +9,12 @@
 //! | `swagger` | Swagger UI from inside the binary |
 //! | [`host`], [`language`] | what a reader's request says of where and how to write |
 //! | [`sheet`] | the style sheet under the name of its content |
+//! | `rendered` | page and document as they are kept |
+//! | `pieces` | stored files on their way to a reader |
 //!
-//! It is asked for by people, not by the methods' callers, and needs no token: everything is made anew for each
-//! request, and a tag over the bytes lets browsers keep it.
+//! It is asked for by people, not by the methods' callers, and needs no token. So it costs little whoever asks: page and
+//! document are rendered once for each access table, stored files go out as they are stored and in pieces, and a tag over the
+//! bytes lets browsers keep them.
 
 mod guide;
 pub mod host;
@@ -20,23 +23,33 @@ mod method;
 pub mod openapi;
 mod operation;
 mod page;
+mod pieces;
+mod rendered;
 pub mod sheet;
 mod swagger;
 pub mod table;
 mod words;
 
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::http::Method as Verb;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::Api;
 use super::conditional::{if_match_fails, is_unchanged};
 use super::encoding::Coding;
+use super::list::Unsent;
 use super::problem::{Kind, Problem};
 use host::Host;
 use language::Language;
+use pieces::Pieces;
+use rendered::Rendered;
+
+pub use rendered::Cache;
 
 /// The page runs no script, loads one style sheet, and stands in nobody's frame.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -54,16 +67,16 @@ const PERMISSIONS: &str = "camera=(), clipboard-read=(), display-capture=(), geo
 /// `GET /`: the page.
 ///
 /// # Errors
-/// 412 as [`answer`].
+/// 500 when it cannot be rendered; 412 as [`answer`].
 pub async fn page(request: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let language = Language::wanted(request.query_string(), request.headers());
-    let page = page::render(&api.matrix.load(), language, &Host::of(request.headers()));
+    let (rendered, host) = (rendered(&api)?, Host::of(request.headers()));
+    let page = rendered.page(language);
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
     response.insert_header((header::CONTENT_LANGUAGE, language.tag()));
     response.insert_header((header::VARY, "Accept-Language"));
-    let tag = tag(page.as_bytes());
-    answer(&request, response, PAGE_POLICY, &tag, page.into())
+    answer(&request, response, PAGE_POLICY, &page.tag(&host), || page.text(&host))
 }
 
 /// `GET /openapi.json`: the OpenAPI document.
@@ -71,14 +84,19 @@ pub async fn page(request: HttpRequest, api: web::Data<Api>) -> Result<HttpRespo
 /// # Errors
 /// 500 when it cannot be written as JSON; 412 as [`answer`].
 pub async fn openapi(request: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
-    let document = openapi::document(&api.matrix.load()).map_err(|error| {
-        log::error!("the OpenAPI document cannot be written: {error}");
-        Problem::new(Kind::Internal)
-    })?;
+    let coding = Coding::wanted(request.headers());
+    let (document, tag) = rendered(&api)?.document(coding);
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, "application/json"));
-    let tag = tag(document.as_bytes());
-    answer(&request, response, DATA_POLICY, &tag, document.into())
+    encoded(&mut response, coding);
+    answer(&request, response, DATA_POLICY, &tag, || Pieces::Stored(document))
+}
+
+fn rendered(api: &Api) -> Result<Arc<Rendered>, Problem> {
+    Cache::of(api).map_err(|error| {
+        log::error!("the OpenAPI document cannot be written: {error}");
+        Problem::new(Kind::Internal)
+    })
 }
 
 /// `GET /swagger`: the folder, from which Swagger UI's own addresses are counted.
@@ -94,16 +112,17 @@ pub async fn to_swagger() -> HttpResponse {
 /// 404 for what it does not consist of; 412 as [`answer`].
 pub async fn swagger(request: HttpRequest, file: web::Path<String>) -> Result<HttpResponse, Problem> {
     let file = swagger::file(&file).ok_or_else(|| Problem::new(Kind::PathUnknown))?;
+    // What is stored is gzip, and no other coding is made of it.
     let packed = file.packed && Coding::wanted(request.headers()) == Coding::Gzip;
-    let bytes = if file.packed && !packed { swagger::unpacked(file)? } else { file.bytes.clone() };
-    let tag = format!(r#"W/"{}{}""#, file.fingerprint, if packed { "-gzip" } else { "" });
+    let coding = if packed { Coding::Gzip } else { Coding::Identity };
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, file.content_type.as_str()));
-    response.insert_header((header::VARY, "Accept-Encoding"));
-    if packed {
-        response.insert_header((header::CONTENT_ENCODING, "gzip"));
-    }
-    answer(&request, response, swagger::POLICY, &tag, bytes)
+    encoded(&mut response, coding);
+    let bytes = || match file.packed && !packed {
+        true => Pieces::unpacked(file.bytes.clone(), file.length),
+        false => Pieces::Stored(file.bytes.clone()),
+    };
+    answer(&request, response, swagger::POLICY, &coded_tag(&file.fingerprint, coding), bytes)
 }
 
 /// `GET /assets/…`: the style sheet, under the name that the page of this build gives it.
@@ -121,16 +140,16 @@ pub async fn asset(file: web::Path<String>) -> Result<HttpResponse, Problem> {
     Ok(response.body(sheet::TEXT))
 }
 
-/// The answer with these bytes, or 304 for a reader who has them.
+/// The answer with this body, or 304 for a reader who has it.
 ///
 /// # Errors
-/// 412 for a reader who asks for others (`If-Match`).
-fn answer(
+/// 412 for a reader who asks for another one (`If-Match`).
+fn answer<B: MessageBody + 'static>(
     request: &HttpRequest,
     mut response: HttpResponseBuilder,
     policy: &'static str,
     tag: &str,
-    bytes: Bytes,
+    body: impl FnOnce() -> B,
 ) -> Result<HttpResponse, Problem> {
     if if_match_fails(request.headers(), &[tag]) {
         return Err(Problem::new(Kind::PreconditionFailed));
@@ -146,7 +165,19 @@ fn answer(
         }
         return Ok(unchanged);
     }
-    Ok(response.body(bytes))
+    let body = body();
+    if request.method() == Verb::HEAD {
+        return Ok(response.body(Unsent(body.size())));
+    }
+    Ok(response.body(body))
+}
+
+/// The headers of an answer that depends on the coding that was asked for.
+fn encoded(response: &mut HttpResponseBuilder, coding: Coding) {
+    response.insert_header((header::VARY, "Accept-Encoding"));
+    if let Some(name) = coding.name() {
+        response.insert_header((header::CONTENT_ENCODING, name));
+    }
 }
 
 /// The headers that every answer of the documentation carries.
@@ -162,9 +193,12 @@ fn protect(response: &mut HttpResponseBuilder, policy: &'static str) {
     }
 }
 
-/// The entity tag of these bytes.
-fn tag(bytes: &[u8]) -> String {
-    format!(r#"W/"{}""#, fingerprint(bytes))
+/// The entity tag of bytes with this fingerprint; each coding is one of its own (RFC 9110 §8.8.3.3).
+fn coded_tag(fingerprint: &str, coding: Coding) -> String {
+    match coding.name() {
+        None => format!(r#"W/"{fingerprint}""#),
+        Some(name) => format!(r#"W/"{fingerprint}-{name}""#),
+    }
 }
 
 /// A short name for these bytes.

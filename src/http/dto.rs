@@ -4,16 +4,18 @@
 //! so that a 400 lists all of them. Each name is also read with its first letter in the other case (CONTRACT: "JSON,
 //! exactly"); both spellings together are a duplicate.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
-use super::body;
 use super::output::CvrNummer;
-use super::problem::FieldFault;
+use super::problem::{FieldFault, MAX_FAULTS};
+use super::{MAX_ITEMS, body};
 use crate::domain::cvr::{self, Cvr};
 use crate::strict_json::Raw;
 
@@ -98,15 +100,22 @@ fn contract_name(text: &str) -> &str {
     known.into_iter().find(|name| is_ascii_start && is_spelling_of(text, name)).unwrap_or(text)
 }
 
-/// The names that stand twice among these, each once, in the order of their second appearance.
+/// The names that stand twice among these, each once, in the order of their second appearance. Linear in their number.
 fn repeated<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Vec<&'a str> {
     if names.len() < 2 {
         return Vec::new();
     }
-    let (mut seen, mut repeated) = (HashSet::new(), Vec::new());
+    let (mut reported, mut repeated) = (HashMap::with_capacity(names.len()), Vec::new());
     for name in names {
-        if !seen.insert(name) && !repeated.contains(&name) {
-            repeated.push(name);
+        match reported.entry(name) {
+            Entry::Vacant(first) => {
+                first.insert(false);
+            }
+            Entry::Occupied(mut again) => {
+                if !again.insert(true) {
+                    repeated.push(name);
+                }
+            }
         }
     }
     repeated
@@ -126,27 +135,37 @@ pub struct Asked {
     pub faults: Vec<FieldFault>,
 }
 
-/// A fault for each query parameter that stands more than once.
-pub fn repeated_parameters(query: &str) -> Vec<FieldFault> {
-    if !query.contains('&') {
-        return Vec::new();
+type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// The query's parameters, each of which may stand once. Nothing of them is read when there are too many.
+fn parameters<'a>(query: &'a str, faults: &mut Vec<FieldFault>) -> Option<Parameters<'a>> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let read: Vec<_> = pairs.by_ref().take(MAX_ITEMS).collect();
+    if pairs.next().is_some() {
+        faults.push(FieldFault::new(body::FIELD, format!("Må højst have {MAX_ITEMS} parametre.")));
+        return None;
     }
-    let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
-    let twice = repeated(pairs.iter().map(|(name, _)| contract_name(name)));
-    twice.into_iter().map(|name| FieldFault::new(echoed(name), "Må kun stå én gang.")).collect()
+    let twice = repeated(read.iter().map(|(name, _)| contract_name(name)));
+    faults.extend(twice.into_iter().map(|name| FieldFault::new(echoed(name), "Må kun stå én gang.")));
+    Some(read)
+}
+
+/// A fault for each query parameter that stands more than once, or for too many of them.
+pub fn repeated_parameters(query: &str, faults: &mut Vec<FieldFault>) {
+    if query.contains('&') {
+        parameters(query, faults);
+    }
 }
 
 /// GetLogin's company, from the query.
 pub fn company_in_query(query: &str, faults: &mut Vec<FieldFault>) -> Option<Cvr> {
-    let twice = repeated_parameters(query);
-    let cvr_twice = twice.iter().any(|fault| fault.felt == CVR_NUMMER);
-    faults.extend(twice);
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    let Some((_, value)) = pairs.find(|(name, _)| contract_name(name) == CVR_NUMMER) else {
+    let pairs = parameters(query, faults)?;
+    let mut values = pairs.into_iter().filter(|(name, _)| contract_name(name) == CVR_NUMMER);
+    let Some((_, value)) = values.next() else {
         faults.push(FieldFault::new(CVR_NUMMER, "Mangler i forespørgslen."));
         return None;
     };
-    if cvr_twice {
+    if values.next().is_some() {
         return None;
     }
     let dto = GetVirksomhedsLoginRequestDto { cvr_nummer: value.into_owned() };
@@ -203,7 +222,7 @@ fn member<'a>(
     };
     let twice = repeated(members.iter().map(|(name, _)| contract_name(name)));
     let told = |twice: &&str| FieldFault::new(format!("{prefix}{}", echoed(twice)), "Må kun stå én gang.");
-    faults.extend(twice.iter().map(told));
+    faults.extend(twice.iter().take(MAX_FAULTS).map(told));
     let found = members.iter().find(|(text, _)| contract_name(text) == name).map(|(_, value)| *value);
     if found.is_none() {
         faults.push(FieldFault::new(format!("{prefix}{name}"), "Mangler."));
@@ -310,5 +329,45 @@ mod tests {
         ] {
             assert_eq!(told(&body(text).1), expected, "{text}");
         }
+    }
+
+    /// Processor time of this thread that the work takes, the least of some tries: what else the machine does is not in it.
+    fn cost(mut work: impl FnMut()) -> std::time::Duration {
+        use rustix::time::{ClockId, clock_gettime};
+        let now = || std::time::Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+        (0..7)
+            .map(|_| {
+                let begun = now();
+                work();
+                now() - begun
+            })
+            .min()
+            .unwrap()
+    }
+
+    #[test]
+    fn members_that_stand_twice_cost_no_more_than_their_number() {
+        let body = |count: u32| {
+            let names: String = (0..count).map(|number| format!(r#""{number:05}":0,"#)).collect();
+            format!("{{{names}{names}\"x\":0}}")
+        };
+        let cost = |count| {
+            let text = body(count);
+            cost(|| assert_eq!(super::company_in_body(text.as_bytes(), &mut Vec::new()), None))
+        };
+        let (few, many) = (cost(500), cost(4_000));
+        // Eight times as many; what is quadratic takes 64 times as long.
+        assert!(many < few * 24, "{few:?} for 500, {many:?} for 4,000");
+    }
+
+    #[test]
+    fn parameters_beyond_the_most_are_not_read() {
+        let query = |count: u32| (0..count).map(|number| format!("{number:05}&")).collect::<String>();
+        let cost = |count| {
+            let text = query(count);
+            cost(|| super::repeated_parameters(&text, &mut Vec::new()))
+        };
+        let (few, many) = (cost(100), cost(10_000));
+        assert!(many < few * 8, "{few:?} for 100, {many:?} for 10,000");
     }
 }

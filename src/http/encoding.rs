@@ -2,6 +2,8 @@
 
 use actix_web::http::header::{self, HeaderMap};
 
+use super::MAX_ITEMS;
+
 /// A content coding that the two reads are sent in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
@@ -30,21 +32,20 @@ impl Coding {
     ///
     /// The highest weight decides. Among equals it is gzip, of which rows are made three times as fast as of
     /// zstd, then zstd, then the answer as it is. `*` stands for gzip and never for zstd: whoever understands that names
-    /// it. Without `Accept-Encoding`, and whenever no coding of ours is wanted, the answer is sent as it is; a caller that
+    /// it. Only the first [`MAX_ITEMS`] codings are read. Without `Accept-Encoding`, and whenever no coding of ours is wanted, the answer is sent as it is; a caller that
     /// forbids even that is not refused.
     pub fn wanted(headers: &HeaderMap) -> Self {
         let (mut gzip, mut zstd, mut identity, mut any) = (None, None, None, None);
-        for line in headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok()) {
-            for item in line.split(',') {
-                let (name, weight) = item.split_once(';').unwrap_or((item, ""));
-                let weight = quality(weight);
-                match name.trim().to_ascii_lowercase().as_str() {
-                    "gzip" | "x-gzip" => gzip = Some(weight),
-                    "zstd" => zstd = Some(weight),
-                    "identity" => identity = Some(weight),
-                    "*" => any = Some(weight),
-                    _ => {}
-                }
+        let lines = headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+        for item in lines.flat_map(|line| line.split(',')).take(MAX_ITEMS) {
+            let (name, weight) = item.split_once(';').unwrap_or((item, ""));
+            let weight = quality(weight);
+            match name.trim().to_ascii_lowercase().as_str() {
+                "gzip" | "x-gzip" => gzip = Some(weight),
+                "zstd" => zstd = Some(weight),
+                "identity" => identity = Some(weight),
+                "*" => any = Some(weight),
+                _ => {}
             }
         }
         let wanted = [(gzip.or(any), Self::Gzip), (zstd, Self::Zstd), (identity, Self::Identity)];
@@ -116,6 +117,13 @@ mod tests {
         for line in ["gzip, deflate, br, zstd", "zstd, gzip", "zstd;q=0.5, gzip;q=0.5", "zstd, *"] {
             assert_eq!(wanted(line), Coding::Gzip, "{line}");
         }
+    }
+
+    #[test]
+    fn codings_behind_the_most_are_not_read() {
+        let others = |count| format!("{}zstd", "x,".repeat(count));
+        assert_eq!(wanted(&others(MAX_ITEMS - 1)), Coding::Zstd);
+        assert_eq!(wanted(&others(MAX_ITEMS)), Coding::Identity);
     }
 
     #[test]

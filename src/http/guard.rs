@@ -12,12 +12,12 @@ use actix_web::{FromRequest, HttpRequest, dev, web};
 use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
-use super::Api;
 use super::declaration::Declaration;
 use super::dto::Asked;
 use super::exchange::{Exchange, SharedExchange};
 use super::problem::{FieldFault, Kind, Problem};
 use super::refusal::Refusal;
+use super::{Api, MAX_ITEMS};
 use crate::auth::{self, Caller};
 use crate::domain::access::Method;
 
@@ -25,14 +25,16 @@ use crate::domain::access::Method;
 const RETRY_WITHOUT_KEYS_SECONDS: u32 = 5;
 /// The name of a token in the query (RFC 6750 §2.3), which this service does not take.
 const QUERY_TOKEN: &str = "access_token";
+/// The longest query of a refused call that is read for the audit line, in bytes.
+const AUDITED_QUERY: usize = 1024;
 
 /// A method of the contract, as a type that a handler can ask for.
 pub trait Guarded: 'static {
     /// The method whose scope and row in the table of access apply.
     const DECLARATION: &'static Declaration;
 
-    /// What the request's head asks for. Read before anything is checked, for the audit line of a refused call: who
-    /// asked for which company matters most when they were not let in.
+    /// What the request's head asks for. Read once the token has been judged; for a refused call too, because who asked
+    /// for which company matters most in its audit line.
     fn asked(request: &HttpRequest) -> Asked;
 }
 
@@ -53,12 +55,15 @@ impl<M: Guarded> FromRequest for Authorised<M> {
     fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let (exchange, asked) = (Exchange::of(&request), M::asked(&request));
-            exchange.note(|notes| {
-                notes.method = Some(M::DECLARATION.method);
-                notes.cvr = asked.company;
-            });
-            authorise(&request, &exchange, M::DECLARATION.method).await?;
+            let exchange = Exchange::of(&request);
+            exchange.note(|notes| notes.method = Some(M::DECLARATION.method));
+            let judged = authorise(&request, &exchange, M::DECLARATION.method).await;
+            let asked = match judged {
+                Err(_) if request.query_string().len() > AUDITED_QUERY => Asked::default(),
+                _ => M::asked(&request),
+            };
+            exchange.note(|notes| notes.cvr = asked.company);
+            judged?;
             Ok(Self { exchange, asked, method: PhantomData })
         })
     }
@@ -173,10 +178,14 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, Refused> {
     }
 }
 
-/// Whether a token stands in the query. Most queries can be told at a glance to hold none.
+/// Whether a token stands in the query. No more parameters are looked at than are taken from a caller with a good token,
+/// and only names that can be the token's are decoded.
 fn is_in_query(query: &str) -> bool {
-    (query.contains(QUERY_TOKEN) || query.contains('%'))
-        && form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == QUERY_TOKEN)
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).take(MAX_ITEMS);
+    parameters
+        .map(|parameter| parameter.split('=').next().unwrap_or_default())
+        .filter(|name| name.len() <= "%XX".len() * QUERY_TOKEN.len())
+        .any(|name| form_urlencoded::parse(name.as_bytes()).any(|(name, _)| name == QUERY_TOKEN))
 }
 
 fn unauthorised(parameters: &str) -> Problem {

@@ -78,7 +78,7 @@ pub fn answer(
 
 /// The body of an answer to HEAD, which is never made: the dispatcher would ask for all of it only to throw it away.
 #[derive(Debug)]
-struct Unsent(BodySize);
+pub(super) struct Unsent(pub(super) BodySize);
 
 impl MessageBody for Unsent {
     type Error = Infallible;

@@ -47,7 +47,8 @@ impl Guarded for SetLogin {
     const DECLARATION: &'static Declaration = &declaration::SET_LOGIN;
 
     fn asked(request: &HttpRequest) -> Asked {
-        let mut faults = dto::repeated_parameters(request.query_string());
+        let mut faults = Vec::new();
+        dto::repeated_parameters(request.query_string(), &mut faults);
         let declared = Self::DECLARATION.segment.map(|segment| segment.name).unwrap_or_default();
         let segment = request.match_info().get(declared).unwrap_or_default();
         let company = dto::company_in_path(segment, &mut faults);
@@ -59,7 +60,9 @@ impl Guarded for GetLogins {
     const DECLARATION: &'static Declaration = &declaration::GET_LOGINS;
 
     fn asked(request: &HttpRequest) -> Asked {
-        Asked { company: None, faults: dto::repeated_parameters(request.query_string()) }
+        let mut faults = Vec::new();
+        dto::repeated_parameters(request.query_string(), &mut faults);
+        Asked { company: None, faults }
     }
 }
 

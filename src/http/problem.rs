@@ -194,6 +194,9 @@ pub struct FieldFault {
     pub fejltekst: String,
 }
 
+/// Most faults that an answer lists.
+pub const MAX_FAULTS: usize = 20;
+
 impl FieldFault {
     /// A fault of this field.
     pub fn new(felt: impl Into<String>, fejltekst: impl Into<String>) -> Self {
@@ -220,9 +223,9 @@ impl Problem {
         Self::new(Kind::TooManyRequests).with_header(header::RETRY_AFTER, retry_after_seconds.into())
     }
 
-    /// A 400 that lists every fault found.
+    /// A 400 that lists every fault found, up to [`MAX_FAULTS`].
     pub fn bad_request(faults: Vec<FieldFault>) -> Self {
-        Self { faults, ..Self::new(Kind::BadRequest) }
+        Self::new(Kind::BadRequest).with_faults(faults)
     }
 
     /// Not able to answer now; the caller may try again after so many seconds.
@@ -244,7 +247,8 @@ impl Problem {
 
     /// The same with these faults listed.
     #[must_use]
-    pub fn with_faults(mut self, faults: Vec<FieldFault>) -> Self {
+    pub fn with_faults(mut self, mut faults: Vec<FieldFault>) -> Self {
+        faults.truncate(MAX_FAULTS);
         self.faults = faults;
         self
     }

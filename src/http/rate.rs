@@ -1,12 +1,12 @@
 //! How many calls one client may make: a token bucket for each, counted once the token has been verified.
 //!
-//! A client is the token's `client_id`, else its `sub`, else its organisation code. Buckets are kept by a keyed hash of
+//! A client is the token's `client_id`, else its `sub`, else its organisation code. [`Buckets`] are kept by a keyed hash of
 //! that, so that each takes as little memory however long its name is, and full ones are dropped now and then. Should
 //! there be more clients at once than are kept, all begin anew with a full bucket: better to let some calls through
 //! than to grow, or to refuse those who did nothing.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZeroU32;
 
 use arc_swap::ArcSwap;
@@ -20,15 +20,19 @@ use crate::auth::Caller;
 /// How many buckets are kept.
 const MOST_CLIENTS: usize = 10_000;
 
-type Buckets<C> = RateLimiter<u64, HashMapStateStore<u64>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+type Limiter<C> = RateLimiter<u64, HashMapStateStore<u64>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
-/// The buckets of all clients.
-pub struct RateLimit<C: Clock = MonotonicClock> {
+/// A token bucket for each key.
+pub struct Buckets<C: Clock = MonotonicClock> {
     quota: Quota,
     clock: C,
     hasher: RandomState,
-    buckets: ArcSwap<Buckets<C>>,
+    limiter: ArcSwap<Limiter<C>>,
 }
+
+/// The buckets of all clients.
+#[derive(Debug)]
+pub struct RateLimit<C: Clock = MonotonicClock>(Buckets<C>);
 
 /// The bucket is empty.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,24 +43,55 @@ pub struct Wait {
     pub seconds: u32,
 }
 
-impl RateLimit {
-    /// So many calls a second for each client, and so many at once.
+impl Buckets {
+    /// So many calls a second for each key, and so many at once.
     pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         Self::with_clock(per_second, burst, MonotonicClock)
     }
 }
 
-impl<C: Clock + Clone> RateLimit<C> {
+impl<C: Clock + Clone> Buckets<C> {
     fn with_clock(per_second: NonZeroU32, burst: NonZeroU32, clock: C) -> Self {
         let quota = Quota::per_second(per_second).allow_burst(burst);
-        let buckets = ArcSwap::from_pointee(Self::empty(quota, &clock));
-        Self { quota, clock, hasher: RandomState::new(), buckets }
+        let limiter = ArcSwap::from_pointee(Self::empty(quota, &clock));
+        Self { quota, clock, hasher: RandomState::new(), limiter }
     }
 
-    fn empty(quota: Quota, clock: &C) -> Buckets<C> {
+    fn empty(quota: Quota, clock: &C) -> Limiter<C> {
         RateLimiter::new(quota, HashMapStateStore::default(), clock.clone())
     }
 
+    /// Takes one call out of this key's bucket.
+    ///
+    /// # Errors
+    /// When there is none in it: whole seconds, at least one, after which there is one again.
+    pub fn take(&self, key: &impl Hash) -> Result<(), u32> {
+        let limiter = self.limiter.load();
+        let taken = limiter.check_key(&self.hasher.hash_one(key));
+        if limiter.len() > MOST_CLIENTS {
+            limiter.retain_recent();
+            if limiter.len() > MOST_CLIENTS {
+                self.limiter.store(Self::empty(self.quota, &self.clock).into());
+            } else {
+                limiter.shrink_to_fit();
+            }
+        }
+        taken.map_err(|until| {
+            let wait = until.wait_time_from(self.clock.now());
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
+        })
+    }
+}
+
+impl RateLimit {
+    /// So many calls a second for each client, and so many at once.
+    pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+        Self(Buckets::new(per_second, burst))
+    }
+}
+
+impl<C: Clock + Clone> RateLimit<C> {
     /// Takes one call out of the caller's bucket.
     ///
     /// # Errors
@@ -71,27 +106,13 @@ impl<C: Clock + Clone> RateLimit<C> {
     }
 
     fn take_of(&self, client: &'static str, name: &str) -> Result<(), Wait> {
-        let buckets = self.buckets.load();
-        let taken = buckets.check_key(&self.hasher.hash_one((client, name)));
-        if buckets.len() > MOST_CLIENTS {
-            buckets.retain_recent();
-            if buckets.len() > MOST_CLIENTS {
-                self.buckets.store(Self::empty(self.quota, &self.clock).into());
-            } else {
-                buckets.shrink_to_fit();
-            }
-        }
-        taken.map_err(|until| {
-            let wait = until.wait_time_from(self.clock.now());
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            Wait { client, seconds: u32::try_from(seconds).unwrap_or(u32::MAX).max(1) }
-        })
+        self.0.take(&(client, name)).map_err(|seconds| Wait { client, seconds })
     }
 }
 
-impl<C: Clock> fmt::Debug for RateLimit<C> {
+impl<C: Clock> fmt::Debug for Buckets<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RateLimit").field("quota", &self.quota).finish_non_exhaustive()
+        formatter.debug_struct("Buckets").field("quota", &self.quota).finish_non_exhaustive()
     }
 }
 
@@ -106,7 +127,7 @@ mod tests {
     fn limit(per_second: u32, burst: u32) -> (RateLimit<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
         let positive = |number| NonZeroU32::new(number).unwrap();
-        (RateLimit::with_clock(positive(per_second), positive(burst), clock.clone()), clock)
+        (RateLimit(Buckets::with_clock(positive(per_second), positive(burst), clock.clone())), clock)
     }
 
     #[test]
@@ -141,7 +162,7 @@ mod tests {
         let (limit, clock) = limit(1, 1);
         for number in 0..25_000 {
             let _ = limit.take_of("the client_id", &number.to_string());
-            assert!(limit.buckets.load().len() <= MOST_CLIENTS);
+            assert!(limit.0.limiter.load().len() <= MOST_CLIENTS);
         }
         clock.advance(Duration::from_secs(2));
         for number in 0..MOST_CLIENTS {

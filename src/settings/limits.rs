@@ -13,19 +13,24 @@ pub(super) fn read(source: &mut Source) -> Result<Limits, Told> {
     let write_timeout = source.seconds(&keys::WRITE_TIMEOUT);
     let idle_timeout = source.seconds(&keys::IDLE_TIMEOUT);
     let rate = rate(source);
+    let refused_per_second = source.number(&keys::REFUSED_PER_SECOND);
     Ok(Limits {
         connections: connections?.try_into().unwrap_or(usize::MAX),
         request_timeout: request_timeout?,
         write_timeout: write_timeout?,
         idle_timeout: idle_timeout?,
         rate: rate?,
+        refused_per_second: positive(refused_per_second?),
     })
+}
+
+fn positive(number: u64) -> Option<NonZeroU32> {
+    u32::try_from(number).ok().and_then(NonZeroU32::new)
 }
 
 fn rate(source: &mut Source) -> Result<Option<Rate>, Told> {
     let per_second = source.number(&keys::REQUESTS_PER_SECOND);
     let burst = source.number(&keys::BURST);
-    let positive = |number: u64| u32::try_from(number).ok().and_then(NonZeroU32::new);
     let (per_second, burst) = (positive(per_second?), positive(burst?));
     match (per_second, burst) {
         (None, Some(burst)) => {

@@ -1,5 +1,9 @@
 //! The documentation as a browser gets it: the page, the OpenAPI document, Swagger UI, the style sheet.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
 
 use crate::harness::{Answer, TestApp, spawn_app, spawn_app_with};
@@ -235,6 +239,62 @@ fn swagger_ui_comes_from_the_binary() {
     }
     for other in ["/swagger/index.html", "/swagger/oauth2-redirect.html", "/swagger/x", "/swagger/../x"] {
         assert_eq!(get(&app, other, &[]).problem(), (404, "1014".to_owned()), "{other}");
+    }
+}
+
+#[test]
+fn the_document_is_compressed_for_those_who_ask() {
+    let app = spawn_app();
+    let plain = get(&app, "/openapi.json", &[]);
+    let mut tags = vec![plain.header("etag").unwrap().to_owned()];
+    for coding in ["gzip", "zstd"] {
+        let answer = get(&app, "/openapi.json", &[("Accept-Encoding", coding)]);
+        assert_eq!(answer.header("content-encoding"), Some(coding));
+        assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+        let mut text = Vec::new();
+        match coding {
+            "gzip" => {
+                flate2::read::GzDecoder::new(&answer.body[..]).read_to_end(&mut text).map(drop).unwrap()
+            }
+            _ => text = zstd::decode_all(&answer.body[..]).unwrap(),
+        }
+        assert!(text == plain.body && answer.body.len() < text.len() / 3, "{coding}");
+        tags.push(answer.header("etag").unwrap().to_owned());
+        let again = get(&app, "/openapi.json", &[("Accept-Encoding", coding), ("If-None-Match", &tags[0])]);
+        assert_eq!(again.status, 200, "each coding has a tag of its own");
+    }
+    tags.dedup();
+    assert_eq!(tags.len(), 3);
+}
+
+/// This process' memory in use, in bytes.
+fn memory() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+}
+
+#[test]
+fn a_hundred_readers_that_take_nothing_hold_no_file_each() {
+    let app = spawn_app();
+    let path = "/swagger/swagger-ui-bundle.js";
+    let length = get(&app, path, &[]).body.len();
+    assert!(length > 1 << 20);
+    for more in ["", "Accept-Encoding: gzip\r\n"] {
+        let before = memory();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n").repeat(4);
+        let readers: Vec<_> = (0..100)
+            .map(|_| {
+                let mut stream = TcpStream::connect(&app.address).unwrap();
+                stream.write_all(request.as_bytes()).unwrap();
+                stream
+            })
+            .collect();
+        // Until the systems' buffers are full.
+        std::thread::sleep(Duration::from_secs(1));
+        readers.iter().for_each(|mut stream| assert!(stream.read(&mut [0; 100]).unwrap() > 0));
+        let grown = memory().saturating_sub(before);
+        // Generous, because other tests run in this process.
+        assert!(grown < 60 << 20, "{} KiB", grown >> 10);
     }
 }
 

@@ -33,5 +33,6 @@ mod postgres;
 mod proxy;
 mod raw;
 mod source_page;
+mod strangers;
 mod tokens;
 mod tracing;

@@ -17,6 +17,8 @@ CALLERS, CALLS = 4, 250
 # Every other one of a keep-alive connection was lost once, whenever a check in HTTP/1.0 had come in between.
 OLD_CHECK = """    option httpchk OPTIONS /v1/Login
     http-check expect status 204
+    # Without it a check may take no longer than `inter`, and a busy machine is taken for an absent service.
+    timeout check 5s
     http-reuse safe
     server virksomhedslogin unix@{socket} check inter 10ms fall 1 rise 1 pool-purge-delay 60s
 """
@@ -130,3 +132,20 @@ def test_no_log_has_a_token_and_an_absent_service_is_told(site, haproxy, tmp_pat
     assert '"status":503' in log, log
     parts = [part[:16] for part in token.split(".")] + [token[-16:]]
     assert not [part for part in parts if part in log], "a part of a token"
+
+
+def test_an_address_that_calls_without_a_token_is_limited_and_leaves_a_bounded_log(site, haproxy, tmp_path):
+    connection = http.client.HTTPSConnection("localhost", haproxy, timeout=30, context=site.context)
+    answers = []
+    for _ in range(300):
+        connection.request("GET", "/v1/Logins")
+        answer = connection.getresponse()
+        answers.append((answer.status, answer.headers["retry-after"]))
+        answer.read()
+    assert answers[0] == (401, None) and answers[-1] == (429, "1")
+    refused = sum(status == 401 for status, _ in answers)
+    answer = ask(site, haproxy, "GET", "/v1/Logins")
+    assert answer.status == 429 and without_id(answer)["fejlkode"] == "1100"
+    assert ask(site, haproxy, "GET", "/v1/Login?cvrNummer=00000001", star(site)).status == 200, "from the same address"
+    time.sleep(0.3)
+    assert (tmp_path / "haproxy.log").read_text().count('"status":4') == refused, "what HAProxy refuses leaves no line"

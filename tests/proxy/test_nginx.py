@@ -230,6 +230,30 @@ def test_only_new_tls_is_spoken_and_callers_are_told_to_stay_with_it(site):
     assert plain.recv(4096).startswith(b"HTTP/1.1 400 "), "plain HTTP gets no answer of the service"
 
 
+def test_y_an_address_that_calls_without_a_token_is_limited_and_leaves_a_bounded_log(site):
+    def log():
+        return (site.home / "virksomhedslogin.log").read_text().count("\n")
+
+    before = log()
+    request = b"GET /v1/Logins HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    answers = site.raw(request * 600 + last)
+    refused, limited = answers.count(b"HTTP/1.1 401 "), answers.count(b"HTTP/1.1 429 ")
+    assert refused + limited == 601 and limited > 200, (refused, limited)
+    assert site.ask("GET", "/v1/Login?cvrNummer=00000001", star(site)).status == 200, "with a token, from the same address"
+    # The bucket fills meanwhile.
+    for _ in range(400):
+        answer = site.ask("GET", "/v1/Logins")
+        if answer.status == 429:
+            break
+        refused += 1
+    assert (answer.status, answer.headers["retry-after"]) == (429, "1")
+    assert without_id(answer)["fejlkode"] == "1100"
+    time.sleep(0.3)
+    assert log() - before <= refused + 1, "what nginx refuses leaves no line"
+    assert "limiting requests" not in (site.home / "virksomhedslogin-error.log").read_text()
+
+
 def test_z_while_the_service_is_away_callers_are_told_and_no_log_has_a_token(site):
     token = star(site)
     site.stop_service()

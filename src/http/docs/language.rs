@@ -3,6 +3,7 @@
 use actix_web::http::header::{self, HeaderMap};
 use url::form_urlencoded;
 
+use crate::http::MAX_ITEMS;
 use crate::http::declaration::Text;
 
 /// The query parameter of the visible switch.
@@ -52,27 +53,27 @@ impl Language {
     /// The one that the switch chose, else the one that `Accept-Language` weighs highest (RFC 9110 §12.5.4), else Danish.
     pub fn wanted(query: &str, headers: &HeaderMap) -> Self {
         let chosen = form_urlencoded::parse(query.as_bytes())
+            .take(MAX_ITEMS)
             .find(|(name, _)| name == PARAMETER)
             .and_then(|(_, value)| Self::parse(&value));
         chosen.or_else(|| preferred(headers)).unwrap_or(Self::Danish)
     }
 }
 
-/// The language of ours that is weighed highest; among equals the one that is named first.
+/// The language of ours that is weighed highest; among equals the one that is named first. Only the first [`MAX_ITEMS`] are
+/// read.
 fn preferred(headers: &HeaderMap) -> Option<Language> {
     let mut best: Option<(f32, Language)> = None;
-    for line in headers.get_all(header::ACCEPT_LANGUAGE).filter_map(|value| value.to_str().ok()) {
-        for item in line.split(',') {
-            let (range, parameter) = item.split_once(';').unwrap_or((item, "q=1"));
-            let primary = range.trim().split('-').next().unwrap_or_default();
-            let weight: Option<f32> =
-                parameter.trim().strip_prefix("q=").and_then(|value| value.parse().ok());
-            let weight = weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0);
-            if let Some(language) = Language::parse(primary)
-                && weight > best.map_or(0.0, |(highest, _)| highest)
-            {
-                best = Some((weight, language));
-            }
+    let lines = headers.get_all(header::ACCEPT_LANGUAGE).filter_map(|value| value.to_str().ok());
+    for item in lines.flat_map(|line| line.split(',')).take(MAX_ITEMS) {
+        let (range, parameter) = item.split_once(';').unwrap_or((item, "q=1"));
+        let primary = range.trim().split('-').next().unwrap_or_default();
+        let weight: Option<f32> = parameter.trim().strip_prefix("q=").and_then(|value| value.parse().ok());
+        let weight = weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0);
+        if let Some(language) = Language::parse(primary)
+            && weight > best.map_or(0.0, |(highest, _)| highest)
+        {
+            best = Some((weight, language));
         }
     }
     best.map(|(_, language)| language)
@@ -108,6 +109,13 @@ mod tests {
         ] {
             assert_eq!(wanted("", accepted), "da", "{accepted}");
         }
+    }
+
+    #[test]
+    fn languages_behind_the_most_are_not_read() {
+        assert_eq!(wanted("", &format!("{}en", "x,".repeat(MAX_ITEMS - 1))), "en");
+        assert_eq!(wanted("", &format!("{}en", "x,".repeat(MAX_ITEMS))), "da");
+        assert_eq!(wanted(&format!("{}sprog=en", "x&".repeat(MAX_ITEMS)), ""), "da");
     }
 
     #[test]

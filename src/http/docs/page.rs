@@ -2,7 +2,6 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::host::Host;
 use super::language::{Language, PARAMETER};
 use super::words::PAGE;
 use super::{guide, method, sheet};
@@ -19,10 +18,9 @@ const CONTENT: &str = "indhold";
 const START: &str = "kom-godt-i-gang";
 const METHODS: &str = "metoder";
 
-/// The page over this table of access.
-pub(super) fn render(matrix: &Matrix, language: Language, host: &Host) -> String {
+/// The page over this table of access, whose calls go to this address.
+pub(super) fn render(matrix: &Matrix, language: Language, base: &str) -> String {
     let say = |text: Text| language.of(text);
-    let base = host.base();
     let page = html! {
         (DOCTYPE)
         html lang=(language.tag()) {
@@ -41,12 +39,12 @@ pub(super) fn render(matrix: &Matrix, language: Language, host: &Host) -> String
                     p.lead { (say(FOLLOWS_THE_CODE)) }
                     section aria-labelledby=(START) {
                         h2 id=(START) { (say(PAGE.start)) }
-                        (guide::render(language, &base))
+                        (guide::render(language, base))
                     }
                     section aria-labelledby=(METHODS) {
                         h2 id=(METHODS) { (say(PAGE.methods)) }
                         @for declaration in Declaration::ALL {
-                            (method::render(declaration, matrix, language, &base))
+                            (method::render(declaration, matrix, language, base))
                         }
                     }
                 }

@@ -6,14 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use maud::{DOCTYPE, html};
 use utoipa_swagger_ui::Config;
-
-use crate::http::problem::{Kind, Problem};
 
 /// Its own scripts and styles, its calls to this service, and the icons that its style sheet carries as data.
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -39,6 +36,8 @@ pub(super) struct File {
     pub(super) content_type: String,
     /// Whether the bytes are gzip.
     pub(super) packed: bool,
+    /// How many bytes they are unpacked.
+    pub(super) length: u64,
     /// A short name for the bytes.
     pub(super) fingerprint: String,
 }
@@ -46,8 +45,14 @@ pub(super) struct File {
 impl File {
     fn new(bytes: Bytes, content_type: String, packed: bool) -> Self {
         let fingerprint = super::fingerprint(&bytes);
-        Self { bytes, content_type, packed, fingerprint }
+        let length = if packed { unpacked_length(&bytes) } else { bytes.len() as u64 };
+        Self { bytes, content_type, packed, length, fingerprint }
     }
+}
+
+/// What gzip's trailer says (RFC 1952 §2.3.1, ISIZE), which is the length of what is shorter than 4 GiB.
+fn unpacked_length(gzip: &[u8]) -> u64 {
+    gzip.last_chunk().map_or(0, |length| u32::from_le_bytes(*length).into())
 }
 
 static FILES: LazyLock<BTreeMap<&'static str, File>> = LazyLock::new(|| {
@@ -76,18 +81,6 @@ static FILES: LazyLock<BTreeMap<&'static str, File>> = LazyLock::new(|| {
 /// The file of this name below `/swagger/`; the page itself has none.
 pub(super) fn file(name: &str) -> Option<&'static File> {
     FILES.get(name)
-}
-
-/// The bytes of a packed file for somebody who does not take gzip.
-///
-/// # Errors
-/// 500 when they cannot be unpacked.
-pub(super) fn unpacked(file: &File) -> Result<Bytes, Problem> {
-    let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(file.bytes.as_ref())
-        .read_to_end(&mut bytes)
-        .map_err(|_| Problem::new(Kind::Internal))?;
-    Ok(bytes.into())
 }
 
 fn index() -> String {
@@ -119,14 +112,22 @@ fn index() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
     fn every_file_that_the_page_loads_is_in_the_binary() {
         for name in LOADED {
             let file = file(name).unwrap_or_else(|| panic!("{name}"));
-            let plain = if file.packed { unpacked(file).unwrap() } else { file.bytes.clone() };
+            let mut plain = Vec::new();
+            if file.packed {
+                flate2::read::GzDecoder::new(file.bytes.as_ref()).read_to_end(&mut plain).unwrap();
+            } else {
+                plain.extend_from_slice(&file.bytes);
+            }
             assert!(!plain.is_empty(), "{name}");
+            assert_eq!(file.length, plain.len() as u64, "{name}");
             assert!(index().contains(&format!("\"{name}\"")), "{name} is not loaded");
         }
     }

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::domain::access::{AccessMode, AccessModes, Method, OrganisationType};
-use actix_web::http::header::HeaderMap;
 
 fn page(matrix: &Matrix, language: Language) -> String {
-    render(matrix, language, &Host::of(&HeaderMap::new()))
+    render(matrix, language, "http://localhost:8080")
 }
 
 /// The tags of the page in order, with their slash when they close.
