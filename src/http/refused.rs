@@ -23,7 +23,7 @@ use super::{Api, audit};
 /// Calls that an address may make at once after a pause, in seconds of its rate.
 const BURST_SECONDS: u32 = 20;
 /// The rate of all addresses together, in rates of one.
-const SHARED: u32 = 10;
+const SHARED: u32 = 4;
 /// Between two lines that sum up.
 const EVERY: Duration = Duration::from_secs(1);
 

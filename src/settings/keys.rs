@@ -126,7 +126,7 @@ keys! {
         "How many calls a second one client may make, on average; more are answered 429. 0 sets no limit.";
     BURST = "limits.burst", number(0, 100_000), Default::Number(0),
         "How many calls one client may make at once after a pause; 0 stands for requests_per_second.";
-    REFUSED_PER_SECOND = "limits.refused_per_second", number(0, 100_000), Default::Number(10),
+    REFUSED_PER_SECOND = "limits.refused_per_second", number(0, 100_000), Default::Number(50),
         "How many refused calls a second one address may make without a good token; more are answered 429. 0 sets no limit.";
     STORE_KIND = "store.kind", Kind::OneOf(&["embedded", "postgres"]), Default::Text("embedded"),
         "Which store keeps the logins: embedded or postgres.";

@@ -10,9 +10,9 @@ use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
 use crate::harness::{Answer, TestApp, spawn_app, spawn_app_with};
 
 /// The calls that one address may have refused at once, unless configured otherwise.
-const BURST: usize = 200;
+const BURST: usize = 1_000;
 /// And in each second.
-const PER_SECOND: usize = 10;
+const PER_SECOND: usize = 50;
 
 fn connect(app: &TestApp) -> BufReader<TcpStream> {
     let stream = TcpStream::connect(&app.address).unwrap();
