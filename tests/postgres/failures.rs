@@ -61,7 +61,8 @@ fn errors_that_pass_are_retried_within_the_deadline() {
     }
     let cluster = Cluster::start(Durability::Quick);
     let database = cluster.create_database();
-    let service = serve(&site(&cluster.url(&database)), &[]);
+    let site = site(&cluster.url(&database));
+    let service = serve(&site, &[]);
     for (number, sqlstate) in ["57014", "55P03", "53200", "53400", "58030"].iter().enumerate() {
         fail_three_times(&cluster, &database, sqlstate);
         assert_eq!(service.put(&format!("1234567{number}")).unwrap(), 204, "{sqlstate}\n{}", service.log());
@@ -101,7 +102,8 @@ fn unreadable_row_fails_its_own_look_up_alone() {
     }
     let cluster = Cluster::start(Durability::Quick);
     let database = cluster.create_database();
-    let service = serve(&site(&cluster.url(&database)), &[]);
+    let site = site(&cluster.url(&database));
+    let service = serve(&site, &[]);
     assert_eq!(service.put("12345678").unwrap(), 204);
     cluster.sql(
         &database,

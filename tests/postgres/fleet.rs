@@ -22,7 +22,8 @@ pub fn site(url: &str) -> Site {
             "server.listen = \"127.0.0.1:0\"\nserver.management = \"127.0.0.1:0\"\nserver.workers = 2\n\
              server.shutdown_timeout_seconds = 5\nstore.kind = \"postgres\"\nstore.url_file = \"url\"\n\
              store.deadline_seconds = {}\ntoken.issuer = \"{ISSUER}\"\ntoken.audience = \"aud\"\n\
-             token.jwks = \"file:jwks.json\"\naccess.file = \"access.toml\"\naudit.file = \"audit.ndjson\"\n",
+             token.max_lifetime_seconds = 0\ntoken.jwks = \"file:jwks.json\"\n\
+             access.file = \"access.toml\"\naudit.file = \"audit.ndjson\"\n",
             DEADLINE.as_secs()
         ),
     );

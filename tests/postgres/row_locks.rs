@@ -132,7 +132,8 @@ fn locked_rows_in_a_large_batch_delay_no_other_company() {
     }
     let cluster = Cluster::start(Durability::Quick);
     let database = cluster.create_database();
-    let service = serve(&site(&cluster.url(&database)), &[DEADLINE]);
+    let site = site(&cluster.url(&database));
+    let service = serve(&site, &[DEADLINE]);
     let rows = format!(
         "INSERT INTO virksomhedslogin_login SELECT n, now(), now() FROM generate_series(0, {}) n",
         CALLS - 1
