@@ -147,7 +147,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 pub struct Raw<'a>(&'a RawValue);
 
 impl<'a> Raw<'a> {
-    /// The one JSON value that fills the whole text (RFC 8259): UTF-8, and at most [`MAX_DEPTH`] deep.
+    /// The one JSON value that fills the whole text (RFC 8259): UTF-8, and at most 128 deep.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         // What is skipped is not looked at for UTF-8 by serde_json.
         let value = serde_json::from_str(str::from_utf8(text).ok()?).ok()?;

@@ -67,7 +67,7 @@ const PERMISSIONS: &str = "camera=(), clipboard-read=(), display-capture=(), geo
 /// `GET /`: the page.
 ///
 /// # Errors
-/// 500 when it cannot be rendered; 412 as [`answer`].
+/// 500 when it cannot be rendered; 412 when `If-Match` names another state.
 pub async fn page(request: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let language = Language::wanted(request.query_string(), request.headers());
     let (rendered, host) = (rendered(&api)?, Host::of(request.headers()));
@@ -82,7 +82,7 @@ pub async fn page(request: HttpRequest, api: web::Data<Api>) -> Result<HttpRespo
 /// `GET /openapi.json`: the OpenAPI document.
 ///
 /// # Errors
-/// 500 when it cannot be written as JSON; 412 as [`answer`].
+/// 500 when it cannot be written as JSON; 412 when `If-Match` names another state.
 pub async fn openapi(request: HttpRequest, api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let coding = Coding::wanted(request.headers());
     let (document, tag) = rendered(&api)?.document(coding);
@@ -109,7 +109,7 @@ pub async fn to_swagger() -> HttpResponse {
 /// `GET /swagger/…`: Swagger UI.
 ///
 /// # Errors
-/// 404 for what it does not consist of; 412 as [`answer`].
+/// 404 for what it does not consist of; 412 when `If-Match` names another state.
 pub async fn swagger(request: HttpRequest, file: web::Path<String>) -> Result<HttpResponse, Problem> {
     let file = swagger::file(&file).ok_or_else(|| Problem::new(Kind::PathUnknown))?;
     // What is stored is gzip, and no other coding is made of it.

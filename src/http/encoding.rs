@@ -32,7 +32,7 @@ impl Coding {
     ///
     /// The highest weight decides. Among equals it is gzip, of which rows are made three times as fast as of
     /// zstd, then zstd, then the answer as it is. `*` stands for gzip and never for zstd: whoever understands that names
-    /// it. Only the first [`MAX_ITEMS`] codings are read. Without `Accept-Encoding`, and whenever no coding of ours is wanted, the answer is sent as it is; a caller that
+    /// it. Only the first 64 codings are read. Without `Accept-Encoding`, and whenever no coding of ours is wanted, the answer is sent as it is; a caller that
     /// forbids even that is not refused.
     pub fn wanted(headers: &HeaderMap) -> Self {
         let (mut gzip, mut zstd, mut identity, mut any) = (None, None, None, None);

@@ -1,7 +1,7 @@
 //! Requests that the HTTP parser refuses: a bare 400, 408 or 431, which reaches no handler and has no request id.
 //!
 //! They are counted by reason, and logged with the client's address. A client needs a connection for each of them and nothing
-//! else, so no more than [`LINES_PER_SECOND`] are logged one by one.
+//! else, so no more than ten a second are logged one by one.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
