@@ -20,23 +20,35 @@ fn connect(app: &TestApp) -> BufReader<TcpStream> {
     BufReader::new(stream)
 }
 
-/// Sends this request and reads its answer, which has a length: the status.
+/// Sends this request and reads its answer, which has a length or comes in chunks: the status.
 fn exchange(stream: &mut BufReader<TcpStream>, request: &str) -> u16 {
     stream.get_mut().write_all(request.as_bytes()).unwrap();
-    let (mut status, mut length) = (0, 0);
+    let (mut status, mut length, mut is_chunked) = (0, 0, false);
     loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).unwrap();
+        let line = line(stream);
         if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
             status = rest[..3].parse().unwrap();
         } else if let Some(rest) = line.strip_prefix("content-length: ") {
             length = rest.trim().parse().unwrap();
+        } else if line.starts_with("transfer-encoding: chunked") {
+            is_chunked = true;
         } else if line.trim().is_empty() {
             break;
         }
     }
     stream.read_exact(&mut vec![0; length]).unwrap();
+    while is_chunked {
+        let size = usize::from_str_radix(line(stream).trim(), 16).unwrap();
+        stream.read_exact(&mut vec![0; size + 2]).unwrap();
+        is_chunked = size > 0;
+    }
     status
+}
+
+fn line(stream: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    line
 }
 
 /// Sends this request so often on one connection, one after the other: how often each status came.
