@@ -17,6 +17,8 @@ const OTHERS_WAIT: Duration = Duration::from_secs(1);
 /// A row that is there, and one that the lock's owner is just inserting.
 const LOCKED: [&str; 2] = ["50000000", "50000001"];
 const WRITERS: u32 = 16;
+/// How often a batch of all writers is sent until every half of it is through.
+const HALVES: u32 = 2 * WRITERS.ilog2();
 
 /// Holds the rows for [`LOCK_HELD`]; says when it has them.
 fn hold_locks(cluster: &Cluster, database: &str) {
@@ -91,10 +93,17 @@ fn assert_others_go_on(name: &str, cluster: &Cluster, url: &str, database: &str,
         let others: Vec<_> = others.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
         (others, locked, stall.join().unwrap())
     });
-    let slowest = others.iter().map(|(_, took)| *took).max().unwrap();
-    eprintln!("{name}: {} other writes, the slowest {slowest:.2?}; locked {locked:.2?}", others.len());
+    let mut took: Vec<_> = others.iter().map(|(_, took)| *took).collect();
+    took.sort_unstable();
+    let (usual, slowest) = (took[took.len() / 2], took[took.len() - 1]);
+    eprintln!(
+        "{name}: {} other writes, usually {usual:.2?}, the slowest {slowest:.2?}; locked {locked:.2?}",
+        others.len()
+    );
     assert!(others.iter().all(|(status, _)| *status == 204), "{name}: another company's write failed");
-    assert!(slowest <= OTHERS_WAIT + stall, "{name}: another company waited {slowest:?} ({stall:?} stalled)");
+    // A batch with a locked row is sent in halves, and each of them takes as long as a write does on this machine now.
+    let most = OTHERS_WAIT + stall + usual * HALVES;
+    assert!(slowest <= most, "{name}: another company waited {slowest:?} of at most {most:?}");
     assert!(locked.iter().all(|(status, _)| *status == 204), "{name}: {locked:?}");
     assert_eq!(listed(&service).len(), others.len() + LOCKED.len(), "{name}");
 }
