@@ -60,6 +60,8 @@ static FILES: LazyLock<BTreeMap<&'static str, File>> = LazyLock::new(|| {
         .use_base_layout()
         .deep_linking(true)
         .display_operation_id(true)
+        // Folded: the names of the types are wider than a small screen.
+        .default_models_expand_depth(0)
         .try_it_out_enabled(true)
         .persist_authorization(false)
         .validator_url("none");
