@@ -27,6 +27,11 @@ const LOADED: [&str; 7] = [
     "favicon-16x16.png",
 ];
 
+/// Beside them: names that are wider than a small screen, in fonts that are wide, are wrapped.
+const NARROW: &str = "narrow.css";
+const NARROW_STYLE: &str =
+    ".swagger-ui .info .title, .swagger-ui .json-schema-2020-12__title { overflow-wrap: anywhere; }\n";
+
 /// A file of Swagger UI.
 #[derive(Debug)]
 pub(super) struct File {
@@ -60,8 +65,6 @@ static FILES: LazyLock<BTreeMap<&'static str, File>> = LazyLock::new(|| {
         .use_base_layout()
         .deep_linking(true)
         .display_operation_id(true)
-        // Folded: the names of the types are wider than a small screen.
-        .default_models_expand_depth(0)
         .try_it_out_enabled(true)
         .persist_authorization(false)
         .validator_url("none");
@@ -76,6 +79,8 @@ static FILES: LazyLock<BTreeMap<&'static str, File>> = LazyLock::new(|| {
         };
         files.insert(name, File::new(bytes, file.content_type, file.gzpipped));
     }
+    files
+        .insert(NARROW, File::new(Bytes::from_static(NARROW_STYLE.as_bytes()), "text/css".to_owned(), false));
     files.insert("", File::new(index().into(), "text/html; charset=utf-8".to_owned(), false));
     files
 });
@@ -95,6 +100,7 @@ fn index() -> String {
                 title { "Virksomhedslogin – Swagger UI" }
                 link rel="stylesheet" href="swagger-ui.css";
                 link rel="stylesheet" href="index.css";
+                link rel="stylesheet" href=(NARROW);
                 link rel="icon" type="image/png" href="favicon-32x32.png" sizes="32x32";
                 link rel="icon" type="image/png" href="favicon-16x16.png" sizes="16x16";
             }
