@@ -223,7 +223,7 @@ fn swagger_ui_comes_from_the_binary() {
         .map(|rest| rest.split('"').next().unwrap())
         .filter(|name| *name != "/")
         .collect();
-    assert_eq!(names.len(), 7, "{names:?}");
+    assert_eq!(names.len(), 8, "{names:?}");
     for name in names {
         let path = format!("/swagger/{name}");
         let plain = get(&app, &path, &[]);
