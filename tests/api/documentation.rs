@@ -294,8 +294,8 @@ fn a_hundred_readers_that_take_nothing_hold_no_file_each() {
         std::thread::sleep(Duration::from_secs(1));
         readers.iter().for_each(|mut stream| assert!(stream.read(&mut [0; 100]).unwrap() > 0));
         let grown = memory().saturating_sub(before);
-        // Generous, because other tests run in this process.
-        assert!(grown < 60 << 20, "{} KiB", grown >> 10);
+        // A file each would be 150 MB; by themselves they take 32. Other tests run in this process and take some, too.
+        assert!(grown < 115 << 20, "{} KiB", grown >> 10);
     }
 }
 
