@@ -35,6 +35,33 @@ def without_id(answer):
     return problem
 
 
+def assert_answers_are_those_of_the_service(site, ask, but_for=frozenset()):
+    """What `ask` gets through a proxy is what the service answers, but for the headers of these names."""
+    token = star(site)
+    for verb, path, caller, body, headers in [
+            ("GET", "/v1/Login?cvrNummer=00000002", token, None, {}),
+            ("GET", "/v1/Login?cvrNummer=99999999", token, None, {}),
+            ("GET", "/v1/Login?cvrNummer=1", token, None, {}),
+            ("GET", "/v1/Login?cvrNummer=00000002", None, None, {}),
+            ("HEAD", "/v1/Logins", token, None, {}),
+            ("OPTIONS", "/v1/Login", None, None, {}),
+            ("PUT", "/v1/Login/12345678", token, BODY % b"12345678", {}),
+            ("PUT", "/v1/Login/12345678", token, b"{", {}),
+            ("PUT", "/v1/Login/12345678", token, b" " * 20_000, {}),
+            ("GET", "/readyz", token, None, {}),
+            ("GET", "/v1/Logins", token, None, {}),
+            ("GET", "/v1/Logins", token, None, {"Accept-Encoding": "gzip"}),
+            ("GET", "/v1/Logins", token, None, {"Accept-Encoding": "zstd"})]:
+        expected, found = site.direct(verb, path, caller, body, headers), ask(verb, path, caller, body, headers)
+        assert found.status == expected.status, (verb, path)
+        compared = [[each for each in lasting(answer) if each[0] not in but_for] for answer in (found, expected)]
+        assert compared[0] == compared[1], (verb, path)
+        if found.headers["content-type"] == "application/problem+json":
+            assert without_id(found) == without_id(expected), (verb, path)
+        else:
+            assert found.body == expected.body, (verb, path)
+
+
 def test_every_cell_of_the_table_is_the_same(site):
     table = matrix(ACCESS)
     for method in METHODS:

@@ -34,7 +34,7 @@ fn the_disk_stops_growing_when_the_wal_goes_round() {
     let mut bytes_after = |laps: u64| {
         for _ in 0..laps * journal::SLOTS {
             at += 1;
-            // Rows of 300 logins, as a crowd makes them.
+            // Batches of two rows, as a crowd makes them.
             let batch: Vec<_> = (0..300).map(|number| store.record(cvr(number * 3), moment(at))).collect();
             assert!(wait(futures_util::future::join_all(batch)).iter().all(Result::is_ok));
         }
