@@ -340,18 +340,19 @@ fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: O
     let milliseconds = milliseconds(took);
     let request_id = exchange.request_id.as_str();
     let caller = notes.caller.as_deref();
-    let bounded = |text: Option<&str>, most| escape::shortened(text.unwrap_or("-"), most).into_owned();
-    let organisation = bounded(caller.and_then(|caller| caller.organisation_type.as_deref()), MAX_CLAIM);
-    let organisation_code = bounded(caller.and_then(|caller| caller.organisation_code.as_deref()), MAX_CLAIM);
+    let organisation = caller.and_then(|caller| caller.organisation_type.as_deref()).unwrap_or("-");
+    let organisation = escape::shortened(organisation, MAX_CLAIM);
+    let organisation_code = caller.and_then(|caller| caller.organisation_code.as_deref()).unwrap_or("-");
+    let organisation_code = escape::shortened(organisation_code, MAX_CLAIM);
     let decision = notes.reason.as_deref().unwrap_or("-");
-    let cause = bounded(notes.cause.as_deref(), LOGGED_CAUSE_LENGTH);
+    let cause = escape::shortened(notes.cause.as_deref().unwrap_or("-"), LOGGED_CAUSE_LENGTH);
     let what = notes.method.map_or("-", |method| method.name());
     let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
     log::log!(
         target: "virksomhedslogin::request", level,
         requestId = request_id, traceId = exchange.trace.id(), method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
-        milliseconds = milliseconds, organisationType = organisation.as_str(),
-        organisationCode = organisation_code.as_str(), remote:% = line.remote, decision = decision, cause = cause.as_str();
+        milliseconds = milliseconds, organisationType = &*organisation,
+        organisationCode = &*organisation_code, remote:% = line.remote, decision = decision, cause = &*cause;
         "{} {}", line.verb, line.path
     );
 }
