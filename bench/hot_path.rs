@@ -20,16 +20,15 @@ use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, web};
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
+use virksomhedslogin::api::denied_calls::RefusedCalls;
+use virksomhedslogin::api::metrics::Metrics;
+use virksomhedslogin::api::middleware::boundary::boundary;
+use virksomhedslogin::api::{ApiState, routes};
+use virksomhedslogin::audit::{AuditLog, AuditWriter};
 use virksomhedslogin::domain::access::{Method, OrganisationType};
-use virksomhedslogin::http::audit::{AuditLog, AuditWriter};
-use virksomhedslogin::http::boundary::boundary;
-use virksomhedslogin::http::docs::Cache;
-use virksomhedslogin::http::management::Lifecycle;
-use virksomhedslogin::http::metrics::Metrics;
-use virksomhedslogin::http::refused::RefusedCalls;
-use virksomhedslogin::http::{self, Api};
-use virksomhedslogin::logging;
-use virksomhedslogin::store::{Options, Store, ndjson};
+use virksomhedslogin::interchange;
+use virksomhedslogin::store::{Options, Store};
+use virksomhedslogin::telemetry::logging;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,10 +49,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// A row of the list.
 fn row(count: u32) {
-    let mut text = Vec::with_capacity(ndjson::OBJECT);
+    let mut text = Vec::with_capacity(interchange::OBJECT);
     for number in 0..=count {
         text.clear();
-        ndjson::write_object(&mut text, black_box(&fixed::record(number)));
+        interchange::write_object(&mut text, black_box(&fixed::record(number)));
         black_box(&text);
     }
 }
@@ -84,22 +83,20 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let store = Store::open(&Options::new(folder.path().join("store"), Duration::from_secs(60)))?;
     store.import((0..1_000).map(fixed::record), |_| {})?;
-    let api = web::Data::new(Api {
+    let api = web::Data::new(ApiState {
         authenticator: Arc::new(fixed::authenticator()),
         matrix: Arc::new(ArcSwap::from_pointee(fixed::matrix())),
         store: Arc::new(store),
         audit: Arc::new(AuditLog::to_file(Path::new("/dev/null"))?),
         clock: fixed::clock(),
-        lifecycle: Arc::new(Lifecycle::default()),
         metrics: Arc::new(Metrics::default()),
         rate: None,
         refused: RefusedCalls::new(None),
-        documentation: Cache::default(),
         body_timeout: Duration::from_secs(10),
     });
     let audit = AuditWriter::new(Arc::clone(&api.audit));
     let app = App::new().app_data(api.clone()).app_data(audit).wrap(from_fn(boundary));
-    let service = init_service(app.configure(http::api)).await;
+    let service = init_service(app.configure(routes)).await;
     for number in 0..=count {
         let company = fixed::record(number % 1_000).cvr;
         let request = TestRequest::get()

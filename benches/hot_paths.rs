@@ -16,7 +16,8 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use virksomhedslogin::domain::access::{Method, OrganisationType};
 use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::{Options, Store, ndjson};
+use virksomhedslogin::interchange;
+use virksomhedslogin::store::{Options, Store};
 
 /// How many companies the store holds.
 const RECORDS: u32 = 100_000;
@@ -25,13 +26,13 @@ const TOGETHER: u32 = 64;
 
 fn rows(criterion: &mut Criterion) {
     let records: Vec<_> = (0..1_000).map(fixed::record).collect();
-    let mut text = Vec::with_capacity(records.len() * ndjson::OBJECT);
+    let mut text = Vec::with_capacity(records.len() * interchange::OBJECT);
     let mut group = criterion.benchmark_group("list");
     group.throughput(Throughput::Elements(records.len() as u64));
     group.bench_function("write 1,000 rows", |bencher| {
         bencher.iter(|| {
             text.clear();
-            records.iter().for_each(|record| ndjson::write_object(&mut text, black_box(record)));
+            records.iter().for_each(|record| interchange::write_object(&mut text, black_box(record)));
             black_box(&text);
         });
     });

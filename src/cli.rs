@@ -24,7 +24,7 @@ mod openapi;
 mod records;
 mod serve;
 
-use crate::logging;
+use crate::telemetry::logging;
 use arguments::{Arguments, Command};
 
 /// The exit codes that scripts rely on.

@@ -1,54 +1,45 @@
-//! When a Danish company first and last logged in to JobAG, kept durably and told only to those who may know.
+//! When a Danish company first and last logged in to JobAG, kept durably and shown only to authorised callers.
 //!
-//! Data walks straight down and straight back: request → [`http`] → [`auth`] (who is it?) →
+//! Data walks straight down and straight back: connection → [`api`] middleware → [`auth`] (who is it?) →
 //! [`domain::access`] (may it?) → handler → [`store`].
 //!
-//! | module | is for |
-//! |---|---|
-//! | [`cli`] | the commands: arguments → work → exit code |
-//! | [`app`] | the only place that wires the parts together and stops them again |
-//! | [`settings`] | TOML and environment → validated settings, all faults at once |
-//! | [`http`] | the API on one screen, its errors, its documentation, the audit line, the management listener |
-//! | [`auth`] | bearer text → caller; the only importer of biscuit |
-//! | [`store`] | get, record, list, ready: durable or an error, on sled or on a shared database; the only importer of either |
-//! | [`domain`] | what a CVR number, a login and an access rule are; imports nothing of ours |
-//! | [`strict_json`] | JSON in which a duplicated member is seen, not swallowed; imports nothing of ours |
-//! | [`escape`] | text from outside, made safe to stand in one line; imports nothing of ours |
-//! | [`line_writer`] | lines to what may stop taking bytes inside one; imports nothing of ours |
-//! | [`links`] | symbolic links to what is not there, refused; imports nothing of ours |
-//! | [`regular_file`] | reading what an operator named, without ever waiting for it; imports nothing of ours |
-//! | [`essential`] | threads and tasks that must not end before the service stops; imports nothing of ours |
-//! | [`metrics`] | counters and histograms that take no lock; imports nothing of ours |
-//! | [`logging`] | the format of log lines, and their way to standard error |
+//! # Rooms and floors
 //!
-//! # Arrows
+//! A room may import what stands on a lower floor, and its own leaves; `tests/repository.rs` reads the `use` lines.
 //!
-//! A module may use what stands to the right of it and nothing else; a test reads the `use` lines.
+//! | floor | room | is for |
+//! |---|---|---|
+//! | 7 | [`cli`] | one file a command: arguments → work → exit code |
+//! | 6 | [`server`] | builds, binds, wires, reloads, stops |
+//! | 5 | [`apidocs`] | the documentation page, the OpenAPI document, Swagger UI |
+//! | 5 | [`management`] | liveness, readiness, the metrics scrape, the export |
+//! | 4 | [`api`] | the three methods: routes, endpoint specs, guard, requests, responses, the list, the middleware |
+//! | 3 | [`audit`] | the audit line, where it goes, how it is written |
+//! | 3 | [`interchange`] | rows as NDJSON and CSV: export, import, verification |
+//! | 2 | [`auth`] | bearer token → caller; the only importer of biscuit |
+//! | 2 | [`store`] | get, record, list, ready: durable or an error; the only importer of sled and tokio-postgres |
+//! | 2 | [`settings`] | TOML and environment → validated settings, every error at once |
+//! | 1 | [`telemetry`] | logging, trace context, counters and histograms |
+//! | 1 | [`domain`] | what a CVR number, a login and an access rule are; no web, JOSE, database or runtime crate |
+//! | 0 | [`critical_tasks`], [`escape`], [`line_writer`], [`links`], [`regular_file`], [`strict_json`] | leaves that import nothing of ours |
 //!
-//! ```text
-//! main → cli → app → http → auth → domain
-//!                    http → store → domain
-//! cli → settings, store, domain     app → settings, auth, store     settings → domain
-//! auth, http → strict_json          http, logging → escape          cli → logging
-//! http, store → metrics             app, http, store → links
-//! app, http, store → essential      app, auth, cli, http, settings, store → regular_file
-//! http, logging → line_writer
-//! ```
-//!
-//! `auth` and `store` never meet.
+//! Rooms of one floor do not import each other: `auth` and `store` never meet.
 
-pub mod app;
+pub mod api;
+pub mod apidocs;
+pub mod audit;
 pub mod auth;
 pub mod cli;
+pub mod critical_tasks;
 pub mod domain;
 pub mod escape;
-pub mod essential;
-pub mod http;
+pub mod interchange;
 pub mod line_writer;
 pub mod links;
-pub mod logging;
-pub mod metrics;
+pub mod management;
 pub mod regular_file;
+pub mod server;
 pub mod settings;
 pub mod store;
 pub mod strict_json;
+pub mod telemetry;

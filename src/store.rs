@@ -11,17 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::critical_tasks::Essential;
 use crate::domain::clock::{Clock, ClockLimits, WrongClock};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
-use crate::essential::Essential;
 
 mod embedded;
 mod fault;
 mod listing;
 mod meters;
-pub mod ndjson;
 mod postgres;
 mod record;
 

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use super::arguments::CheckArgs;
 use super::{Exit, Failure, Output, refused};
-use crate::app::{key_source, preflight, token_rules};
 use crate::auth;
 use crate::domain::clock::{Clock, ServiceClock};
-use crate::settings::{self, Fault, Faults, Origin, Token, keys};
+use crate::server::{key_source, preflight, token_rules};
+use crate::settings;
+use crate::settings::{Fault, Faults, Origin, Token, keys};
 
 pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let mut faults = match settings::load(&arguments.config, std::env::vars_os()) {

@@ -11,10 +11,10 @@ use std::path::Path;
 use super::arguments::DevArgs;
 use super::serve::Process;
 use super::{Exit, Failure, Output, refused};
-use crate::app::App;
 use crate::auth::{Signer, SigningError};
 use crate::domain::access::OrganisationType;
 use crate::domain::clock::{Clock, SystemClock};
+use crate::server::App;
 use crate::settings;
 
 const ISSUER: &str = "https://sts.dev.invalid";

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Exit, Failure, Output};
-use crate::http::docs::openapi;
+use crate::apidocs::openapi;
 use crate::settings::access;
 
 pub(super) fn run(output: &mut Output<'_>) -> Result<Exit, Failure> {

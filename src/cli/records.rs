@@ -12,10 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Exit, Failure};
-use crate::app::{store_options, warn_of_absent_store};
-use crate::logging;
+use crate::server::{store_options, warn_of_absent_store};
 use crate::settings::{LogFormat, Settings};
 use crate::store::{OpenError, Options, Store};
+use crate::telemetry::logging;
 
 mod export;
 mod import;

@@ -12,10 +12,10 @@ use actix_web::rt::{self, SystemRunner};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::app::{App, Inherited, Reload, StartError, Supervisor};
 use crate::domain::clock::{ServiceClock, SharedClock, SystemClock};
-use crate::logging;
+use crate::server::{App, Inherited, Reload, StartError, Supervisor};
 use crate::settings::{LogFormat, Settings};
+use crate::telemetry::logging;
 
 use super::arguments::ServeArgs;
 use super::{Exit, Failure, Output, load_settings};

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{self, Default, Key, Kind};
+use super::keys;
+use super::keys::{Default, Key, Kind};
 
 const REFERENCE: &str = include_str!("../../config/virksomhedslogin.toml");
 

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::fault::shown;
-use super::keys::{self, Default, Key};
+use super::keys;
+use super::keys::{Default, Key};
 use super::read::Told;
 use super::source::Source;
 use super::{Listen, Server};

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Origin, nearest, shown};
-use super::keys::{self, Key, Kind, PREFIX};
+use super::keys;
+use super::keys::{Key, Kind, PREFIX};
 use super::read::{QUOTED, unquoted};
 use crate::regular_file;
 

@@ -1,7 +1,8 @@
 //! `[store]`: where the logins are kept. Nothing of it is opened here but the file with the connection string.
 
 use super::fault::Origin;
-use super::keys::{self, Key};
+use super::keys;
+use super::keys::Key;
 use super::read::{Told, blemish};
 use super::source::{Source, read_text};
 use super::{Secret, Store, StoreKind};

@@ -8,7 +8,8 @@ use data_encoding::BASE64;
 use url::{Host, Url};
 
 use super::fault::{Fault, did_you_mean, shown};
-use super::keys::{self, ALGORITHMS, Key};
+use super::keys;
+use super::keys::{ALGORITHMS, Key};
 use super::read::{Told, blemish};
 use super::source::{Source, Value, joined, read_text};
 use super::{ClaimNames, JwksSource, Token};

@@ -14,20 +14,20 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use self::committer::{Committer, open_guarded};
-use self::layout::Layout;
-use self::queue::{BATCH, Bulk, Gather, Queue, Write};
-use self::register::{Register, Snapshot};
-use self::seal::StoreId;
-use self::tree::{KernelCache, Loaded};
-use self::watchdog::Watchdog;
-use self::witness::Witness;
 use super::meters::{Meters, Operation};
 use super::{ClockReport, Imported, OpenError, Options, Record, Status, StoreError};
 use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
+use committer::{Committer, open_guarded};
+use layout::Layout;
+use queue::{BATCH, Bulk, Gather, Queue, Write};
+use register::{Register, Snapshot};
+use seal::StoreId;
+use tree::{KernelCache, Loaded};
+use watchdog::Watchdog;
+use witness::Witness;
 
 mod committer;
 mod damage;

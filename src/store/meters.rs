@@ -1,7 +1,7 @@
 //! What the store counts of itself, for metrics.
 
 use super::fault::StoreError;
-use crate::metrics::{Counter, Histogram, Reading, Scale};
+use crate::telemetry::metrics::{Counter, Histogram, Reading, Scale};
 
 /// Logins that share one sync, doubling up to a whole batch.
 static BATCH: Scale = Scale::numbers(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048]);

@@ -12,11 +12,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use virksomhedslogin::app::{App, Reload};
 use virksomhedslogin::auth::Signer;
 use virksomhedslogin::domain::access::{AccessMode, Method, OrganisationType};
 use virksomhedslogin::domain::clock::{Clock, ClockLimits, ManualClock};
 use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::server::{App, Reload};
 use virksomhedslogin::settings;
 
 use crate::place::Place;

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use virksomhedslogin::domain::cvr::Cvr;
 use virksomhedslogin::domain::login::Login;
 use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::{Address, Database, Options, Place, Record, Store, ndjson};
+use virksomhedslogin::interchange;
+use virksomhedslogin::store::{Address, Database, Options, Place, Record, Store};
 
 use crate::postgres::{self, Cluster, Durability};
 use crate::site::{PATIENCE, copy, long, open};
@@ -145,10 +146,10 @@ impl Stores for Directories {
 
 fn restore(stores: &mut impl Stores) {
     let mut file = Vec::new();
-    ndjson::export(stores.store().list_blocking().unwrap(), &mut file, |_| ()).unwrap();
+    interchange::export(stores.store().list_blocking().unwrap(), &mut file, |_| ()).unwrap();
     stores.begin_anew();
-    let format = ndjson::Format::Ndjson { trailer: true };
-    let records = ndjson::read(&file[..], format, |_| ()).unwrap().accept(false).unwrap();
+    let format = interchange::Format::Ndjson { trailer: true };
+    let records = interchange::read(&file[..], format, |_| ()).unwrap().accept(false).unwrap();
     stores.store().import(records, |_| ()).unwrap();
 }
 

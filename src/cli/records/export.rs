@@ -13,8 +13,9 @@ use super::replacement::Replacement;
 use super::{Absent, not_written, open, start_logging};
 use crate::cli::arguments::{ConfigArgs, ExportArgs};
 use crate::cli::{Exit, Failure, Output, load_settings};
+use crate::interchange;
 use crate::settings::{Listen, Settings};
-use crate::store::{ReadError, ndjson};
+use crate::store::ReadError;
 
 pub(in crate::cli) fn run(
     arguments: &ExportArgs,
@@ -59,7 +60,7 @@ fn export(
     let listing = store.list_blocking().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let total = listing.count();
     let mut progress = Progress::start(errors, "written");
-    let written = ndjson::export(listing, &mut out, |done| progress.at(done, total));
+    let written = interchange::export(listing, &mut out, |done| progress.at(done, total));
     progress.end();
     written.map_err(|error| match error {
         ReadError::Reader(error) => not_written(name, &error),

@@ -14,8 +14,9 @@ use crate::cli::arguments::{ImportArgs, ImportFormat};
 use crate::cli::{Exit, Failure, Output, load_settings};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
+use crate::interchange;
+use crate::interchange::{Format, Reading, Refused};
 use crate::store::Record;
-use crate::store::ndjson::{self, Format, Reading, Refused};
 
 const BUFFER: usize = 256 << 10;
 /// How much later than now a moment may be without a warning, in milliseconds: clocks differ a little.
@@ -87,7 +88,7 @@ fn read(arguments: &ImportArgs, errors: &mut dyn Write) -> io::Result<Reading> {
         Box::new(BufReader::with_capacity(BUFFER, File::open(&arguments.input)?))
     };
     let mut progress = Progress::start(errors, "read");
-    let reading = ndjson::read(input, format_of(arguments), |lines| progress.at(lines, None));
+    let reading = interchange::read(input, format_of(arguments), |lines| progress.at(lines, None));
     progress.end();
     reading
 }

@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::{not_written, printable};
 use crate::cli::management::ManagementAddress;
 use crate::cli::{Exit, Failure};
-use crate::store::ndjson::Checker;
+use crate::interchange::Checker;
 
 /// How long the connection and the beginning of the answer may take.
 const ANSWER: Duration = Duration::from_secs(30);

@@ -11,14 +11,17 @@ use std::time::{Duration, Instant};
 
 use super::damage;
 use super::guarded;
-use super::journal::{self, Backlog, WalRow};
+use super::journal;
+use super::journal::{Backlog, WalRow};
 use super::layout::Layout;
 use super::queue::{Gather, Next, Queue, Taken};
 use super::register::{Register, Snapshot};
 use super::seal::StoreId;
-use super::tree::{self, KernelCache, Loaded, Tree};
+use super::tree;
+use super::tree::{KernelCache, Loaded, Tree};
 use super::watchdog::Watchdog;
-use super::witness::{self, Witness};
+use super::witness;
+use super::witness::Witness;
 use crate::store::meters::Meters;
 use crate::store::{OpenError, Progress, StoreError};
 

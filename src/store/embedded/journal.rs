@@ -9,7 +9,8 @@
 //! A crash loses nothing: what the main seal does not cover stands in the ring, and to settle a record twice does no
 //! harm, since a record is only ever merged.
 
-use super::seal::{self, Mark};
+use super::seal;
+use super::seal::Mark;
 use crate::store::Record;
 
 /// Rows of the WAL: 25 MB at most, all read at every start. Another number makes another table (see `tree.rs`), so that it
@@ -149,7 +150,9 @@ fn last_of_each(mut changes: Vec<Record>) -> Vec<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{cvr::Cvr, login::Login, timestamp::Timestamp};
+    use crate::domain::cvr::Cvr;
+    use crate::domain::login::Login;
+    use crate::domain::timestamp::Timestamp;
 
     fn record(number: u32, millis: i64) -> Record {
         let cvr = Cvr::from_number(number).unwrap();

@@ -12,7 +12,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::record_bytes::{self, ROW};
+use super::record_bytes;
+use super::record_bytes::ROW;
 use crate::store::Record;
 
 /// The random name of a store, so that parts of two stores are never taken for one.
@@ -147,7 +148,9 @@ pub(super) fn checksum(bytes: &[u8]) -> [u8; CHECK] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{cvr::Cvr, login::Login, timestamp::Timestamp};
+    use crate::domain::cvr::Cvr;
+    use crate::domain::login::Login;
+    use crate::domain::timestamp::Timestamp;
 
     fn record(number: u32, millis: i64) -> Record {
         Record {

@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use super::damage::{read_all, sled_error};
-use super::journal::{self, Backlog, Step, WalRow};
+use super::journal;
+use super::journal::{Backlog, Step, WalRow};
 use super::layout::sync_directory;
 use super::record_bytes;
 use super::register::{Builder, Snapshot};
-use super::seal::{self, Seal, StoreId};
+use super::seal;
+use super::seal::{Seal, StoreId};
 use crate::store::{OpenError, Progress, Record, StoreError};
 
 const RECORDS: &str = "records";

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guarded;
-use crate::essential::Guard;
+use crate::critical_tasks::Guard;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const TOO_LONG: Duration = Duration::from_secs(1);

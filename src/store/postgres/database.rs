@@ -18,9 +18,10 @@ use super::address::Address;
 use super::connect::Hosts;
 use super::fault::Fault;
 use super::health::Health;
-use super::schema::{self, Found};
-use crate::metrics::Counter;
+use super::schema;
+use super::schema::Found;
 use crate::store::{Database, OpenError, StoreError};
+use crate::telemetry::metrics::Counter;
 
 /// Between two tries of a statement, growing by halves from the one to the other: a conflict is over in a moment, and a
 /// server that starts wants no crowd at its door.

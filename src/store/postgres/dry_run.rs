@@ -9,7 +9,8 @@ use tokio_postgres::types::Type;
 
 use super::database::{Lease, Parameter};
 use super::pages;
-use super::reader::{self, LOOK_UP};
+use super::reader;
+use super::reader::LOOK_UP;
 use super::writer::{Batch, Lane};
 use crate::domain::clock::ClockLimits;
 use crate::domain::cvr::Cvr;

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::calls::Call;
 use super::database::Link;
-use super::writer::{self, Lane};
+use super::writer;
+use super::writer::Lane;
 use crate::domain::cvr::Cvr;
 use crate::store::StoreError;
 use crate::store::meters::Meters;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::address::Address;
-use crate::essential::Guard;
+use crate::critical_tasks::Guard;
 use crate::store::OpenError;
 
 /// Threads that do the store's work on a machine of more than two cores: one can decode a list while the other serves the
@@ -53,7 +53,7 @@ pub(super) fn wait<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::essential::Essential;
+    use crate::critical_tasks::Essential;
 
     #[test]
     fn a_part_that_panics_is_reported_as_ended() {

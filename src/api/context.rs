@@ -1,0 +1,106 @@
+//! What becomes known of one call while it is handled.
+//!
+//! The boundary opens an [`Exchange`] for every request; the guard and the handlers write down what they learn;
+//! the boundary makes the log line and the audit line of it when the answer is ready.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpMessage, HttpRequest};
+
+use super::request_id::RequestId;
+use crate::audit::Entry;
+use crate::audit::peer::Peer;
+use crate::auth::Caller;
+use crate::domain::access::Method;
+use crate::domain::cvr::Cvr;
+use crate::domain::timestamp::Timestamp;
+use crate::telemetry::trace_context::Trace;
+
+/// One request and what is known of it so far.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The request's id.
+    pub request_id: RequestId,
+    /// The trace that it belongs to.
+    pub trace: Trace,
+    /// When the request's head had been read.
+    pub started: Instant,
+    /// The rest, known bit by bit.
+    pub notes: RefCell<Notes>,
+}
+
+/// What the guard and the handlers found out.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// The method that was reached. Without one, no audit line is due.
+    pub method: Option<Method>,
+    /// Who called, when the token was good.
+    pub caller: Option<Arc<Caller>>,
+    /// The rule that let in or refused.
+    pub reason: Option<String>,
+    /// Whether the guard let the caller in.
+    pub let_in: bool,
+    /// The company asked for, when it was named by a CVR number.
+    pub cvr: Option<Cvr>,
+    /// Why the service could not answer; for the log.
+    pub cause: Option<String>,
+}
+
+/// An exchange as the parts of one request share it.
+pub type SharedExchange = Rc<Exchange>;
+
+impl Exchange {
+    /// Opens the exchange of a request with these headers.
+    pub fn open(headers: &HeaderMap) -> SharedExchange {
+        Rc::new(Self {
+            request_id: RequestId::of(headers),
+            trace: Trace::of(headers),
+            started: Instant::now(),
+            notes: RefCell::default(),
+        })
+    }
+
+    /// The exchange that the boundary opened for this request.
+    pub fn of(request: &HttpRequest) -> SharedExchange {
+        let found = request.extensions().get::<SharedExchange>().cloned();
+        found.unwrap_or_else(|| Self::open(request.headers()))
+    }
+
+    /// The audit line of this call, which the answer with this status and `fejlkode` goes with.
+    pub fn audit_line(
+        &self,
+        time: Timestamp,
+        method: &str,
+        status: StatusCode,
+        code: Option<&'static str>,
+        remote: Peer,
+    ) -> Vec<u8> {
+        let notes = self.notes.borrow();
+        Entry {
+            time,
+            method,
+            status,
+            code,
+            remote,
+            request_id: self.request_id.as_str(),
+            trace_id: self.trace.id(),
+            authorised: notes.let_in,
+            reason: notes.reason.as_deref().or(notes.cause.as_deref()),
+            cvr: notes.cvr,
+            caller: notes.caller.as_deref(),
+        }
+        .line()
+    }
+
+    /// Writes something down.
+    pub fn note(&self, write: impl FnOnce(&mut Notes)) {
+        if let Ok(mut notes) = self.notes.try_borrow_mut() {
+            write(&mut notes);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The three methods: GetLogin, SetLogin, GetLogins.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+
+use super::conditional;
+use super::context::Exchange;
+use super::encoding::Coding;
+use super::guard::{Authorised, Guarded};
+use super::problem::{FieldFault, Kind, Problem};
+use super::request::Asked;
+use super::spec;
+use super::spec::Declaration;
+use super::{ApiState, body, list, request};
+use crate::domain::cvr::Cvr;
+use crate::domain::login::Login;
+use crate::domain::timestamp::Timestamp;
+use crate::interchange;
+use crate::store::{Record, StoreError};
+
+/// Authorised answers may be kept by the caller alone and are asked for again each time; the tag makes that cheap.
+const READ_CACHE: &str = "private, no-cache";
+
+/// `GET /v1/Login`
+#[derive(Debug)]
+pub struct GetLogin;
+
+/// `PUT /v1/Login/{CvrNummer}`
+#[derive(Debug)]
+pub struct SetLogin;
+
+/// `GET /v1/Logins`
+#[derive(Debug)]
+pub struct GetLogins;
+
+impl Guarded for GetLogin {
+    const DECLARATION: &'static Declaration = &spec::GET_LOGIN;
+
+    fn asked(request: &HttpRequest) -> Asked {
+        let mut faults = Vec::new();
+        let company = request::company_in_query(request.query_string(), &mut faults);
+        Asked { company, faults }
+    }
+}
+
+impl Guarded for SetLogin {
+    const DECLARATION: &'static Declaration = &spec::SET_LOGIN;
+
+    fn asked(request: &HttpRequest) -> Asked {
+        let mut faults = Vec::new();
+        request::repeated_parameters(request.query_string(), &mut faults);
+        let declared = Self::DECLARATION.segment.map(|segment| segment.name).unwrap_or_default();
+        let segment = request.match_info().get(declared).unwrap_or_default();
+        let company = request::company_in_path(segment, &mut faults);
+        Asked { company, faults }
+    }
+}
+
+impl Guarded for GetLogins {
+    const DECLARATION: &'static Declaration = &spec::GET_LOGINS;
+
+    fn asked(request: &HttpRequest) -> Asked {
+        let mut faults = Vec::new();
+        request::repeated_parameters(request.query_string(), &mut faults);
+        Asked { company: None, faults }
+    }
+}
+
+/// GetLogin: the first and the latest login of one company.
+pub async fn get_login(
+    authorised: Authorised<GetLogin>,
+    request: HttpRequest,
+    api: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    let (company, faults) = asked(authorised.asked, &authorised.exchange);
+    let (Some(company), true) = (company, faults.is_empty()) else {
+        return Err(Problem::bad_request(faults));
+    };
+    let found = api.store.get(company).await.map_err(|error| told(&authorised.exchange, error))?;
+    let login = found.ok_or_else(|| Problem::new(Kind::CompanyUnknown))?;
+    let tag = company_tag(login);
+    let mut response = HttpResponse::Ok();
+    read_headers(&mut response, &tag);
+    if is_current(request.headers(), &tag, &[&tag])? {
+        return Ok(not_modified(response));
+    }
+    last_modified(&mut response, Some(login.last()), api.clock.now());
+    Ok(response.body(one(company, login)))
+}
+
+/// GetLogin's answer (`GetVirksomhedsLoginResponseDto`).
+pub fn one(company: Cvr, login: Login) -> Vec<u8> {
+    let mut text = Vec::with_capacity(160);
+    text.extend_from_slice(br#"{"VirksomhedsLoginDto":"#);
+    interchange::write_object(&mut text, &Record { cvr: company, login });
+    text.push(b'}');
+    text
+}
+
+/// SetLogin: the company logged in now, by the service's own clock.
+pub async fn set_login(
+    authorised: Authorised<SetLogin>,
+    request: HttpRequest,
+    payload: web::Payload,
+    api: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    let text = body::read(&request, payload, api.body_timeout).await?;
+    let (in_path, mut faults) = asked(authorised.asked, &authorised.exchange);
+    let in_body = request::company_in_body(&text, &mut faults);
+    if let (Some(in_path), Some(in_body)) = (in_path, in_body)
+        && in_path != in_body
+    {
+        let field = format!("{}.{}", request::DTO, request::CVR_NUMMER);
+        faults.push(FieldFault::new(field, "Skal være det samme CVR-nummer som i stien."));
+    }
+    let (Some(company), true) = (in_path, faults.is_empty()) else {
+        return Err(Problem::bad_request(faults));
+    };
+    if conditional::has_precondition(request.headers()) {
+        let found = api.store.get(company).await.map_err(|error| told(&authorised.exchange, error))?;
+        may_write(request.headers(), found)?;
+    }
+    let now = api.clock.now();
+    api.store.record(company, now).await.map_err(|error| told(&authorised.exchange, error))?;
+    Ok(HttpResponse::NoContent().insert_header((header::CACHE_CONTROL, "no-store")).finish())
+}
+
+/// GetLogins: every company, ascending, as one consistent snapshot that is streamed and never built whole.
+pub async fn get_logins(
+    authorised: Authorised<GetLogins>,
+    request: HttpRequest,
+    api: web::Data<ApiState>,
+) -> Result<HttpResponse, Problem> {
+    let (_, faults) = asked(authorised.asked, &authorised.exchange);
+    if !faults.is_empty() {
+        return Err(Problem::bad_request(faults));
+    }
+    let listing = api.store.list().await.map_err(|error| told(&authorised.exchange, error))?;
+    let coding = Coding::wanted(request.headers());
+    let version = listing.version();
+    let tags = Coding::ALL.map(|coding| list_tag(&version, coding));
+    let tag = list_tag(&version, coding);
+    let mut response = HttpResponse::Ok();
+    read_headers(&mut response, &tag);
+    response.insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
+    if is_current(request.headers(), &tag, &tags.each_ref().map(String::as_str))? {
+        return Ok(not_modified(response));
+    }
+    if let Some(name) = coding.name() {
+        response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static(name)));
+    }
+    last_modified(&mut response, listing.latest(), api.clock.now());
+    let head_only = request.method() == actix_web::http::Method::HEAD;
+    Ok(list::answer(&mut response, listing, coding, head_only))
+}
+
+/// The company that was asked for, and every fault in the request's head.
+fn asked(asked: Asked, exchange: &Exchange) -> (Option<Cvr>, Vec<FieldFault>) {
+    let mut faults: Vec<_> = exchange.request_id.fault().into_iter().collect();
+    faults.extend(asked.faults);
+    (asked.company, faults)
+}
+
+/// The weak entity tag of the list in this coding; each coding has one of its own (RFC 9110 §8.8.3.3).
+fn list_tag(version: &str, coding: Coding) -> String {
+    match coding.name() {
+        None => format!(r#"W/"{version}""#),
+        Some(name) => format!(r#"W/"{version}-{name}""#),
+    }
+}
+
+/// The weak entity tag of one company's state.
+fn company_tag(login: Login) -> String {
+    format!(r#"W/"{:x}-{:x}""#, login.first().millis(), login.last().millis())
+}
+
+/// 412 when the preconditions of a write do not fit the company's state.
+///
+/// The state is read before the write and may change between the two. Nothing is lost by it: logins only ever merge, so
+/// that a write has no way to undo what came between.
+fn may_write(headers: &HeaderMap, found: Option<Login>) -> Result<(), Problem> {
+    let tag = found.map(company_tag);
+    let tags: Vec<&str> = tag.iter().map(String::as_str).collect();
+    if conditional::if_match_fails(headers, &tags) || conditional::if_none_match_fails(headers, &tags) {
+        return Err(Problem::new(Kind::PreconditionFailed));
+    }
+    Ok(())
+}
+
+/// Whether the caller has this state already (`If-None-Match` names its tag).
+///
+/// # Errors
+/// 412 when `If-Match` names none of the state's tags.
+fn is_current(headers: &HeaderMap, tag: &str, tags: &[&str]) -> Result<bool, Problem> {
+    if conditional::if_match_fails(headers, tags) {
+        return Err(Problem::new(Kind::PreconditionFailed));
+    }
+    Ok(conditional::is_unchanged(headers, tag))
+}
+
+/// The 304 with the headers of this answer but for what describes its body.
+fn not_modified(mut response: HttpResponseBuilder) -> HttpResponse {
+    let mut unchanged = response.status(StatusCode::NOT_MODIFIED).finish();
+    unchanged.headers_mut().remove(header::CONTENT_TYPE);
+    unchanged
+}
+
+fn read_headers(response: &mut HttpResponseBuilder, tag: &str) {
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static(READ_CACHE)));
+    response.insert_header((header::ETAG, tag));
+}
+
+/// When the answer last changed, to the second, as far as it can be told (RFC 9110 §8.8.2): the latest login in it, and
+/// never a time to come.
+///
+/// For people and caches. `If-Modified-Since` is not evaluated: two logins within a second, or an import of earlier
+/// ones, would be taken for no change; the tag knows better.
+fn last_modified(response: &mut HttpResponseBuilder, latest: Option<Timestamp>, now: Timestamp) {
+    if let Some(latest) = latest {
+        let seconds = latest.min(now).millis().unsigned_abs() / 1_000;
+        let moment = UNIX_EPOCH + Duration::from_secs(seconds);
+        response.insert_header((header::LAST_MODIFIED, header::HttpDate::from(moment)));
+    }
+}
+
+/// What a caller learns of a store that cannot do its part; the rest goes to the log.
+fn told(exchange: &Exchange, error: StoreError) -> Problem {
+    exchange.note(|notes| notes.cause = Some(error.to_string()));
+    match error {
+        StoreError::DiskFull => Problem::new(Kind::DiskFull)
+            .with_header(header::RETRY_AFTER, header::HeaderValue::from_static("10")),
+        StoreError::Full => Problem::unavailable(1),
+        _ => Problem::unavailable(5),
+    }
+}

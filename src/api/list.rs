@@ -1,0 +1,91 @@
+//! The list as a stream: one consistent snapshot, encoded as it is sent, never held whole.
+//!
+//! | module | is for |
+//! |---|---|
+//! | [`text`] | what stands around the rows, and the rows |
+//! | [`plain`] | the list as it is |
+//! | [`packed`] | the list in gzip or zstd, joined of kept pieces |
+//! | [`fetched`] | the list of a shared database, in any coding |
+//! | [`piece`] | what each coding makes of a block |
+//! | [`row_deflate`], [`huffman`], [`bits`] | the deflate encoder for rows |
+//! | [`checksum`] | a CRC-32 joined of those of the pieces |
+//! | `turns` | letting other requests go first |
+//!
+//! `docs/ARCHITECTURE.md`, "How the list is compressed", tells why it is done this way.
+
+pub mod checksum;
+pub mod compressed;
+pub mod deflate;
+mod fairness;
+pub mod fragment;
+pub mod identity;
+pub mod paged;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::HttpResponse;
+use actix_web::HttpResponseBuilder;
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
+
+use super::encoding::Coding;
+use crate::store::Listing;
+use compressed::Packed;
+use fragment::Packing;
+use identity::Plain;
+use paged::Streamed;
+
+pub use fairness::other_answered;
+
+/// How many bytes a chunk has at least, unless it is the first, the last, or the next piece is still being made.
+///
+/// Every chunk is a system call, which may wake a client that has nothing to read: with 64 KiB a client that is as fast as
+/// we are sleeps and is woken for each. Larger ones than this bring little and are held for every slow reader.
+pub const CHUNK: usize = 256 * 1024;
+
+/// The list in this coding, or for HEAD what is to be said of it.
+pub fn answer(
+    response: &mut HttpResponseBuilder,
+    listing: Listing,
+    coding: Coding,
+    head_only: bool,
+) -> HttpResponse {
+    let packing = match coding {
+        Coding::Identity => None,
+        Coding::Gzip => Some(Packing::Gzip),
+        Coding::Zstd => Some(Packing::Zstd),
+    };
+    let snapshot = match listing {
+        Listing::Held(snapshot) => snapshot,
+        Listing::Fetched(_) if head_only => return response.body(Unsent(BodySize::Stream)),
+        Listing::Fetched(pages) => return response.body(Streamed::body(pages, packing)),
+    };
+    match (packing, head_only) {
+        (None, false) => response.body(Plain::body(snapshot)),
+        (Some(packing), false) => response.body(Packed::body(snapshot, packing)),
+        (None, true) => response.body(Unsent(BodySize::Sized(text::length(&snapshot)))),
+        (Some(_), true) => response.body(Unsent(BodySize::Stream)),
+    }
+}
+
+/// The body of an answer to HEAD, which is never made: the dispatcher would ask for all of it only to throw it away.
+#[derive(Debug)]
+pub struct Unsent(pub BodySize);
+
+impl MessageBody for Unsent {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(None)
+    }
+}

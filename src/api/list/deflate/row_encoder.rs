@@ -1,0 +1,179 @@
+//! Deflate (RFC 1951) for rows of the list, and for nothing else.
+//!
+//! A row has 129 bytes, its leading comma included, of which only the digits ever change. So every constant stretch is a
+//! match at distance 129, whatever stands before, and whatever follows it unchanged from the row before makes it longer:
+//! the leading digits of the number, the year, the month. The rest is literals, of which the tables here hold
+//! two or three at a time. One row takes a handful of look-ups; a compressor that searches takes a hundred times as long.
+//!
+//! A piece begins and ends on a byte (its end is the empty stored block of RFC 1951 §3.2.4) and refers to nothing that
+//! the row before the piece does not have in common with every other row. So pieces may be kept, and joined anew with
+//! others. What it needs before it: one whole row, leading comma included, of any content.
+
+use std::sync::LazyLock;
+
+use super::bits::{Bits, Code, Group};
+use super::huffman::{END_OF_BLOCK, LITERALS, block_header, match_at_129};
+use crate::interchange::{CVR_AT, FIRST_AT, LAST_AT, OBJECT};
+
+/// How many bytes a row has, its leading comma included.
+pub const ROW: usize = OBJECT + 1;
+/// A row of the list.
+pub type Row = [u8; ROW];
+
+/// Where the changing parts of a row begin.
+const CVR: usize = CVR_AT + 1;
+const FIRST: usize = FIRST_AT + 1;
+const LAST: usize = LAST_AT + 1;
+const CVR_DIGITS: usize = 8;
+/// The part of a timestamp that changes: all but its `Z`.
+const MOMENT: usize = 23;
+/// `2026`: the fields of a timestamp, three characters each, begin with the last two digits of the year.
+const CENTURY: usize = 2;
+const FIELDS: usize = 6;
+/// What follows the two digits of each field but the last, which has three digits and nothing behind them.
+const SEPARATORS: [u8; FIELDS] = *b"--T::.";
+
+/// The constant stretches: `Z"}`, `,{"cvrNummer":"`, `","tidligsteLoginTidspunkt":"`, `Z","senesteLogintidspunkt":"`.
+const TAIL: usize = ROW - LAST - MOMENT;
+const LEAD: usize = CVR;
+const MIDDLE: usize = FIRST - CVR - CVR_DIGITS;
+const SECOND: usize = LAST - FIRST - MOMENT;
+/// The longest match that is ever written.
+const LONGEST: usize = MIDDLE + MOMENT;
+
+/// More than a row can take: three matches and 54 literals of five bits are 408 bits.
+const MOST_BYTES_OF_ROW: usize = 56;
+/// More than what surrounds the rows of a piece can take, with room for the last write.
+const MOST_BYTES_AROUND: usize = 80;
+/// An empty stored block behind its three bits of header, which the byte before has room for or not.
+const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
+
+/// Everything that can be looked up.
+struct Tables {
+    header: Vec<Code>,
+    literals: [Code; 256],
+    /// By length; those of distance 129.
+    matches: [Code; LONGEST + 1],
+    /// Two digits and the separator of each field, by the number that they are.
+    pairs: [[Code; 176]; FIELDS],
+    /// Three digits, by the number that they are.
+    triples: [Code; 1_680],
+}
+
+static TABLES: LazyLock<Tables> = LazyLock::new(|| {
+    let literal = |byte: u8| LITERALS[usize::from(byte)];
+    let digit = |number: usize| literal(b'0' + (number % 10) as u8);
+    let pair = |number: usize| digit(number / 10).then(digit(number));
+    Tables {
+        header: block_header(),
+        literals: std::array::from_fn(|byte| LITERALS[byte]),
+        matches: std::array::from_fn(|length| match_at_129(length as u16)),
+        pairs: SEPARATORS
+            .map(|separator| std::array::from_fn(|number| pair(number % 100).then(literal(separator)))),
+        triples: std::array::from_fn(|number| digit(number / 100).then(pair(number % 100))),
+    }
+});
+
+/// Appends these rows as a piece of a deflate stream. Every row must be one as `ndjson` writes it, behind a comma.
+pub fn deflate(rows: &[Row], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + rows.len() * MOST_BYTES_OF_ROW + MOST_BYTES_AROUND, 0);
+    let tables = &*TABLES;
+    let mut bits = Bits::new(&mut out[start..]);
+    tables.header.iter().for_each(|code| bits.write(Group::of([*code])));
+    if let Some(first) = rows.first() {
+        row(&mut bits, tables, tables.matches[LEAD], first, Shared::default());
+    }
+    for (before, this) in rows.iter().zip(rows.iter().skip(1)) {
+        let shared = Shared::between(before, this);
+        row(&mut bits, tables, tables.matches[TAIL + LEAD + shared.cvr], this, shared);
+    }
+    if !rows.is_empty() {
+        bits.write(Group::of([tables.matches[TAIL]]));
+    }
+    bits.write(Group::of([LITERALS[END_OF_BLOCK], Code::new(0, 3)]));
+    let length = bits.finish();
+    out.truncate(start + length);
+    out.extend_from_slice(&EMPTY_STORED);
+}
+
+/// How many characters of each changing part are those of the row before.
+#[derive(Default)]
+struct Shared {
+    cvr: usize,
+    first: usize,
+    last: usize,
+}
+
+impl Shared {
+    #[inline(always)]
+    fn between(before: &Row, this: &Row) -> Self {
+        Self {
+            cvr: common(before, this, CVR, CVR_DIGITS),
+            first: common(before, this, FIRST, MOMENT),
+            last: common(before, this, LAST, MOMENT),
+        }
+    }
+}
+
+/// How many of the bytes from here on are the same in both rows, at most this many.
+#[inline(always)]
+fn common(before: &Row, this: &Row, at: usize, most: usize) -> usize {
+    let (before, this) = (&before[at..at + most], &this[at..at + most]);
+    if let (Some(one), Some(other)) = (before.first_chunk::<8>(), this.first_chunk::<8>()) {
+        let difference = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+        if difference != 0 {
+            return (difference.trailing_zeros() / 8) as usize;
+        }
+    }
+    before.iter().zip(this).take_while(|(one, other)| one == other).count()
+}
+
+/// A row from its number to the last digit of its last timestamp. `lead` is the match that leads to it.
+///
+/// What is shared is left out by writing an empty code in its place: which part that is can't be foreseen, and a branch
+/// that the processor guesses wrong costs more than three codes.
+#[inline(always)]
+fn row(bits: &mut Bits<'_>, tables: &Tables, lead: Code, row: &Row, shared: Shared) {
+    let digit = |at: usize| tables.literals[usize::from(row[CVR + at])].when(at >= shared.cvr);
+    let mut group = Group::of([lead]);
+    // Seldom more than none: neighbours have most of their digits in common.
+    for at in shared.cvr..CVR_DIGITS - 3 {
+        group = group.then(digit(at));
+    }
+    bits.write(group);
+    let digits = Group::of([digit(5), digit(6), digit(7)]);
+    let end =
+        moment(bits, tables, digits.then(tables.matches[MIDDLE + shared.first]), row, FIRST, shared.first);
+    let lead = Group::of([end, tables.matches[SECOND + shared.last]]);
+    let end = moment(bits, tables, lead, row, LAST, shared.last);
+    bits.write(Group::of([end]));
+}
+
+/// The characters of the timestamp at `at`, but for the first `shared` and the milliseconds, which are returned. `lead` is
+/// what stands before them, up to 38 bits.
+#[inline(always)]
+fn moment(bits: &mut Bits<'_>, tables: &Tables, lead: Group, row: &Row, at: usize, shared: usize) -> Code {
+    // The first field that is written whole, and where it begins. Up to two characters before it are not shared.
+    let whole = shared.saturating_sub(CENTURY).div_ceil(3);
+    let begin = CENTURY + whole * 3;
+    let code = |field: usize| tables.pairs[field][pair(row, at + CENTURY + field * 3)].when(field >= whole);
+    let before =
+        |back: usize| tables.literals[usize::from(row[at + begin - back])].when(begin >= shared + back);
+    bits.write(lead.then(before(2)).then(before(1)));
+    bits.write(Group::of([code(0), code(1), code(2)]));
+    bits.write(Group::of([code(3), code(4), code(5)]));
+    tables.triples[triple(row, at + CENTURY + FIELDS * 3)].when(whole <= FIELDS)
+}
+
+/// The number that the two digits here are.
+#[inline(always)]
+fn pair(row: &Row, at: usize) -> usize {
+    usize::from(row[at] & 15) * 10 + usize::from(row[at + 1] & 15)
+}
+
+/// The number that the three digits here are.
+#[inline(always)]
+fn triple(row: &Row, at: usize) -> usize {
+    usize::from(row[at] & 15) * 100 + pair(row, at + 1)
+}

@@ -1,0 +1,74 @@
+//! The host that a request is for: one that is none is a 400 on every path of either listener (RFC 9112 §3.2).
+//!
+//! Wrapped around the routes rather than looked at by handlers, since whoever reads `Host` later (the documentation, a
+//! proxy's log) should only ever meet one that is a host. It comes before the token, as what the HTTP parser refuses does:
+//! nothing of it depends on what is asked for.
+
+use std::net::Ipv6Addr;
+
+use actix_web::Error;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::uri::{Scheme, Uri};
+use actix_web::middleware::Next;
+
+use crate::api::problem::{FieldFault, Problem};
+
+/// The longest host name, with a dot behind (RFC 1035 §2.3.4).
+const MAX_NAME: usize = 254;
+
+/// The middleware: lets through only what is for a host, or names none at all.
+///
+/// A target in absolute form names the host itself, and whatever `Host` says instead is replaced by that (RFC 9112 §3.2.2).
+pub async fn checked_host<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let sent = request.headers().get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    let target = in_target(request.uri());
+    if !(sent.is_empty() || str::from_utf8(sent).is_ok_and(is_host)) || target.is_err() {
+        let fault =
+            FieldFault::new("Host", "Skal være ét værtsnavn eller én IP-adresse, eventuelt med port.");
+        return Ok(request.error_response(Problem::bad_request(vec![fault])));
+    }
+    if let Ok(Some(host)) = target {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+/// The host in a target in absolute form, if it is one; an error when that is no address of the web.
+fn in_target(target: &Uri) -> Result<Option<HeaderValue>, ()> {
+    let (Some(scheme), Some(authority)) = (target.scheme(), target.authority()) else { return Ok(None) };
+    if !(scheme == &Scheme::HTTP || scheme == &Scheme::HTTPS) || !is_host(authority.as_str()) {
+        return Err(());
+    }
+    HeaderValue::from_str(authority.as_str()).map(Some).map_err(drop)
+}
+
+/// Whether this is a host name or an IP address, with or without a port.
+///
+/// Names are of letters, digits and `-._~`. RFC 3986 §3.2.2 has more (`%`, `,`, `$` …) that no resolver knows and that are
+/// two hosts to somebody, or something to run.
+fn is_host(text: &str) -> bool {
+    let (is_host, rest) = match text.strip_prefix('[').map(|literal| literal.split_once(']')) {
+        Some(Some((address, rest))) => (address.parse::<Ipv6Addr>().is_ok(), rest),
+        Some(None) => return false,
+        None => {
+            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (is_name(name), rest)
+        }
+    };
+    is_host && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
+}
+
+fn is_name(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(is_letter)
+}
+
+/// A port may be left out behind its colon (RFC 3986 §3.2.3).
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && (text.is_empty() || text.parse::<u16>().is_ok())
+}

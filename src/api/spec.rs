@@ -1,0 +1,302 @@
+//! What each method is, said once: verb, path, input, output and errors of its own.
+//!
+//! The routes, the verbs in `Allow`, the guard, OpenAPI and the documentation page are all made from these
+//! declarations; name and scope are those of [`Method`]. What the fields of input and output are called, and what
+//! is said of them, is declared by the types named here ([`dto`], [`output`]).
+//!
+//! The texts are printed to callers, in Danish and in English. Where the contract's page has words for something,
+//! they are the page's.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::problem::Kind;
+use super::{body, request, response};
+use crate::apidocs::example;
+use crate::domain::access::Method;
+
+/// A text in the two languages of the documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text {
+    /// Danish.
+    pub da: &'static str,
+    /// English.
+    pub en: &'static str,
+}
+
+/// The verb of a method. Reads are also answered to HEAD; every path answers OPTIONS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Reads.
+    Get,
+    /// Writes.
+    Put,
+}
+
+impl Verb {
+    /// As it stands in a request.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+        }
+    }
+
+    /// The verbs that its path takes, as `Allow` lists them.
+    pub const fn allow(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD, OPTIONS",
+            Self::Put => "PUT, OPTIONS",
+        }
+    }
+}
+
+/// The schema of a type and of all that it refers to.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    name: fn() -> Cow<'static, str>,
+    schema: fn() -> RefOr<Schema>,
+    parts: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+impl Shape {
+    /// That of `T`.
+    pub const fn of<T: ToSchema>() -> Self {
+        Self { name: T::name, schema: <T as PartialSchema>::schema, parts: T::schemas }
+    }
+
+    /// The type's name.
+    pub fn name(self) -> Cow<'static, str> {
+        (self.name)()
+    }
+
+    /// The type's own schema.
+    pub fn schema(self) -> RefOr<Schema> {
+        (self.schema)()
+    }
+
+    /// The schemas that the type refers to, by name.
+    pub fn parts(self) -> BTreeMap<String, RefOr<Schema>> {
+        let mut parts = Vec::new();
+        (self.parts)(&mut parts);
+        parts.into_iter().collect()
+    }
+}
+
+/// A JSON body.
+#[derive(Debug, Clone, Copy)]
+pub struct Body {
+    /// What the page calls it as a whole.
+    pub name: &'static str,
+    /// Its type.
+    pub shape: Shape,
+    /// One, made by the serialiser.
+    pub example: fn() -> Vec<u8>,
+}
+
+/// Where a method reads its input.
+#[derive(Debug, Clone, Copy)]
+pub enum Input {
+    /// Nowhere.
+    Nothing,
+    /// In the query: a parameter for each field of the type.
+    Query(Shape),
+    /// In a JSON body.
+    Body(Body),
+}
+
+/// The part of a path that varies.
+#[derive(Debug, Clone, Copy)]
+pub struct Segment {
+    /// Its name, which stands in braces in the path.
+    pub name: &'static str,
+    /// Its type.
+    pub shape: Shape,
+    /// What it names.
+    pub description: Text,
+}
+
+/// An error that only this method gives.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnError {
+    /// Which: the table of errors has its code and its text.
+    pub kind: Kind,
+    /// What the page says of it.
+    pub description: &'static str,
+}
+
+/// A method of the contract, as it is served.
+#[derive(Debug)]
+pub struct Declaration {
+    /// Which: gives the name, the scope and the row in the table of access.
+    pub method: Method,
+    /// What it does.
+    pub summary: Text,
+    /// Its verb.
+    pub verb: Verb,
+    /// Its path.
+    pub path: &'static str,
+    /// The varying part of the path, when it has one.
+    pub segment: Option<Segment>,
+    /// Other forms of the path that are served alike.
+    pub also: &'static [&'static str],
+    /// What it reads.
+    pub input: Input,
+    /// What a 200 carries; a method without output answers 204.
+    pub output: Option<Body>,
+    /// The errors that are its own.
+    pub errors: &'static [OwnError],
+}
+
+/// `GET /v1/Login`
+pub static GET_LOGIN: Declaration = Declaration {
+    method: Method::GetLogin,
+    summary: Text {
+        da: "Henter første og seneste login for én virksomhed.",
+        en: "Reads the first and the latest login of one company.",
+    },
+    verb: Verb::Get,
+    path: "/v1/Login",
+    segment: None,
+    also: &[],
+    input: Input::Query(Shape::of::<request::GetVirksomhedsLoginRequestDto>()),
+    output: Some(Body {
+        name: response::FIELD,
+        shape: Shape::of::<response::GetVirksomhedsLoginResponseDto>(),
+        example: example::one,
+    }),
+    errors: &[OwnError { kind: Kind::CompanyUnknown, description: "Virksomheden blev ikke fundet." }],
+};
+
+/// `PUT /v1/Login/{CvrNummer}`
+pub static SET_LOGIN: Declaration = Declaration {
+    method: Method::SetLogin,
+    summary: Text {
+        da: "Registrerer, at en virksomhed er logget ind nu. Tidspunktet er tjenestens eget.",
+        en: "Records that a company logged in now. The time is the service's own.",
+    },
+    verb: Verb::Put,
+    path: "/v1/Login/{CvrNummer}",
+    segment: Some(Segment {
+        name: "CvrNummer",
+        shape: Shape::of::<response::CvrNummer>(),
+        description: Text {
+            da: "CVR nummer på virksomheden; det samme som i kroppen.",
+            en: "The company's CVR number; the same as in the body.",
+        },
+    }),
+    also: &["/v1/Login{CvrNummer}"],
+    input: Input::Body(Body {
+        name: body::FIELD,
+        shape: Shape::of::<request::SetVirksomhedsLoginRequestDto>(),
+        example: example::request,
+    }),
+    output: None,
+    errors: &[],
+};
+
+/// `GET /v1/Logins`
+pub static GET_LOGINS: Declaration = Declaration {
+    method: Method::GetLogins,
+    summary: Text {
+        da: "Henter første og seneste login for alle virksomheder, stigende efter CVR-nummer.",
+        en: "Reads the first and the latest login of every company, ascending by CVR number.",
+    },
+    verb: Verb::Get,
+    path: "/v1/Logins",
+    segment: None,
+    also: &[],
+    input: Input::Nothing,
+    output: Some(Body {
+        name: response::FIELD,
+        shape: Shape::of::<response::GetVirksomhedsLoginResponseDtoCollection>(),
+        example: example::list,
+    }),
+    errors: &[],
+};
+
+impl Declaration {
+    /// Every method, in the order of the contract's page.
+    pub const ALL: [&'static Self; 3] = [&GET_LOGIN, &SET_LOGIN, &GET_LOGINS];
+
+    /// The name on the page.
+    pub const fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    /// The scope that a token must carry.
+    pub const fn scope(&self) -> &'static str {
+        self.method.scope()
+    }
+
+    /// The body that it reads, if any.
+    pub const fn body(&self) -> Option<&Body> {
+        match &self.input {
+            Input::Body(body) => Some(body),
+            Input::Nothing | Input::Query(_) => None,
+        }
+    }
+
+    /// The errors that a call of this method may end in, in the order of the contract's table.
+    pub fn faults(&self) -> impl Iterator<Item = Kind> {
+        Kind::ALL.into_iter().filter(|kind| self.may_end_in(*kind))
+    }
+
+    /// Exhaustive, so that a new row of the table of errors must be given its place here.
+    fn may_end_in(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Unauthorised
+            | Kind::AmbiguousCredentials
+            | Kind::ScopeMissing
+            | Kind::AccessDenied
+            | Kind::BadRequest
+            | Kind::PreconditionFailed
+            | Kind::TooManyRequests
+            | Kind::Internal
+            | Kind::Unavailable => true,
+            // Nothing that is no method's path, or not its verb, is a call of a method.
+            Kind::PathUnknown | Kind::VerbNotAllowed => false,
+            // The management listener has no methods.
+            Kind::Misdirected => false,
+            Kind::BodyTimeout | Kind::BodyTooLarge | Kind::MediaTypeUnsupported | Kind::CodingUnsupported => {
+                self.body().is_some()
+            }
+            Kind::CompanyUnknown => self.errors.iter().any(|error| error.kind == kind),
+            Kind::DiskFull => self.verb == Verb::Put,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_is_declared_once_in_the_order_of_the_page() {
+        assert_eq!(Declaration::ALL.map(|declaration| declaration.method), Method::ALL);
+    }
+
+    #[test]
+    fn the_varying_part_of_a_path_stands_in_it_by_its_name() {
+        for declaration in Declaration::ALL {
+            for path in [declaration.path].iter().chain(declaration.also) {
+                let in_path = path.split_once('{').map(|(_, rest)| rest.trim_end_matches('}'));
+                assert_eq!(in_path, declaration.segment.map(|segment| segment.name), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_methods_own_errors_are_among_those_it_may_end_in() {
+        for declaration in Declaration::ALL {
+            for error in declaration.errors {
+                assert!(declaration.faults().any(|kind| kind == error.kind), "{}", declaration.name());
+            }
+        }
+        assert!(!GET_LOGINS.faults().any(|kind| kind == Kind::CompanyUnknown));
+        assert!(SET_LOGIN.faults().any(|kind| kind == Kind::DiskFull));
+    }
+}

@@ -1,0 +1,78 @@
+//! The examples of the documentation, made by what serves real calls.
+
+use crate::api::handlers;
+use crate::api::list::text;
+use crate::api::problem::{FieldFault, Kind, Problem};
+use crate::api::request::{SetVirksomhedsLoginDto, SetVirksomhedsLoginRequestDto};
+use crate::domain::cvr;
+use crate::domain::cvr::Cvr;
+use crate::domain::login::Login;
+use crate::domain::timestamp::Timestamp;
+use crate::store::Record;
+
+/// The company of the examples.
+pub const CVR_NUMMER: &str = "12345678";
+/// Its first login.
+pub const TIDLIGSTE: &str = "2026-11-23T08:15:30.123Z";
+/// Its latest login.
+pub const SENESTE: &str = "2026-11-23T09:00:00.000Z";
+/// The id of the example's call.
+pub const REQUEST_ID: &str = "0d9ff4c1-6a3e-4d0b-9c53-2f7f3f3b8a11";
+
+/// The trace of the example's call.
+pub const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// The record of the examples. A test holds that the three constants can be read.
+fn record() -> Record {
+    let moment = |text| Timestamp::parse(text).unwrap_or(Timestamp::MIN);
+    let login = Login::at(moment(TIDLIGSTE)).merge(Login::at(moment(SENESTE)));
+    Record { cvr: Cvr::parse(CVR_NUMMER).unwrap_or(Cvr::MIN), login }
+}
+
+/// GetLogin's answer.
+pub fn one() -> Vec<u8> {
+    let record = record();
+    handlers::one(record.cvr, record.login)
+}
+
+/// GetLogins' answer.
+pub fn list() -> Vec<u8> {
+    text::whole(&[record()])
+}
+
+/// SetLogin's body.
+pub fn request() -> Vec<u8> {
+    let login = SetVirksomhedsLoginDto { cvr_nummer: CVR_NUMMER.to_owned() };
+    serde_json::to_vec(&SetVirksomhedsLoginRequestDto { virksomheds_login_dto: login }).unwrap_or_default()
+}
+
+/// The answer that tells this error.
+pub fn problem(kind: Kind) -> Vec<u8> {
+    let fault = match kind {
+        Kind::BadRequest => Some(FieldFault::new(
+            crate::api::request::CVR_NUMMER,
+            format!("Skal være otte cifre ({}).", cvr::PATTERN),
+        )),
+        Kind::AmbiguousCredentials => {
+            Some(FieldFault::new("Authorization", "Send ét adgangstoken, og kun i headeren Authorization."))
+        }
+        _ => None,
+    };
+    Problem::new(kind).with_faults(fault.into_iter().collect()).text(REQUEST_ID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_are_the_contracts() {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        assert_eq!(
+            text(one()),
+            r#"{"VirksomhedsLoginDto":{"cvrNummer":"12345678","tidligsteLoginTidspunkt":"2026-11-23T08:15:30.123Z","senesteLogintidspunkt":"2026-11-23T09:00:00.000Z"}}"#
+        );
+        assert_eq!(text(request()), r#"{"VirksomhedsLoginDto":{"cvrNummer":"12345678"}}"#);
+        assert!(text(list()).starts_with(r#"{"virksomheder":[{"cvrNummer":"12345678","#));
+    }
+}

@@ -1,0 +1,115 @@
+//! The page at `/`: what stands around the methods, in the order of the contract's page.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::language::{Language, PARAMETER};
+use super::texts::PAGE;
+use super::{guide, method, stylesheet};
+use crate::api::spec::{Declaration, Text};
+use crate::domain::access::Matrix;
+
+/// What the contract's page begins with; here it is true of the table of access as well.
+const FOLLOWS_THE_CODE: Text = Text {
+    da: "Siden opdateres automatisk til at afspejle koden.",
+    en: "This page is generated from the running service and always shows what it does.",
+};
+const TITLE: &str = "Virksomhedslogin";
+const CONTENT: &str = "indhold";
+const START: &str = "kom-godt-i-gang";
+const METHODS: &str = "metoder";
+
+/// The page over this table of access, whose calls go to this address.
+pub(super) fn render(matrix: &Matrix, language: Language, base: &str) -> String {
+    let say = |text: Text| language.of(text);
+    let page = html! {
+        (DOCTYPE)
+        html lang=(language.tag()) {
+            (head(language))
+            body {
+                a.skip href={ "#" (CONTENT) } { (say(PAGE.skip)) }
+                header {
+                    div.bar {
+                        p.brand { (TITLE) " " span.version { (env!("CARGO_PKG_VERSION")) } }
+                        (switch(language))
+                    }
+                    (contents(language))
+                }
+                main id=(CONTENT) tabindex="-1" {
+                    h1 { (TITLE) }
+                    p.lead { (say(FOLLOWS_THE_CODE)) }
+                    section aria-labelledby=(START) {
+                        h2 id=(START) { (say(PAGE.start)) }
+                        (guide::render(language, base))
+                    }
+                    section aria-labelledby=(METHODS) {
+                        h2 id=(METHODS) { (say(PAGE.methods)) }
+                        @for declaration in Declaration::ALL {
+                            (method::render(declaration, matrix, language, base))
+                        }
+                    }
+                }
+                footer {
+                    p {
+                        (TITLE) " " (env!("CARGO_PKG_VERSION")) " · "
+                        a href="/openapi.json" { "OpenAPI" } " · "
+                        a href="/swagger/" { "Swagger UI" }
+                    }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn head(language: Language) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta name="description" content=(language.of(PAGE.description));
+            title { (TITLE) " – " (language.of(PAGE.methods)) }
+            link rel="stylesheet" href={ "/assets/" (stylesheet::name()) };
+            @for other in Language::ALL {
+                link rel="alternate" hreflang=(other.tag()) href=(address(other));
+            }
+        }
+    }
+}
+
+fn address(language: Language) -> String {
+    format!("/?{PARAMETER}={}", language.tag())
+}
+
+fn switch(language: Language) -> Markup {
+    html! {
+        nav.languages aria-label=(language.of(PAGE.language)) {
+            ul {
+                @for other in Language::ALL {
+                    li {
+                        a href=(address(other)) lang=(other.tag()) hreflang=(other.tag())
+                            aria-current=[(other == language).then_some("true")] { (other.name()) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn contents(language: Language) -> Markup {
+    html! {
+        nav.contents aria-label=(language.of(PAGE.contents)) {
+            ul {
+                li { a href={ "#" (START) } { (language.of(PAGE.start)) } }
+                @for declaration in Declaration::ALL {
+                    li { a href={ "#" (declaration.name()) } { (declaration.name()) } }
+                }
+                li { a href="/openapi.json" { "OpenAPI" } }
+                li { a href="/swagger/" { "Swagger UI" } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

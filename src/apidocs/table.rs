@@ -1,0 +1,142 @@
+//! The tables of input and output as the contract's page prints them, read off the schemas of the declared types.
+
+use utoipa::openapi::schema::{ArrayItems, Object, SchemaType, Type};
+use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
+
+use crate::api::spec::{Body, Declaration, Input};
+
+/// What stands before an element for each level that it is within.
+const LEVEL: &str = "- ";
+const EXACTLY_ONE: &str = "1";
+const AT_MOST_ONE: &str = "0 - 1";
+const ANY_NUMBER: &str = "0 - *";
+
+/// A row: what the five columns hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The name, indented by its level.
+    pub element: String,
+    /// The type's name.
+    pub kind: String,
+    /// What its value must look like.
+    pub details: String,
+    /// How many there may be.
+    pub occurrence: &'static str,
+    /// What it is.
+    pub description: String,
+}
+
+/// The schemas that references in a table point to.
+type Parts = std::collections::BTreeMap<String, RefOr<Schema>>;
+
+/// The rows of the method's input; none when it has none.
+pub fn input(declaration: &Declaration) -> Vec<Row> {
+    match &declaration.input {
+        Input::Nothing => Vec::new(),
+        Input::Query(shape) => {
+            let mut rows = Vec::new();
+            members(&shape.schema(), &shape.parts(), 0, &mut rows);
+            rows
+        }
+        Input::Body(body) => whole(body),
+    }
+}
+
+/// The rows of the method's output; none when it has none.
+pub fn output(declaration: &Declaration) -> Vec<Row> {
+    declaration.output.as_ref().map(whole).unwrap_or_default()
+}
+
+fn whole(body: &Body) -> Vec<Row> {
+    let mut rows = vec![Row {
+        element: body.name.to_owned(),
+        kind: body.shape.name().into_owned(),
+        details: String::new(),
+        occurrence: EXACTLY_ONE,
+        description: String::new(),
+    }];
+    members(&body.shape.schema(), &body.shape.parts(), 1, &mut rows);
+    rows
+}
+
+/// Appends a row for each member of this schema and, below it, the rows of its own members.
+fn members(schema: &RefOr<Schema>, parts: &Parts, level: usize, rows: &mut Vec<Row>) {
+    match resolved(schema, parts) {
+        Some(Schema::Object(object)) => {
+            for (name, member) in &object.properties {
+                let required = object.required.contains(name);
+                let occurrence = if required { EXACTLY_ONE } else { AT_MOST_ONE };
+                rows.push(row(name, member, parts, level, occurrence));
+                members(member, parts, level + 1, rows);
+            }
+        }
+        Some(Schema::Array(array)) => {
+            if let ArrayItems::RefOrSchema(item) = &array.items {
+                rows.push(row(&type_name(item, parts), item, parts, level, ANY_NUMBER));
+                members(item, parts, level + 1, rows);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn row(name: &str, schema: &RefOr<Schema>, parts: &Parts, level: usize, occurrence: &'static str) -> Row {
+    let value = match resolved(schema, parts) {
+        Some(Schema::Object(object)) => object.pattern.as_deref(),
+        _ => None,
+    };
+    let anchors: &[char] = &['^', '$'];
+    let details = value.map(|pattern| format!("Pattern: {}", pattern.trim_matches(anchors)));
+    Row {
+        element: format!("{}{name}", LEVEL.repeat(level)),
+        kind: type_name(schema, parts),
+        details: details.unwrap_or_default(),
+        occurrence,
+        description: described(schema),
+    }
+}
+
+/// What is said of a member where it is declared; what its type says of itself is not repeated.
+pub(super) fn described(schema: &RefOr<Schema>) -> String {
+    match schema {
+        RefOr::Ref(reference) => reference.description.clone(),
+        RefOr::T(Schema::Object(object)) => object.description.clone().unwrap_or_default(),
+        RefOr::T(_) => String::new(),
+    }
+}
+
+/// The name of a composed type, or what a plain value is called on the page.
+fn type_name(schema: &RefOr<Schema>, parts: &Parts) -> String {
+    match (resolved(schema, parts), schema) {
+        (Some(Schema::Object(object)), _) if object.properties.is_empty() => value_name(object).to_owned(),
+        (_, RefOr::Ref(reference)) => last(&reference.ref_location).to_owned(),
+        (Some(Schema::Array(_)), RefOr::T(_)) => "array".to_owned(),
+        _ => "object".to_owned(),
+    }
+}
+
+fn value_name(object: &Object) -> &'static str {
+    match (&object.schema_type, &object.format) {
+        (_, Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))) => "date-time",
+        (SchemaType::Type(Type::Integer), _) => "integer",
+        (SchemaType::Type(Type::Number), _) => "number",
+        (SchemaType::Type(Type::Boolean), _) => "boolean",
+        (SchemaType::Type(Type::Object), _) => "object",
+        _ => "string",
+    }
+}
+
+fn resolved<'a>(schema: &'a RefOr<Schema>, parts: &'a Parts) -> Option<&'a Schema> {
+    match schema {
+        RefOr::T(schema) => Some(schema),
+        RefOr::Ref(reference) => match parts.get(last(&reference.ref_location))? {
+            RefOr::T(schema) => Some(schema),
+            RefOr::Ref(_) => None,
+        },
+    }
+}
+
+/// The type's name at the end of a reference.
+fn last(location: &str) -> &str {
+    location.rsplit('/').next().unwrap_or_default()
+}
