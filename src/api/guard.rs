@@ -16,7 +16,6 @@ use super::context::{Exchange, SharedExchange};
 use super::deny_reason::Refusal;
 use super::problem::{FieldFault, Kind, Problem};
 use super::request::Asked;
-use super::spec::Declaration;
 use super::{ApiState, MAX_ITEMS};
 use crate::auth;
 use crate::auth::Caller;
@@ -31,8 +30,8 @@ const AUDITED_QUERY: usize = 1024;
 
 /// A method of the contract, as a type that a handler can ask for.
 pub trait Guarded: 'static {
-    /// The method whose scope and row in the table of access apply.
-    const DECLARATION: &'static Declaration;
+    /// The method whose scope and row in the access table apply.
+    const METHOD: Method;
 
     /// What the request's head asks for. Read once the token has been judged; for a refused call too, because who asked
     /// for which company matters most in its audit line.
@@ -57,8 +56,8 @@ impl<M: Guarded> FromRequest for Authorised<M> {
         let request = request.clone();
         Box::pin(async move {
             let exchange = Exchange::of(&request);
-            exchange.note(|notes| notes.method = Some(M::DECLARATION.method));
-            let judged = authorise(&request, &exchange, M::DECLARATION.method).await;
+            exchange.note(|notes| notes.method = Some(M::METHOD));
+            let judged = authorise(&request, &exchange, M::METHOD).await;
             let asked = match judged {
                 Err(_) if request.query_string().len() > AUDITED_QUERY => Asked::default(),
                 _ => M::asked(&request),

@@ -13,8 +13,8 @@ use super::guard::{Authorised, Guarded};
 use super::problem::{FieldFault, Kind, Problem};
 use super::request::Asked;
 use super::spec;
-use super::spec::Declaration;
 use super::{ApiState, body, list, request};
+use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
@@ -37,7 +37,7 @@ pub struct SetLogin;
 pub struct GetLogins;
 
 impl Guarded for GetLogin {
-    const DECLARATION: &'static Declaration = &spec::GET_LOGIN;
+    const METHOD: Method = Method::GetLogin;
 
     fn asked(request: &HttpRequest) -> Asked {
         let mut faults = Vec::new();
@@ -47,12 +47,12 @@ impl Guarded for GetLogin {
 }
 
 impl Guarded for SetLogin {
-    const DECLARATION: &'static Declaration = &spec::SET_LOGIN;
+    const METHOD: Method = Method::SetLogin;
 
     fn asked(request: &HttpRequest) -> Asked {
         let mut faults = Vec::new();
         request::repeated_parameters(request.query_string(), &mut faults);
-        let declared = Self::DECLARATION.segment.map(|segment| segment.name).unwrap_or_default();
+        let declared = spec::SET_LOGIN.segment.map(|segment| segment.name).unwrap_or_default();
         let segment = request.match_info().get(declared).unwrap_or_default();
         let company = request::company_in_path(segment, &mut faults);
         Asked { company, faults }
@@ -60,7 +60,7 @@ impl Guarded for SetLogin {
 }
 
 impl Guarded for GetLogins {
-    const DECLARATION: &'static Declaration = &spec::GET_LOGINS;
+    const METHOD: Method = Method::GetLogins;
 
     fn asked(request: &HttpRequest) -> Asked {
         let mut faults = Vec::new();

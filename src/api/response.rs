@@ -14,7 +14,6 @@ use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::FieldFault;
-use crate::apidocs::example;
 use crate::domain::cvr;
 use crate::domain::cvr::Cvr;
 use crate::domain::timestamp;
@@ -23,6 +22,10 @@ use crate::store::Record;
 
 /// What the page calls an answer as a whole.
 pub const FIELD: &str = "response";
+/// The company in the examples of the documentation.
+pub const EXAMPLE_CVR_NUMMER: &str = "12345678";
+/// The time in the examples of the documentation.
+pub const EXAMPLE_TIDSPUNKT: &str = "2026-11-23T09:00:00.000Z";
 
 /// A company's number on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl PartialSchema for CvrNummer {
             .schema_type(Type::String)
             .description(Some("Otte cifre; foranstillede nuller hører med."))
             .pattern(Some(format!("^{}$", cvr::PATTERN)))
-            .examples([example::CVR_NUMMER])
+            .examples([EXAMPLE_CVR_NUMMER])
             .into()
     }
 }
@@ -69,7 +72,7 @@ impl PartialSchema for Tidspunkt {
             .description(Some("RFC 3339 i UTC med tre decimaler og Z."))
             .min_length(Some(timestamp::LENGTH))
             .max_length(Some(timestamp::LENGTH))
-            .examples([example::SENESTE])
+            .examples([EXAMPLE_TIDSPUNKT])
             .into()
     }
 }

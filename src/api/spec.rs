@@ -15,7 +15,6 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::Kind;
 use super::{body, request, response};
-use crate::apidocs::example;
 use crate::domain::access::Method;
 
 /// A text in the two languages of the documentation.
@@ -93,8 +92,6 @@ pub struct Body {
     pub name: &'static str,
     /// Its type.
     pub shape: Shape,
-    /// One, made by the serialiser.
-    pub example: fn() -> Vec<u8>,
 }
 
 /// Where a method reads its input.
@@ -166,7 +163,6 @@ pub static GET_LOGIN: Declaration = Declaration {
     output: Some(Body {
         name: response::FIELD,
         shape: Shape::of::<response::GetVirksomhedsLoginResponseDto>(),
-        example: example::one,
     }),
     errors: &[OwnError { kind: Kind::CompanyUnknown, description: "Virksomheden blev ikke fundet." }],
 };
@@ -192,7 +188,6 @@ pub static SET_LOGIN: Declaration = Declaration {
     input: Input::Body(Body {
         name: body::FIELD,
         shape: Shape::of::<request::SetVirksomhedsLoginRequestDto>(),
-        example: example::request,
     }),
     output: None,
     errors: &[],
@@ -213,7 +208,6 @@ pub static GET_LOGINS: Declaration = Declaration {
     output: Some(Body {
         name: response::FIELD,
         shape: Shape::of::<response::GetVirksomhedsLoginResponseDtoCollection>(),
-        example: example::list,
     }),
     errors: &[],
 };

@@ -4,18 +4,19 @@ use crate::api::handlers;
 use crate::api::list::text;
 use crate::api::problem::{FieldFault, Kind, Problem};
 use crate::api::request::{SetVirksomhedsLoginDto, SetVirksomhedsLoginRequestDto};
+use crate::api::response::EXAMPLE_TIDSPUNKT;
+use crate::domain::access::Method;
 use crate::domain::cvr;
 use crate::domain::cvr::Cvr;
 use crate::domain::login::Login;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 
-/// The company of the examples.
-pub const CVR_NUMMER: &str = "12345678";
+pub use crate::api::response::EXAMPLE_CVR_NUMMER as CVR_NUMMER;
 /// Its first login.
-pub const TIDLIGSTE: &str = "2026-11-23T08:15:30.123Z";
+const TIDLIGSTE: &str = "2026-11-23T08:15:30.123Z";
 /// Its latest login.
-pub const SENESTE: &str = "2026-11-23T09:00:00.000Z";
+const SENESTE: &str = EXAMPLE_TIDSPUNKT;
 /// The id of the example's call.
 pub const REQUEST_ID: &str = "0d9ff4c1-6a3e-4d0b-9c53-2f7f3f3b8a11";
 
@@ -29,14 +30,23 @@ fn record() -> Record {
     Record { cvr: Cvr::parse(CVR_NUMMER).unwrap_or(Cvr::MIN), login }
 }
 
+/// The 200 answer of this method; empty when it has none.
+pub fn output(method: Method) -> Vec<u8> {
+    match method {
+        Method::GetLogin => one(),
+        Method::GetLogins => list(),
+        Method::SetLogin => Vec::new(),
+    }
+}
+
 /// GetLogin's answer.
-pub fn one() -> Vec<u8> {
+fn one() -> Vec<u8> {
     let record = record();
     handlers::one(record.cvr, record.login)
 }
 
 /// GetLogins' answer.
-pub fn list() -> Vec<u8> {
+fn list() -> Vec<u8> {
     text::whole(&[record()])
 }
 

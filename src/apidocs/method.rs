@@ -166,8 +166,8 @@ pub(super) fn curl(declaration: &Declaration, base: &str) -> String {
         Verb::Get => String::new(),
         other => format!(" -X {}", other.name()),
     };
-    let body = declaration.body().map(|body| {
-        let text = String::from_utf8_lossy(&(body.example)()).into_owned();
+    let body = declaration.body().map(|_| {
+        let text = String::from_utf8_lossy(&example::request()).into_owned();
         format!(" -H 'Content-Type: application/json' -d '{text}'")
     });
     format!(
@@ -180,9 +180,9 @@ pub(super) fn curl(declaration: &Declaration, base: &str) -> String {
 fn success(declaration: &Declaration, language: Language) -> Markup {
     let label = format!("{}: {}", declaration.name(), language.of(PAGE.answer));
     match &declaration.output {
-        Some(output) => html! {
+        Some(_) => html! {
             p { "200, " code { "application/json" } }
-            (code(&label, &String::from_utf8_lossy(&(output.example)())))
+            (code(&label, &String::from_utf8_lossy(&example::output(declaration.method))))
         },
         None => html! { p { "204, " (language.of(PAGE.no_body)) } },
     }

@@ -8,15 +8,10 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, ComponentsBuilder, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::operation;
+use super::operation::{self, SCHEME, TAG};
 use crate::api::response::{CvrNummer, ProblemDto};
 use crate::api::spec::{Declaration, Input, Shape, Verb};
 use crate::domain::access::Matrix;
-
-/// What the security scheme is called in the document.
-pub(super) const SCHEME: &str = "adgangstoken";
-/// What the methods are gathered under.
-pub(super) const TAG: &str = "Virksomhedslogin";
 
 /// The document over this table of access, as pretty JSON that ends with a line feed.
 ///

@@ -16,7 +16,6 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, RefOr, Required, Schema};
 
 use super::example;
-use super::openapi::{SCHEME, TAG};
 use super::{table, texts};
 use crate::api::problem::Kind;
 use crate::api::request_id;
@@ -24,6 +23,11 @@ use crate::api::response::ProblemDto;
 use crate::api::spec::{Body, Declaration, Input, Shape, Verb};
 use crate::domain::access::{Matrix, Method, OrganisationType};
 use crate::telemetry::trace_context;
+
+/// What the security scheme is called in the document.
+pub(super) const SCHEME: &str = "adgangstoken";
+/// What the methods are gathered under.
+pub(super) const TAG: &str = "Virksomhedslogin";
 
 /// Where the table of access stands in an operation.
 const ACCESS: &str = "x-tilladte-organisationer";
@@ -67,7 +71,7 @@ fn access(method: Method, matrix: &Matrix) -> Value {
 fn request_body(body: &Body) -> RequestBody {
     RequestBodyBuilder::new()
         .required(Some(Required::True))
-        .content("application/json", content(body.shape, &(body.example)()))
+        .content("application/json", content(body.shape, &example::request()))
         .build()
 }
 
@@ -145,7 +149,7 @@ fn responses(declaration: &Declaration) -> BTreeMap<u16, Response> {
     let mut responses = BTreeMap::new();
     match &declaration.output {
         Some(output) => {
-            let body = content(output.shape, &(output.example)());
+            let body = content(output.shape, &example::output(declaration.method));
             responses.insert(200, read(texts::FOUND).content("application/json", body).build());
             responses.insert(304, read(texts::UNCHANGED).build());
         }
