@@ -1,9 +1,8 @@
 //! The hot paths by themselves: `cargo bench`. For finding where time goes; what the service must reach is measured
-//! through its door, by `bench/run`.
+//! through its door, by `benchmarks/run`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement may stop at the first surprise")]
 
-#[path = "../bench/fixed/mod.rs"]
 mod fixed;
 
 use std::fs::OpenOptions;

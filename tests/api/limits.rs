@@ -260,7 +260,7 @@ fn five_hundred_slow_heads_and_a_hundred_slow_readers_leave_the_others_alone() {
         slowest = slowest.max(p99(&app, &token));
     }
     let grown = memory().saturating_sub(before);
-    // Generous: this is a debug build beside other tests. `tests/load/run` measures the release build alone.
+    // Generous: this is a debug build beside other tests. `e2e/load/run` measures the release build alone.
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     // A slow head holds two buffers of 8 KiB, a slow reader some pieces of its list.
     assert!(grown < 160 << 20, "{} KiB", grown >> 10);

@@ -1,6 +1,6 @@
 //! nginx before the service, with the configuration that is shipped, when `VIRKSOMHEDSLOGIN_TEST_PROXY=nginx` asks for it.
 //!
-//! Only addresses, paths and TLS are taken out of the shipped file; `tests/proxy/run` sets the variable, and tries TLS.
+//! Only addresses, paths and TLS are taken out of the shipped file; `e2e/proxy/run` sets the variable, and tries TLS.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};

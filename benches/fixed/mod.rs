@@ -1,0 +1,65 @@
+//! What `benches/hot_paths.rs` and `benches/instructions.rs` measure: fixed inputs and the parts that take them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use virksomhedslogin::auth::{Algorithm, Authenticator, ClaimNames, Rules, Source};
+use virksomhedslogin::domain::access::{AccessMode, AccessModes, Matrix, Method, OrganisationType};
+use virksomhedslogin::domain::clock::{ManualClock, SharedClock};
+use virksomhedslogin::domain::cvr::Cvr;
+use virksomhedslogin::domain::login::Login;
+use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::store::Record;
+
+/// The token of `benches/fixed/token.txt`.
+pub fn token() -> &'static str {
+    include_str!("token.txt").trim_end()
+}
+
+/// A clock that shows a moment at which the token is good.
+pub fn clock() -> SharedClock {
+    Arc::new(ManualClock::at(moment(1_764_000_000_000)))
+}
+
+/// Judges the token.
+pub fn authenticator() -> Authenticator {
+    let rules = Rules {
+        issuer: "https://sts.bench.invalid".to_owned(),
+        audience: vec!["virksomhedslogin-bench".to_owned()],
+        algorithms: vec![Algorithm::parse("RS256").expect("a known algorithm")],
+        leeway_seconds: 30,
+        types: vec!["at+jwt".to_owned()],
+        max_lifetime_seconds: 0,
+        claims: ClaimNames::default(),
+        organisation_types: Default::default(),
+    };
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/fixed/jwks.json");
+    Authenticator::new(rules, Source::File(keys), clock()).expect("the fixed key set")
+}
+
+/// The table in which STAR may call everything for all citizens.
+pub fn matrix() -> Matrix {
+    let mut matrix = Matrix::deny_all();
+    for method in Method::ALL {
+        matrix.set(method, OrganisationType::Star, acting());
+    }
+    matrix
+}
+
+/// The access modes of the token.
+pub fn acting() -> AccessModes {
+    AccessModes::NONE.with(AccessMode::AlleBorgere)
+}
+
+/// The company of this number and its logins.
+pub fn record(number: u32) -> Record {
+    let first = 1_451_606_400_000 + i64::from(number) * 37;
+    Record {
+        cvr: Cvr::from_number(10_000_007 + number * 89).expect("eight digits"),
+        login: Login::new(moment(first), moment(first + 86_400_000)).expect("in order"),
+    }
+}
+
+fn moment(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).expect("a moment that can be written")
+}

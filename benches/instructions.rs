@@ -1,0 +1,111 @@
+//! Walks one hot path so many times: `instructions NAME COUNT`. For `benches/instructions`, which counts what it executes.
+//!
+//! Inputs and time are fixed. Each path is walked once more than asked for, so that what is done only the first
+//! time is in the count of zero, too, and is subtracted with it.
+
+#![allow(clippy::expect_used, reason = "a measurement may stop at the first surprise")]
+
+mod fixed;
+
+use std::error::Error;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::{App, web};
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use virksomhedslogin::api::denied_calls::RefusedCalls;
+use virksomhedslogin::api::metrics::Metrics;
+use virksomhedslogin::api::middleware::boundary::boundary;
+use virksomhedslogin::api::{ApiState, routes};
+use virksomhedslogin::audit::{AuditLog, AuditWriter};
+use virksomhedslogin::domain::access::{Method, OrganisationType};
+use virksomhedslogin::interchange;
+use virksomhedslogin::store::{Options, Store};
+use virksomhedslogin::telemetry::logging;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [name, count] = arguments.as_slice() else {
+        return Err("usage: instructions NAME COUNT".into());
+    };
+    let count: u32 = count.parse()?;
+    match name.as_str() {
+        "row" => row(count),
+        "token-hit" => token(count, false),
+        "token-miss" => token(count, true),
+        "decide" => decide(count),
+        "get-login" => return actix_rt::System::new().block_on(get_login(count)),
+        _ => return Err(format!("there is no path {name}").into()),
+    }
+    Ok(())
+}
+
+/// A row of the list.
+fn row(count: u32) {
+    let mut text = Vec::with_capacity(interchange::OBJECT);
+    for number in 0..=count {
+        text.clear();
+        interchange::write_object(&mut text, black_box(&fixed::record(number)));
+        black_box(&text);
+    }
+}
+
+/// A token that is known, or one that is read and verified anew.
+fn token(count: u32, forgotten: bool) {
+    let authenticator = fixed::authenticator();
+    for _ in 0..=count {
+        if forgotten {
+            authenticator.forget_verified();
+        }
+        let caller = authenticator.authenticate(black_box(fixed::token())).now_or_never();
+        black_box(caller.expect("nothing to wait for").expect("a good token"));
+    }
+}
+
+/// The table of access.
+fn decide(count: u32) {
+    let (matrix, acting) = (fixed::matrix(), fixed::acting());
+    for _ in 0..=count {
+        black_box(matrix.decide(black_box(Method::GetLogin), OrganisationType::Star, black_box(acting)));
+    }
+}
+
+/// GetLogin from the parsed request to the answer, audit line and request log included; without the network.
+async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
+    logging::init(logging::Format::Text);
+    let folder = tempfile::tempdir()?;
+    let store = Store::open(&Options::new(folder.path().join("store"), Duration::from_secs(60)))?;
+    store.import((0..1_000).map(fixed::record), |_| {})?;
+    let api = web::Data::new(ApiState {
+        authenticator: Arc::new(fixed::authenticator()),
+        matrix: Arc::new(ArcSwap::from_pointee(fixed::matrix())),
+        store: Arc::new(store),
+        audit: Arc::new(AuditLog::to_file(Path::new("/dev/null"))?),
+        clock: fixed::clock(),
+        metrics: Arc::new(Metrics::default()),
+        rate: None,
+        refused: RefusedCalls::new(None),
+        body_timeout: Duration::from_secs(10),
+    });
+    let audit = AuditWriter::new(Arc::clone(&api.audit));
+    let app = App::new().app_data(api.clone()).app_data(audit).wrap(from_fn(boundary));
+    let service = init_service(app.configure(routes)).await;
+    for number in 0..=count {
+        let company = fixed::record(number % 1_000).cvr;
+        let request = TestRequest::get()
+            .uri(&format!("/v1/Login?cvrNummer={company}"))
+            .insert_header(("Authorization", format!("Bearer {}", fixed::token())))
+            .to_request();
+        let answer = call_service(&service, request).await;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("GetLogin is answered {}", answer.status()).into());
+        }
+    }
+    Ok(())
+}
