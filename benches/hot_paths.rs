@@ -50,10 +50,11 @@ fn tokens(criterion: &mut Criterion) {
 }
 
 fn access(criterion: &mut Criterion) {
-    let (matrix, acting) = (fixed::matrix(), fixed::acting());
+    let (access_table, acting) = (fixed::access_table(), fixed::acting());
     criterion.bench_function("access/decide", |bencher| {
-        bencher
-            .iter(|| matrix.decide(black_box(Method::GetLogin), OrganisationType::Star, black_box(acting)));
+        bencher.iter(|| {
+            access_table.decide(black_box(Method::GetLogin), OrganisationType::Star, black_box(acting))
+        });
     });
 }
 

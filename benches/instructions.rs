@@ -19,7 +19,7 @@ use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, web};
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
-use virksomhedslogin::api::denied_calls::RefusedCalls;
+use virksomhedslogin::api::denied_calls::DeniedCalls;
 use virksomhedslogin::api::metrics::Metrics;
 use virksomhedslogin::api::middleware::boundary::boundary;
 use virksomhedslogin::api::{ApiState, routes};
@@ -70,9 +70,13 @@ fn token(count: u32, forgotten: bool) {
 
 /// The table of access.
 fn decide(count: u32) {
-    let (matrix, acting) = (fixed::matrix(), fixed::acting());
+    let (access_table, acting) = (fixed::access_table(), fixed::acting());
     for _ in 0..=count {
-        black_box(matrix.decide(black_box(Method::GetLogin), OrganisationType::Star, black_box(acting)));
+        black_box(access_table.decide(
+            black_box(Method::GetLogin),
+            OrganisationType::Star,
+            black_box(acting),
+        ));
     }
 }
 
@@ -84,13 +88,13 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
     store.import((0..1_000).map(fixed::record), |_| {})?;
     let api = web::Data::new(ApiState {
         authenticator: Arc::new(fixed::authenticator()),
-        matrix: Arc::new(ArcSwap::from_pointee(fixed::matrix())),
+        access_table: Arc::new(ArcSwap::from_pointee(fixed::access_table())),
         store: Arc::new(store),
         audit: Arc::new(AuditLog::to_file(Path::new("/dev/null"))?),
         clock: fixed::clock(),
         metrics: Arc::new(Metrics::default()),
         rate: None,
-        refused: RefusedCalls::new(None),
+        denied_calls: DeniedCalls::new(None),
         body_timeout: Duration::from_secs(10),
     });
     let audit = AuditWriter::new(Arc::clone(&api.audit));

@@ -29,21 +29,21 @@ use arc_swap::ArcSwap;
 
 use crate::audit::AuditLog;
 use crate::auth::Authenticator;
-use crate::domain::access::Matrix;
+use crate::domain::access::AccessTable;
 use crate::domain::clock::SharedClock;
 use crate::store::Store;
-use denied_calls::RefusedCalls;
+use denied_calls::DeniedCalls;
 use metrics::Metrics;
 use rate_limit::RateLimit;
 use routes::{no_path, path, read};
-use spec::{Declaration, GET_LOGIN, GET_LOGINS, SET_LOGIN, Verb};
+use spec::{EndpointSpec, GET_LOGIN, GET_LOGINS, SET_LOGIN, Verb};
 
 /// What the API is served from.
 pub struct ApiState {
     /// Tells who calls.
     pub authenticator: Arc<Authenticator>,
     /// Tells whether they may.
-    pub matrix: Arc<ArcSwap<Matrix>>,
+    pub access_table: Arc<ArcSwap<AccessTable>>,
     /// The register.
     pub store: Arc<Store>,
     /// Where every call to a method is written down.
@@ -55,7 +55,7 @@ pub struct ApiState {
     /// How many calls one client may make, when that is limited.
     pub rate: Option<RateLimit>,
     /// How many calls without a good token are answered and written down one by one.
-    pub refused: RefusedCalls,
+    pub denied_calls: DeniedCalls,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
 }
@@ -77,13 +77,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// A method at its path and at the other forms of it.
-fn method<F, Args>(config: &mut web::ServiceConfig, declaration: &'static Declaration, handler: F)
+fn method<F, Args>(config: &mut web::ServiceConfig, declaration: &'static EndpointSpec, handler: F)
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    for pattern in [declaration.path].into_iter().chain(declaration.also.iter().copied()) {
+    for pattern in [declaration.path].into_iter().chain(declaration.path_aliases.iter().copied()) {
         let route = match declaration.verb {
             Verb::Get => read(),
             Verb::Put => web::put(),

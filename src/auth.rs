@@ -37,7 +37,7 @@ use crate::domain::clock::SharedClock;
 
 pub use algorithm::Algorithm;
 pub use caller::Caller;
-pub use fault::{Claim, ClaimFault, Part, TokenFault};
+pub use fault::{Claim, ClaimError, Part, TokenError};
 pub use fetch::FetchError;
 pub use keyring::KeyStatus;
 pub use keys::KeyError;
@@ -45,7 +45,7 @@ pub use signer::{Signer, SigningError};
 pub use source::{Prepared, Remote, Source};
 
 use cache::Cache;
-use source::{Opened, Pace};
+use source::{KeySource, RefreshTiming};
 
 /// The longest leeway, in seconds.
 const MAX_LEEWAY_SECONDS: i64 = 60;
@@ -101,10 +101,10 @@ impl Default for ClaimNames {
 
 /// Why a bearer token does not say who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum AuthError {
     /// The token is bad: 401. The text is for the log and the audit line.
     #[error("{0}")]
-    Token(#[from] TokenFault),
+    Token(#[from] TokenError),
     /// There are no keys to judge it with: 503.
     #[error("there are no keys to check tokens with")]
     KeysUnavailable,
@@ -144,7 +144,7 @@ pub struct Checked {
 /// Judges tokens. Shared by all workers; its background thread ends when it is dropped.
 pub struct Authenticator {
     rules: Rules,
-    source: Opened,
+    source: KeySource,
     patience: Duration,
     clock: SharedClock,
     cache: Cache,
@@ -152,14 +152,19 @@ pub struct Authenticator {
 
 impl Authenticator {
     /// Reads the keys of a file at once, and fails without a usable one. A published set is fetched in the
-    /// background: until it is there, tokens are answered [`Refusal::KeysUnavailable`].
+    /// background: until it is there, tokens are answered [`AuthError::KeysUnavailable`].
     pub fn new(rules: Rules, source: Source, clock: SharedClock) -> Result<Self, StartError> {
-        Self::with_pace(rules, source, clock, Pace::SERVING)
+        Self::with_pace(rules, source, clock, RefreshTiming::SERVING)
     }
 
-    fn with_pace(rules: Rules, source: Source, clock: SharedClock, pace: Pace) -> Result<Self, StartError> {
+    fn with_pace(
+        rules: Rules,
+        source: Source,
+        clock: SharedClock,
+        pace: RefreshTiming,
+    ) -> Result<Self, StartError> {
         rules.check()?;
-        let source = Opened::open(source, &rules.issuer, rules.algorithms.clone(), pace)?;
+        let source = KeySource::open(source, &rules.issuer, rules.algorithms.clone(), pace)?;
         Ok(Self { rules, source, patience: pace.patience(), clock, cache: Cache::new() })
     }
 
@@ -167,7 +172,7 @@ impl Authenticator {
     ///
     /// Awaits nothing but a fetch of keys: when there are none yet, or the token names an unknown one. That wait
     /// ends after 5.5 seconds at the latest, and needs a tokio runtime with its timer on.
-    pub async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, Refusal> {
+    pub async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
         compact::check_length(token)?;
         let digest = cache::digest(token);
         if let Some(caller) = self.remembered(&digest) {
@@ -177,13 +182,13 @@ impl Authenticator {
         let accepted = claims::check(&compact.claims, &self.rules, self.now())?;
         let ends = accepted.ends;
         let generation = match self.verify(&compact) {
-            Err(Refusal::KeysUnavailable) => {
+            Err(AuthError::KeysUnavailable) => {
                 self.source.keyring.wait_for_attempt(self.patience).await;
                 self.verify(&compact)?
             }
-            Err(Refusal::Token(TokenFault::UnknownKey)) => {
+            Err(AuthError::Token(TokenError::UnknownKey)) => {
                 if !self.source.keyring.wait_for_unknown(self.patience).await {
-                    return Err(TokenFault::UnknownKey.into());
+                    return Err(TokenError::UnknownKey.into());
                 }
                 self.verify(&compact)?
             }
@@ -191,7 +196,7 @@ impl Authenticator {
         };
         // The wait may have outlasted the token.
         if self.now() >= ends {
-            return Err(TokenFault::Expired.into());
+            return Err(TokenError::Expired.into());
         }
         let caller = Arc::new(Caller::read(accepted, &compact.claims, &self.rules));
         self.cache.put(digest, Arc::clone(&caller), ends, generation);
@@ -204,14 +209,14 @@ impl Authenticator {
     }
 
     /// Checks the signature, and tells the generation of the keys by which it is good.
-    fn verify(&self, compact: &compact::Compact<'_>) -> Result<u64, Refusal> {
-        let keys = self.source.keyring.current().ok_or(Refusal::KeysUnavailable)?;
-        let keys = keys.as_ref().ok_or(Refusal::KeysUnavailable)?;
+    fn verify(&self, compact: &compact::Compact<'_>) -> Result<u64, AuthError> {
+        let keys = self.source.keyring.current().ok_or(AuthError::KeysUnavailable)?;
+        let keys = keys.as_ref().ok_or(AuthError::KeysUnavailable)?;
         let key = keys.set.find(compact.kid.as_deref(), compact.algorithm)?;
         if key.verifies(compact.algorithm, compact.signed.as_bytes(), &compact.signature) {
             Ok(keys.generation)
         } else {
-            Err(TokenFault::Signature.into())
+            Err(TokenError::Signature.into())
         }
     }
 

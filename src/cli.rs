@@ -162,7 +162,7 @@ fn load_settings(arguments: &arguments::ConfigArgs) -> Result<crate::settings::S
 }
 
 /// The failure that tells all faults of a configuration, a line each.
-fn refused(faults: &crate::settings::Faults) -> Failure {
+fn refused(faults: &crate::settings::SettingsErrors) -> Failure {
     let count = match faults.0.len() {
         1 => "1 fault".to_owned(),
         count => format!("{count} faults"),

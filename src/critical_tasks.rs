@@ -1,13 +1,13 @@
 //! The parts that the service cannot do without: threads and tasks that must not end before the service stops.
 //!
-//! Each holds a [`Guard`] while it runs. Whoever serves waits for [`Essential::running`] before it calls itself ready,
-//! and stops with a failure on [`Essential::ended`]: a process that can no longer serve must not look alive.
+//! Each holds a [`Guard`] while it runs. Whoever serves waits for [`CriticalTasks::running`] before it calls itself ready,
+//! and stops with a failure on [`CriticalTasks::ended`]: a process that can no longer serve must not look alive.
 
 use tokio::sync::watch;
 
 /// What became of the parts; clones speak of the same ones.
 #[derive(Debug, Clone, Default)]
-pub struct Essential(watch::Sender<State>);
+pub struct CriticalTasks(watch::Sender<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -17,7 +17,7 @@ struct State {
     ended: Option<String>,
 }
 
-impl Essential {
+impl CriticalTasks {
     /// A part begins to run. It runs for as long as the guard lives.
     pub fn guard(&self, name: &'static str) -> Guard {
         self.0.send_modify(|state| state.started += 1);
@@ -53,7 +53,7 @@ impl Essential {
 /// A part that runs.
 #[derive(Debug)]
 pub struct Guard {
-    essential: Essential,
+    essential: CriticalTasks,
     name: &'static str,
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_part_is_running_from_its_start_and_ended_from_its_panic() {
-        let essential = Essential::default();
+        let essential = CriticalTasks::default();
         let guard = essential.guard("the thread");
         essential.running(1).await;
         let part = thread::spawn(move || {

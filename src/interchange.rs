@@ -1,7 +1,7 @@
 //! Export and import: one record a line, as `INTERFACE.md` writes them.
 //!
 //! [`export`] writes every record of a snapshot and a trailer with their number and a SHA-256 of every byte before it, so that a
-//! file that was cut or changed on its way is noticed. [`Checker`] notices it while the bytes pass. [`read`] takes such a file, or a CSV, and finds *all* its
+//! file that was cut or changed on its way is noticed. [`ExportVerifier`] notices it while the bytes pass. [`read`] takes such a file, or a CSV, and finds *all* its
 //! faults before anything is written to a store.
 
 mod export;
@@ -10,5 +10,5 @@ mod lines;
 mod verifier;
 
 pub use export::{CVR_AT, Exporter, FIRST_AT, LAST_AT, OBJECT, ROW, export, length, write_object, write_row};
-pub use import::{BadLine, Format, MOST_BAD_LINES, Reading, Refused, read};
-pub use verifier::Checker;
+pub use import::{BadLine, Format, ImportRejected, ImportReport, MOST_BAD_LINES, read};
+pub use verifier::ExportVerifier;

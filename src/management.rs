@@ -23,8 +23,8 @@ use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, rt, web};
 use futures_util::future::join;
 
 use crate::api::ApiState;
-use crate::api::context::Exchange;
-use crate::api::middleware::boundary::{OwnWords, RETRY_WITHOUT_AUDIT_SECONDS};
+use crate::api::context::RequestContext;
+use crate::api::middleware::boundary::{PassThroughError, RETRY_WITHOUT_AUDIT_SECONDS};
 use crate::api::problem::{Kind, Problem};
 use crate::audit::peer::Peer;
 use crate::escape::json_string;
@@ -126,7 +126,7 @@ pub async fn readyz(state: web::Data<ManagementState>) -> HttpResponse {
     response.insert_header((header::CONTENT_TYPE, "application/json"));
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     let mut response = response.body(body);
-    response.extensions_mut().insert(OwnWords);
+    response.extensions_mut().insert(PassThroughError);
     response
 }
 
@@ -144,9 +144,9 @@ pub async fn export(
     state: web::Data<ManagementState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    Exchange::of(&request).note(|notes| {
-        notes.let_in = true;
-        notes.reason = Some(EXPORT_RULE.to_owned());
+    RequestContext::of(&request).note(|record| {
+        record.authorised = true;
+        record.reason = Some(EXPORT_RULE.to_owned());
     });
     let answer = match state.api.store.list().await {
         Ok(listing) => Ok(HttpResponse::Ok()
@@ -155,7 +155,7 @@ pub async fn export(
             .body(export_body::Export::new(listing))),
         Err(error) => {
             let cause = format!("the export cannot be read from the store: {error}");
-            Exchange::of(&request).note(|notes| notes.cause = Some(cause));
+            RequestContext::of(&request).note(|record| record.cause = Some(cause));
             Err(Problem::unavailable(RETRY_EXPORT_SECONDS))
         }
     };
@@ -168,13 +168,13 @@ async fn audited(
     request: &HttpRequest,
     answer: Result<HttpResponse, Problem>,
 ) -> Result<HttpResponse, Problem> {
-    let exchange = Exchange::of(request);
+    let context = RequestContext::of(request);
     let (status, code) = match &answer {
         Ok(response) => (response.status(), None),
         Err(problem) => (problem.status_code(), Some(problem.code())),
     };
     let (time, remote) = (api.clock.now(), request.peer_addr());
-    let line = exchange.audit_line(time, EXPORT_METHOD, status, code, Peer(remote));
+    let line = context.audit_line(time, EXPORT_METHOD, status, code, Peer(remote));
     let audit = Arc::clone(&api.audit);
     // On another thread: a file that does not take the line must not hold up the one that answers `/livez`.
     let written = rt::task::spawn_blocking(move || audit.write_alone(&line)).await;
@@ -182,8 +182,8 @@ async fn audited(
         Ok(()) => answer,
         Err(error) => {
             api.metrics.audit_failures.increment();
-            exchange
-                .note(|notes| notes.cause = Some(format!("the audit line could not be written: {error}")));
+            context
+                .note(|record| record.cause = Some(format!("the audit line could not be written: {error}")));
             Err(Problem::unavailable(RETRY_WITHOUT_AUDIT_SECONDS))
         }
     }
@@ -201,7 +201,7 @@ pub async fn refuse_web_pages<B: MessageBody>(
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     };
     let (request, _) = request.into_parts();
-    Exchange::of(&request).note(|notes| notes.cause = Some(reason.to_owned()));
+    RequestContext::of(&request).note(|record| record.cause = Some(reason.to_owned()));
     let mut refused = Problem::new(Kind::Misdirected);
     if request.match_pattern().as_deref() == Some(EXPORT)
         && let Some(api) = request.app_data::<web::Data<ApiState>>()

@@ -24,14 +24,14 @@ use actix_web::{rt, web};
 use arc_swap::ArcSwap;
 
 use crate::api::ApiState;
-use crate::api::denied_calls::{self, RefusedCalls};
+use crate::api::denied_calls::{self, DeniedCalls};
 use crate::api::metrics::Metrics;
 use crate::api::rate_limit::RateLimit;
 use crate::apidocs::DocsState;
 use crate::audit::AuditLog;
 use crate::auth;
 use crate::auth::Authenticator;
-use crate::critical_tasks::Essential;
+use crate::critical_tasks::CriticalTasks;
 use crate::domain::clock::SharedClock;
 use crate::management::{self, ManagementState};
 use crate::settings::{
@@ -41,14 +41,14 @@ use crate::store;
 use crate::store::{Address, Database, Place, Store};
 
 pub use absent_store::warn as warn_of_absent_store;
-pub use activated_sockets::Inherited;
-pub use listener::Bound;
+pub use activated_sockets::ActivatedSockets;
+pub use listener::ApiListener;
 use listener::exposed;
 use serving::Role;
 
 pub use preflight::{Preflight, preflight};
 pub use reload::Reload;
-pub use service_manager::Supervisor;
+pub use service_manager::ServiceManager;
 
 /// How long a connection may linger once it is being closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,7 +70,7 @@ pub enum StartError {
     Audit(std::path::PathBuf, io::Error),
     /// A socket that the service manager handed over cannot be used.
     #[error("the socket {name:?} that was handed over (LISTEN_FDS) {reason}")]
-    Inherited {
+    ActivatedSockets {
         /// Its name, as in `FileDescriptorName=`.
         name: String,
         /// What is wrong with it.
@@ -92,7 +92,7 @@ impl StartError {
     /// The exit code of the process (INTERFACE: "Commands"): 1 failed, 2 configuration, 3 store damaged or not ours.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Keys(_) | Self::Address(_) | Self::Inherited { .. } => 2,
+            Self::Keys(_) | Self::Address(_) | Self::ActivatedSockets { .. } => 2,
             Self::Store(error) => error.exit_code(),
             Self::Audit(..) | Self::Listen { .. } => 1,
         }
@@ -117,10 +117,10 @@ pub enum RunError {
 pub struct App {
     settings: Settings,
     api: web::Data<ApiState>,
-    listener: Bound,
-    management: Option<Bound>,
-    supervisor: Supervisor,
-    essential: Essential,
+    listener: ApiListener,
+    management: Option<ApiListener>,
+    supervisor: ServiceManager,
+    essential: CriticalTasks,
 }
 
 impl App {
@@ -129,7 +129,7 @@ impl App {
     /// # Errors
     /// As there.
     pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
-        Self::build_on(settings, clock, Inherited::default(), Supervisor::default())
+        Self::build_on(settings, clock, ActivatedSockets::default(), ServiceManager::default())
     }
 
     /// Looks for the store, opens the audit log, loads the keys, opens the store, and binds both listeners unless they were handed over, in
@@ -140,8 +140,8 @@ impl App {
     pub fn build_on(
         settings: Settings,
         clock: SharedClock,
-        inherited: Inherited,
-        supervisor: Supervisor,
+        inherited: ActivatedSockets,
+        supervisor: ServiceManager,
     ) -> Result<Self, StartError> {
         let options = store::Options { clock: clock.limits(), ..store_options(&settings.store)? };
         if let Some(words) = in_the_clear(&options.place) {
@@ -164,23 +164,23 @@ impl App {
         )?;
         let essential = options.essential.clone();
         let store = Store::open(&options)?;
-        nofile_limit::make_room(settings.server.workers, settings.limits.connections);
+        nofile_limit::raise_nofile_limit(settings.server.workers, settings.limits.connections);
         // Bound last: nobody is kept waiting on an open port while the store is being checked.
         let (listener, management) = inherited.or_bind(&settings.server)?;
-        if let Some(Bound::Tcp(listener)) = &management
+        if let Some(ApiListener::Tcp(listener)) = &management
             && let Some(warning) = listener.local_addr().ok().and_then(exposed)
         {
             log::warn!("{warning}");
         }
         let api = web::Data::new(ApiState {
             authenticator: Arc::new(authenticator),
-            matrix: Arc::new(ArcSwap::from_pointee(settings.matrix.clone())),
+            access_table: Arc::new(ArcSwap::from_pointee(settings.access_table.clone())),
             store: Arc::new(store),
             audit: Arc::new(audit),
             clock,
             metrics: Arc::new(Metrics::default()),
             rate: settings.limits.rate.map(|rate| RateLimit::new(rate.per_second, rate.burst)),
-            refused: RefusedCalls::new(settings.limits.refused_per_second),
+            denied_calls: DeniedCalls::new(settings.limits.refused_per_second),
             body_timeout: settings.limits.request_timeout,
         });
         Ok(Self { settings, api, listener, management, supervisor, essential })
@@ -210,8 +210,10 @@ impl App {
         let Self { settings, api, listener, management, supervisor, essential } = self;
         let status = format!("answers on {listener}");
         let failed = |error: io::Error| RunError::NotStarted(error.to_string());
-        let docs =
-            settings.server.documentation.then(|| web::Data::new(DocsState::new(Arc::clone(&api.matrix))));
+        let docs = settings
+            .server
+            .documentation
+            .then(|| web::Data::new(DocsState::new(Arc::clone(&api.access_table))));
         let state = web::Data::new(ManagementState::new(api.clone()));
         let server = serving::serve(listener, Role::Api { docs }, &settings, api.clone(), &essential)
             .map_err(failed)?;
@@ -252,7 +254,7 @@ impl App {
 
 /// Waits until so many parts run, calls the service ready, and waits for `stop` or for the first part that ends.
 async fn until_stopped(
-    essential: &Essential,
+    essential: &CriticalTasks,
     parts: usize,
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::domain::access::{Matrix, OrganisationType};
+use crate::domain::access::{AccessTable, OrganisationType};
 
 pub mod access;
 mod fault;
@@ -37,10 +37,10 @@ mod tests;
 mod token;
 
 pub(crate) use fault::nearest;
-pub use fault::{Fault, Faults, Origin};
+pub use fault::{Origin, SettingError, SettingsErrors};
 pub use secret::Secret;
 
-use read::Told;
+use read::Reported;
 use source::Source;
 
 /// The whole configuration, valid.
@@ -57,7 +57,7 @@ pub struct Settings {
     /// `access.file`, to be read anew on SIGHUP with [`access::read_matrix`].
     pub access_file: PathBuf,
     /// What stood in it at the start.
-    pub matrix: Matrix,
+    pub access_table: AccessTable,
     /// `audit.file`
     pub audit_file: AuditTarget,
     /// `log.format`
@@ -239,12 +239,12 @@ pub enum LogFormat {
 pub fn load(
     file: &Path,
     environment: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<Settings, Faults> {
+) -> Result<Settings, SettingsErrors> {
     let mut source = Source::gather(file, environment);
     let settings = read_all(&mut source);
     match settings {
         Ok(settings) if source.faults.is_empty() => Ok(settings),
-        _ => Err(Faults(source.faults)),
+        _ => Err(SettingsErrors(source.faults)),
     }
 }
 
@@ -274,7 +274,7 @@ pub fn load_sections(file: &Path, environment: impl Iterator<Item = (OsString, O
 }
 
 /// Every section is read before the first fault ends it, so that all are told.
-fn read_all(source: &mut Source) -> Result<Settings, Told> {
+fn read_all(source: &mut Source) -> Result<Settings, Reported> {
     let server = server::read(source);
     let limits = limits::read(source);
     let store = store::read(source);
@@ -282,24 +282,24 @@ fn read_all(source: &mut Source) -> Result<Settings, Told> {
     let access = read_access(source);
     let audit_file = read_audit(source);
     let log_format = source.choice(&keys::LOG_FORMAT);
-    let (access_file, matrix) = access?;
+    let (access_file, access_table) = access?;
     Ok(Settings {
         server: server?,
         limits: limits?,
         store: store?,
         token: token?,
         access_file,
-        matrix,
+        access_table,
         audit_file: audit_file?,
         log_format: if log_format? == "json" { LogFormat::Json } else { LogFormat::Text },
     })
 }
 
-fn read_access(source: &mut Source) -> Result<(PathBuf, Matrix), Told> {
+fn read_access(source: &mut Source) -> Result<(PathBuf, AccessTable), Reported> {
     let name = source.mandatory(&keys::ACCESS_FILE)?;
     let file = source.resolved(&name);
     match access::read_matrix(&file) {
-        Ok(matrix) => Ok((file, matrix)),
+        Ok(access_table) => Ok((file, access_table)),
         Err(faults) => {
             for fault in faults {
                 // A table that cannot be read at all is a fault of the key that names it.
@@ -307,18 +307,18 @@ fn read_access(source: &mut Source) -> Result<(PathBuf, Matrix), Told> {
                     source.fault(
                         &keys::ACCESS_FILE,
                         format!("{} {}", fault.origin, fault.reason),
-                        fault.mend,
+                        fault.help,
                     );
                 } else {
                     source.faults.push(fault);
                 }
             }
-            Err(Told)
+            Err(Reported)
         }
     }
 }
 
-fn read_audit(source: &mut Source) -> Result<AuditTarget, Told> {
+fn read_audit(source: &mut Source) -> Result<AuditTarget, Reported> {
     let name = source.mandatory(&keys::AUDIT_FILE)?;
     if name.ends_with('/') {
         return Err(source.fault(

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use crate::critical_tasks::Essential;
+use crate::critical_tasks::CriticalTasks;
 use crate::domain::clock::{Clock, ClockLimits, WrongClock};
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 
 mod embedded;
@@ -26,7 +26,7 @@ mod record;
 
 pub use embedded::register::{Block, Snapshot, Version};
 pub use fault::{OpenError, StoreError};
-pub use listing::{Fetched, Listing, ReadError};
+pub use listing::{Fetched, ReadError, RecordStream};
 pub use meters::{DatabaseStatus, Operation, Status};
 pub use postgres::{Address, AddressError};
 pub use record::Record;
@@ -45,7 +45,7 @@ pub struct Options {
     /// Told how far the check of the records has come while the store is being opened.
     pub progress: Arc<Progress>,
     /// Notes when a thread or a task starts or ends that the store cannot work without.
-    pub essential: Essential,
+    pub essential: CriticalTasks,
 }
 
 /// Where the logins are kept.
@@ -85,7 +85,7 @@ impl Options {
             deadline,
             clock: ClockLimits::NONE,
             progress: Arc::default(),
-            essential: Essential::default(),
+            essential: CriticalTasks::default(),
         }
     }
 }
@@ -110,7 +110,7 @@ pub enum Store {
 
 /// How a store's directory stands, as [`Store::inspect`] sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum StoreState {
     /// There is no store yet; opening makes an empty one.
     Absent,
     /// A store that nobody has open.
@@ -196,18 +196,18 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`], and when the database cannot be reached.
-    pub fn inspect_database(database: &Database, deadline: Duration) -> Result<Standing, OpenError> {
+    pub fn inspect_database(database: &Database, deadline: Duration) -> Result<StoreState, OpenError> {
         postgres::inspect(database, deadline)
     }
 
     /// How the directory stands, or why opening it would fail, as far as that can be told without opening it: the
     /// records are not read. Changes nothing, and may be asked while a service has the store open.
-    pub fn inspect(path: &Path) -> Result<Standing, OpenError> {
+    pub fn inspect(path: &Path) -> Result<StoreState, OpenError> {
         embedded::inspect(path)
     }
 
     /// What is known of one company. Never waits for a disk of this machine; a database is asked each time.
-    pub async fn get(&self, cvr: Cvr) -> Result<Option<Login>, StoreError> {
+    pub async fn get(&self, cvr: Cvr) -> Result<Option<LoginSpan>, StoreError> {
         match self {
             Self::Embedded(store) => Ok(store.get(cvr)),
             Self::Postgres(store) => store.get(cvr).await,
@@ -217,7 +217,7 @@ impl Store {
     /// The company logged in at this moment. `Ok` means that it is on the disk. A moment outside of [`Options::clock`] is
     /// refused; on a database the statement that writes compares it with the clock there.
     ///
-    /// An error leaves open whether it was recorded, which the law of [`Login::merge`] forgives.
+    /// An error leaves open whether it was recorded, which the law of [`LoginSpan::merge`] forgives.
     pub async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
         match self {
             Self::Embedded(store) => store.record(cvr, at).await,
@@ -226,18 +226,18 @@ impl Store {
     }
 
     /// Everything that is durable now, as one consistent view that later writes do not change.
-    pub async fn list(&self) -> Result<Listing, StoreError> {
+    pub async fn list(&self) -> Result<RecordStream, StoreError> {
         match self {
-            Self::Embedded(store) => Ok(Listing::Held(store.list())),
-            Self::Postgres(store) => store.list().await.map(Listing::Fetched),
+            Self::Embedded(store) => Ok(RecordStream::InMemory(store.list())),
+            Self::Postgres(store) => store.list().await.map(RecordStream::Fetched),
         }
     }
 
     /// As [`Store::list`], for a thread that runs no tasks: blocks it.
-    pub fn list_blocking(&self) -> Result<Listing, StoreError> {
+    pub fn list_blocking(&self) -> Result<RecordStream, StoreError> {
         match self {
-            Self::Embedded(store) => Ok(Listing::Held(store.list())),
-            Self::Postgres(store) => store.list_blocking().map(Listing::Fetched),
+            Self::Embedded(store) => Ok(RecordStream::InMemory(store.list())),
+            Self::Postgres(store) => store.list_blocking().map(RecordStream::Fetched),
         }
     }
 

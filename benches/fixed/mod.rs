@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use virksomhedslogin::auth::{Algorithm, Authenticator, ClaimNames, Rules, Source};
-use virksomhedslogin::domain::access::{AccessMode, AccessModes, Matrix, Method, OrganisationType};
+use virksomhedslogin::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
 use virksomhedslogin::domain::clock::{ManualClock, SharedClock};
 use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login::Login;
+use virksomhedslogin::domain::login::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::store::Record;
 
@@ -38,12 +38,12 @@ pub fn authenticator() -> Authenticator {
 }
 
 /// The table in which STAR may call everything for all citizens.
-pub fn matrix() -> Matrix {
-    let mut matrix = Matrix::deny_all();
+pub fn access_table() -> AccessTable {
+    let mut access_table = AccessTable::deny_all();
     for method in Method::ALL {
-        matrix.set(method, OrganisationType::Star, acting());
+        access_table.set(method, OrganisationType::Star, acting());
     }
-    matrix
+    access_table
 }
 
 /// The access modes of the token.
@@ -56,7 +56,7 @@ pub fn record(number: u32) -> Record {
     let first = 1_451_606_400_000 + i64::from(number) * 37;
     Record {
         cvr: Cvr::from_number(10_000_007 + number * 89).expect("eight digits"),
-        login: Login::new(moment(first), moment(first + 86_400_000)).expect("in order"),
+        login: LoginSpan::new(moment(first), moment(first + 86_400_000)).expect("in order"),
     }
 }
 

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, web};
 use bytes::BytesMut;
 use futures_util::StreamExt;
 
-use super::problem::{FieldFault, Kind, Problem};
+use super::problem::{FieldError, Kind, Problem};
 
 /// The largest body that is read, in bytes.
 pub const MAX_LENGTH: usize = 16 * 1024;
@@ -53,7 +53,7 @@ pub async fn read(
 }
 
 fn broken(text: &str) -> Problem {
-    Problem::bad_request(vec![FieldFault::new(FIELD, text)])
+    Problem::bad_request(vec![FieldError::new(FIELD, text)])
 }
 
 fn announced_length(headers: &HeaderMap) -> Option<u64> {

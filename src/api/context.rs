@@ -1,6 +1,6 @@
 //! What becomes known of one call while it is handled.
 //!
-//! The boundary opens an [`Exchange`] for every request; the guard and the handlers write down what they learn;
+//! The boundary opens an [`RequestContext`] for every request; the guard and the handlers write down what they learn;
 //! the boundary makes the log line and the audit line of it when the answer is ready.
 
 use std::cell::RefCell;
@@ -23,7 +23,7 @@ use crate::telemetry::trace_context::Trace;
 
 /// One request and what is known of it so far.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct RequestContext {
     /// The request's id.
     pub request_id: RequestId,
     /// The trace that it belongs to.
@@ -31,12 +31,12 @@ pub struct Exchange {
     /// When the request's head had been read.
     pub started: Instant,
     /// The rest, known bit by bit.
-    pub notes: RefCell<Notes>,
+    pub record: RefCell<RequestRecord>,
 }
 
 /// What the guard and the handlers found out.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub struct RequestRecord {
     /// The method that was reached. Without one, no audit line is due.
     pub method: Option<Method>,
     /// Who called, when the token was good.
@@ -44,7 +44,7 @@ pub struct Notes {
     /// The rule that let in or refused.
     pub reason: Option<String>,
     /// Whether the guard let the caller in.
-    pub let_in: bool,
+    pub authorised: bool,
     /// The company asked for, when it was named by a CVR number.
     pub cvr: Option<Cvr>,
     /// Why the service could not answer; for the log.
@@ -52,22 +52,22 @@ pub struct Notes {
 }
 
 /// An exchange as the parts of one request share it.
-pub type SharedExchange = Rc<Exchange>;
+pub type SharedContext = Rc<RequestContext>;
 
-impl Exchange {
+impl RequestContext {
     /// Opens the exchange of a request with these headers.
-    pub fn open(headers: &HeaderMap) -> SharedExchange {
+    pub fn open(headers: &HeaderMap) -> SharedContext {
         Rc::new(Self {
             request_id: RequestId::of(headers),
             trace: Trace::of(headers),
             started: Instant::now(),
-            notes: RefCell::default(),
+            record: RefCell::default(),
         })
     }
 
     /// The exchange that the boundary opened for this request.
-    pub fn of(request: &HttpRequest) -> SharedExchange {
-        let found = request.extensions().get::<SharedExchange>().cloned();
+    pub fn of(request: &HttpRequest) -> SharedContext {
+        let found = request.extensions().get::<SharedContext>().cloned();
         found.unwrap_or_else(|| Self::open(request.headers()))
     }
 
@@ -80,7 +80,7 @@ impl Exchange {
         code: Option<&'static str>,
         remote: Peer,
     ) -> Vec<u8> {
-        let notes = self.notes.borrow();
+        let record = self.record.borrow();
         Entry {
             time,
             method,
@@ -89,18 +89,18 @@ impl Exchange {
             remote,
             request_id: self.request_id.as_str(),
             trace_id: self.trace.id(),
-            authorised: notes.let_in,
-            reason: notes.reason.as_deref().or(notes.cause.as_deref()),
-            cvr: notes.cvr,
-            caller: notes.caller.as_deref(),
+            authorised: record.authorised,
+            reason: record.reason.as_deref().or(record.cause.as_deref()),
+            cvr: record.cvr,
+            caller: record.caller.as_deref(),
         }
         .line()
     }
 
     /// Writes something down.
-    pub fn note(&self, write: impl FnOnce(&mut Notes)) {
-        if let Ok(mut notes) = self.notes.try_borrow_mut() {
-            write(&mut notes);
+    pub fn note(&self, write: impl FnOnce(&mut RequestRecord)) {
+        if let Ok(mut record) = self.record.try_borrow_mut() {
+            write(&mut record);
         }
     }
 }

@@ -19,7 +19,7 @@ use actix_web::{rt, web};
 
 use super::ApiState;
 use super::problem::Kind;
-use super::rate_limit::Buckets;
+use super::rate_limit::TokenBuckets;
 use crate::audit;
 
 /// Calls that an address may make at once after a pause, in seconds of its rate.
@@ -33,15 +33,15 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// An error. Beyond the bucket it is a 429 instead.
-    Refused,
+    Denied,
     /// The documentation, which is public. It is sent all the same, but not logged.
     Public,
 }
 
 /// The buckets, and what went beyond them since the last line that summed up.
 #[derive(Debug)]
-pub struct RefusedCalls {
-    buckets: Option<[Buckets; 2]>,
+pub struct DeniedCalls {
+    buckets: Option<[TokenBuckets; 2]>,
     summary: Mutex<Summary>,
 }
 
@@ -56,12 +56,12 @@ struct Summary {
     votes: u64,
 }
 
-impl RefusedCalls {
+impl DeniedCalls {
     /// So many calls a second for each address; without a number there is no limit.
     pub fn new(per_second: Option<NonZeroU32>) -> Self {
         let times =
             |rate: NonZeroU32, factor| rate.saturating_mul(NonZeroU32::MIN.saturating_add(factor - 1));
-        let buckets = |rate| Buckets::new(rate, times(rate, BURST_SECONDS));
+        let buckets = |rate| TokenBuckets::new(rate, times(rate, BURST_SECONDS));
         let buckets = per_second.map(|own| [buckets(own), buckets(times(own, SHARED))]);
         Self { buckets, summary: Mutex::default() }
     }
@@ -116,7 +116,8 @@ pub async fn watch(api: web::Data<ApiState>) -> ! {
 
 /// Writes what went beyond the buckets since the last time into the log and the audit file.
 pub fn sum_up(api: &ApiState) {
-    let summary = std::mem::take(&mut *api.refused.summary.lock().unwrap_or_else(PoisonError::into_inner));
+    let summary =
+        std::mem::take(&mut *api.denied_calls.summary.lock().unwrap_or_else(PoisonError::into_inner));
     if summary.calls == 0 {
         return;
     }
@@ -143,24 +144,24 @@ pub fn sum_up(api: &ApiState) {
 mod tests {
     use super::*;
 
-    fn refused(limit: &RefusedCalls, address: &str) -> Result<(), u32> {
-        limit.take(Some(address.parse().unwrap()), Answer::Refused, true)
+    fn denied_calls(limit: &DeniedCalls, address: &str) -> Result<(), u32> {
+        limit.take(Some(address.parse().unwrap()), Answer::Denied, true)
     }
 
-    fn limit(per_second: u32) -> RefusedCalls {
-        RefusedCalls::new(NonZeroU32::new(per_second))
+    fn limit(per_second: u32) -> DeniedCalls {
+        DeniedCalls::new(NonZeroU32::new(per_second))
     }
 
     #[test]
     fn an_address_has_a_burst_and_others_are_not_affected() {
         let limit = limit(1);
         for _ in 0..BURST_SECONDS {
-            refused(&limit, "192.0.2.1").unwrap();
+            denied_calls(&limit, "192.0.2.1").unwrap();
         }
-        assert_eq!(refused(&limit, "192.0.2.1"), Err(1));
+        assert_eq!(denied_calls(&limit, "192.0.2.1"), Err(1));
         // The same address as a listener of both families shows it.
-        assert_eq!(refused(&limit, "::ffff:192.0.2.1"), Err(1));
-        refused(&limit, "192.0.2.2").unwrap();
+        assert_eq!(denied_calls(&limit, "::ffff:192.0.2.1"), Err(1));
+        denied_calls(&limit, "192.0.2.2").unwrap();
         let public = |address: &str| limit.take(Some(address.parse().unwrap()), Answer::Public, false);
         public("192.0.2.1").unwrap();
     }
@@ -169,10 +170,10 @@ mod tests {
     fn an_ipv6_client_is_its_network() {
         let limit = limit(1);
         for host in 0..BURST_SECONDS {
-            refused(&limit, &format!("2001:db8::{host:x}")).unwrap();
+            denied_calls(&limit, &format!("2001:db8::{host:x}")).unwrap();
         }
-        assert!(refused(&limit, "2001:db8::ffff:ffff:ffff:ffff").is_err());
-        refused(&limit, "2001:db8:0:1::").unwrap();
+        assert!(denied_calls(&limit, "2001:db8::ffff:ffff:ffff:ffff").is_err());
+        denied_calls(&limit, "2001:db8:0:1::").unwrap();
     }
 
     #[test]
@@ -180,7 +181,7 @@ mod tests {
         for client in [|number: u32| Some(IpAddr::from(number.to_be_bytes())), |_| None] {
             let limit = limit(1);
             let admitted =
-                (0..1_000).filter(|number| limit.take(client(*number), Answer::Refused, true).is_ok());
+                (0..1_000).filter(|number| limit.take(client(*number), Answer::Denied, true).is_ok());
             // The bucket fills meanwhile.
             let (burst, admitted) = ((SHARED * BURST_SECONDS) as usize, admitted.count());
             assert!((burst..burst + 200).contains(&admitted), "{admitted}");
@@ -189,9 +190,9 @@ mod tests {
 
     #[test]
     fn without_a_limit_nothing_is_counted() {
-        let limit = RefusedCalls::new(None);
+        let limit = DeniedCalls::new(None);
         for _ in 0..10_000 {
-            refused(&limit, "192.0.2.1").unwrap();
+            denied_calls(&limit, "192.0.2.1").unwrap();
         }
         assert_eq!(*limit.summary.lock().unwrap(), Summary::default());
     }

@@ -2,13 +2,13 @@
 //!
 //! The log and the audit line say it in full; the metrics need a fixed, small set, which no caller can add to.
 
-use crate::auth::{ClaimFault, TokenFault};
+use crate::auth::{ClaimError, TokenError};
 use crate::domain::access::Reason;
 use crate::telemetry::metrics::Counter;
 
 /// Why a call was refused before it was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum DenyReason {
     /// No `Authorization` header.
     NoToken,
     /// A token in the query, or more than one `Authorization` header.
@@ -44,14 +44,14 @@ pub enum Refusal {
     /// The organisation type is none that the service knows (403, 4575).
     OrganisationUnknown,
     /// The table of access names no mode for the organisation type (403, 4575).
-    NoRow,
+    OrganisationNotAllowed,
     /// The caller acts in no access mode that the service knows (403, 4575).
     ModeUnknown,
     /// The table has no mark under the caller's access modes (403, 4575).
-    NoMark,
+    ModeNotAllowed,
 }
 
-impl Refusal {
+impl DenyReason {
     /// Every reason, in the order of the checks.
     pub const ALL: [Self; 20] = [
         Self::NoToken,
@@ -71,9 +71,9 @@ impl Refusal {
         Self::Scope,
         Self::OrganisationClaims,
         Self::OrganisationUnknown,
-        Self::NoRow,
+        Self::OrganisationNotAllowed,
         Self::ModeUnknown,
-        Self::NoMark,
+        Self::ModeNotAllowed,
     ];
 
     /// The label in the metrics.
@@ -96,9 +96,9 @@ impl Refusal {
             Self::Scope => "scope",
             Self::OrganisationClaims => "organisation_claims",
             Self::OrganisationUnknown => "organisation_unknown",
-            Self::NoRow => "no_row",
+            Self::OrganisationNotAllowed => "no_row",
             Self::ModeUnknown => "access_mode_unknown",
-            Self::NoMark => "no_mark",
+            Self::ModeNotAllowed => "no_mark",
         }
     }
 
@@ -106,68 +106,71 @@ impl Refusal {
     pub const fn of_decision(reason: Reason) -> Option<Self> {
         match reason {
             Reason::Rule { .. } => None,
-            Reason::NoRow { .. } => Some(Self::NoRow),
-            Reason::NoKnownMode { .. } => Some(Self::ModeUnknown),
-            Reason::NoMark { .. } => Some(Self::NoMark),
+            Reason::OrganisationNotAllowed { .. } => Some(Self::OrganisationNotAllowed),
+            Reason::UnknownMode { .. } => Some(Self::ModeUnknown),
+            Reason::ModeNotAllowed { .. } => Some(Self::ModeNotAllowed),
         }
     }
 }
 
-impl From<TokenFault> for Refusal {
-    fn from(fault: TokenFault) -> Self {
+impl From<TokenError> for DenyReason {
+    fn from(fault: TokenError) -> Self {
         match fault {
-            TokenFault::TooLong
-            | TokenFault::NotThreeParts
-            | TokenFault::NotBase64(_)
-            | TokenFault::NotJson(_)
-            | TokenFault::NotAnObject(_)
-            | TokenFault::Duplicate(_)
-            | TokenFault::Critical
-            | TokenFault::UnencodedPayload
-            | TokenFault::Type
-            | TokenFault::ContentType
-            | TokenFault::KeyId => Self::Malformed,
-            TokenFault::Unsigned | TokenFault::Algorithm => Self::Algorithm,
-            TokenFault::Missing(_)
-            | TokenFault::WrongType(_)
-            | TokenFault::OutOfRange(_)
-            | TokenFault::NoCaller
-            | TokenFault::TooLongLived => Self::Claims,
-            TokenFault::Issuer => Self::Issuer,
-            TokenFault::Audience => Self::Audience,
-            TokenFault::Expired => Self::Expired,
-            TokenFault::NotYetValid | TokenFault::IssuedInFuture => Self::NotYetValid,
-            TokenFault::UnknownKey | TokenFault::NoFittingKey | TokenFault::AmbiguousKey => Self::UnknownKey,
-            TokenFault::Signature => Self::Signature,
+            TokenError::TooLong
+            | TokenError::NotThreeParts
+            | TokenError::NotBase64(_)
+            | TokenError::NotJson(_)
+            | TokenError::NotAnObject(_)
+            | TokenError::Duplicate(_)
+            | TokenError::Critical
+            | TokenError::UnencodedPayload
+            | TokenError::Type
+            | TokenError::ContentType
+            | TokenError::KeyId => Self::Malformed,
+            TokenError::Unsigned | TokenError::Algorithm => Self::Algorithm,
+            TokenError::Missing(_)
+            | TokenError::WrongType(_)
+            | TokenError::OutOfRange(_)
+            | TokenError::NoCaller
+            | TokenError::TooLongLived => Self::Claims,
+            TokenError::Issuer => Self::Issuer,
+            TokenError::Audience => Self::Audience,
+            TokenError::Expired => Self::Expired,
+            TokenError::NotYetValid | TokenError::IssuedInFuture => Self::NotYetValid,
+            TokenError::UnknownKey | TokenError::NoFittingKey | TokenError::AmbiguousKey => Self::UnknownKey,
+            TokenError::Signature => Self::Signature,
         }
     }
 }
 
-impl From<ClaimFault> for Refusal {
-    fn from(fault: ClaimFault) -> Self {
+impl From<ClaimError> for DenyReason {
+    fn from(fault: ClaimError) -> Self {
         match fault {
-            ClaimFault::UnknownOrganisation => Self::OrganisationUnknown,
-            ClaimFault::Missing(_)
-            | ClaimFault::WrongType(_)
-            | ClaimFault::CodeLength
-            | ClaimFault::NotACvr => Self::OrganisationClaims,
+            ClaimError::UnknownOrganisation => Self::OrganisationUnknown,
+            ClaimError::Missing(_)
+            | ClaimError::WrongType(_)
+            | ClaimError::CodeLength
+            | ClaimError::ParseCvrError => Self::OrganisationClaims,
         }
     }
 }
 
 /// How often each reason refused a call.
 #[derive(Debug, Default)]
-pub struct Refusals([Counter; Refusal::ALL.len()]);
+pub struct DenyCounters([Counter; DenyReason::ALL.len()]);
 
-impl Refusals {
+impl DenyCounters {
     /// One call more was refused for this reason.
-    pub fn count(&self, refusal: Refusal) {
-        self.0[refusal as usize].increment();
+    pub fn count(&self, deny_reason: DenyReason) {
+        self.0[deny_reason as usize].increment();
     }
 
     /// Every reason and how often it refused, the ones that never did included.
     pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Refusal::ALL.into_iter().zip(&self.0).map(|(refusal, counter)| (refusal.name(), counter.get()))
+        DenyReason::ALL
+            .into_iter()
+            .zip(&self.0)
+            .map(|(deny_reason, counter)| (deny_reason.name(), counter.get()))
     }
 }
 
@@ -177,10 +180,10 @@ mod tests {
 
     #[test]
     fn each_reason_stands_at_its_own_place_under_its_own_name() {
-        for (place, refusal) in Refusal::ALL.into_iter().enumerate() {
-            assert_eq!(refusal as usize, place);
+        for (place, deny_reason) in DenyReason::ALL.into_iter().enumerate() {
+            assert_eq!(deny_reason as usize, place);
         }
-        let mut names = Refusal::ALL.map(Refusal::name);
+        let mut names = DenyReason::ALL.map(DenyReason::name);
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
     }

@@ -12,10 +12,10 @@ use actix_web::{FromRequest, HttpRequest, dev, web};
 use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
-use super::context::{Exchange, SharedExchange};
-use super::deny_reason::Refusal;
-use super::problem::{FieldFault, Kind, Problem};
-use super::request::Asked;
+use super::context::{RequestContext, SharedContext};
+use super::deny_reason::DenyReason;
+use super::problem::{FieldError, Kind, Problem};
+use super::request::RequestTarget;
 use super::{ApiState, MAX_ITEMS};
 use crate::auth;
 use crate::auth::Caller;
@@ -29,97 +29,97 @@ const QUERY_TOKEN: &str = "access_token";
 const AUDITED_QUERY: usize = 1024;
 
 /// A method of the contract, as a type that a handler can ask for.
-pub trait Guarded: 'static {
+pub trait Endpoint: 'static {
     /// The method whose scope and row in the access table apply.
     const METHOD: Method;
 
     /// What the request's head asks for. Read once the token has been judged; for a refused call too, because who asked
     /// for which company matters most in its audit line.
-    fn asked(request: &HttpRequest) -> Asked;
+    fn asked(request: &HttpRequest) -> RequestTarget;
 }
 
 /// Proof that the caller may call `M`.
 #[derive(Debug)]
 pub struct Authorised<M> {
     /// The request's exchange, for what the handler learns.
-    pub exchange: SharedExchange,
+    pub context: SharedContext,
     /// What the request's head asks for.
-    pub asked: Asked,
+    pub asked: RequestTarget,
     method: PhantomData<M>,
 }
 
-impl<M: Guarded> FromRequest for Authorised<M> {
+impl<M: Endpoint> FromRequest for Authorised<M> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let exchange = Exchange::of(&request);
-            exchange.note(|notes| notes.method = Some(M::METHOD));
-            let judged = authorise(&request, &exchange, M::METHOD).await;
+            let context = RequestContext::of(&request);
+            context.note(|record| record.method = Some(M::METHOD));
+            let judged = authorise(&request, &context, M::METHOD).await;
             let asked = match judged {
-                Err(_) if request.query_string().len() > AUDITED_QUERY => Asked::default(),
+                Err(_) if request.query_string().len() > AUDITED_QUERY => RequestTarget::default(),
                 _ => M::asked(&request),
             };
-            exchange.note(|notes| notes.cvr = asked.company);
+            context.note(|record| record.cvr = asked.company);
             judged?;
-            Ok(Self { exchange, asked, method: PhantomData })
+            Ok(Self { context, asked, method: PhantomData })
         })
     }
 }
 
-async fn authorise(request: &HttpRequest, exchange: &Exchange, method: Method) -> Result<(), Problem> {
+async fn authorise(request: &HttpRequest, context: &RequestContext, method: Method) -> Result<(), Problem> {
     let api = request.app_data::<web::Data<ApiState>>().ok_or_else(|| Problem::new(Kind::Internal))?;
-    let refuse = |Refused { refusal, reason, problem }: Refused| {
-        api.metrics.refusals.count(refusal);
-        exchange.note(|notes| notes.reason = Some(reason));
+    let refuse = |Denied { deny_reason, reason, problem }: Denied| {
+        api.metrics.refusals.count(deny_reason);
+        context.note(|record| record.reason = Some(reason));
         problem
     };
     let token = bearer_token(request).map_err(refuse)?;
-    let caller = api.authenticator.authenticate(token).await.map_err(|refusal| match refusal {
-        auth::Refusal::Token(fault) => {
-            refuse(Refused::new(fault.into(), fault, unauthorised(r#", error="invalid_token""#)))
+    let caller = api.authenticator.authenticate(token).await.map_err(|deny_reason| match deny_reason {
+        auth::AuthError::Token(fault) => {
+            refuse(Denied::new(fault.into(), fault, unauthorised(r#", error="invalid_token""#)))
         }
-        auth::Refusal::KeysUnavailable => refuse(Refused::new(
-            Refusal::KeysUnavailable,
+        auth::AuthError::KeysUnavailable => refuse(Denied::new(
+            DenyReason::KeysUnavailable,
             "no key set is at hand",
             Problem::unavailable(RETRY_WITHOUT_KEYS_SECONDS),
         )),
     })?;
-    exchange.note(|notes| notes.caller = Some(Arc::clone(&caller)));
+    context.note(|record| record.caller = Some(Arc::clone(&caller)));
     if let Some(rate) = &api.rate {
         rate.take(&caller).map_err(|wait| {
-            refuse(Refused::new(
-                Refusal::TooOften,
+            refuse(Denied::new(
+                DenyReason::TooOften,
                 format_args!("{} calls more often than it may", wait.client),
                 Problem::too_many_requests(wait.seconds),
             ))
         })?;
     }
     let reason = may(api, &caller, method).map_err(refuse)?;
-    exchange.note(|notes| {
-        notes.reason = Some(reason);
-        notes.let_in = true;
+    context.note(|record| {
+        record.reason = Some(reason);
+        record.authorised = true;
     });
     Ok(())
 }
 
 /// Who was not let in: for the metrics, for the log and the audit line, and for the caller.
-struct Refused {
-    refusal: Refusal,
+struct Denied {
+    deny_reason: DenyReason,
     reason: String,
     problem: Problem,
 }
 
-impl Refused {
-    fn new(refusal: Refusal, reason: impl ToString, problem: Problem) -> Self {
-        Self { refusal, reason: reason.to_string(), problem }
+impl Denied {
+    fn new(deny_reason: DenyReason, reason: impl ToString, problem: Problem) -> Self {
+        Self { deny_reason, reason: reason.to_string(), problem }
     }
 }
 
 /// The rule that lets the caller in; scope comes before the table.
-fn may(api: &ApiState, caller: &Caller, method: Method) -> Result<String, Refused> {
+fn may(api: &ApiState, caller: &Caller, method: Method) -> Result<String, Denied> {
     if !caller.has_scope(method.scope()) {
         let reason = match caller.scope_fault() {
             Some(fault) => fault.to_string(),
@@ -127,39 +127,43 @@ fn may(api: &ApiState, caller: &Caller, method: Method) -> Result<String, Refuse
         };
         let challenge = format!(r#", error="insufficient_scope", scope="{}""#, method.scope());
         let problem = challenged(Problem::new(Kind::ScopeMissing), &challenge);
-        return Err(Refused::new(Refusal::Scope, reason, problem));
+        return Err(Denied::new(DenyReason::Scope, reason, problem));
     }
     let denied = || Problem::new(Kind::AccessDenied);
-    let (organisation, acting) =
-        caller.organisation().map_err(|fault| Refused::new(fault.into(), fault, denied()))?;
-    let reason = api.matrix.load().decide(method, organisation, acting).reason;
-    match Refusal::of_decision(reason) {
+    let (organisation, claimed_modes) =
+        caller.organisation().map_err(|fault| Denied::new(fault.into(), fault, denied()))?;
+    let reason = api.access_table.load().decide(method, organisation, claimed_modes).reason;
+    match DenyReason::of_decision(reason) {
         None => Ok(reason.to_string()),
-        Some(refusal) => Err(Refused::new(refusal, reason, denied())),
+        Some(deny_reason) => Err(Denied::new(deny_reason, reason, denied())),
     }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750 §2.1), the scheme in any case.
-fn bearer_token(request: &HttpRequest) -> Result<&str, Refused> {
+fn bearer_token(request: &HttpRequest) -> Result<&str, Denied> {
     let mut sent = request.headers().get_all(header::AUTHORIZATION);
     let (first, second) = (sent.next(), sent.next());
     if second.is_some() {
-        return Err(Refused::new(Refusal::Ambiguous, "more than one Authorization header", ambiguous()));
+        return Err(Denied::new(DenyReason::Ambiguous, "more than one Authorization header", ambiguous()));
     }
     let in_query = is_in_query(request.query_string());
     let Some(value) = first else {
-        let (refusal, reason) = if in_query {
-            (Refusal::Ambiguous, "a token in the query only")
+        let (deny_reason, reason) = if in_query {
+            (DenyReason::Ambiguous, "a token in the query only")
         } else {
-            (Refusal::NoToken, "no Authorization header")
+            (DenyReason::NoToken, "no Authorization header")
         };
-        return Err(Refused::new(refusal, reason, unauthorised("")));
+        return Err(Denied::new(deny_reason, reason, unauthorised("")));
     };
     if in_query {
-        return Err(Refused::new(Refusal::Ambiguous, "a token in the query beside the header", ambiguous()));
+        return Err(Denied::new(
+            DenyReason::Ambiguous,
+            "a token in the query beside the header",
+            ambiguous(),
+        ));
     }
     let malformed =
-        |reason| Refused::new(Refusal::Malformed, reason, unauthorised(r#", error="invalid_token""#));
+        |reason| Denied::new(DenyReason::Malformed, reason, unauthorised(r#", error="invalid_token""#));
     let text =
         Some(value.as_bytes()).filter(|bytes| bytes.is_ascii()).and_then(|bytes| str::from_utf8(bytes).ok());
     let text = text.ok_or_else(|| malformed("the Authorization header is not ASCII"))?;
@@ -173,7 +177,7 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, Refused> {
         }
         _ => {
             let reason = "the Authorization scheme is not Bearer";
-            Err(Refused::new(Refusal::Scheme, reason, unauthorised("")))
+            Err(Denied::new(DenyReason::Scheme, reason, unauthorised("")))
         }
     }
 }
@@ -193,7 +197,7 @@ fn unauthorised(parameters: &str) -> Problem {
 }
 
 fn ambiguous() -> Problem {
-    let fault = FieldFault::new("Authorization", "Send ét adgangstoken, og kun i headeren Authorization.");
+    let fault = FieldError::new("Authorization", "Send ét adgangstoken, og kun i headeren Authorization.");
     let problem = Problem::new(Kind::AmbiguousCredentials).with_faults(vec![fault]);
     challenged(problem, r#", error="invalid_request""#)
 }

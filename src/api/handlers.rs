@@ -7,16 +7,16 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::conditional;
-use super::context::Exchange;
+use super::context::RequestContext;
 use super::encoding::Coding;
-use super::guard::{Authorised, Guarded};
-use super::problem::{FieldFault, Kind, Problem};
-use super::request::Asked;
+use super::guard::{Authorised, Endpoint};
+use super::problem::{FieldError, Kind, Problem};
+use super::request::RequestTarget;
 use super::spec;
 use super::{ApiState, body, list, request};
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::interchange;
 use crate::store::{Record, StoreError};
@@ -24,11 +24,11 @@ use crate::store::{Record, StoreError};
 /// Authorised answers may be kept by the caller alone and are asked for again each time; the tag makes that cheap.
 const READ_CACHE: &str = "private, no-cache";
 
-/// `GET /v1/Login`
+/// `GET /v1/LoginSpan`
 #[derive(Debug)]
 pub struct GetLogin;
 
-/// `PUT /v1/Login/{CvrNummer}`
+/// `PUT /v1/LoginSpan/{CvrNummer}`
 #[derive(Debug)]
 pub struct SetLogin;
 
@@ -36,36 +36,36 @@ pub struct SetLogin;
 #[derive(Debug)]
 pub struct GetLogins;
 
-impl Guarded for GetLogin {
+impl Endpoint for GetLogin {
     const METHOD: Method = Method::GetLogin;
 
-    fn asked(request: &HttpRequest) -> Asked {
+    fn asked(request: &HttpRequest) -> RequestTarget {
         let mut faults = Vec::new();
         let company = request::company_in_query(request.query_string(), &mut faults);
-        Asked { company, faults }
+        RequestTarget { company, faults }
     }
 }
 
-impl Guarded for SetLogin {
+impl Endpoint for SetLogin {
     const METHOD: Method = Method::SetLogin;
 
-    fn asked(request: &HttpRequest) -> Asked {
+    fn asked(request: &HttpRequest) -> RequestTarget {
         let mut faults = Vec::new();
         request::repeated_parameters(request.query_string(), &mut faults);
         let declared = spec::SET_LOGIN.segment.map(|segment| segment.name).unwrap_or_default();
         let segment = request.match_info().get(declared).unwrap_or_default();
         let company = request::company_in_path(segment, &mut faults);
-        Asked { company, faults }
+        RequestTarget { company, faults }
     }
 }
 
-impl Guarded for GetLogins {
+impl Endpoint for GetLogins {
     const METHOD: Method = Method::GetLogins;
 
-    fn asked(request: &HttpRequest) -> Asked {
+    fn asked(request: &HttpRequest) -> RequestTarget {
         let mut faults = Vec::new();
         request::repeated_parameters(request.query_string(), &mut faults);
-        Asked { company: None, faults }
+        RequestTarget { company: None, faults }
     }
 }
 
@@ -75,11 +75,11 @@ pub async fn get_login(
     request: HttpRequest,
     api: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (company, faults) = asked(authorised.asked, &authorised.exchange);
+    let (company, faults) = asked(authorised.asked, &authorised.context);
     let (Some(company), true) = (company, faults.is_empty()) else {
         return Err(Problem::bad_request(faults));
     };
-    let found = api.store.get(company).await.map_err(|error| told(&authorised.exchange, error))?;
+    let found = api.store.get(company).await.map_err(|error| told(&authorised.context, error))?;
     let login = found.ok_or_else(|| Problem::new(Kind::CompanyUnknown))?;
     let tag = company_tag(login);
     let mut response = HttpResponse::Ok();
@@ -92,7 +92,7 @@ pub async fn get_login(
 }
 
 /// GetLogin's answer (`GetVirksomhedsLoginResponseDto`).
-pub fn one(company: Cvr, login: Login) -> Vec<u8> {
+pub fn one(company: Cvr, login: LoginSpan) -> Vec<u8> {
     let mut text = Vec::with_capacity(160);
     text.extend_from_slice(br#"{"VirksomhedsLoginDto":"#);
     interchange::write_object(&mut text, &Record { cvr: company, login });
@@ -108,23 +108,23 @@ pub async fn set_login(
     api: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let text = body::read(&request, payload, api.body_timeout).await?;
-    let (in_path, mut faults) = asked(authorised.asked, &authorised.exchange);
+    let (in_path, mut faults) = asked(authorised.asked, &authorised.context);
     let in_body = request::company_in_body(&text, &mut faults);
     if let (Some(in_path), Some(in_body)) = (in_path, in_body)
         && in_path != in_body
     {
         let field = format!("{}.{}", request::DTO, request::CVR_NUMMER);
-        faults.push(FieldFault::new(field, "Skal være det samme CVR-nummer som i stien."));
+        faults.push(FieldError::new(field, "Skal være det samme CVR-nummer som i stien."));
     }
     let (Some(company), true) = (in_path, faults.is_empty()) else {
         return Err(Problem::bad_request(faults));
     };
     if conditional::has_precondition(request.headers()) {
-        let found = api.store.get(company).await.map_err(|error| told(&authorised.exchange, error))?;
+        let found = api.store.get(company).await.map_err(|error| told(&authorised.context, error))?;
         may_write(request.headers(), found)?;
     }
     let now = api.clock.now();
-    api.store.record(company, now).await.map_err(|error| told(&authorised.exchange, error))?;
+    api.store.record(company, now).await.map_err(|error| told(&authorised.context, error))?;
     Ok(HttpResponse::NoContent().insert_header((header::CACHE_CONTROL, "no-store")).finish())
 }
 
@@ -134,11 +134,11 @@ pub async fn get_logins(
     request: HttpRequest,
     api: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, faults) = asked(authorised.asked, &authorised.exchange);
+    let (_, faults) = asked(authorised.asked, &authorised.context);
     if !faults.is_empty() {
         return Err(Problem::bad_request(faults));
     }
-    let listing = api.store.list().await.map_err(|error| told(&authorised.exchange, error))?;
+    let listing = api.store.list().await.map_err(|error| told(&authorised.context, error))?;
     let coding = Coding::wanted(request.headers());
     let version = listing.version();
     let tags = Coding::ALL.map(|coding| list_tag(&version, coding));
@@ -158,8 +158,8 @@ pub async fn get_logins(
 }
 
 /// The company that was asked for, and every fault in the request's head.
-fn asked(asked: Asked, exchange: &Exchange) -> (Option<Cvr>, Vec<FieldFault>) {
-    let mut faults: Vec<_> = exchange.request_id.fault().into_iter().collect();
+fn asked(asked: RequestTarget, context: &RequestContext) -> (Option<Cvr>, Vec<FieldError>) {
+    let mut faults: Vec<_> = context.request_id.fault().into_iter().collect();
     faults.extend(asked.faults);
     (asked.company, faults)
 }
@@ -173,7 +173,7 @@ fn list_tag(version: &str, coding: Coding) -> String {
 }
 
 /// The weak entity tag of one company's state.
-fn company_tag(login: Login) -> String {
+fn company_tag(login: LoginSpan) -> String {
     format!(r#"W/"{:x}-{:x}""#, login.first().millis(), login.last().millis())
 }
 
@@ -181,7 +181,7 @@ fn company_tag(login: Login) -> String {
 ///
 /// The state is read before the write and may change between the two. Nothing is lost by it: logins only ever merge, so
 /// that a write has no way to undo what came between.
-fn may_write(headers: &HeaderMap, found: Option<Login>) -> Result<(), Problem> {
+fn may_write(headers: &HeaderMap, found: Option<LoginSpan>) -> Result<(), Problem> {
     let tag = found.map(company_tag);
     let tags: Vec<&str> = tag.iter().map(String::as_str).collect();
     if conditional::if_match_fails(headers, &tags) || conditional::if_none_match_fails(headers, &tags) {
@@ -228,8 +228,8 @@ fn last_modified(response: &mut HttpResponseBuilder, latest: Option<Timestamp>, 
 }
 
 /// What a caller learns of a store that cannot do its part; the rest goes to the log.
-fn told(exchange: &Exchange, error: StoreError) -> Problem {
-    exchange.note(|notes| notes.cause = Some(error.to_string()));
+fn told(context: &RequestContext, error: StoreError) -> Problem {
+    context.note(|record| record.cause = Some(error.to_string()));
     match error {
         StoreError::DiskFull => Problem::new(Kind::DiskFull)
             .with_header(header::RETRY_AFTER, header::HeaderValue::from_static("10")),

@@ -35,13 +35,13 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 use super::encoding::Coding;
-use crate::store::Listing;
-use compressed::Packed;
-use fragment::Packing;
-use identity::Plain;
+use crate::store::RecordStream;
+use compressed::Compressed;
+use fragment::StreamCoding;
+use identity::Identity;
 use paged::Streamed;
 
-pub use fairness::other_answered;
+pub use fairness::count_response;
 
 /// How many bytes a chunk has at least, unless it is the first, the last, or the next piece is still being made.
 ///
@@ -52,23 +52,23 @@ pub const CHUNK: usize = 256 * 1024;
 /// The list in this coding, or for HEAD what is to be said of it.
 pub fn answer(
     response: &mut HttpResponseBuilder,
-    listing: Listing,
+    listing: RecordStream,
     coding: Coding,
     head_only: bool,
 ) -> HttpResponse {
     let packing = match coding {
         Coding::Identity => None,
-        Coding::Gzip => Some(Packing::Gzip),
-        Coding::Zstd => Some(Packing::Zstd),
+        Coding::Gzip => Some(StreamCoding::Gzip),
+        Coding::Zstd => Some(StreamCoding::Zstd),
     };
     let snapshot = match listing {
-        Listing::Held(snapshot) => snapshot,
-        Listing::Fetched(_) if head_only => return response.body(Unsent(BodySize::Stream)),
-        Listing::Fetched(pages) => return response.body(Streamed::body(pages, packing)),
+        RecordStream::InMemory(snapshot) => snapshot,
+        RecordStream::Fetched(_) if head_only => return response.body(Unsent(BodySize::Stream)),
+        RecordStream::Fetched(pages) => return response.body(Streamed::body(pages, packing)),
     };
     match (packing, head_only) {
-        (None, false) => response.body(Plain::body(snapshot)),
-        (Some(packing), false) => response.body(Packed::body(snapshot, packing)),
+        (None, false) => response.body(Identity::body(snapshot)),
+        (Some(packing), false) => response.body(Compressed::body(snapshot, packing)),
         (None, true) => response.body(Unsent(BodySize::Sized(text::length(&snapshot)))),
         (Some(_), true) => response.body(Unsent(BodySize::Stream)),
     }

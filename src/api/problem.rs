@@ -187,7 +187,7 @@ impl Kind {
 /// Én fejl i en forespørgsel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Feltfejl)]
-pub struct FieldFault {
+pub struct FieldError {
     /// Feltet, som kontrakten skriver det: cvrNummer, VirksomhedsLoginDto.cvrNummer, x-requestId.
     pub felt: String,
     /// Hvad der er galt med det.
@@ -197,7 +197,7 @@ pub struct FieldFault {
 /// Most faults that an answer lists.
 pub const MAX_FAULTS: usize = 20;
 
-impl FieldFault {
+impl FieldError {
     /// A fault of this field.
     pub fn new(felt: impl Into<String>, fejltekst: impl Into<String>) -> Self {
         Self { felt: felt.into(), fejltekst: fejltekst.into() }
@@ -208,7 +208,7 @@ impl FieldFault {
 #[derive(Debug, Clone)]
 pub struct Problem {
     kind: Kind,
-    faults: Vec<FieldFault>,
+    faults: Vec<FieldError>,
     headers: Vec<(header::HeaderName, header::HeaderValue)>,
 }
 
@@ -224,7 +224,7 @@ impl Problem {
     }
 
     /// A 400 that lists every fault found, up to [`MAX_FAULTS`].
-    pub fn bad_request(faults: Vec<FieldFault>) -> Self {
+    pub fn bad_request(faults: Vec<FieldError>) -> Self {
         Self::new(Kind::BadRequest).with_faults(faults)
     }
 
@@ -247,7 +247,7 @@ impl Problem {
 
     /// The same with these faults listed.
     #[must_use]
-    pub fn with_faults(mut self, mut faults: Vec<FieldFault>) -> Self {
+    pub fn with_faults(mut self, mut faults: Vec<FieldError>) -> Self {
         faults.truncate(MAX_FAULTS);
         self.faults = faults;
         self

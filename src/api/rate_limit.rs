@@ -1,6 +1,6 @@
 //! How many calls one client may make: a token bucket for each, counted once the token has been verified.
 //!
-//! A client is the token's `client_id`, else its `sub`, else its organisation code. [`Buckets`] are kept by a keyed hash of
+//! A client is the token's `client_id`, else its `sub`, else its organisation code. [`TokenBuckets`] are kept by a keyed hash of
 //! that, so that each takes as little memory however long its name is, and full ones are dropped now and then. Should
 //! there be more clients at once than are kept, all begin anew with a full bucket: better to let some calls through
 //! than to grow, or to refuse those who did nothing.
@@ -23,7 +23,7 @@ const MOST_CLIENTS: usize = 10_000;
 type Limiter<C> = RateLimiter<u64, HashMapStateStore<u64>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 /// A token bucket for each key.
-pub struct Buckets<C: Clock = MonotonicClock> {
+pub struct TokenBuckets<C: Clock = MonotonicClock> {
     quota: Quota,
     clock: C,
     hasher: RandomState,
@@ -32,7 +32,7 @@ pub struct Buckets<C: Clock = MonotonicClock> {
 
 /// The buckets of all clients.
 #[derive(Debug)]
-pub struct RateLimit<C: Clock = MonotonicClock>(Buckets<C>);
+pub struct RateLimit<C: Clock = MonotonicClock>(TokenBuckets<C>);
 
 /// The bucket is empty.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,14 +43,14 @@ pub struct Wait {
     pub seconds: u32,
 }
 
-impl Buckets {
+impl TokenBuckets {
     /// So many calls a second for each key, and so many at once.
     pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         Self::with_clock(per_second, burst, MonotonicClock)
     }
 }
 
-impl<C: Clock + Clone> Buckets<C> {
+impl<C: Clock + Clone> TokenBuckets<C> {
     fn with_clock(per_second: NonZeroU32, burst: NonZeroU32, clock: C) -> Self {
         let quota = Quota::per_second(per_second).allow_burst(burst);
         let limiter = ArcSwap::from_pointee(Self::empty(quota, &clock));
@@ -87,7 +87,7 @@ impl<C: Clock + Clone> Buckets<C> {
 impl RateLimit {
     /// So many calls a second for each client, and so many at once.
     pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
-        Self(Buckets::new(per_second, burst))
+        Self(TokenBuckets::new(per_second, burst))
     }
 }
 
@@ -110,7 +110,7 @@ impl<C: Clock + Clone> RateLimit<C> {
     }
 }
 
-impl<C: Clock> fmt::Debug for Buckets<C> {
+impl<C: Clock> fmt::Debug for TokenBuckets<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Buckets").field("quota", &self.quota).finish_non_exhaustive()
     }
@@ -127,7 +127,7 @@ mod tests {
     fn limit(per_second: u32, burst: u32) -> (RateLimit<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
         let positive = |number| NonZeroU32::new(number).unwrap();
-        (RateLimit(Buckets::with_clock(positive(per_second), positive(burst), clock.clone())), clock)
+        (RateLimit(TokenBuckets::with_clock(positive(per_second), positive(burst), clock.clone())), clock)
     }
 
     #[test]

@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
-use super::problem::{FieldFault, MAX_FAULTS};
+use super::problem::{FieldError, MAX_FAULTS};
 use super::response::CvrNummer;
 use super::{MAX_ITEMS, body};
 use crate::domain::cvr;
@@ -77,11 +77,11 @@ fn faulty_fields(errors: &ValidationErrors, path: &str, found: &mut Vec<String>)
     }
 }
 
-fn pattern_fault(field: impl Into<String>) -> FieldFault {
-    FieldFault::new(field, format!("Skal være otte cifre ({}).", cvr::PATTERN))
+fn pattern_fault(field: impl Into<String>) -> FieldError {
+    FieldError::new(field, format!("Skal være otte cifre ({}).", cvr::PATTERN))
 }
 
-fn validated(dto: &impl Validate, faults: &mut Vec<FieldFault>) {
+fn validated(dto: &impl Validate, faults: &mut Vec<FieldError>) {
     if let Err(errors) = dto.validate() {
         let mut fields = Vec::new();
         faulty_fields(&errors, "", &mut fields);
@@ -129,41 +129,41 @@ fn echoed(name: &str) -> String {
 
 /// What a request asks for, as far as its head tells.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct RequestTarget {
     /// The company that it names.
     pub company: Option<Cvr>,
     /// What is wrong with it.
-    pub faults: Vec<FieldFault>,
+    pub faults: Vec<FieldError>,
 }
 
 type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// The query's parameters, each of which may stand once. Nothing of them is read when there are too many.
-fn parameters<'a>(query: &'a str, faults: &mut Vec<FieldFault>) -> Option<Parameters<'a>> {
+fn parameters<'a>(query: &'a str, faults: &mut Vec<FieldError>) -> Option<Parameters<'a>> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let read: Vec<_> = pairs.by_ref().take(MAX_ITEMS).collect();
     if pairs.next().is_some() {
-        faults.push(FieldFault::new(body::FIELD, format!("Må højst have {MAX_ITEMS} parametre.")));
+        faults.push(FieldError::new(body::FIELD, format!("Må højst have {MAX_ITEMS} parametre.")));
         return None;
     }
     let twice = repeated(read.iter().map(|(name, _)| contract_name(name)));
-    faults.extend(twice.into_iter().map(|name| FieldFault::new(echoed(name), "Må kun stå én gang.")));
+    faults.extend(twice.into_iter().map(|name| FieldError::new(echoed(name), "Må kun stå én gang.")));
     Some(read)
 }
 
 /// A fault for each query parameter that stands more than once, or for too many of them.
-pub fn repeated_parameters(query: &str, faults: &mut Vec<FieldFault>) {
+pub fn repeated_parameters(query: &str, faults: &mut Vec<FieldError>) {
     if query.contains('&') {
         parameters(query, faults);
     }
 }
 
 /// GetLogin's company, from the query.
-pub fn company_in_query(query: &str, faults: &mut Vec<FieldFault>) -> Option<Cvr> {
+pub fn company_in_query(query: &str, faults: &mut Vec<FieldError>) -> Option<Cvr> {
     let pairs = parameters(query, faults)?;
     let mut values = pairs.into_iter().filter(|(name, _)| contract_name(name) == CVR_NUMMER);
     let Some((_, value)) = values.next() else {
-        faults.push(FieldFault::new(CVR_NUMMER, "Mangler i forespørgslen."));
+        faults.push(FieldError::new(CVR_NUMMER, "Mangler i forespørgslen."));
         return None;
     };
     if values.next().is_some() {
@@ -175,7 +175,7 @@ pub fn company_in_query(query: &str, faults: &mut Vec<FieldFault>) -> Option<Cvr
 }
 
 /// SetLogin's company, from its path.
-pub fn company_in_path(segment: &str, faults: &mut Vec<FieldFault>) -> Option<Cvr> {
+pub fn company_in_path(segment: &str, faults: &mut Vec<FieldError>) -> Option<Cvr> {
     let company = Cvr::parse(segment).ok();
     if company.is_none() {
         faults.push(pattern_fault(CVR_NUMMER));
@@ -184,8 +184,8 @@ pub fn company_in_path(segment: &str, faults: &mut Vec<FieldFault>) -> Option<Cv
 }
 
 /// SetLogin's company, from its body.
-pub fn company_in_body(text: &[u8], faults: &mut Vec<FieldFault>) -> Option<Cvr> {
-    let mut fault = |field: &str, text: &str| faults.push(FieldFault::new(field, text));
+pub fn company_in_body(text: &[u8], faults: &mut Vec<FieldError>) -> Option<Cvr> {
+    let mut fault = |field: &str, text: &str| faults.push(FieldError::new(field, text));
     // .NET and PowerShell write a byte-order mark (RFC 8259 §8.1 lets a reader skip it).
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if text.is_empty() {
@@ -200,7 +200,7 @@ pub fn company_in_body(text: &[u8], faults: &mut Vec<FieldFault>) -> Option<Cvr>
     let company = member(request, &format!("{DTO}."), DTO, CVR_NUMMER, faults)?;
     let field = format!("{DTO}.{CVR_NUMMER}");
     let Some(cvr_nummer) = company.text() else {
-        faults.push(FieldFault::new(field, "Skal være en tekststreng."));
+        faults.push(FieldError::new(field, "Skal være en tekststreng."));
         return None;
     };
     let login = SetVirksomhedsLoginDto { cvr_nummer: cvr_nummer.unwrap_or_default() };
@@ -215,18 +215,18 @@ fn member<'a>(
     prefix: &str,
     field: &str,
     name: &str,
-    faults: &mut Vec<FieldFault>,
+    faults: &mut Vec<FieldError>,
 ) -> Option<Raw<'a>> {
     let Some(members) = object.members() else {
-        faults.push(FieldFault::new(field, "Skal være et JSON-objekt."));
+        faults.push(FieldError::new(field, "Skal være et JSON-objekt."));
         return None;
     };
     let twice = repeated(members.iter().map(|(name, _)| contract_name(name)));
-    let told = |twice: &&str| FieldFault::new(format!("{prefix}{}", echoed(twice)), "Må kun stå én gang.");
+    let told = |twice: &&str| FieldError::new(format!("{prefix}{}", echoed(twice)), "Må kun stå én gang.");
     faults.extend(twice.iter().take(MAX_FAULTS).map(told));
     let found = members.iter().find(|(text, _)| contract_name(text) == name).map(|(_, value)| *value);
     if found.is_none() {
-        faults.push(FieldFault::new(format!("{prefix}{name}"), "Mangler."));
+        faults.push(FieldError::new(format!("{prefix}{name}"), "Mangler."));
     }
     found.filter(|_| !twice.contains(&name))
 }
@@ -235,16 +235,16 @@ fn member<'a>(
 mod tests {
     use super::*;
 
-    fn told(faults: &[FieldFault]) -> Vec<(&str, &str)> {
+    fn told(faults: &[FieldError]) -> Vec<(&str, &str)> {
         faults.iter().map(|fault| (fault.felt.as_str(), fault.fejltekst.as_str())).collect()
     }
 
-    fn query(text: &str) -> (Option<String>, Vec<FieldFault>) {
+    fn query(text: &str) -> (Option<String>, Vec<FieldError>) {
         let mut faults = Vec::new();
         (company_in_query(text, &mut faults).map(|cvr| cvr.to_string()), faults)
     }
 
-    fn body(text: &str) -> (Option<String>, Vec<FieldFault>) {
+    fn body(text: &str) -> (Option<String>, Vec<FieldError>) {
         let mut faults = Vec::new();
         (company_in_body(text.as_bytes(), &mut faults).map(|cvr| cvr.to_string()), faults)
     }

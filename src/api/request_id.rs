@@ -5,7 +5,7 @@
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 
-use super::problem::FieldFault;
+use super::problem::FieldError;
 
 /// The header, as HTTP/1.1 libraries keep it; names are compared without case (RFC 9110 §5.1).
 pub const HEADER: HeaderName = HeaderName::from_static("x-requestid");
@@ -20,7 +20,7 @@ pub const PATTERN: &str = "^[!-~]([ -~]{0,44}[!-~])?$";
 #[derive(Debug, Clone)]
 pub struct RequestId {
     text: String,
-    refused: bool,
+    denied_calls: bool,
 }
 
 impl RequestId {
@@ -28,12 +28,12 @@ impl RequestId {
     pub fn of(headers: &HeaderMap) -> Self {
         let mut sent = headers.get_all(&HEADER);
         match (sent.next(), sent.next()) {
-            (None, _) => Self { text: made_up(), refused: false },
+            (None, _) => Self { text: made_up(), denied_calls: false },
             (Some(only), None) => match only.to_str().ok().filter(|text| is_valid(text)) {
-                Some(text) => Self { text: text.to_owned(), refused: false },
-                None => Self { text: made_up(), refused: true },
+                Some(text) => Self { text: text.to_owned(), denied_calls: false },
+                None => Self { text: made_up(), denied_calls: true },
             },
-            (Some(_), Some(_)) => Self { text: made_up(), refused: true },
+            (Some(_), Some(_)) => Self { text: made_up(), denied_calls: true },
         }
     }
 
@@ -43,9 +43,9 @@ impl RequestId {
     }
 
     /// The fault, when the caller sent an id that cannot be used.
-    pub fn fault(&self) -> Option<FieldFault> {
-        self.refused.then(|| {
-            FieldFault::new(FIELD, "Skal stå højst én gang og være 1 til 46 tegn, alle synlige ASCII-tegn.")
+    pub fn fault(&self) -> Option<FieldError> {
+        self.denied_calls.then(|| {
+            FieldError::new(FIELD, "Skal stå højst én gang og være 1 til 46 tegn, alle synlige ASCII-tegn.")
         })
     }
 }
@@ -96,9 +96,9 @@ mod tests {
         for values in
             [&[&b""[..]][..], &[too_long.as_bytes()], &[b"a\tb"], &["\u{e6}".as_bytes()], &[b"a", b"a"]]
         {
-            let refused = of(values);
-            assert_eq!(refused.fault().unwrap().felt, "x-requestId");
-            assert_eq!(refused.as_str().len(), 36);
+            let denied_calls = of(values);
+            assert_eq!(denied_calls.fault().unwrap().felt, "x-requestId");
+            assert_eq!(denied_calls.as_str().len(), 36);
         }
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 
 use super::problem::Kind;
-use super::spec::{Declaration, Verb};
+use super::spec::{EndpointSpec, Verb};
 use crate::auth::Caller;
 use crate::domain::access::{Method, OrganisationType};
-use crate::telemetry::metrics::{Counter, Histogram, Reading, Scale};
+use crate::telemetry::metrics::{Buckets, Counter, Histogram, HistogramSnapshot};
 
 /// The label of what has no value: no method reached, no `fejlkode`.
 const NOTHING: &str = "-";
@@ -22,7 +22,7 @@ const METHODS: usize = Method::ALL.len() + 1;
 const ORGANISATIONS: usize = OrganisationType::ALL.len() + 2;
 
 /// From a read out of memory (some 15 µs) to a write that waits for its deadline (5 s) and beyond.
-static DURATION: Scale = Scale::durations(&[
+static DURATION: Buckets = Buckets::durations(&[
     10_000,
     25_000,
     50_000,
@@ -134,7 +134,7 @@ impl Requests {
     }
 
     /// How long the calls of each method took, in seconds.
-    pub fn durations(&self) -> impl Iterator<Item = (&'static str, Reading)> {
+    pub fn durations(&self) -> impl Iterator<Item = (&'static str, HistogramSnapshot)> {
         self.durations.iter().enumerate().map(|(method, durations)| (method_name(method), durations.read()))
     }
 }
@@ -164,7 +164,7 @@ fn organisation(caller: Option<&Caller>) -> usize {
 }
 
 fn is_declared(method: usize, outcome: &Outcome, organisation: usize) -> bool {
-    let Some(declaration) = Declaration::ALL.get(method) else { return false };
+    let Some(declaration) = EndpointSpec::ALL.get(method) else { return false };
     let is_known = organisation < OrganisationType::ALL.len();
     let is_nobody = organisation == ORGANISATIONS - 1;
     if outcome.identified != is_known || !(is_known || is_nobody) {

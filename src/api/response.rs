@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::problem::FieldFault;
+use super::problem::FieldError;
 use crate::domain::cvr;
 use crate::domain::cvr::Cvr;
 use crate::domain::timestamp;
@@ -145,7 +145,7 @@ pub struct ProblemDto {
     /// Kun ved status 400: alle de fejl, der blev fundet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub fejl: Option<Vec<FieldFault>>,
+    pub fejl: Option<Vec<FieldError>>,
     /// Kaldets id, det samme som i headeren x-requestId og i tjenestens log.
     #[serde(rename = "requestId")]
     pub request_id: String,
@@ -157,7 +157,7 @@ mod tests {
     use crate::api::handlers;
     use crate::api::list::text;
     use crate::api::problem::{Kind, Problem};
-    use crate::domain::login::Login;
+    use crate::domain::login::LoginSpan;
     use crate::interchange;
     use proptest::prelude::*;
 
@@ -165,8 +165,8 @@ mod tests {
         let moment = || 0..=Timestamp::MAX.millis();
         (0..=Cvr::MAX.number(), moment(), moment()).prop_map(|(number, one, other)| Record {
             cvr: Cvr::from_number(number).unwrap(),
-            login: Login::at(Timestamp::from_millis(one).unwrap())
-                .merge(Login::at(Timestamp::from_millis(other).unwrap())),
+            login: LoginSpan::at(Timestamp::from_millis(one).unwrap())
+                .merge(LoginSpan::at(Timestamp::from_millis(other).unwrap())),
         })
     }
 
@@ -177,7 +177,7 @@ mod tests {
             faults in prop::collection::vec(("[ -~æøåÆØÅ]{0,9}", "[ -~æøåÆØÅ]{0,9}"), 0..4),
             id in "[ -~]{1,46}",
         ) {
-            let faults: Vec<_> = faults.iter().map(|(felt, text)| FieldFault::new(felt, text)).collect();
+            let faults: Vec<_> = faults.iter().map(|(felt, text)| FieldError::new(felt, text)).collect();
             let (status, code, text) = kind.row();
             let dto = ProblemDto {
                 problem_type: "about:blank".to_owned(),

@@ -55,13 +55,13 @@ impl Verb {
 
 /// The schema of a type and of all that it refers to.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
+pub struct TypeSchema {
     name: fn() -> Cow<'static, str>,
     schema: fn() -> RefOr<Schema>,
     parts: fn(&mut Vec<(String, RefOr<Schema>)>),
 }
 
-impl Shape {
+impl TypeSchema {
     /// That of `T`.
     pub const fn of<T: ToSchema>() -> Self {
         Self { name: T::name, schema: <T as PartialSchema>::schema, parts: T::schemas }
@@ -91,7 +91,7 @@ pub struct Body {
     /// What the page calls it as a whole.
     pub name: &'static str,
     /// Its type.
-    pub shape: Shape,
+    pub schema_of: TypeSchema,
 }
 
 /// Where a method reads its input.
@@ -100,7 +100,7 @@ pub enum Input {
     /// Nowhere.
     Nothing,
     /// In the query: a parameter for each field of the type.
-    Query(Shape),
+    Query(TypeSchema),
     /// In a JSON body.
     Body(Body),
 }
@@ -111,7 +111,7 @@ pub struct Segment {
     /// Its name, which stands in braces in the path.
     pub name: &'static str,
     /// Its type.
-    pub shape: Shape,
+    pub schema_of: TypeSchema,
     /// What it names.
     pub description: Text,
 }
@@ -127,7 +127,7 @@ pub struct OwnError {
 
 /// A method of the contract, as it is served.
 #[derive(Debug)]
-pub struct Declaration {
+pub struct EndpointSpec {
     /// Which: gives the name, the scope and the row in the table of access.
     pub method: Method,
     /// What it does.
@@ -139,7 +139,7 @@ pub struct Declaration {
     /// The varying part of the path, when it has one.
     pub segment: Option<Segment>,
     /// Other forms of the path that are served alike.
-    pub also: &'static [&'static str],
+    pub path_aliases: &'static [&'static str],
     /// What it reads.
     pub input: Input,
     /// What a 200 carries; a method without output answers 204.
@@ -148,8 +148,8 @@ pub struct Declaration {
     pub errors: &'static [OwnError],
 }
 
-/// `GET /v1/Login`
-pub static GET_LOGIN: Declaration = Declaration {
+/// `GET /v1/LoginSpan`
+pub static GET_LOGIN: EndpointSpec = EndpointSpec {
     method: Method::GetLogin,
     summary: Text {
         da: "Henter første og seneste login for én virksomhed.",
@@ -158,17 +158,17 @@ pub static GET_LOGIN: Declaration = Declaration {
     verb: Verb::Get,
     path: "/v1/Login",
     segment: None,
-    also: &[],
-    input: Input::Query(Shape::of::<request::GetVirksomhedsLoginRequestDto>()),
+    path_aliases: &[],
+    input: Input::Query(TypeSchema::of::<request::GetVirksomhedsLoginRequestDto>()),
     output: Some(Body {
         name: response::FIELD,
-        shape: Shape::of::<response::GetVirksomhedsLoginResponseDto>(),
+        schema_of: TypeSchema::of::<response::GetVirksomhedsLoginResponseDto>(),
     }),
     errors: &[OwnError { kind: Kind::CompanyUnknown, description: "Virksomheden blev ikke fundet." }],
 };
 
-/// `PUT /v1/Login/{CvrNummer}`
-pub static SET_LOGIN: Declaration = Declaration {
+/// `PUT /v1/LoginSpan/{CvrNummer}`
+pub static SET_LOGIN: EndpointSpec = EndpointSpec {
     method: Method::SetLogin,
     summary: Text {
         da: "Registrerer, at en virksomhed er logget ind nu. Tidspunktet er tjenestens eget.",
@@ -178,23 +178,23 @@ pub static SET_LOGIN: Declaration = Declaration {
     path: "/v1/Login/{CvrNummer}",
     segment: Some(Segment {
         name: "CvrNummer",
-        shape: Shape::of::<response::CvrNummer>(),
+        schema_of: TypeSchema::of::<response::CvrNummer>(),
         description: Text {
             da: "CVR nummer på virksomheden; det samme som i kroppen.",
             en: "The company's CVR number; the same as in the body.",
         },
     }),
-    also: &["/v1/Login{CvrNummer}"],
+    path_aliases: &["/v1/Login{CvrNummer}"],
     input: Input::Body(Body {
         name: body::FIELD,
-        shape: Shape::of::<request::SetVirksomhedsLoginRequestDto>(),
+        schema_of: TypeSchema::of::<request::SetVirksomhedsLoginRequestDto>(),
     }),
     output: None,
     errors: &[],
 };
 
 /// `GET /v1/Logins`
-pub static GET_LOGINS: Declaration = Declaration {
+pub static GET_LOGINS: EndpointSpec = EndpointSpec {
     method: Method::GetLogins,
     summary: Text {
         da: "Henter første og seneste login for alle virksomheder, stigende efter CVR-nummer.",
@@ -203,16 +203,16 @@ pub static GET_LOGINS: Declaration = Declaration {
     verb: Verb::Get,
     path: "/v1/Logins",
     segment: None,
-    also: &[],
+    path_aliases: &[],
     input: Input::Nothing,
     output: Some(Body {
         name: response::FIELD,
-        shape: Shape::of::<response::GetVirksomhedsLoginResponseDtoCollection>(),
+        schema_of: TypeSchema::of::<response::GetVirksomhedsLoginResponseDtoCollection>(),
     }),
     errors: &[],
 };
 
-impl Declaration {
+impl EndpointSpec {
     /// Every method, in the order of the contract's page.
     pub const ALL: [&'static Self; 3] = [&GET_LOGIN, &SET_LOGIN, &GET_LOGINS];
 
@@ -270,13 +270,13 @@ mod tests {
 
     #[test]
     fn every_method_is_declared_once_in_the_order_of_the_page() {
-        assert_eq!(Declaration::ALL.map(|declaration| declaration.method), Method::ALL);
+        assert_eq!(EndpointSpec::ALL.map(|declaration| declaration.method), Method::ALL);
     }
 
     #[test]
     fn the_varying_part_of_a_path_stands_in_it_by_its_name() {
-        for declaration in Declaration::ALL {
-            for path in [declaration.path].iter().chain(declaration.also) {
+        for declaration in EndpointSpec::ALL {
+            for path in [declaration.path].iter().chain(declaration.path_aliases) {
                 let in_path = path.split_once('{').map(|(_, rest)| rest.trim_end_matches('}'));
                 assert_eq!(in_path, declaration.segment.map(|segment| segment.name), "{path}");
             }
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_methods_own_errors_are_among_those_it_may_end_in() {
-        for declaration in Declaration::ALL {
+        for declaration in EndpointSpec::ALL {
             for error in declaration.errors {
                 assert!(declaration.faults().any(|kind| kind == error.kind), "{}", declaration.name());
             }

@@ -2,13 +2,13 @@
 
 use crate::api::handlers;
 use crate::api::list::text;
-use crate::api::problem::{FieldFault, Kind, Problem};
+use crate::api::problem::{FieldError, Kind, Problem};
 use crate::api::request::{SetVirksomhedsLoginDto, SetVirksomhedsLoginRequestDto};
 use crate::api::response::EXAMPLE_TIDSPUNKT;
 use crate::domain::access::Method;
 use crate::domain::cvr;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 
@@ -26,7 +26,7 @@ pub const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
 /// The record of the examples. A test holds that the three constants can be read.
 fn record() -> Record {
     let moment = |text| Timestamp::parse(text).unwrap_or(Timestamp::MIN);
-    let login = Login::at(moment(TIDLIGSTE)).merge(Login::at(moment(SENESTE)));
+    let login = LoginSpan::at(moment(TIDLIGSTE)).merge(LoginSpan::at(moment(SENESTE)));
     Record { cvr: Cvr::parse(CVR_NUMMER).unwrap_or(Cvr::MIN), login }
 }
 
@@ -59,12 +59,12 @@ pub fn request() -> Vec<u8> {
 /// The answer that tells this error.
 pub fn problem(kind: Kind) -> Vec<u8> {
     let fault = match kind {
-        Kind::BadRequest => Some(FieldFault::new(
+        Kind::BadRequest => Some(FieldError::new(
             crate::api::request::CVR_NUMMER,
             format!("Skal være otte cifre ({}).", cvr::PATTERN),
         )),
         Kind::AmbiguousCredentials => {
-            Some(FieldFault::new("Authorization", "Send ét adgangstoken, og kun i headeren Authorization."))
+            Some(FieldError::new("Authorization", "Send ét adgangstoken, og kun i headeren Authorization."))
         }
         _ => None,
     };

@@ -9,8 +9,8 @@ use super::table::Row;
 use super::texts;
 use super::texts::PAGE;
 use crate::api::problem::Kind;
-use crate::api::spec::{Declaration, Input, Text, Verb};
-use crate::domain::access::{AccessMode, Matrix, OrganisationType};
+use crate::api::spec::{EndpointSpec, Input, Text, Verb};
+use crate::domain::access::{AccessMode, AccessTable, OrganisationType};
 
 /// The columns of the tables of input and output.
 const FIELDS: [&str; 5] = ["Element", "Type", "Detaljer", "Forekomst", "Beskrivelse"];
@@ -18,7 +18,12 @@ const FIELDS: [&str; 5] = ["Element", "Type", "Detaljer", "Forekomst", "Beskrive
 const CODES: [&str; 3] = ["Fejlkode", "Fejltekst", "Beskrivelse"];
 
 /// The method. What the contract prints stays Danish in every language of the page.
-pub(super) fn render(declaration: &Declaration, matrix: &Matrix, language: Language, base: &str) -> Markup {
+pub(super) fn render(
+    declaration: &EndpointSpec,
+    access_table: &AccessTable,
+    language: Language,
+    base: &str,
+) -> Markup {
     let name = declaration.name();
     let say = |text: Text| language.of(text);
     let own = |error: &Kind| declaration.errors.iter().find(|own| own.kind == *error);
@@ -29,15 +34,15 @@ pub(super) fn render(declaration: &Declaration, matrix: &Matrix, language: Langu
             }
             p {
                 (say(declaration.summary))
-                @for (index, form) in declaration.also.iter().enumerate() {
-                    @if index == 0 { " " (say(PAGE.also)) } @else { ", " }
+                @for (index, form) in declaration.path_aliases.iter().enumerate() {
+                    @if index == 0 { " " (say(PAGE.path_aliases)) } @else { ", " }
                     code { (form) }
                 }
-                @if !declaration.also.is_empty() { "." }
+                @if !declaration.path_aliases.is_empty() { "." }
             }
             div.contract lang="da" {
                 h4 { "Tilladte organisationer" }
-                (organisations(declaration, matrix))
+                (organisations(declaration, access_table))
                 h4 { "Scope" }
                 p { code { (declaration.scope()) } }
                 h4 { "Input" }
@@ -72,8 +77,8 @@ pub(super) fn render(declaration: &Declaration, matrix: &Matrix, language: Langu
 }
 
 /// The marks of the loaded table of access: a row for each organisation type that has any.
-fn organisations(declaration: &Declaration, matrix: &Matrix) -> Markup {
-    let rows = OrganisationType::ALL.map(|row| (row, matrix.allowed(declaration.method, row)));
+fn organisations(declaration: &EndpointSpec, access_table: &AccessTable) -> Markup {
+    let rows = OrganisationType::ALL.map(|row| (row, access_table.allowed(declaration.method, row)));
     if rows.iter().all(|(_, modes)| modes.is_empty()) {
         return html! { p { "Ingen organisationer" } };
     }
@@ -147,7 +152,7 @@ pub(super) fn code(label: &str, text: &str) -> Markup {
 }
 
 /// A line that calls the method as it is pasted, once `TOKEN` holds a token.
-pub(super) fn curl(declaration: &Declaration, base: &str) -> String {
+pub(super) fn curl(declaration: &EndpointSpec, base: &str) -> String {
     let path = match declaration.segment {
         Some(segment) => declaration.path.replace(&format!("{{{}}}", segment.name), example::CVR_NUMMER),
         None => declaration.path.to_owned(),
@@ -177,7 +182,7 @@ pub(super) fn curl(declaration: &Declaration, base: &str) -> String {
 }
 
 /// The answer to that call, made by the serialiser.
-fn success(declaration: &Declaration, language: Language) -> Markup {
+fn success(declaration: &EndpointSpec, language: Language) -> Markup {
     let label = format!("{}: {}", declaration.name(), language.of(PAGE.answer));
     match &declaration.output {
         Some(_) => html! {
@@ -188,7 +193,7 @@ fn success(declaration: &Declaration, language: Language) -> Markup {
     }
 }
 
-fn errors(declaration: &Declaration, language: Language) -> Markup {
+fn errors(declaration: &EndpointSpec, language: Language) -> Markup {
     let columns = ["Status", "Fejlkode", "Fejltekst", language.of(PAGE.when)];
     let rows = html! {
         @for kind in declaration.faults() {

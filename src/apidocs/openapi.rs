@@ -10,20 +10,20 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::operation::{self, SCHEME, TAG};
 use crate::api::response::{CvrNummer, ProblemDto};
-use crate::api::spec::{Declaration, Input, Shape, Verb};
-use crate::domain::access::Matrix;
+use crate::api::spec::{EndpointSpec, Input, TypeSchema, Verb};
+use crate::domain::access::AccessTable;
 
 /// The document over this table of access, as pretty JSON that ends with a line feed.
 ///
 /// # Errors
 /// When it cannot be written as JSON, which no request can cause.
-pub fn document(matrix: &Matrix) -> Result<String, serde_json::Error> {
-    let paths = Declaration::ALL.into_iter().fold(PathsBuilder::new(), |paths, declaration| {
+pub fn document(access_table: &AccessTable) -> Result<String, serde_json::Error> {
+    let paths = EndpointSpec::ALL.into_iter().fold(PathsBuilder::new(), |paths, declaration| {
         let verb = match declaration.verb {
             Verb::Get => HttpMethod::Get,
             Verb::Put => HttpMethod::Put,
         };
-        paths.path(declaration.path, PathItem::new(verb, operation::of(declaration, matrix)))
+        paths.path(declaration.path, PathItem::new(verb, operation::of(declaration, access_table)))
     });
     let licence = LicenseBuilder::new()
         .name(env!("CARGO_PKG_LICENSE"))
@@ -56,18 +56,19 @@ fn components() -> Components {
     let mut components = ComponentsBuilder::new()
         .schema(CvrNummer::name(), CvrNummer::schema())
         .schema(ProblemDto::name(), ProblemDto::schema())
-        .schemas_from_iter(Shape::of::<ProblemDto>().parts());
-    for declaration in Declaration::ALL {
+        .schemas_from_iter(TypeSchema::of::<ProblemDto>().parts());
+    for declaration in EndpointSpec::ALL {
         // The fields of a query are parameters, so that the type around them is nothing that is sent.
         let (whole, query) = match declaration.input {
-            Input::Body(body) => (Some(body.shape), None),
-            Input::Query(shape) => (None, Some(shape)),
+            Input::Body(body) => (Some(body.schema_of), None),
+            Input::Query(schema_of) => (None, Some(schema_of)),
             Input::Nothing => (None, None),
         };
-        for shape in whole.into_iter().chain(declaration.output.map(|output| output.shape)) {
-            components = components.schema(shape.name(), shape.schema()).schemas_from_iter(shape.parts());
+        for schema_of in whole.into_iter().chain(declaration.output.map(|output| output.schema_of)) {
+            components =
+                components.schema(schema_of.name(), schema_of.schema()).schemas_from_iter(schema_of.parts());
         }
-        components = components.schemas_from_iter(query.into_iter().flat_map(Shape::parts));
+        components = components.schemas_from_iter(query.into_iter().flat_map(TypeSchema::parts));
     }
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
         "Et signeret adgangstoken (RFC 9068) i headeren Authorization. Metodens scope skal stå i tokenet, og \
@@ -120,7 +121,7 @@ mod tests {
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(document["info"]["license"]["identifier"], "Apache-2.0");
-        for declaration in Declaration::ALL {
+        for declaration in EndpointSpec::ALL {
             let verb = declaration.verb.name().to_lowercase();
             let operation = &document["paths"][declaration.path][verb];
             assert_eq!(operation["operationId"], declaration.name());

@@ -20,8 +20,8 @@ use super::{table, texts};
 use crate::api::problem::Kind;
 use crate::api::request_id;
 use crate::api::response::ProblemDto;
-use crate::api::spec::{Body, Declaration, Input, Shape, Verb};
-use crate::domain::access::{Matrix, Method, OrganisationType};
+use crate::api::spec::{Body, EndpointSpec, Input, TypeSchema, Verb};
+use crate::domain::access::{AccessTable, Method, OrganisationType};
 use crate::telemetry::trace_context;
 
 /// What the security scheme is called in the document.
@@ -33,7 +33,7 @@ pub(super) const TAG: &str = "Virksomhedslogin";
 const ACCESS: &str = "x-tilladte-organisationer";
 
 /// The operation.
-pub(super) fn of(declaration: &Declaration, matrix: &Matrix) -> Operation {
+pub(super) fn of(declaration: &EndpointSpec, access_table: &AccessTable) -> Operation {
     let mut operation = OperationBuilder::new()
         .tag(TAG)
         .operation_id(Some(declaration.name()))
@@ -41,7 +41,9 @@ pub(super) fn of(declaration: &Declaration, matrix: &Matrix) -> Operation {
         .description(Some(description(declaration)))
         .request_body(declaration.body().map(request_body))
         .security(SecurityRequirement::new(SCHEME, [declaration.scope()]))
-        .extensions(Some(ExtensionsBuilder::new().add(ACCESS, access(declaration.method, matrix)).build()));
+        .extensions(Some(
+            ExtensionsBuilder::new().add(ACCESS, access(declaration.method, access_table)).build(),
+        ));
     for parameter in parameters(declaration) {
         operation = operation.parameter(parameter);
     }
@@ -51,18 +53,19 @@ pub(super) fn of(declaration: &Declaration, matrix: &Matrix) -> Operation {
     operation.build()
 }
 
-fn description(declaration: &Declaration) -> String {
-    let also = match declaration.also {
+fn description(declaration: &EndpointSpec) -> String {
+    let path_aliases = match declaration.path_aliases {
         [] => String::new(),
         forms => format!(" Stien kan også skrives `{}`.", forms.join("`, `")),
     };
-    format!("Kræver scope `{}`.{also}", declaration.scope())
+    format!("Kræver scope `{}`.{path_aliases}", declaration.scope())
 }
 
 /// The marks of the loaded table: organisation type → access modes.
-fn access(method: Method, matrix: &Matrix) -> Value {
+fn access(method: Method, access_table: &AccessTable) -> Value {
     let rows = OrganisationType::ALL.into_iter().map(|organisation| {
-        let modes = matrix.allowed(method, organisation).iter().map(|mode| mode.name().into()).collect();
+        let modes =
+            access_table.allowed(method, organisation).iter().map(|mode| mode.name().into()).collect();
         (organisation.name().to_owned(), Value::Array(modes))
     });
     Value::Object(rows.filter(|(_, modes)| modes != &json!([])).collect())
@@ -71,24 +74,24 @@ fn access(method: Method, matrix: &Matrix) -> Value {
 fn request_body(body: &Body) -> RequestBody {
     RequestBodyBuilder::new()
         .required(Some(Required::True))
-        .content("application/json", content(body.shape, &example::request()))
+        .content("application/json", content(body.schema_of, &example::request()))
         .build()
 }
 
 /// A JSON body of this type, with this example of it.
-fn content(shape: Shape, example: &[u8]) -> Content {
-    let schema = Ref::from_schema_name(shape.name());
+fn content(schema_of: TypeSchema, example: &[u8]) -> Content {
+    let schema = Ref::from_schema_name(schema_of.name());
     ContentBuilder::new().schema(Some(schema)).example(serde_json::from_slice(example).ok()).build()
 }
 
-fn parameters(declaration: &Declaration) -> Vec<Parameter> {
+fn parameters(declaration: &EndpointSpec) -> Vec<Parameter> {
     let mut parameters = Vec::new();
     if let Some(segment) = &declaration.segment {
-        let schema = Ref::from_schema_name(segment.shape.name());
+        let schema = Ref::from_schema_name(segment.schema_of.name());
         parameters.push(parameter(segment.name, ParameterIn::Path, true, segment.description.da, schema));
     }
-    if let Input::Query(shape) = &declaration.input
-        && let RefOr::T(Schema::Object(query)) = shape.schema()
+    if let Input::Query(schema_of) = &declaration.input
+        && let RefOr::T(Schema::Object(query)) = schema_of.schema()
     {
         for (name, member) in &query.properties {
             let required = query.required.contains(name);
@@ -145,11 +148,11 @@ fn header(description: &str, schema: ObjectBuilder) -> Header {
 }
 
 /// Every answer that a call may get, by status.
-fn responses(declaration: &Declaration) -> BTreeMap<u16, Response> {
+fn responses(declaration: &EndpointSpec) -> BTreeMap<u16, Response> {
     let mut responses = BTreeMap::new();
     match &declaration.output {
         Some(output) => {
-            let body = content(output.shape, &example::output(declaration.method));
+            let body = content(output.schema_of, &example::output(declaration.method));
             responses.insert(200, read(texts::FOUND).content("application/json", body).build());
             responses.insert(304, read(texts::UNCHANGED).build());
         }

@@ -5,8 +5,8 @@ use maud::{DOCTYPE, Markup, html};
 use super::language::{Language, PARAMETER};
 use super::texts::PAGE;
 use super::{guide, method, stylesheet};
-use crate::api::spec::{Declaration, Text};
-use crate::domain::access::Matrix;
+use crate::api::spec::{EndpointSpec, Text};
+use crate::domain::access::AccessTable;
 
 /// What the contract's page begins with; here it is true of the table of access as well.
 const FOLLOWS_THE_CODE: Text = Text {
@@ -19,7 +19,7 @@ const START: &str = "kom-godt-i-gang";
 const METHODS: &str = "metoder";
 
 /// The page over this table of access, whose calls go to this address.
-pub(super) fn render(matrix: &Matrix, language: Language, base: &str) -> String {
+pub(super) fn render(access_table: &AccessTable, language: Language, base: &str) -> String {
     let say = |text: Text| language.of(text);
     let page = html! {
         (DOCTYPE)
@@ -43,8 +43,8 @@ pub(super) fn render(matrix: &Matrix, language: Language, base: &str) -> String 
                     }
                     section aria-labelledby=(METHODS) {
                         h2 id=(METHODS) { (say(PAGE.methods)) }
-                        @for declaration in Declaration::ALL {
-                            (method::render(declaration, matrix, language, base))
+                        @for declaration in EndpointSpec::ALL {
+                            (method::render(declaration, access_table, language, base))
                         }
                     }
                 }
@@ -101,7 +101,7 @@ fn contents(language: Language) -> Markup {
         nav.contents aria-label=(language.of(PAGE.contents)) {
             ul {
                 li { a href={ "#" (START) } { (language.of(PAGE.start)) } }
-                @for declaration in Declaration::ALL {
+                @for declaration in EndpointSpec::ALL {
                     li { a href={ "#" (declaration.name()) } { (declaration.name()) } }
                 }
                 li { a href="/openapi.json" { "OpenAPI" } }

@@ -10,7 +10,7 @@ use super::host::Host;
 use super::language::Language;
 use super::{fingerprint, openapi, page};
 use crate::api::encoding::Coding;
-use crate::domain::access::Matrix;
+use crate::domain::access::AccessTable;
 
 /// Where the page's address goes; not a character of any text.
 const BASE: &str = "\u{fdd0}";
@@ -22,14 +22,14 @@ struct Cache(ArcSwapOption<Rendered>);
 /// What the documentation is made from.
 #[derive(Debug)]
 pub struct DocsState {
-    access_table: Arc<ArcSwap<Matrix>>,
+    access_table: Arc<ArcSwap<AccessTable>>,
     cache: Cache,
 }
 
 /// What is rendered of one access table.
 #[derive(Debug)]
 pub(super) struct Rendered {
-    matrix: Arc<Matrix>,
+    access_table: Arc<AccessTable>,
     danish: Page,
     english: Page,
     /// As it is, in gzip and in zstd.
@@ -46,7 +46,7 @@ pub(super) struct Page {
 
 impl DocsState {
     /// The documentation of this access table and of those that replace it.
-    pub fn new(access_table: Arc<ArcSwap<Matrix>>) -> Self {
+    pub fn new(access_table: Arc<ArcSwap<AccessTable>>) -> Self {
         Self { access_table, cache: Cache::default() }
     }
 
@@ -55,26 +55,28 @@ impl DocsState {
     /// # Errors
     /// When the document cannot be written, which no request can cause.
     pub(super) fn rendered(&self) -> Result<Arc<Rendered>, Box<dyn std::error::Error>> {
-        let (cache, matrix) = (&self.cache.0, self.access_table.load_full());
-        if let Some(rendered) = cache.load_full().filter(|rendered| Arc::ptr_eq(&rendered.matrix, &matrix)) {
+        let (cache, access_table) = (&self.cache.0, self.access_table.load_full());
+        if let Some(rendered) =
+            cache.load_full().filter(|rendered| Arc::ptr_eq(&rendered.access_table, &access_table))
+        {
             return Ok(rendered);
         }
-        let rendered = Arc::new(Rendered::new(matrix)?);
+        let rendered = Arc::new(Rendered::new(access_table)?);
         cache.store(Some(Arc::clone(&rendered)));
         Ok(rendered)
     }
 }
 
 impl Rendered {
-    fn new(matrix: Arc<Matrix>) -> Result<Self, Box<dyn std::error::Error>> {
-        let document = openapi::document(&matrix)?.into_bytes();
+    fn new(access_table: Arc<AccessTable>) -> Result<Self, Box<dyn std::error::Error>> {
+        let document = openapi::document(&access_table)?.into_bytes();
         let coded = |coding| compress::encode(document.clone(), coding).map(Bytes::from);
         Ok(Self {
-            danish: Page::new(&page::render(&matrix, Language::Danish, BASE)),
-            english: Page::new(&page::render(&matrix, Language::English, BASE)),
+            danish: Page::new(&page::render(&access_table, Language::Danish, BASE)),
+            english: Page::new(&page::render(&access_table, Language::English, BASE)),
             document: [coded(Coding::Identity)?, coded(Coding::Gzip)?, coded(Coding::Zstd)?],
             fingerprint: fingerprint(&document),
-            matrix,
+            access_table,
         })
     }
 

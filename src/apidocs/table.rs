@@ -3,7 +3,7 @@
 use utoipa::openapi::schema::{ArrayItems, Object, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 
-use crate::api::spec::{Body, Declaration, Input};
+use crate::api::spec::{Body, EndpointSpec, Input};
 
 /// What stands before an element for each level that it is within.
 const LEVEL: &str = "- ";
@@ -30,12 +30,12 @@ pub struct Row {
 type Parts = std::collections::BTreeMap<String, RefOr<Schema>>;
 
 /// The rows of the method's input; none when it has none.
-pub fn input(declaration: &Declaration) -> Vec<Row> {
+pub fn input(declaration: &EndpointSpec) -> Vec<Row> {
     match &declaration.input {
         Input::Nothing => Vec::new(),
-        Input::Query(shape) => {
+        Input::Query(schema_of) => {
             let mut rows = Vec::new();
-            members(&shape.schema(), &shape.parts(), 0, &mut rows);
+            members(&schema_of.schema(), &schema_of.parts(), 0, &mut rows);
             rows
         }
         Input::Body(body) => whole(body),
@@ -43,19 +43,19 @@ pub fn input(declaration: &Declaration) -> Vec<Row> {
 }
 
 /// The rows of the method's output; none when it has none.
-pub fn output(declaration: &Declaration) -> Vec<Row> {
+pub fn output(declaration: &EndpointSpec) -> Vec<Row> {
     declaration.output.as_ref().map(whole).unwrap_or_default()
 }
 
 fn whole(body: &Body) -> Vec<Row> {
     let mut rows = vec![Row {
         element: body.name.to_owned(),
-        kind: body.shape.name().into_owned(),
+        kind: body.schema_of.name().into_owned(),
         details: String::new(),
         occurrence: EXACTLY_ONE,
         description: String::new(),
     }];
-    members(&body.shape.schema(), &body.shape.parts(), 1, &mut rows);
+    members(&body.schema_of.schema(), &body.schema_of.parts(), 1, &mut rows);
     rows
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::file;
 use super::file::AtPath;
-use crate::critical_tasks::Essential;
+use crate::critical_tasks::CriticalTasks;
 use crate::line_writer::LineWriter;
 
 /// Between two looks at the sink.
@@ -142,7 +142,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// When the system refuses the thread.
-    pub fn watch(self: &Arc<Self>, essential: &Essential) -> io::Result<()> {
+    pub fn watch(self: &Arc<Self>, essential: &CriticalTasks) -> io::Result<()> {
         let guard = essential.guard("the thread that watches the audit file");
         let watched = Arc::downgrade(self);
         thread::Builder::new().name("audit".to_owned()).spawn(move || {

@@ -5,7 +5,7 @@
 
 use super::claims::Accepted;
 use super::compact::member;
-use super::fault::{Claim, ClaimFault};
+use super::fault::{Claim, ClaimError};
 use super::{ClaimNames, Rules};
 use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
 use crate::domain::cvr::Cvr;
@@ -32,8 +32,8 @@ pub struct Caller {
     pub access: Vec<String>,
     /// The CVR number of the acting "Anden Aktør" as claimed, when it is a string, even when it is refused.
     pub acting_cvr: Option<String>,
-    scopes: Result<Vec<String>, ClaimFault>,
-    organisation: Result<(OrganisationType, AccessModes), ClaimFault>,
+    scopes: Result<Vec<String>, ClaimError>,
+    organisation: Result<(OrganisationType, AccessModes), ClaimError>,
 }
 
 impl Caller {
@@ -62,13 +62,13 @@ impl Caller {
     }
 
     /// Why the token carries no scope at all, when its scope claim is missing or wrong.
-    pub fn scope_fault(&self) -> Option<ClaimFault> {
+    pub fn scope_fault(&self) -> Option<ClaimError> {
         self.scopes.as_ref().err().copied()
     }
 
     /// The organisation type and the known ones of the access modes (perhaps none), or the fault in the
     /// organisation claims.
-    pub fn organisation(&self) -> Result<(OrganisationType, AccessModes), ClaimFault> {
+    pub fn organisation(&self) -> Result<(OrganisationType, AccessModes), ClaimError> {
         self.organisation
     }
 
@@ -88,9 +88,9 @@ impl Caller {
     }
 }
 
-fn read_scopes(claims: &[(String, Json)], name: &str) -> Result<Vec<String>, ClaimFault> {
+fn read_scopes(claims: &[(String, Json)], name: &str) -> Result<Vec<String>, ClaimError> {
     match member(claims, name) {
-        None => Err(ClaimFault::Missing(Claim::Scope)),
+        None => Err(ClaimError::Missing(Claim::Scope)),
         Some(Json::Text(scopes)) => {
             Ok(scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
         }
@@ -98,15 +98,15 @@ fn read_scopes(claims: &[(String, Json)], name: &str) -> Result<Vec<String>, Cla
             .iter()
             .map(|scope| scope.text().map(str::to_owned))
             .collect::<Option<_>>()
-            .ok_or(ClaimFault::WrongType(Claim::Scope)),
-        Some(_) => Err(ClaimFault::WrongType(Claim::Scope)),
+            .ok_or(ClaimError::WrongType(Claim::Scope)),
+        Some(_) => Err(ClaimError::WrongType(Claim::Scope)),
     }
 }
 
 fn read_organisation(
     claims: &[(String, Json)],
     rules: &Rules,
-) -> Result<(OrganisationType, AccessModes), ClaimFault> {
+) -> Result<(OrganisationType, AccessModes), ClaimError> {
     let organisation = read_type(claims, rules)?;
     check_code(claims, &rules.claims.organisation_code)?;
     check_acting_cvr(claims, &rules.claims.acting_cvr)?;
@@ -114,15 +114,15 @@ fn read_organisation(
 }
 
 /// A plain name is always understood; another value only when the operator mapped it.
-fn read_type(claims: &[(String, Json)], rules: &Rules) -> Result<OrganisationType, ClaimFault> {
+fn read_type(claims: &[(String, Json)], rules: &Rules) -> Result<OrganisationType, ClaimError> {
     if member(claims, &rules.claims.organisation_type).is_none() {
-        return Err(ClaimFault::Missing(Claim::OrganisationType));
+        return Err(ClaimError::Missing(Claim::OrganisationType));
     }
     let claimed =
-        organisation_text(claims, &rules.claims).ok_or(ClaimFault::WrongType(Claim::OrganisationType))?;
+        organisation_text(claims, &rules.claims).ok_or(ClaimError::WrongType(Claim::OrganisationType))?;
     OrganisationType::parse(&claimed)
         .or_else(|| rules.organisation_types.get(&claimed).copied())
-        .ok_or(ClaimFault::UnknownOrganisation)
+        .ok_or(ClaimError::UnknownOrganisation)
 }
 
 /// The organisation type as text: an integer and the string of its digits are the same.
@@ -134,27 +134,27 @@ fn organisation_text(claims: &[(String, Json)], names: &ClaimNames) -> Option<St
     }
 }
 
-fn check_code(claims: &[(String, Json)], name: &str) -> Result<(), ClaimFault> {
+fn check_code(claims: &[(String, Json)], name: &str) -> Result<(), ClaimError> {
     match member(claims, name) {
-        None => Err(ClaimFault::Missing(Claim::OrganisationCode)),
+        None => Err(ClaimError::Missing(Claim::OrganisationCode)),
         Some(Json::Text(code)) if (1..=MAX_CODE_CHARACTERS).contains(&code.chars().count()) => Ok(()),
-        Some(Json::Text(_)) => Err(ClaimFault::CodeLength),
-        Some(_) => Err(ClaimFault::WrongType(Claim::OrganisationCode)),
+        Some(Json::Text(_)) => Err(ClaimError::CodeLength),
+        Some(_) => Err(ClaimError::WrongType(Claim::OrganisationCode)),
     }
 }
 
-fn check_acting_cvr(claims: &[(String, Json)], name: &str) -> Result<(), ClaimFault> {
+fn check_acting_cvr(claims: &[(String, Json)], name: &str) -> Result<(), ClaimError> {
     match member(claims, name) {
         None => Ok(()),
-        Some(Json::Text(cvr)) => Cvr::parse(cvr).map(drop).map_err(|_| ClaimFault::NotACvr),
-        Some(_) => Err(ClaimFault::WrongType(Claim::ActingCvr)),
+        Some(Json::Text(cvr)) => Cvr::parse(cvr).map(drop).map_err(|_| ClaimError::ParseCvrError),
+        Some(_) => Err(ClaimError::WrongType(Claim::ActingCvr)),
     }
 }
 
-fn read_modes(claims: &[(String, Json)], name: &str) -> Result<AccessModes, ClaimFault> {
-    let wrong = ClaimFault::WrongType(Claim::Access);
+fn read_modes(claims: &[(String, Json)], name: &str) -> Result<AccessModes, ClaimError> {
+    let wrong = ClaimError::WrongType(Claim::Access);
     match member(claims, name) {
-        None => Err(ClaimFault::Missing(Claim::Access)),
+        None => Err(ClaimError::Missing(Claim::Access)),
         Some(Json::Text(mode)) => Ok(AccessMode::parse(mode).into_iter().collect()),
         Some(Json::List(modes)) => modes.iter().try_fold(AccessModes::NONE, |known, mode| {
             Ok(AccessMode::parse(mode.text().ok_or(wrong)?).map_or(known, |mode| known.with(mode)))

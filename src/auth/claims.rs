@@ -5,7 +5,7 @@
 
 use super::Rules;
 use super::compact::member;
-use super::fault::{Claim, TokenFault};
+use super::fault::{Claim, TokenError};
 use crate::domain::timestamp::Timestamp;
 use crate::strict_json::Json;
 
@@ -21,50 +21,50 @@ pub(super) struct Accepted {
 }
 
 /// Checks issuer, audience, times and caller. `now` is in milliseconds since 1970.
-pub(super) fn check(claims: &[(String, Json)], rules: &Rules, now: i64) -> Result<Accepted, TokenFault> {
+pub(super) fn check(claims: &[(String, Json)], rules: &Rules, now: i64) -> Result<Accepted, TokenError> {
     check_issuer(claims, &rules.issuer)?;
     check_audience(claims, &rules.audience)?;
     let leeway = rules.leeway_seconds.saturating_mul(1_000);
-    let expiry = moment(claims, "exp", Claim::Expiry)?.ok_or(TokenFault::Missing(Claim::Expiry))?;
+    let expiry = moment(claims, "exp", Claim::Expiry)?.ok_or(TokenError::Missing(Claim::Expiry))?;
     let ends = expiry.saturating_add(leeway);
     if now >= ends {
-        return Err(TokenFault::Expired);
+        return Err(TokenError::Expired);
     }
     let latest = now.saturating_add(leeway);
     if moment(claims, "nbf", Claim::NotBefore)?.is_some_and(|moment| moment > latest) {
-        return Err(TokenFault::NotYetValid);
+        return Err(TokenError::NotYetValid);
     }
     let issued = moment(claims, "iat", Claim::IssuedAt)?;
     if issued.is_some_and(|moment| moment > latest) {
-        return Err(TokenFault::IssuedInFuture);
+        return Err(TokenError::IssuedInFuture);
     }
     // Both times of a token are the issuer's: between them no two clocks differ.
     let longest = rules.max_lifetime_seconds.saturating_mul(1_000);
     if longest > 0 && expiry.saturating_sub(issued.unwrap_or(latest)) > longest {
-        return Err(TokenFault::TooLongLived);
+        return Err(TokenError::TooLongLived);
     }
     let subject = name(claims, "sub", Claim::Subject)?;
     let client_id = name(claims, "client_id", Claim::ClientId)?;
     if subject.is_none() && client_id.is_none() {
-        return Err(TokenFault::NoCaller);
+        return Err(TokenError::NoCaller);
     }
     Ok(Accepted { ends, subject, client_id })
 }
 
-fn check_issuer(claims: &[(String, Json)], issuer: &str) -> Result<(), TokenFault> {
+fn check_issuer(claims: &[(String, Json)], issuer: &str) -> Result<(), TokenError> {
     match member(claims, "iss") {
-        None => Err(TokenFault::Missing(Claim::Issuer)),
+        None => Err(TokenError::Missing(Claim::Issuer)),
         Some(Json::Text(claimed)) if claimed == issuer => Ok(()),
-        Some(Json::Text(_)) => Err(TokenFault::Issuer),
-        Some(_) => Err(TokenFault::WrongType(Claim::Issuer)),
+        Some(Json::Text(_)) => Err(TokenError::Issuer),
+        Some(_) => Err(TokenError::WrongType(Claim::Issuer)),
     }
 }
 
-fn check_audience(claims: &[(String, Json)], ours: &[String]) -> Result<(), TokenFault> {
-    let wrong = TokenFault::WrongType(Claim::Audience);
+fn check_audience(claims: &[(String, Json)], ours: &[String]) -> Result<(), TokenError> {
+    let wrong = TokenError::WrongType(Claim::Audience);
     let is_ours = |audience: &str| ours.iter().any(|our| our == audience);
     let met = match member(claims, "aud") {
-        None => return Err(TokenFault::Missing(Claim::Audience)),
+        None => return Err(TokenError::Missing(Claim::Audience)),
         Some(Json::Text(audience)) => is_ours(audience),
         Some(Json::List(audiences)) => audiences
             .iter()
@@ -72,15 +72,15 @@ fn check_audience(claims: &[(String, Json)], ours: &[String]) -> Result<(), Toke
             .ok_or(wrong)?,
         Some(_) => return Err(wrong),
     };
-    if met { Ok(()) } else { Err(TokenFault::Audience) }
+    if met { Ok(()) } else { Err(TokenError::Audience) }
 }
 
 /// A NumericDate in milliseconds since 1970.
-fn moment(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<i64>, TokenFault> {
+fn moment(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<i64>, TokenError> {
     let number = match member(claims, name) {
         None => return Ok(None),
         Some(Json::Number(number)) => number,
-        Some(_) => return Err(TokenFault::WrongType(claim)),
+        Some(_) => return Err(TokenError::WrongType(claim)),
     };
     let millis = match number.as_i64() {
         Some(seconds) => seconds.checked_mul(1_000),
@@ -93,14 +93,14 @@ fn moment(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<
     millis
         .filter(|millis| Timestamp::from_millis(*millis).is_ok())
         .map(Some)
-        .ok_or(TokenFault::OutOfRange(claim))
+        .ok_or(TokenError::OutOfRange(claim))
 }
 
 /// A caller's name; an empty one names nobody.
-fn name(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<String>, TokenFault> {
+fn name(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<String>, TokenError> {
     match member(claims, name) {
         None => Ok(None),
         Some(Json::Text(text)) => Ok((!text.is_empty()).then(|| text.clone())),
-        Some(_) => Err(TokenFault::WrongType(claim)),
+        Some(_) => Err(TokenError::WrongType(claim)),
     }
 }

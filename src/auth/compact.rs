@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::Rules;
 use super::algorithm::Algorithm;
-use super::fault::{Part, TokenFault};
+use super::fault::{Part, TokenError};
 use crate::strict_json::Json;
 
 /// The longest token that is looked at, in bytes.
@@ -33,63 +33,63 @@ pub(super) struct Compact<'a> {
 }
 
 /// Refuses a token that is too long to be looked at. To be asked before anything that costs time by the byte.
-pub(super) fn check_length(token: &str) -> Result<(), TokenFault> {
-    if token.len() <= MAX_BYTES { Ok(()) } else { Err(TokenFault::TooLong) }
+pub(super) fn check_length(token: &str) -> Result<(), TokenError> {
+    if token.len() <= MAX_BYTES { Ok(()) } else { Err(TokenError::TooLong) }
 }
 
 /// Reads a token, of a length that was checked, whose `alg` and `typ` must be allowed.
-pub(super) fn read<'a>(token: &'a str, rules: &Rules) -> Result<Compact<'a>, TokenFault> {
-    let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::NotThreeParts)?;
-    let (header, payload) = signed.split_once('.').ok_or(TokenFault::NotThreeParts)?;
+pub(super) fn read<'a>(token: &'a str, rules: &Rules) -> Result<Compact<'a>, TokenError> {
+    let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::NotThreeParts)?;
+    let (header, payload) = signed.split_once('.').ok_or(TokenError::NotThreeParts)?;
     if payload.contains('.') {
-        return Err(TokenFault::NotThreeParts);
+        return Err(TokenError::NotThreeParts);
     }
     let (algorithm, kid) = read_header(&members(header, Part::Header)?, rules)?;
     let claims = members(payload, Part::Payload)?;
     let signature = decode(signature, Part::Signature)?;
     if signature.is_empty() {
-        return Err(TokenFault::Unsigned);
+        return Err(TokenError::Unsigned);
     }
     Ok(Compact { algorithm, kid, claims, signed, signature })
 }
 
-fn decode(text: &str, part: Part) -> Result<Vec<u8>, TokenFault> {
-    BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| TokenFault::NotBase64(part))
+fn decode(text: &str, part: Part) -> Result<Vec<u8>, TokenError> {
+    BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| TokenError::NotBase64(part))
 }
 
-fn members(text: &str, part: Part) -> Result<Vec<(String, Json)>, TokenFault> {
-    let json = Json::parse(&decode(text, part)?).map_err(|_| TokenFault::NotJson(part))?;
+fn members(text: &str, part: Part) -> Result<Vec<(String, Json)>, TokenError> {
+    let json = Json::parse(&decode(text, part)?).map_err(|_| TokenError::NotJson(part))?;
     if json.duplicate().is_some() {
-        return Err(TokenFault::Duplicate(part));
+        return Err(TokenError::Duplicate(part));
     }
     match json {
         Json::Object(members) => Ok(members),
-        _ => Err(TokenFault::NotAnObject(part)),
+        _ => Err(TokenError::NotAnObject(part)),
     }
 }
 
-fn read_header(header: &[(String, Json)], rules: &Rules) -> Result<(Algorithm, Option<String>), TokenFault> {
+fn read_header(header: &[(String, Json)], rules: &Rules) -> Result<(Algorithm, Option<String>), TokenError> {
     let algorithm = member(header, "alg")
         .and_then(Json::text)
         .and_then(Algorithm::parse)
         .filter(|algorithm| rules.algorithms.contains(algorithm))
-        .ok_or(TokenFault::Algorithm)?;
+        .ok_or(TokenError::Algorithm)?;
     if member(header, "crit").is_some() {
-        return Err(TokenFault::Critical);
+        return Err(TokenError::Critical);
     }
     if member(header, "b64").is_some() {
-        return Err(TokenFault::UnencodedPayload);
+        return Err(TokenError::UnencodedPayload);
     }
     if !is_type_allowed(member(header, "typ"), &rules.types) {
-        return Err(TokenFault::Type);
+        return Err(TokenError::Type);
     }
     if member(header, "cty").is_some_and(|cty| cty.text().is_none_or(is_nested_token)) {
-        return Err(TokenFault::ContentType);
+        return Err(TokenError::ContentType);
     }
     let kid = match member(header, "kid") {
         None => None,
         Some(Json::Text(kid)) if kid.chars().count() <= MAX_KID_CHARACTERS => Some(kid.clone()),
-        Some(_) => return Err(TokenFault::KeyId),
+        Some(_) => return Err(TokenError::KeyId),
     };
     Ok((algorithm, kid))
 }

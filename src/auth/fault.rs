@@ -76,7 +76,7 @@ impl fmt::Display for Claim {
 
 /// The rule by which a token is refused as a whole: 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TokenFault {
+pub enum TokenError {
     /// More bytes than are looked at.
     #[error("the token is longer than 16 KiB")]
     TooLong,
@@ -162,7 +162,7 @@ pub enum TokenFault {
 
 /// Why the scope or the organisation claims of an otherwise good token let nobody in: 403.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ClaimFault {
+pub enum ClaimError {
     /// The claim is not there.
     #[error("the claim for {0} is missing")]
     Missing(Claim),
@@ -177,5 +177,5 @@ pub enum ClaimFault {
     CodeLength,
     /// The acting party's CVR number is not eight digits.
     #[error("the acting CVR number is not eight digits")]
-    NotACvr,
+    ParseCvrError,
 }

@@ -50,7 +50,7 @@ impl Material {
 
 /// A JWK that is not used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct SkippedKey {
     /// Where it stands in `keys`, counted from 1.
     pub position: usize,
     /// Its `kid` when that is a string, shortened and escaped for a log line.
@@ -59,7 +59,7 @@ pub struct LeftOut {
     pub reason: &'static str,
 }
 
-impl fmt::Display for LeftOut {
+impl fmt::Display for SkippedKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "key {}", self.position)?;
         if let Some(kid) = &self.kid {
@@ -71,9 +71,9 @@ impl fmt::Display for LeftOut {
 
 impl Key {
     /// Reads the JWK that stands at this position, for the algorithms that are allowed.
-    pub(super) fn read(position: usize, jwk: &Json, allowed: &[Algorithm]) -> Result<Self, LeftOut> {
+    pub(super) fn read(position: usize, jwk: &Json, allowed: &[Algorithm]) -> Result<Self, SkippedKey> {
         let members = jwk.members().unwrap_or_default();
-        Self::judge(position, jwk, allowed).map_err(|reason| LeftOut {
+        Self::judge(position, jwk, allowed).map_err(|reason| SkippedKey {
             position,
             kid: member(members, "kid").and_then(Json::text).map(for_a_log),
             reason,

@@ -43,7 +43,7 @@ pub struct KeyStatus {
 
 /// What one of the two sides has asked of the other.
 #[derive(Default)]
-struct Board {
+struct RefreshState {
     stopped: bool,
     /// An attempt is under way.
     busy: bool,
@@ -66,8 +66,8 @@ pub(super) struct Keyring {
     born: Instant,
     max_stale: Option<Duration>,
     unknown_spacing: Duration,
-    board: Mutex<Board>,
-    bell: Condvar,
+    board: Mutex<RefreshState>,
+    wake: Condvar,
     /// Tells the waiting that an attempt has ended.
     attempts: watch::Sender<()>,
     waiting: AtomicUsize,
@@ -84,14 +84,14 @@ impl Keyring {
             max_stale,
             unknown_spacing,
             board: Mutex::default(),
-            bell: Condvar::new(),
+            wake: Condvar::new(),
             attempts: watch::Sender::new(()),
             waiting: AtomicUsize::new(0),
         }
     }
 
     /// A panic while the board was held leaves it whole: every change to it is one assignment.
-    fn board(&self) -> MutexGuard<'_, Board> {
+    fn board(&self) -> MutexGuard<'_, RefreshState> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -191,20 +191,20 @@ impl Keyring {
     /// Asks the thread for an attempt soon.
     pub(super) fn ask(&self) {
         self.board().asked = true;
-        self.bell.notify_all();
+        self.wake.notify_all();
     }
 
     /// Tells the thread to end. From now on nobody waits for an attempt, for none will come.
     pub(super) fn stop(&self) {
         self.board().stopped = true;
-        self.bell.notify_all();
+        self.wake.notify_all();
     }
 
     /// Sleeps until it is time or an attempt is asked for; `false` when the thread must end.
     pub(super) fn sleep(&self, time: Duration) -> bool {
-        let asleep = |board: &mut Board| !board.stopped && !board.asked;
+        let asleep = |board: &mut RefreshState| !board.stopped && !board.asked;
         let (board, _) =
-            self.bell.wait_timeout_while(self.board(), time, asleep).unwrap_or_else(PoisonError::into_inner);
+            self.wake.wait_timeout_while(self.board(), time, asleep).unwrap_or_else(PoisonError::into_inner);
         !board.stopped
     }
 
@@ -235,7 +235,7 @@ impl Keyring {
                 }
                 board.last_unknown = Some(Instant::now());
                 board.asked = true;
-                self.bell.notify_all();
+                self.wake.notify_all();
             }
             self.attempts.subscribe()
         };

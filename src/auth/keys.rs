@@ -5,9 +5,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::algorithm::Algorithm;
-use super::fault::TokenFault;
+use super::fault::TokenError;
 use super::fetch::FetchError;
-use super::jwk::{Key, LeftOut};
+use super::jwk::{Key, SkippedKey};
 use crate::strict_json::Json;
 
 /// The largest key set that is read, in bytes.
@@ -85,7 +85,7 @@ impl KeyError {
 /// The usable keys of one published set. There is at least one.
 pub(super) struct KeySet {
     keys: Vec<Key>,
-    left_out: Vec<LeftOut>,
+    left_out: Vec<SkippedKey>,
     /// All keys of the published set.
     total: usize,
 }
@@ -115,16 +115,16 @@ impl KeySet {
     ///
     /// With a `kid`, only the keys of that name are candidates, and without one all keys are; exactly one must
     /// serve the algorithm. So of two keys with the same `kid` the one that fits alone is taken, or none.
-    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Key, TokenFault> {
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Key, TokenError> {
         let named = |key: &&Key| kid.is_none() || key.kid.as_deref() == kid;
         if kid.is_some() && !self.keys.iter().any(|key| named(&key)) {
-            return Err(TokenFault::UnknownKey);
+            return Err(TokenError::UnknownKey);
         }
         let mut fitting = self.keys.iter().filter(named).filter(|key| key.serves(algorithm));
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
-            (None, _) => Err(TokenFault::NoFittingKey),
-            (Some(_), Some(_)) => Err(TokenFault::AmbiguousKey),
+            (None, _) => Err(TokenError::NoFittingKey),
+            (Some(_), Some(_)) => Err(TokenError::AmbiguousKey),
         }
     }
 
@@ -140,7 +140,7 @@ impl KeySet {
 
     /// The keys that were looked at and do not serve, and why.
     #[cfg(test)]
-    pub(super) fn left_out(&self) -> &[LeftOut] {
+    pub(super) fn left_out(&self) -> &[SkippedKey] {
         &self.left_out
     }
 

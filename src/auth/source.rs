@@ -51,7 +51,7 @@ pub struct Remote {
 
 /// The paces of the background thread and of those who wait for it. Tests run faster ones.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(super) struct RefreshTiming {
     pub(super) limits: Limits,
     pub(super) shortest: Duration,
     pub(super) longest: Duration,
@@ -61,7 +61,7 @@ pub(super) struct Pace {
     pub(super) file_poll: Duration,
 }
 
-impl Pace {
+impl RefreshTiming {
     pub(super) const SERVING: Self = Self {
         limits: Limits { connect: Duration::from_secs(2), whole: Duration::from_secs(5) },
         shortest: Duration::from_secs(10),
@@ -82,19 +82,19 @@ impl Pace {
 pub struct Prepared(Option<(KeySet, Vec<u8>)>);
 
 /// A source that is open: its thread runs until this is dropped.
-pub(super) struct Opened {
+pub(super) struct KeySource {
     pub(super) keyring: Arc<Keyring>,
     algorithms: Vec<Algorithm>,
     source: Source,
 }
 
-impl Opened {
+impl KeySource {
     /// Reads a file at once and fails with it; fetches a published set in the background.
     pub(super) fn open(
         source: Source,
         issuer: &str,
         algorithms: Vec<Algorithm>,
-        pace: Pace,
+        pace: RefreshTiming,
     ) -> Result<Self, KeyError> {
         let max_stale = match &source {
             Source::Remote(remote) => Some(remote.max_stale),
@@ -122,7 +122,7 @@ impl Opened {
         Ok(opened)
     }
 
-    /// Reads a file anew, for [`Opened::commit`]. Of a published set nothing is prepared.
+    /// Reads a file anew, for [`KeySource::commit`]. Of a published set nothing is prepared.
     pub(super) fn prepare(&self) -> Result<Prepared, KeyError> {
         let text = match &self.source {
             Source::Fixed(text) => text.clone().into_bytes(),
@@ -157,7 +157,7 @@ impl Opened {
     }
 }
 
-impl Drop for Opened {
+impl Drop for KeySource {
     fn drop(&mut self) {
         self.keyring.stop();
     }
@@ -169,7 +169,7 @@ pub(super) fn read_once(source: &Source, issuer: &str, algorithms: &[Algorithm])
         Source::Fixed(text) => text.clone().into_bytes(),
         Source::File(path) => read_file(path)?,
         Source::Remote(remote) => {
-            match fetcher(remote, issuer, Pace::SERVING.limits)?.fetch()? {
+            match fetcher(remote, issuer, RefreshTiming::SERVING.limits)?.fetch()? {
                 Fetched::Text(text, ..) => text,
                 // Only an answer to a request with a condition is this, and there was none.
                 Fetched::Unchanged(_) => return Err(KeyError::NotASet),
@@ -212,7 +212,7 @@ fn watch_file(
     path: &Path,
     seen: &mut Option<Fingerprint>,
     algorithms: &[Algorithm],
-    pace: Pace,
+    pace: RefreshTiming,
 ) {
     let mut good = true;
     while keyring.sleep(pace.file_poll) {
@@ -251,7 +251,7 @@ fn keep_fetching(
     fetcher: &mut Fetcher,
     interval: Interval,
     algorithms: &[Algorithm],
-    pace: Pace,
+    pace: RefreshTiming,
 ) {
     let mut failures = 0;
     loop {
@@ -306,7 +306,7 @@ impl Interval {
     /// The shorter of our interval and the issuer's `max-age`, within the limits, and never more than half of the time
     /// after which the keys no longer serve. Of that four fifths, and up to a tenth more by chance (0 to 1): before it
     /// is due.
-    fn pause(self, max_age: Option<Duration>, pace: Pace, chance: f64) -> Duration {
+    fn pause(self, max_age: Option<Duration>, pace: RefreshTiming, chance: f64) -> Duration {
         let due = max_age.map_or(self.refresh, |max_age| max_age.min(self.refresh));
         due.clamp(pace.shortest, pace.longest).min(self.max_stale / 2).mul_f64(0.8 + 0.1 * chance)
     }
@@ -314,7 +314,7 @@ impl Interval {
 
 /// Doubles with each failure up to the longest; half of it is chance (0 to 1), so that many instances do not return
 /// as one.
-fn pause_after(failures: u32, pace: Pace, chance: f64) -> Duration {
+fn pause_after(failures: u32, pace: RefreshTiming, chance: f64) -> Duration {
     let whole = pace.first_pause.saturating_mul(1 << (failures - 1).min(16)).min(pace.longest_pause);
     whole.mul_f64(0.5 + 0.5 * chance)
 }
@@ -332,7 +332,7 @@ fn random_fraction() -> f64 {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace::SERVING;
+    const PACE: RefreshTiming = RefreshTiming::SERVING;
 
     #[test]
     fn keys_are_fetched_before_they_are_due_and_within_the_limits() {

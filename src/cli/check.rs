@@ -11,7 +11,7 @@ use crate::auth;
 use crate::domain::clock::{Clock, ServiceClock};
 use crate::server::{key_source, preflight, token_rules};
 use crate::settings;
-use crate::settings::{Fault, Faults, Origin, Token, keys};
+use crate::settings::{Origin, SettingError, SettingsErrors, Token, keys};
 
 pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let mut faults = match settings::load(&arguments.config, std::env::vars_os()) {
@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit
     }
     if found.faults.is_empty() {
         if !faults.is_empty() {
-            return Err(refused(&Faults(faults)));
+            return Err(refused(&SettingsErrors(faults)));
         }
         output.print(&format!("{}: no faults\n", arguments.config.display()))?;
         return Ok(Exit::Done);
@@ -56,7 +56,7 @@ fn worst(codes: impl Iterator<Item = Exit>) -> Exit {
 
 /// Whether the key set that the settings name holds one usable key; what is wrong with it besides is a warning. An issuer
 /// that is away does not stop the start, so it is a note.
-fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<Vec<Fault>, Failure> {
+fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<Vec<SettingError>, Failure> {
     let source = key_source(token);
     match auth::check_source(&token_rules(token), &source) {
         Ok(checked) => {
@@ -72,11 +72,11 @@ fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<V
             ))?;
             Ok(vec![])
         }
-        Err(error) => Ok(vec![Fault {
+        Err(error) => Ok(vec![SettingError {
             origin: origin(source, config),
             key: Some(keys::JWKS.path.to_owned()),
             reason: error.to_string(),
-            mend: error.help().to_owned(),
+            help: error.help().to_owned(),
         }]),
     }
 }

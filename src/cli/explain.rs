@@ -24,7 +24,7 @@ fn explain(settings: &Settings, method: Method, organisation: &str, adgang: &[St
         return (false, format!("{organisation:?} is no organisation type{hint}"));
     };
     let modes: AccessModes = adgang.iter().filter_map(|mode| AccessMode::parse(mode)).collect();
-    let decision = settings.matrix.decide(method, known, modes);
+    let decision = settings.access_table.decide(method, known, modes);
     let mut reason = decision.reason.to_string();
     // Unknown modes count for nothing, in a token too; here they are most likely a slip of the pen.
     for unknown in adgang.iter().filter(|mode| AccessMode::parse(mode).is_none()) {

@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Absent {
     /// A missing store is an error.
-    Refused,
+    ImportRejected,
     /// A missing store is made.
     Made,
 }
@@ -59,7 +59,7 @@ fn open(settings: &Settings, absent: Absent, in_use: &str, errors: &mut dyn Writ
         let opening = scope.spawn(move || {
             let _ended = ended;
             match absent {
-                Absent::Refused => Store::open_existing(&options),
+                Absent::ImportRejected => Store::open_existing(&options),
                 Absent::Made => Store::open(&options),
             }
         });

@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::domain::clock::{ServiceClock, SharedClock, SystemClock};
-use crate::server::{App, Inherited, Reload, StartError, Supervisor};
+use crate::server::{ActivatedSockets, App, Reload, ServiceManager, StartError};
 use crate::settings::{LogFormat, Settings};
 use crate::telemetry::logging;
 
@@ -24,8 +24,8 @@ use super::{Exit, Failure, Output, load_settings};
 pub(super) fn run(arguments: &ServeArgs, _: &mut Output<'_>) -> Result<Exit, Failure> {
     let process = Process::reloaded_by_hangup()?;
     // Before the first thread is started.
-    let inherited = Inherited::take().map_err(refused)?;
-    let (arguments, supervisor) = (arguments.clone(), Supervisor::from_environment());
+    let inherited = ActivatedSockets::take().map_err(refused)?;
+    let (arguments, supervisor) = (arguments.clone(), ServiceManager::from_environment());
     let tells = supervisor.clone();
     let start = move || build(load_settings(&arguments)?, Arc::new(ServiceClock), inherited, tells);
     process.run(start, supervisor, |_| Ok(()))
@@ -42,8 +42,8 @@ fn failed(error: impl ToString) -> Failure {
 fn build(
     settings: Settings,
     clock: SharedClock,
-    inherited: Inherited,
-    supervisor: Supervisor,
+    inherited: ActivatedSockets,
+    supervisor: ServiceManager,
 ) -> Result<App, Failure> {
     logging::init(match settings.log_format {
         LogFormat::Text => logging::Format::Text,
@@ -93,16 +93,16 @@ impl Process {
         settings: Settings,
         started: impl FnOnce(&App) -> Result<(), Failure>,
     ) -> Result<Exit, Failure> {
-        let supervisor = Supervisor::default();
+        let supervisor = ServiceManager::default();
         let tells = supervisor.clone();
-        let start = move || build(settings, Arc::new(SystemClock), Inherited::default(), tells);
+        let start = move || build(settings, Arc::new(SystemClock), ActivatedSockets::default(), tells);
         self.run(start, supervisor, started)
     }
 
     fn run(
         self,
         start: impl FnOnce() -> Result<App, Failure> + Send + 'static,
-        supervisor: Supervisor,
+        supervisor: ServiceManager,
         started: impl FnOnce(&App) -> Result<(), Failure>,
     ) -> Result<Exit, Failure> {
         let Self { system, mut signals, reload } = self;
@@ -181,7 +181,7 @@ async fn in_thread<T: Send + 'static>(
     receiver.await.unwrap_or_else(|_| Err(failed(format!("the {name} panicked"))))
 }
 
-async fn reload_on_hangup(reload: Reload, mut hangup: Signal, supervisor: Supervisor) {
+async fn reload_on_hangup(reload: Reload, mut hangup: Signal, supervisor: ServiceManager) {
     while hangup.recv().await.is_some() {
         let reload = reload.clone();
         supervisor.reloading();

@@ -8,9 +8,9 @@ use std::fmt;
 /// A method of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
-    /// `GET /v1/Login`: one company.
+    /// `GET /v1/LoginSpan`: one company.
     GetLogin,
-    /// `PUT /v1/Login/{CvrNummer}`: a company logged in.
+    /// `PUT /v1/LoginSpan/{CvrNummer}`: a company logged in.
     SetLogin,
     /// `GET /v1/Logins`: all companies.
     GetLogins,
@@ -190,11 +190,11 @@ impl FromIterator<AccessMode> for AccessModes {
 
 /// The loaded table: which access modes let which organisation type call which method.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Matrix {
+pub struct AccessTable {
     rows: [[AccessModes; OrganisationType::ALL.len()]; Method::ALL.len()],
 }
 
-impl Matrix {
+impl AccessTable {
     /// A table that lets nobody in.
     pub fn deny_all() -> Self {
         Self::default()
@@ -213,13 +213,18 @@ impl Matrix {
     /// Whether a caller of this organisation type, acting in any of these access modes, may call the method.
     ///
     /// One mode that the table allows is enough; the first in the order of the page's columns is the reason.
-    pub fn decide(&self, method: Method, organisation: OrganisationType, acting: AccessModes) -> Decision {
+    pub fn decide(
+        &self,
+        method: Method,
+        organisation: OrganisationType,
+        claimed_modes: AccessModes,
+    ) -> Decision {
         let row = self.allowed(method, organisation);
-        let reason = match acting.iter().find(|mode| row.contains(*mode)) {
+        let reason = match claimed_modes.iter().find(|mode| row.contains(*mode)) {
             Some(mode) => Reason::Rule { method, organisation, mode },
-            None if row.is_empty() => Reason::NoRow { method, organisation },
-            None if acting.is_empty() => Reason::NoKnownMode { method, organisation },
-            None => Reason::NoMark { method, organisation, acting },
+            None if row.is_empty() => Reason::OrganisationNotAllowed { method, organisation },
+            None if claimed_modes.is_empty() => Reason::UnknownMode { method, organisation },
+            None => Reason::ModeNotAllowed { method, organisation, claimed_modes },
         };
         Decision { allowed: matches!(reason, Reason::Rule { .. }), reason }
     }
@@ -247,27 +252,27 @@ pub enum Reason {
         mode: AccessMode,
     },
     /// The table names no access mode at all for this organisation type and method.
-    NoRow {
+    OrganisationNotAllowed {
         /// The method called.
         method: Method,
         /// The caller's organisation type.
         organisation: OrganisationType,
     },
     /// The caller acts in no access mode that the service knows.
-    NoKnownMode {
+    UnknownMode {
         /// The method called.
         method: Method,
         /// The caller's organisation type.
         organisation: OrganisationType,
     },
     /// The table has marks for this organisation type and method, but under other access modes.
-    NoMark {
+    ModeNotAllowed {
         /// The method called.
         method: Method,
         /// The caller's organisation type.
         organisation: OrganisationType,
         /// The access modes that the caller acts in.
-        acting: AccessModes,
+        claimed_modes: AccessModes,
     },
 }
 
@@ -277,15 +282,15 @@ impl fmt::Display for Reason {
             Self::Rule { method, organisation, mode } => {
                 write!(formatter, "{method}.{organisation} allows {mode}")
             }
-            Self::NoRow { method, organisation } => {
+            Self::OrganisationNotAllowed { method, organisation } => {
                 write!(formatter, "{method}.{organisation} allows no access mode")
             }
-            Self::NoKnownMode { method, organisation } => {
+            Self::UnknownMode { method, organisation } => {
                 write!(formatter, "{method}.{organisation}: no known access mode was claimed")
             }
-            Self::NoMark { method, organisation, acting } => {
+            Self::ModeNotAllowed { method, organisation, claimed_modes } => {
                 write!(formatter, "{method}.{organisation} does not allow ")?;
-                for (index, mode) in acting.iter().enumerate() {
+                for (index, mode) in claimed_modes.iter().enumerate() {
                     write!(formatter, "{}{mode}", if index == 0 { "" } else { ", " })?;
                 }
                 Ok(())
@@ -298,15 +303,16 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
-    fn matrix() -> Matrix {
-        let mut matrix = Matrix::deny_all();
+    fn access_table() -> AccessTable {
+        let mut access_table = AccessTable::deny_all();
         let modes = [AccessMode::AlleBorgere, AccessMode::EgneBorgere].into_iter().collect();
-        matrix.set(Method::GetLogin, OrganisationType::JobCenter, modes);
-        matrix
+        access_table.set(Method::GetLogin, OrganisationType::JobCenter, modes);
+        access_table
     }
 
-    fn reason(organisation: OrganisationType, acting: &[AccessMode]) -> (bool, String) {
-        let decision = matrix().decide(Method::GetLogin, organisation, acting.iter().copied().collect());
+    fn reason(organisation: OrganisationType, claimed_modes: &[AccessMode]) -> (bool, String) {
+        let decision =
+            access_table().decide(Method::GetLogin, organisation, claimed_modes.iter().copied().collect());
         (decision.allowed, decision.reason.to_string())
     }
 
@@ -354,7 +360,7 @@ mod tests {
         let everything = AccessMode::ALL.into_iter().collect();
         for method in Method::ALL {
             for organisation in OrganisationType::ALL {
-                assert!(!Matrix::deny_all().decide(method, organisation, everything).allowed);
+                assert!(!AccessTable::deny_all().decide(method, organisation, everything).allowed);
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::digits::four_pairs;
+use super::digits::write_digit_pairs;
 
 /// How many ASCII digits a CVR number has.
 pub const DIGITS: usize = 8;
@@ -21,7 +21,7 @@ pub struct Cvr(u32);
 /// The text is not eight ASCII digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a CVR number is exactly eight ASCII digits ({PATTERN})")]
-pub struct NotACvr;
+pub struct ParseCvrError;
 
 impl Cvr {
     /// The smallest CVR number, `00000000`.
@@ -30,20 +30,20 @@ impl Cvr {
     pub const MAX: Self = Self(99_999_999);
 
     /// Reads the eight digits of a CVR number; nothing is trimmed and no other digits than ASCII count.
-    pub fn parse(text: &str) -> Result<Self, NotACvr> {
-        let digits: &[u8; DIGITS] = text.as_bytes().try_into().map_err(|_| NotACvr)?;
+    pub fn parse(text: &str) -> Result<Self, ParseCvrError> {
+        let digits: &[u8; DIGITS] = text.as_bytes().try_into().map_err(|_| ParseCvrError)?;
         digits
             .iter()
             .try_fold(0, |number, digit| {
                 digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'))
             })
             .map(Self)
-            .ok_or(NotACvr)
+            .ok_or(ParseCvrError)
     }
 
     /// The company with this number, or an error above 99,999,999.
-    pub fn from_number(number: u32) -> Result<Self, NotACvr> {
-        if number <= Self::MAX.0 { Ok(Self(number)) } else { Err(NotACvr) }
+    pub fn from_number(number: u32) -> Result<Self, ParseCvrError> {
+        if number <= Self::MAX.0 { Ok(Self(number)) } else { Err(ParseCvrError) }
     }
 
     /// The eight digits read as one number, 0 to 99,999,999.
@@ -54,14 +54,14 @@ impl Cvr {
     /// The eight ASCII digits, leading zeros included.
     pub fn digits(self) -> [u8; DIGITS] {
         let (high, low) = (self.0 / 10_000, self.0 % 10_000);
-        four_pairs([high / 100, high % 100, low / 100, low % 100])
+        write_digit_pairs([high / 100, high % 100, low / 100, low % 100])
     }
 }
 
 impl FromStr for Cvr {
-    type Err = NotACvr;
+    type Err = ParseCvrError;
 
-    fn from_str(text: &str) -> Result<Self, NotACvr> {
+    fn from_str(text: &str) -> Result<Self, ParseCvrError> {
         Self::parse(text)
     }
 }
@@ -111,7 +111,7 @@ mod tests {
             "0x123456",
             "1e234567",
         ] {
-            assert_eq!(Cvr::parse(text), Err(NotACvr), "{text:?}");
+            assert_eq!(Cvr::parse(text), Err(ParseCvrError), "{text:?}");
         }
     }
 
@@ -132,7 +132,7 @@ mod tests {
 
         #[test]
         fn no_number_above_eight_digits_is_a_company(number in 100_000_000u32..) {
-            prop_assert_eq!(Cvr::from_number(number), Err(NotACvr));
+            prop_assert_eq!(Cvr::from_number(number), Err(ParseCvrError));
         }
     }
 }

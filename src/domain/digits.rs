@@ -4,7 +4,7 @@
 ///
 /// The numbers stand in four 16-bit lanes of one word. n × 103 ÷ 1024 is n ÷ 10 for every n below 179 and stays
 /// inside its lane, so that all four are divided at once.
-pub(super) fn four_pairs(pairs: [u32; 4]) -> [u8; 8] {
+pub(super) fn write_digit_pairs(pairs: [u32; 4]) -> [u8; 8] {
     const LANES: u64 = 0x000f_000f_000f_000f;
     const ZEROS: u64 = 0x3030_3030_3030_3030;
     let [first, second, third, fourth] = pairs.map(u64::from);
@@ -26,7 +26,7 @@ mod tests {
                     let mut pairs = [other; 4];
                     pairs[place] = number;
                     let text: String = pairs.iter().map(|pair| format!("{pair:02}")).collect();
-                    assert_eq!(four_pairs(pairs), text.as_bytes());
+                    assert_eq!(write_digit_pairs(pairs), text.as_bytes());
                 }
             }
         }

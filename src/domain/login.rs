@@ -8,7 +8,7 @@ use super::timestamp::Timestamp;
 
 /// The first and the latest login of one company; the first is never after the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Login {
+pub struct LoginSpan {
     first: Timestamp,
     last: Timestamp,
 }
@@ -18,7 +18,7 @@ pub struct Login {
 #[error("the first login lies after the latest one")]
 pub struct FirstAfterLast;
 
-impl Login {
+impl LoginSpan {
     /// A company's logins between two moments, refused when they stand in the wrong order.
     pub fn new(first: Timestamp, last: Timestamp) -> Result<Self, FirstAfterLast> {
         if first <= last { Ok(Self { first, last }) } else { Err(FirstAfterLast) }
@@ -51,17 +51,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn login() -> impl Strategy<Value = Login> {
+    fn login() -> impl Strategy<Value = LoginSpan> {
         (0i64..1_000, 0i64..1_000).prop_map(|(one, other)| {
             let moment = |millis| Timestamp::from_millis(millis).unwrap();
-            Login::new(moment(one.min(other)), moment(one.max(other))).unwrap()
+            LoginSpan::new(moment(one.min(other)), moment(one.max(other))).unwrap()
         })
     }
 
     #[test]
     fn a_login_that_ends_before_it_begins_is_refused() {
         let moment = |millis| Timestamp::from_millis(millis).unwrap();
-        assert_eq!(Login::new(moment(2), moment(1)), Err(FirstAfterLast));
+        assert_eq!(LoginSpan::new(moment(2), moment(1)), Err(FirstAfterLast));
     }
 
     proptest! {
@@ -90,7 +90,7 @@ mod tests {
         #[test]
         fn any_order_of_logins_gives_the_same_record(mut moments in prop::collection::vec(0i64..1_000_000, 1..20)) {
             let fold = |moments: &[i64]| {
-                moments.iter().map(|millis| Login::at(Timestamp::from_millis(*millis).unwrap())).reduce(Login::merge)
+                moments.iter().map(|millis| LoginSpan::at(Timestamp::from_millis(*millis).unwrap())).reduce(LoginSpan::merge)
             };
             let forwards = fold(&moments);
             moments.reverse();

@@ -8,7 +8,7 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::digits::four_pairs;
+use super::digits::write_digit_pairs;
 
 /// How many ASCII characters a written timestamp has.
 pub const LENGTH: usize = 24;
@@ -21,7 +21,7 @@ pub struct Timestamp(i64);
 
 /// The text or number is not a moment that the contract can write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotATimestamp {
+pub enum ParseTimestampError {
     /// It has another form, or another year.
     #[error(
         "a timestamp is written as 2026-11-23T08:15:30.123Z (UTC, three decimals), in the years 1970 to 9999"
@@ -39,11 +39,11 @@ impl Timestamp {
     pub const MAX: Self = Self(253_402_300_799_999);
 
     /// The moment so many milliseconds after 1970, or an error outside the years 1970 to 9999.
-    pub fn from_millis(millis: i64) -> Result<Self, NotATimestamp> {
+    pub fn from_millis(millis: i64) -> Result<Self, ParseTimestampError> {
         if (Self::MIN.0..=Self::MAX.0).contains(&millis) {
             Ok(Self(millis))
         } else {
-            Err(NotATimestamp::Form)
+            Err(ParseTimestampError::Form)
         }
     }
 
@@ -64,18 +64,18 @@ impl Timestamp {
     }
 
     /// Reads exactly the form that [`Timestamp::write`] writes; offsets, other precisions and leap seconds are refused.
-    pub fn parse(text: &str) -> Result<Self, NotATimestamp> {
-        let bytes: &[u8; LENGTH] = text.as_bytes().try_into().map_err(|_| NotATimestamp::Form)?;
+    pub fn parse(text: &str) -> Result<Self, ParseTimestampError> {
+        let bytes: &[u8; LENGTH] = text.as_bytes().try_into().map_err(|_| ParseTimestampError::Form)?;
         let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
         if marks.iter().any(|&(at, mark)| bytes[at] != mark) {
-            return Err(NotATimestamp::Form);
+            return Err(ParseTimestampError::Form);
         }
         let number = |from: usize, to: usize| {
             bytes[from..to].iter().try_fold(0u32, |number, digit| {
                 digit
                     .is_ascii_digit()
                     .then(|| number * 10 + u32::from(digit - b'0'))
-                    .ok_or(NotATimestamp::Form)
+                    .ok_or(ParseTimestampError::Form)
             })
         };
         NaiveDate::from_ymd_opt(number(0, 4)? as i32, number(5, 7)?, number(8, 10)?)
@@ -84,7 +84,7 @@ impl Timestamp {
                     (number(11, 13).ok()?, number(14, 16).ok()?, number(17, 19).ok()?);
                 date.and_hms_milli_opt(hour, minute, second, number(20, 23).ok()?)
             })
-            .ok_or(NotATimestamp::NoSuchMoment)
+            .ok_or(ParseTimestampError::NoSuchMoment)
             .and_then(|moment| Self::from_millis(moment.and_utc().timestamp_millis()))
     }
 
@@ -97,8 +97,8 @@ impl Timestamp {
         let (year, month, day) = civil_from_days(days);
         let (seconds, millis) = (millis / 1_000, millis % 1_000);
         let (minutes, second) = (seconds / 60, seconds % 60);
-        let date = u64::from_le_bytes(four_pairs([year / 100, year % 100, month, day]));
-        let time = u64::from_le_bytes(four_pairs([minutes / 60, minutes % 60, second, millis / 10]));
+        let date = u64::from_le_bytes(write_digit_pairs([year / 100, year % 100, month, day]));
+        let time = u64::from_le_bytes(write_digit_pairs([minutes / 60, minutes % 60, second, millis / 10]));
         // Three words of eight characters, put together in registers: YYYY-MM- DDThh:mm :ss.mmmZ
         let mark = |mark: u8, at: u32| u64::from(mark) << (8 * at);
         let words = [

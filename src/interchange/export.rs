@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use sha2::{Digest, Sha256};
 
 use crate::domain::written::Tables;
-use crate::store::{Block, Listing, ReadError, Record, Snapshot};
+use crate::store::{Block, ReadError, Record, RecordStream, Snapshot};
 
 const TEMPLATE: &[u8; OBJECT] =
     br#"{"cvrNummer":"00000000","tidligsteLoginTidspunkt":"0000-00-00T00:00:00.000Z","senesteLogintidspunkt":"0000-00-00T00:00:00.000Z"}"#;
@@ -80,7 +80,7 @@ fn write_trailer(count: u64, hash: &str) -> String {
 /// # Errors
 /// When the records cannot be read, or not be written.
 pub fn export(
-    listing: Listing,
+    listing: RecordStream,
     out: &mut impl Write,
     mut progress: impl FnMut(u64),
 ) -> Result<u64, ReadError<io::Error>> {

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::io::{self, BufRead};
 
-use super::lines::{CsvSplitter, Lines, NAMES, Said, foreign_format, read_json, read_parts};
+use super::lines::{CsvSplitter, Lines, NAMES, ParsedLine, foreign_format, read_json, read_parts};
 use crate::store::Record;
 
 /// How many bad lines are told one by one; the others are only counted.
@@ -38,7 +38,7 @@ pub struct BadLine {
 
 /// What a file says.
 #[derive(Debug, Default)]
-pub struct Reading {
+pub struct ImportReport {
     /// The records of the good lines, ascending, one a company.
     pub records: Vec<Record>,
     /// How many lines were good, the same company twice counted twice.
@@ -53,7 +53,7 @@ pub struct Reading {
 
 /// Why a file is not taken. Displays as one line a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct ImportRejected {
     /// What is wrong with the file as a whole.
     pub faults: Vec<String>,
     /// How many lines are bad.
@@ -62,9 +62,9 @@ pub struct Refused {
     pub bad_lines: Vec<BadLine>,
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for ImportRejected {}
 
-impl fmt::Display for Refused {
+impl fmt::Display for ImportRejected {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let faults = self.faults.iter().cloned();
         let lines = self.bad_lines.iter().map(|line| format!("line {}: {}", line.number, line.reason));
@@ -75,14 +75,14 @@ impl fmt::Display for Refused {
     }
 }
 
-impl Reading {
+impl ImportReport {
     /// The records, unless something is wrong. With `skip_bad` bad lines are left out; a fault of the whole file is
     /// never passed over.
-    pub fn accept(self, skip_bad: bool) -> Result<Vec<Record>, Refused> {
+    pub fn accept(self, skip_bad: bool) -> Result<Vec<Record>, ImportRejected> {
         if self.faults.is_empty() && (self.bad == 0 || skip_bad) {
             Ok(self.records)
         } else {
-            Err(Refused { faults: self.faults, bad: self.bad, bad_lines: self.bad_lines })
+            Err(ImportRejected { faults: self.faults, bad: self.bad, bad_lines: self.bad_lines })
         }
     }
 
@@ -116,13 +116,17 @@ impl Reading {
 }
 
 /// Reads all of it. `progress` is told how many lines have been read so far, every now and then.
-pub fn read(mut input: impl BufRead, format: Format, mut progress: impl FnMut(u64)) -> io::Result<Reading> {
+pub fn read(
+    mut input: impl BufRead,
+    format: Format,
+    mut progress: impl FnMut(u64),
+) -> io::Result<ImportReport> {
     const EVERY: u64 = 8192;
     if let Some(told) = foreign_format(input.fill_buf()?) {
-        return Ok(Reading { faults: vec![told.to_owned()], ..Reading::default() });
+        return Ok(ImportReport { faults: vec![told.to_owned()], ..ImportReport::default() });
     }
     let mut lines = Lines::new(input);
-    let mut reading = Reading::default();
+    let mut reading = ImportReport::default();
     let mut tell = |number: u64| {
         if number.is_multiple_of(EVERY) {
             progress(number);
@@ -140,7 +144,7 @@ pub fn read(mut input: impl BufRead, format: Format, mut progress: impl FnMut(u6
 fn read_ndjson<R: BufRead>(
     lines: &mut Lines<R>,
     must_end: bool,
-    reading: &mut Reading,
+    reading: &mut ImportReport,
     tell: &mut impl FnMut(u64),
 ) -> io::Result<()> {
     let mut ended = None;
@@ -159,13 +163,13 @@ fn read_ndjson<R: BufRead>(
             return Ok(());
         }
         match text.and_then(read_json) {
-            Ok(Said::Trailer { count, hash }) => {
+            Ok(ParsedLine::Trailer { count, hash }) => {
                 ended = Some(lines.number());
                 if must_end {
                     check_trailer(reading, lines.number(), count, &hash, &lines.hash_before());
                 }
             }
-            Ok(Said::Record(record)) => reading.take(lines.number(), Ok(record)),
+            Ok(ParsedLine::Record(record)) => reading.take(lines.number(), Ok(record)),
             Err(reason) => reading.take(lines.number(), Err(reason)),
         }
     }
@@ -179,7 +183,7 @@ fn read_ndjson<R: BufRead>(
     Ok(())
 }
 
-fn check_trailer(reading: &mut Reading, number: u64, count: u64, hash: &str, expected: &str) {
+fn check_trailer(reading: &mut ImportReport, number: u64, count: u64, hash: &str, expected: &str) {
     let found = reading.good + reading.bad;
     if count != found {
         reading
@@ -195,7 +199,7 @@ fn check_trailer(reading: &mut Reading, number: u64, count: u64, hash: &str, exp
 
 fn read_csv<R: BufRead>(
     lines: &mut Lines<R>,
-    reading: &mut Reading,
+    reading: &mut ImportReport,
     tell: &mut impl FnMut(u64),
 ) -> io::Result<()> {
     let header = if lines.advance()? { lines.text() } else { Err("no line at all".to_owned()) };

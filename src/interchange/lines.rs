@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 
@@ -107,7 +107,7 @@ pub(super) fn foreign_format(start: &[u8]) -> Option<&'static str> {
 }
 
 /// What a line of NDJSON says.
-pub(super) enum Said {
+pub(super) enum ParsedLine {
     /// A record.
     Record(Record),
     /// The end of an export: so many lines, whose bytes have this hash.
@@ -129,7 +129,7 @@ struct Line {
 pub(super) const NAMES: [&str; 3] = ["cvrNummer", "tidligsteLoginTidspunkt", "senesteLogintidspunkt"];
 
 /// Reads a line of NDJSON, or says why it is neither a record nor a trailer.
-pub(super) fn read_json(text: &str) -> Result<Said, String> {
+pub(super) fn read_json(text: &str) -> Result<ParsedLine, String> {
     if !text.trim_start().starts_with('{') {
         return Err("not a JSON object".to_owned());
     }
@@ -141,7 +141,7 @@ pub(super) fn read_json(text: &str) -> Result<Said, String> {
     let parts = [line.cvrNummer, line.tidligsteLoginTidspunkt, line.senesteLogintidspunkt];
     match (line.antal, line.sha256) {
         (Some(count), Some(hash)) if parts.iter().all(Option::is_none) => {
-            return Ok(Said::Trailer { count, hash });
+            return Ok(ParsedLine::Trailer { count, hash });
         }
         _ => {}
     }
@@ -151,7 +151,7 @@ pub(super) fn read_json(text: &str) -> Result<Said, String> {
         }
     }
     let parts = parts.each_ref().map(|part| part.as_deref().unwrap_or_default());
-    read_parts(parts).map(Said::Record)
+    read_parts(parts).map(ParsedLine::Record)
 }
 
 /// Makes a record of its three parts, or says which of them is wrong.
@@ -163,7 +163,7 @@ pub(super) fn read_parts([cvr, first, last]: [&str; 3]) -> Result<Record, String
     let cvr = Cvr::parse(cvr).map_err(|error| named(0, cvr, &error))?;
     let first = Timestamp::parse(first).map_err(|error| named(1, first, &error))?;
     let last = Timestamp::parse(last).map_err(|error| named(2, last, &error))?;
-    Ok(Record { cvr, login: Login::new(first, last).map_err(|error| error.to_string())? })
+    Ok(Record { cvr, login: LoginSpan::new(first, last).map_err(|error| error.to_string())? })
 }
 
 /// Splits lines of CSV (RFC 4180) into their three fields.

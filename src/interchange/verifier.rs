@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::lines::{Said, read_json};
+use super::lines::{ParsedLine, read_json};
 
 /// No line of an export is longer, by far.
 const LONGEST: usize = 4096;
@@ -10,7 +10,7 @@ const LONGEST: usize = 4096;
 /// Lets an export through line by line. The trailer passes only when it is right, so that what was written of a wrong
 /// export can never be taken for a whole one.
 #[derive(Debug, Default)]
-pub struct Checker {
+pub struct ExportVerifier {
     hash: Sha256,
     count: u64,
     ended: bool,
@@ -18,7 +18,7 @@ pub struct Checker {
     rest: Vec<u8>,
 }
 
-impl Checker {
+impl ExportVerifier {
     /// How many records have passed.
     pub fn count(&self) -> u64 {
         self.count
@@ -70,11 +70,11 @@ impl Checker {
         let told = |reason: String| format!("line {}: {reason}", self.count + 1);
         let text = std::str::from_utf8(line).map_err(|_| told("not UTF-8".to_owned()))?;
         match read_json(text.trim_end()).map_err(told)? {
-            Said::Record(_) => {
+            ParsedLine::Record(_) => {
                 self.hash.update(line);
                 self.count += 1;
             }
-            Said::Trailer { count, hash } => {
+            ParsedLine::Trailer { count, hash } => {
                 let found = data_encoding::HEXLOWER.encode(&self.hash.clone().finalize());
                 if count != self.count {
                     return Err(format!(
@@ -98,7 +98,7 @@ impl Checker {
 mod tests {
     use super::*;
     use crate::domain::cvr::Cvr;
-    use crate::domain::login::Login;
+    use crate::domain::login::LoginSpan;
     use crate::domain::timestamp::Timestamp;
     use crate::interchange::{ROW, write_row};
     use crate::store::Record;
@@ -107,7 +107,7 @@ mod tests {
         let mut text = Vec::new();
         for number in 0..count {
             let cvr = Cvr::parse(&format!("{number:08}")).unwrap();
-            write_row(&mut text, &Record { cvr, login: Login::at(Timestamp::MIN) });
+            write_row(&mut text, &Record { cvr, login: LoginSpan::at(Timestamp::MIN) });
         }
         let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(&text));
         text.extend_from_slice(format!("{{\"antal\":{count},\"sha256\":\"{hash}\"}}\n").as_bytes());
@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn checked(text: &[u8], piece: usize) -> (Vec<u8>, Result<u64, String>) {
-        let (mut checker, mut out) = (Checker::default(), Vec::new());
+        let (mut checker, mut out) = (ExportVerifier::default(), Vec::new());
         for piece in text.chunks(piece) {
             if let Err(reason) = checker.take(piece, &mut out) {
                 return (out, Err(reason));

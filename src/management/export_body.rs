@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::interchange;
 use crate::interchange::Exporter;
-use crate::store::{Block, Fetched, Listing, Snapshot};
+use crate::store::{Block, Fetched, RecordStream, Snapshot};
 
 /// How many bytes of lines a chunk holds.
 const CHUNK: usize = 64 * 1024;
@@ -28,16 +28,16 @@ pub struct Export {
 #[derive(Debug)]
 enum Records {
     /// With the key from which the next block is looked for.
-    Held(Snapshot, u32),
+    InMemory(Snapshot, u32),
     Fetched(Fetched),
 }
 
 impl Export {
     /// The export of this listing.
-    pub fn new(listing: Listing) -> Self {
+    pub fn new(listing: RecordStream) -> Self {
         let records = match listing {
-            Listing::Held(snapshot) => Records::Held(snapshot, 0),
-            Listing::Fetched(fetched) => Records::Fetched(fetched),
+            RecordStream::InMemory(snapshot) => Records::InMemory(snapshot, 0),
+            RecordStream::Fetched(fetched) => Records::Fetched(fetched),
         };
         Self { records, exporter: Some(Exporter::default()) }
     }
@@ -47,7 +47,7 @@ impl Export {
         let Some(exporter) = &mut self.exporter else { return Poll::Ready(None) };
         let mut text = Vec::new();
         match &mut self.records {
-            Records::Held(snapshot, next) => {
+            Records::InMemory(snapshot, next) => {
                 text.reserve(CHUNK + Block::CAPACITY * interchange::ROW);
                 for (key, block) in snapshot.blocks_from(*next) {
                     exporter.records(&mut text, block.records());
@@ -81,7 +81,7 @@ impl MessageBody for Export {
 
     fn size(&self) -> BodySize {
         match &self.records {
-            Records::Held(snapshot, _) => BodySize::Sized(interchange::length(snapshot)),
+            Records::InMemory(snapshot, _) => BodySize::Sized(interchange::length(snapshot)),
             Records::Fetched(_) => BodySize::Stream,
         }
     }

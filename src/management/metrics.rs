@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 use super::ManagementState;
 use crate::api::problem::{Kind, Problem};
 use crate::store::Store;
-use collector::Page;
+use collector::ServiceCollector;
 
 mod collector;
 mod encoder;
@@ -43,7 +43,7 @@ struct Size {
 /// 500 when the text cannot be made, which does not happen.
 pub async fn scrape(state: web::Data<ManagementState>) -> Result<HttpResponse, Problem> {
     let size = store_bytes(&state.size.0, &state.api.store).await;
-    let page = Page::of(&state, size);
+    let page = ServiceCollector::of(&state, size);
     let mut registry = Registry::default();
     registry.register_collector(Box::new(page));
     let mut text = String::with_capacity(32 << 10);

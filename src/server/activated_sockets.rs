@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
-use super::listener::{API_SOCKET_MODE, Bound, MANAGEMENT_SOCKET_MODE};
+use super::listener::{API_SOCKET_MODE, ApiListener, MANAGEMENT_SOCKET_MODE};
 use super::{ServerSettings, StartError};
 
 /// The name (`FileDescriptorName=`) of the management listener's socket.
@@ -18,12 +18,12 @@ const MANAGEMENT: &str = "management";
 
 /// The listeners of this process that it did not bind itself.
 #[derive(Debug, Default)]
-pub struct Inherited {
-    api: Option<Bound>,
-    management: Option<Bound>,
+pub struct ActivatedSockets {
+    api: Option<ApiListener>,
+    management: Option<ApiListener>,
 }
 
-impl Inherited {
+impl ActivatedSockets {
     /// Takes what was handed to this process; nothing when it was not started that way.
     ///
     /// Must be called once, before any thread is started: it takes the variables out of the environment.
@@ -39,7 +39,7 @@ impl Inherited {
             let name = names.next().unwrap_or_default();
             let listener = if name == MANAGEMENT { &mut inherited.management } else { &mut inherited.api };
             if listener.replace(bound(&mut sockets, index, name)?).is_some() {
-                return Err(refused(name, "is one more socket for the same listener; hand over one"));
+                return Err(denied_calls(name, "is one more socket for the same listener; hand over one"));
             }
         }
         Ok(inherited)
@@ -49,12 +49,15 @@ impl Inherited {
     ///
     /// # Errors
     /// An address cannot be listened on, or a management socket was handed over although it is turned off.
-    pub(super) fn or_bind(self, server: &ServerSettings) -> Result<(Bound, Option<Bound>), StartError> {
+    pub(super) fn or_bind(
+        self,
+        server: &ServerSettings,
+    ) -> Result<(ApiListener, Option<ApiListener>), StartError> {
         if self.management.is_some() && server.management.is_none() {
-            return Err(refused(MANAGEMENT, "is handed over, but server.management is off"));
+            return Err(denied_calls(MANAGEMENT, "is handed over, but server.management is off"));
         }
-        let api = || Bound::bind("server.listen", &server.listen, API_SOCKET_MODE);
-        let management = |listen| Bound::bind("server.management", listen, MANAGEMENT_SOCKET_MODE);
+        let api = || ApiListener::bind("server.listen", &server.listen, API_SOCKET_MODE);
+        let management = |listen| ApiListener::bind("server.management", listen, MANAGEMENT_SOCKET_MODE);
         let api = self.api.map_or_else(api, Ok)?;
         let management = match self.management {
             Some(listener) => Some(listener),
@@ -64,15 +67,15 @@ impl Inherited {
     }
 }
 
-fn bound(sockets: &mut ListenFd, index: usize, name: &str) -> Result<Bound, StartError> {
+fn bound(sockets: &mut ListenFd, index: usize, name: &str) -> Result<ApiListener, StartError> {
     // A refused socket stays where it was, so the second kind may be tried.
     if let Ok(Some(listener)) = sockets.take_unix_listener(index) {
         listens(&listener, name)?;
-        return Bound::from_unix(listener).map_err(|error| failed(name, &error));
+        return ApiListener::from_unix(listener).map_err(|error| failed(name, &error));
     }
     match sockets.take_tcp_listener(index) {
-        Ok(Some(listener)) => listens(&listener, name).map(|()| Bound::Tcp(listener)),
-        Ok(None) => Err(refused(name, "was taken already")),
+        Ok(Some(listener)) => listens(&listener, name).map(|()| ApiListener::Tcp(listener)),
+        Ok(None) => Err(denied_calls(name, "was taken already")),
         Err(error) => Err(failed(name, &error)),
     }
 }
@@ -81,15 +84,15 @@ fn bound(sockets: &mut ListenFd, index: usize, name: &str) -> Result<Bound, Star
 fn listens(socket: impl AsFd, name: &str) -> Result<(), StartError> {
     match socket_acceptconn(socket) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(refused(name, "is bound, but does not listen; hand it over after listen(2)")),
+        Ok(false) => Err(denied_calls(name, "is bound, but does not listen; hand it over after listen(2)")),
         Err(error) => Err(failed(name, &error.into())),
     }
 }
 
 fn failed(name: &str, error: &io::Error) -> StartError {
-    refused(name, &error.to_string())
+    denied_calls(name, &error.to_string())
 }
 
-fn refused(name: &str, reason: &str) -> StartError {
-    StartError::Inherited { name: name.to_owned(), reason: reason.to_owned() }
+fn denied_calls(name: &str, reason: &str) -> StartError {
+    StartError::ActivatedSockets { name: name.to_owned(), reason: reason.to_owned() }
 }

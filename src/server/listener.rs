@@ -24,14 +24,14 @@ pub(super) const MANAGEMENT_SOCKET_MODE: u32 = 0o600;
 
 /// A listener, bound but not yet served.
 #[derive(Debug)]
-pub enum Bound {
+pub enum ApiListener {
     /// TCP.
     Tcp(TcpListener),
     /// A Unix socket and its path.
     Unix(UnixListener, PathBuf),
 }
 
-impl Bound {
+impl ApiListener {
     /// Binds the address that this key configures; a Unix socket has this mode. One that a dead process of this
     /// user left behind is replaced, and no other.
     pub(super) fn bind(key: &'static str, listen: &Listen, mode: u32) -> Result<Self, StartError> {
@@ -59,7 +59,7 @@ pub(super) fn exposed(address: SocketAddr) -> Option<String> {
     })
 }
 
-impl fmt::Display for Bound {
+impl fmt::Display for ApiListener {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(listener) => match listener.local_addr() {
@@ -111,10 +111,10 @@ impl SocketPath {
         client.set_nonblocking(true)?;
         // Success, a full backlog (EAGAIN), another type (EPROTOTYPE): some process has it. Not one that is bound and does
         // not listen yet, which refuses as a dead one does.
-        let refused = client
+        let denied_calls = client
             .connect(&SockAddr::unix(path)?)
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-        if !refused || is_bound(path) {
+        if !denied_calls || is_bound(path) {
             Ok(Self::InUse)
         } else if file.uid() == geteuid().as_raw() {
             Ok(Self::Dead)

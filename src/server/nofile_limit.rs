@@ -10,7 +10,7 @@ const PER_WORKER: usize = 4;
 
 /// Raises this process's limit of open files as far as workers and connections need and the system allows, and warns
 /// when that is not far enough: connections beyond it would wait, and the audit log could not be opened again.
-pub(super) fn make_room(workers: usize, connections: usize) {
+pub(super) fn raise_nofile_limit(workers: usize, connections: usize) {
     let wanted = OTHERS + u64::try_from(workers * PER_WORKER + connections).unwrap_or(u64::MAX / 2);
     let limit = getrlimit(Resource::Nofile);
     let has = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted);

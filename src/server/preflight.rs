@@ -22,7 +22,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::links::refuse_dangling_link;
 use crate::regular_file;
 use crate::settings::{Listen, Sections, Server, Store as Settings};
-use crate::store::{Database, OpenError, Options, Place, Standing, Store};
+use crate::store::{Database, OpenError, Options, Place, Store, StoreState};
 
 /// What was found out.
 #[derive(Debug, Default)]
@@ -77,8 +77,8 @@ impl Preflight {
             self.faults.push(OpenError::Clock(path.to_owned()).into());
         }
         match Store::is_absent(options).and_then(|_| Store::inspect(path)) {
-            Ok(Standing::Closed) => {}
-            Ok(Standing::Absent) => {
+            Ok(StoreState::Closed) => {}
+            Ok(StoreState::Absent) => {
                 // The audit file is made first, and an empty store is made in an empty directory only.
                 if path.exists()
                     && let Some(AuditTarget::File(audit)) = audit
@@ -96,7 +96,7 @@ impl Preflight {
                     "store.path: there is no store at {shown}; an empty one will be made{earlier}"
                 ));
             }
-            Ok(Standing::InUse(process)) => {
+            Ok(StoreState::InUse(process)) => {
                 let process = if process.is_empty() { process } else { format!(" ({process})") };
                 self.notes.push(format!(
                     "store.path: the store at {shown} is in use by a process{process}; right if that is the service \
@@ -110,10 +110,10 @@ impl Preflight {
     fn database(&mut self, database: &Database, deadline: Duration) {
         let address = &database.address;
         match Store::inspect_database(database, deadline) {
-            Ok(Standing::Absent) if database.create_schema => self.notes.push(format!(
+            Ok(StoreState::Absent) if database.create_schema => self.notes.push(format!(
                 "store.url: the database at {address} lacks tables of ours; those of an empty store will be made"
             )),
-            Ok(Standing::Absent) => self.faults.push(OpenError::NoTables(address.to_string()).into()),
+            Ok(StoreState::Absent) => self.faults.push(OpenError::NoTables(address.to_string()).into()),
             Ok(_) => {}
             // The start waits for it, and answers 503 meanwhile.
             Err(error @ OpenError::Away { .. }) => self.notes.push(format!(
@@ -153,10 +153,11 @@ impl Preflight {
     }
 
     fn socket(&mut self, key: &'static str, path: &Path) {
-        let refused = |error| StartError::Listen { key, address: format!("unix:{}", path.display()), error };
+        let denied_calls =
+            |error| StartError::Listen { key, address: format!("unix:{}", path.display()), error };
         let folder = folder(path);
         match SocketPath::check(path) {
-            Err(error) => self.faults.push(refused(error)),
+            Err(error) => self.faults.push(denied_calls(error)),
             Ok(SocketPath::InUse) => self.notes.push(format!(
                 "{key}: somebody listens on unix:{}; right if that is the service to be restarted",
                 path.display()
@@ -168,7 +169,7 @@ impl Preflight {
                     folder.display()
                 ));
             }
-            _ => self.tried(writable(folder).map_err(refused)),
+            _ => self.tried(writable(folder).map_err(denied_calls)),
         }
     }
 }

@@ -26,7 +26,7 @@ impl Reload {
     /// All faults found, one a line.
     pub fn run(&self) -> Result<(), String> {
         let mut faults = Vec::new();
-        let matrix = access::read_matrix(&self.access_file).map_err(|found| {
+        let access_table = access::read_matrix(&self.access_file).map_err(|found| {
             faults.extend(found.iter().map(ToString::to_string));
         });
         let audit = self.api.audit.reopen().map_err(|error| faults.push(format!("audit.file: {error}")));
@@ -34,11 +34,11 @@ impl Reload {
         let keys = authenticator
             .prepare_reload()
             .map_err(|error| faults.push(format!("token.jwks: {}", error.with_help())));
-        let (Ok(matrix), Ok(audit), Ok(keys)) = (matrix, audit, keys) else {
+        let (Ok(access_table), Ok(audit), Ok(keys)) = (access_table, audit, keys) else {
             authenticator.refuse_reload();
             return Err(faults.join("\n"));
         };
-        self.api.matrix.store(Arc::new(matrix));
+        self.api.access_table.store(Arc::new(access_table));
         authenticator.commit_reload(keys);
         authenticator.forget_verified();
         if let Some(audit) = audit {

@@ -29,12 +29,12 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The service manager that started this process, when there is one that listens.
 #[derive(Debug, Clone, Default)]
-pub struct Supervisor {
+pub struct ServiceManager {
     present: bool,
     watchdog: Option<Duration>,
 }
 
-impl Supervisor {
+impl ServiceManager {
     /// The one that the environment names (`NOTIFY_SOCKET`, `WATCHDOG_USEC`); nobody when it names none.
     pub fn from_environment() -> Self {
         let present = std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());
@@ -46,7 +46,7 @@ impl Supervisor {
         self.tell(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
-    /// The configuration is being read anew. To be followed by [`Supervisor::ready`], however that ends.
+    /// The configuration is being read anew. To be followed by [`ServiceManager::ready`], however that ends.
     pub fn reloading(&self) {
         // Type=notify-reload (systemd 253) wants to know when; older ones pass over it.
         let now = NotifyState::monotonic_usec_now().ok();

@@ -1,7 +1,7 @@
 //! Serving the API and the management listener: actix's workers, each connection watched and counted.
 //!
 //! `HttpServer` would do but for the watch: it takes connections as they come from the listener. So its few lines are
-//! here, with [`Watched`] between the listener and HTTP.
+//! here, with [`TimeoutStream`] between the listener and HTTP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,18 +24,18 @@ use futures_util::FutureExt;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::listener::Bound;
+use super::listener::ApiListener;
 use super::{DISCONNECT_TIMEOUT, acceptor};
 use crate::api;
 use crate::api::ApiState;
 use crate::api::middleware::boundary::boundary;
-use crate::api::middleware::connection::{Connection, Patience, Watched, canonical};
+use crate::api::middleware::connection::{Connection, ConnectionLimits, TimeoutStream, canonical};
 use crate::api::middleware::host::checked_host;
 use crate::api::middleware::parse_errors::Unread;
 use crate::apidocs::{self, DocsState};
 use crate::audit::AuditWriter;
 use crate::audit::peer::Peer;
-use crate::critical_tasks::Essential;
+use crate::critical_tasks::CriticalTasks;
 use crate::management::{self, ManagementState};
 use crate::settings::Settings;
 
@@ -96,18 +96,18 @@ impl Role {
 struct Parts {
     api: web::Data<ApiState>,
     role: Role,
-    patience: Patience,
+    patience: ConnectionLimits,
     stopping: GracefulShutdownSignal,
-    essential: Essential,
+    essential: CriticalTasks,
 }
 
 /// Starts serving on this listener what it is for.
 pub(super) fn serve(
-    bound: Bound,
+    bound: ApiListener,
     role: Role,
     settings: &Settings,
     api: web::Data<ApiState>,
-    essential: &Essential,
+    essential: &CriticalTasks,
 ) -> io::Result<Server> {
     let limits = &settings.limits;
     let (workers, connections, shutdown) = match role {
@@ -126,7 +126,7 @@ pub(super) fn serve(
     let parts = Parts {
         api,
         role,
-        patience: Patience::new(
+        patience: ConnectionLimits::new(
             limits.request_timeout,
             limits.write_timeout,
             limits.idle_timeout,
@@ -136,12 +136,12 @@ pub(super) fn serve(
         essential: essential.clone(),
     };
     let server = match bound {
-        Bound::Tcp(listener) => {
+        ApiListener::Tcp(listener) => {
             // Connections have it of their listener.
             SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER)?;
             server.listen("http", listener, move || served::<TcpStream>(&parts))?
         }
-        Bound::Unix(listener, _) => {
+        ApiListener::Unix(listener, _) => {
             server.listen_uds("http", listener, move || served::<UnixStream>(&parts))?
         }
     };
@@ -149,7 +149,7 @@ pub(super) fn serve(
 }
 
 /// Runs a server until it ends: an essential part, from the moment when its threads run.
-pub(super) fn run(server: Server, name: &'static str, essential: Essential) -> ServerHandle {
+pub(super) fn run(server: Server, name: &'static str, essential: CriticalTasks) -> ServerHandle {
     let handle = server.handle();
     rt::spawn(async move {
         let acceptor = acceptor::panicked();
@@ -215,7 +215,8 @@ fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), Ini
     let held_back = apply_fn_factory(app(), |request: Request, app| {
         let answer = app.call(request);
         async move {
-            let answer: Response<BoxBody> = answer.await.map_or_else(|refused| refused, Response::from);
+            let answer: Response<BoxBody> =
+                answer.await.map_or_else(|denied_calls| denied_calls, Response::from);
             Err::<Request, _>(answer)
         }
     });
@@ -227,7 +228,7 @@ fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), Ini
         .keep_alive(patience.idle)
         .client_request_timeout(patience.request)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .on_connect_ext(|stream: &Watched<T>, extensions| Connection::introduce(stream, extensions))
+        .on_connect_ext(|stream: &TimeoutStream<T>, extensions| Connection::introduce(stream, extensions))
         .expect(held_back)
         .finish(app());
     let patience = Rc::new(patience);
@@ -236,7 +237,7 @@ fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), Ini
         // Lives as long as the worker.
         let _ = &guard;
         let peer = stream.peer();
-        let watched = Watched::new(stream, Rc::clone(&patience));
+        let watched = TimeoutStream::new(stream, Rc::clone(&patience));
         let (connection, metrics) = (Rc::clone(watched.connection()), Arc::clone(&metrics));
         let served = http.call((watched, Protocol::Http1, peer));
         async move {

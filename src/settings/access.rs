@@ -1,4 +1,4 @@
-//! The access table's file: TOML → [`Matrix`], or every fault in it.
+//! The access table's file: TOML → [`AccessTable`], or every fault in it.
 //!
 //! Deny by default: what the file does not name is denied, and a file that names something unknown is not
 //! used at all, since nobody can tell whom it was meant to let in. An empty list denies, said aloud.
@@ -7,9 +7,9 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Origin, did_you_mean, shown};
+use super::fault::{Origin, SettingError, did_you_mean, shown};
 use super::source::{joined, parse_toml, read_toml};
-use crate::domain::access::{AccessMode, AccessModes, Matrix, Method, OrganisationType};
+use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
 
 /// The table as shipped, for `dev` and the tests.
 pub const SHIPPED: &str = include_str!("../../config/access.toml");
@@ -18,14 +18,14 @@ pub const SHIPPED: &str = include_str!("../../config/access.toml");
 const VERSION: i64 = 1;
 
 /// Reads the table from a file.
-pub fn read_matrix(file: &Path) -> Result<Matrix, Vec<Fault>> {
+pub fn read_matrix(file: &Path) -> Result<AccessTable, Vec<SettingError>> {
     let mut reader = Reader::new(file);
     read_toml(file, |table, text| reader.table(table, text))?;
     reader.finish()
 }
 
 /// Reads the table from a text; `file` only names it in messages.
-pub fn parse_matrix(text: &str, file: &Path) -> Result<Matrix, Vec<Fault>> {
+pub fn parse_matrix(text: &str, file: &Path) -> Result<AccessTable, Vec<SettingError>> {
     let mut reader = Reader::new(file);
     parse_toml(text, file, |table, text| reader.table(table, text))?;
     reader.finish()
@@ -33,26 +33,26 @@ pub fn parse_matrix(text: &str, file: &Path) -> Result<Matrix, Vec<Fault>> {
 
 struct Reader<'a> {
     file: &'a Path,
-    matrix: Matrix,
-    faults: Vec<Fault>,
+    access_table: AccessTable,
+    faults: Vec<SettingError>,
 }
 
 impl<'a> Reader<'a> {
     fn new(file: &'a Path) -> Self {
-        Self { file, matrix: Matrix::deny_all(), faults: Vec::new() }
+        Self { file, access_table: AccessTable::deny_all(), faults: Vec::new() }
     }
 
-    fn finish(mut self) -> Result<Matrix, Vec<Fault>> {
-        self.faults.sort_by_key(Fault::line);
-        if self.faults.is_empty() { Ok(self.matrix) } else { Err(self.faults) }
+    fn finish(mut self) -> Result<AccessTable, Vec<SettingError>> {
+        self.faults.sort_by_key(SettingError::line);
+        if self.faults.is_empty() { Ok(self.access_table) } else { Err(self.faults) }
     }
 
-    fn fault(&mut self, line: Option<usize>, key: &str, reason: impl Into<String>, mend: impl Into<String>) {
-        self.faults.push(Fault {
+    fn fault(&mut self, line: Option<usize>, key: &str, reason: impl Into<String>, help: impl Into<String>) {
+        self.faults.push(SettingError {
             origin: Origin::File { path: self.file.to_owned(), line },
             key: Some(key.to_owned()),
             reason: reason.into(),
-            mend: mend.into(),
+            help: help.into(),
         });
     }
 
@@ -71,8 +71,8 @@ impl<'a> Reader<'a> {
                 }
                 (given, None, _) => {
                     let names = Method::ALL.map(Method::name);
-                    let mend = did_you_mean(given, names, || format!("use {}", names.join(", ")));
-                    self.fault(line, &key, "is no method", mend);
+                    let help = did_you_mean(given, names, || format!("use {}", names.join(", ")));
+                    self.fault(line, &key, "is no method", help);
                 }
             }
         }
@@ -97,12 +97,12 @@ impl<'a> Reader<'a> {
             let organisation = OrganisationType::parse(name.get_ref());
             if organisation.is_none() {
                 let names = OrganisationType::ALL.map(OrganisationType::name);
-                let mend = did_you_mean(name.get_ref(), names, || format!("use {}", names.join(", ")));
-                self.fault(line, &key, "is no organisation type", mend);
+                let help = did_you_mean(name.get_ref(), names, || format!("use {}", names.join(", ")));
+                self.fault(line, &key, "is no organisation type", help);
             }
             let modes = self.modes(line, &key, value.get_ref());
             if let Some(organisation) = organisation {
-                self.matrix.set(method, organisation, modes);
+                self.access_table.set(method, organisation, modes);
             }
         }
     }
@@ -125,8 +125,8 @@ impl<'a> Reader<'a> {
                 Some(mode) => modes = modes.with(mode),
                 None => {
                     let names = AccessMode::ALL.map(AccessMode::name);
-                    let mend = did_you_mean(given, names, || format!("use {}", names.join(", ")));
-                    self.fault(line, key, format!("{} is no access mode", shown(given)), mend);
+                    let help = did_you_mean(given, names, || format!("use {}", names.join(", ")));
+                    self.fault(line, key, format!("{} is no access mode", shown(given)), help);
                 }
             }
         }
@@ -138,13 +138,14 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    fn allowed(matrix: &Matrix) -> Vec<String> {
+    fn allowed(access_table: &AccessTable) -> Vec<String> {
         let everything: AccessModes = AccessMode::ALL.into_iter().collect();
         let mut rows = Vec::new();
         for method in Method::ALL {
             for organisation in OrganisationType::ALL {
-                for mode in
-                    everything.iter().filter(|mode| matrix.allowed(method, organisation).contains(*mode))
+                for mode in everything
+                    .iter()
+                    .filter(|mode| access_table.allowed(method, organisation).contains(*mode))
                 {
                     rows.push(format!("{method} {organisation} {mode}"));
                 }
@@ -155,9 +156,9 @@ mod tests {
 
     #[test]
     fn the_shipped_table_is_the_contracts() {
-        let matrix = parse_matrix(SHIPPED, Path::new("access.toml")).unwrap();
+        let access_table = parse_matrix(SHIPPED, Path::new("access.toml")).unwrap();
         assert_eq!(
-            allowed(&matrix),
+            allowed(&access_table),
             [
                 "GetLogin A-kasse AlleBorgere",
                 "GetLogin JobCenter AlleBorgere",
@@ -175,12 +176,12 @@ mod tests {
 
     #[test]
     fn an_empty_list_denies_and_is_no_fault() {
-        let matrix = parse_matrix("version = 1\n[GetLogin]\nSTAR = []\n", Path::new("a")).unwrap();
-        assert_eq!(matrix, Matrix::deny_all());
+        let access_table = parse_matrix("version = 1\n[GetLogin]\nSTAR = []\n", Path::new("a")).unwrap();
+        assert_eq!(access_table, AccessTable::deny_all());
     }
 
     #[test]
     fn a_table_without_methods_denies_everything() {
-        assert_eq!(parse_matrix("version = 1", Path::new("a")).unwrap(), Matrix::deny_all());
+        assert_eq!(parse_matrix("version = 1", Path::new("a")).unwrap(), AccessTable::deny_all());
     }
 }

@@ -25,7 +25,7 @@ pub enum Origin {
 
 /// One fault: where, which key, what is wrong and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct SettingError {
     /// The file or variable.
     pub origin: Origin,
     /// The key as in the configuration reference, or none when the whole file is at fault.
@@ -33,10 +33,10 @@ pub struct Fault {
     /// What is wrong.
     pub reason: String,
     /// What to do about it.
-    pub mend: String,
+    pub help: String,
 }
 
-impl Fault {
+impl SettingError {
     /// The line of the file, when the fault stands in one.
     pub(crate) fn line(&self) -> Option<usize> {
         match self.origin {
@@ -48,7 +48,7 @@ impl Fault {
 
 /// Every fault that was found, in the order: files, unknown names, values by section, the access table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(pub Vec<Fault>);
+pub struct SettingsErrors(pub Vec<SettingError>);
 
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,17 +60,17 @@ impl fmt::Display for Origin {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SettingError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: ", self.origin)?;
         if let Some(key) = &self.key {
             write!(formatter, "{key}: ")?;
         }
-        write!(formatter, "{}; {}", self.reason, self.mend)
+        write!(formatter, "{}; {}", self.reason, self.help)
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for SettingsErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, fault) in self.0.iter().enumerate() {
             write!(formatter, "{}{fault}", if index == 0 { "" } else { "\n" })?;
@@ -79,10 +79,10 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for SettingsErrors {}
 
-impl From<Vec<Fault>> for Faults {
-    fn from(faults: Vec<Fault>) -> Self {
+impl From<Vec<SettingError>> for SettingsErrors {
+    fn from(faults: Vec<SettingError>) -> Self {
         Self(faults)
     }
 }

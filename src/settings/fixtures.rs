@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use super::access::read_matrix;
-use super::{Faults, load};
+use super::{SettingsErrors, load};
 
 fn expected(directory: &str) -> BTreeMap<String, String> {
     let text = fs::read_to_string(Path::new(directory).join("expected.txt")).unwrap();
@@ -21,7 +21,7 @@ fn expected(directory: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn told(directory: &str, judge: impl Fn(&Path) -> Option<Faults>) -> BTreeMap<String, String> {
+fn told(directory: &str, judge: impl Fn(&Path) -> Option<SettingsErrors>) -> BTreeMap<String, String> {
     let mut messages = BTreeMap::new();
     for file in fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()) {
         if file.extension().is_some_and(|extension| extension == "toml") {
@@ -33,7 +33,7 @@ fn told(directory: &str, judge: impl Fn(&Path) -> Option<Faults>) -> BTreeMap<St
     messages
 }
 
-fn assert_told(directory: &str, judge: impl Fn(&Path) -> Option<Faults>) {
+fn assert_told(directory: &str, judge: impl Fn(&Path) -> Option<SettingsErrors>) {
     let (expected, told) = (expected(directory), told(directory, judge));
     // In the form of expected.txt, for whoever adds a fixture: read it before believing it.
     let differing: String = told
@@ -53,7 +53,7 @@ fn every_broken_configuration_is_told_exactly() {
 
 #[test]
 fn every_broken_access_table_is_told_exactly() {
-    assert_told("tests/fixtures/access", |file| read_matrix(file).err().map(Faults));
+    assert_told("tests/fixtures/access", |file| read_matrix(file).err().map(SettingsErrors));
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 
 use super::keys;
-use super::read::Told;
+use super::read::Reported;
 use super::source::Source;
 use super::{Limits, Rate};
 
-pub(super) fn read(source: &mut Source) -> Result<Limits, Told> {
+pub(super) fn read(source: &mut Source) -> Result<Limits, Reported> {
     let connections = source.number(&keys::CONNECTIONS);
     let request_timeout = source.seconds(&keys::REQUEST_TIMEOUT);
     let write_timeout = source.seconds(&keys::WRITE_TIMEOUT);
@@ -28,15 +28,15 @@ fn positive(number: u64) -> Option<NonZeroU32> {
     u32::try_from(number).ok().and_then(NonZeroU32::new)
 }
 
-fn rate(source: &mut Source) -> Result<Option<Rate>, Told> {
+fn rate(source: &mut Source) -> Result<Option<Rate>, Reported> {
     let per_second = source.number(&keys::REQUESTS_PER_SECOND);
     let burst = source.number(&keys::BURST);
     let (per_second, burst) = (positive(per_second?), positive(burst?));
     match (per_second, burst) {
         (None, Some(burst)) => {
             let reason = format!("is {burst}, but {} is 0", keys::REQUESTS_PER_SECOND.path);
-            let mend = format!("set {} too, or leave it out", keys::REQUESTS_PER_SECOND.name());
-            Err(source.fault(&keys::BURST, reason, mend))
+            let help = format!("set {} too, or leave it out", keys::REQUESTS_PER_SECOND.name());
+            Err(source.fault(&keys::BURST, reason, help))
         }
         (per_second, burst) => {
             Ok(per_second.map(|per_second| Rate { per_second, burst: burst.unwrap_or(per_second) }))

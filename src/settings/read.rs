@@ -3,26 +3,31 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::fault::{Fault, Origin, did_you_mean, shown};
+use super::fault::{Origin, SettingError, did_you_mean, shown};
 use super::keys::{Default, Key, Kind};
 use super::source::{Source, Value};
 
 /// Proof that a fault was noted: whoever holds it need not say more.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told;
+pub(super) struct Reported;
 
 impl Source {
     /// Notes a fault of this key, where its value stands or should have stood.
-    pub(super) fn fault(&mut self, key: &Key, reason: impl Into<String>, mend: impl Into<String>) -> Told {
+    pub(super) fn fault(
+        &mut self,
+        key: &Key,
+        reason: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Reported {
         let origin = self.values.get(key.path).map(|entry| entry.origin.clone());
         let origin = origin.unwrap_or_else(|| Origin::File { path: self.file.clone(), line: None });
-        self.faults.push(Fault {
+        self.faults.push(SettingError {
             origin,
             key: Some(key.path.to_owned()),
             reason: reason.into(),
-            mend: mend.into(),
+            help: help.into(),
         });
-        Told
+        Reported
     }
 
     /// Whether the key is given, well or badly.
@@ -31,16 +36,16 @@ impl Source {
     }
 
     /// Notes that the key is missing, unless the file that may hold it could not be read.
-    pub(super) fn missing(&mut self, key: &Key, reason: &str) -> Told {
+    pub(super) fn missing(&mut self, key: &Key, reason: &str) -> Reported {
         if self.incomplete {
-            return Told;
+            return Reported;
         }
-        let mend = format!("set {} under [{}], or {}", key.name(), key.section(), key.variable());
-        self.fault(key, reason, mend)
+        let help = format!("set {} under [{}], or {}", key.name(), key.section(), key.variable());
+        self.fault(key, reason, help)
     }
 
     /// The text, or none when the key is neither given nor has a default.
-    pub(super) fn text(&mut self, key: &Key) -> Result<Option<String>, Told> {
+    pub(super) fn text(&mut self, key: &Key) -> Result<Option<String>, Reported> {
         let text = match self.values.get(key.path).map(|entry| entry.value.clone()) {
             Some(Value::Text(text) | Value::Variable(text)) => text,
             Some(other) => return Err(self.wrong_type(key, &other)),
@@ -51,14 +56,14 @@ impl Source {
                 });
             }
         };
-        match blemish(&text) {
-            Some((reason, mend)) => Err(self.fault(key, reason, mend)),
+        match check_text(&text) {
+            Some((reason, help)) => Err(self.fault(key, reason, help)),
             None => Ok(Some(text)),
         }
     }
 
     /// The text of a key that must be given.
-    pub(super) fn mandatory(&mut self, key: &Key) -> Result<String, Told> {
+    pub(super) fn mandatory(&mut self, key: &Key) -> Result<String, Reported> {
         match self.text(key)? {
             Some(text) => Ok(text),
             None => Err(self.missing(key, "is missing")),
@@ -66,20 +71,20 @@ impl Source {
     }
 
     /// The word, one of those that the key allows.
-    pub(super) fn choice(&mut self, key: &Key) -> Result<String, Told> {
+    pub(super) fn choice(&mut self, key: &Key) -> Result<String, Reported> {
         let word = self.mandatory(key)?;
         match key.kind {
             Kind::OneOf(words) if !words.contains(&word.as_str()) => {
-                let mend =
+                let help =
                     did_you_mean(&word, words.iter().copied(), || format!("use {}", words.join(" or ")));
-                Err(self.fault(key, format!("{} is not known", shown(&word)), mend))
+                Err(self.fault(key, format!("{} is not known", shown(&word)), help))
             }
             _ => Ok(word),
         }
     }
 
     /// The path, made relative to the configuration file's directory.
-    pub(super) fn path(&mut self, key: &Key) -> Result<Option<PathBuf>, Told> {
+    pub(super) fn path(&mut self, key: &Key) -> Result<Option<PathBuf>, Reported> {
         Ok(self.text(key)?.map(|text| self.resolved(&text)))
     }
 
@@ -89,12 +94,12 @@ impl Source {
     }
 
     /// The number of seconds.
-    pub(super) fn seconds(&mut self, key: &Key) -> Result<Duration, Told> {
+    pub(super) fn seconds(&mut self, key: &Key) -> Result<Duration, Reported> {
         self.number(key).map(Duration::from_secs)
     }
 
     /// The number, within the key's range.
-    pub(super) fn number(&mut self, key: &Key) -> Result<u64, Told> {
+    pub(super) fn number(&mut self, key: &Key) -> Result<u64, Reported> {
         let Kind::Number { min, max } = key.kind else {
             return Err(self.fault(key, "is not declared as a number", "report this as a bug"));
         };
@@ -128,7 +133,7 @@ impl Source {
     }
 
     /// The truth.
-    pub(super) fn boolean(&mut self, key: &Key) -> Result<bool, Told> {
+    pub(super) fn boolean(&mut self, key: &Key) -> Result<bool, Reported> {
         match self.values.get(key.path).map(|entry| entry.value.clone()) {
             Some(Value::Boolean(truth)) => Ok(truth),
             Some(Value::Variable(text)) => text.parse().map_err(|_| {
@@ -143,16 +148,16 @@ impl Source {
     }
 
     /// The list, with at least one entry and none twice; one text stands for a list of one where the key says so.
-    pub(super) fn list(&mut self, key: &Key) -> Result<Vec<String>, Told> {
-        self.list_of(key, blemish)
+    pub(super) fn list(&mut self, key: &Key) -> Result<Vec<String>, Reported> {
+        self.list_of(key, check_text)
     }
 
     /// As [`Source::list`], with entries that this rule judges.
     pub(super) fn list_of(
         &mut self,
         key: &Key,
-        blemish: fn(&str) -> Option<(&'static str, &'static str)>,
-    ) -> Result<Vec<String>, Told> {
+        check_text: fn(&str) -> Option<(&'static str, &'static str)>,
+    ) -> Result<Vec<String>, Reported> {
         let items = match self.values.get(key.path).map(|entry| entry.value.clone()) {
             Some(Value::List(items)) => items,
             Some(Value::Text(text)) if key.kind == Kind::TextOrList => vec![Value::Text(text)],
@@ -175,9 +180,9 @@ impl Source {
                 Value::Text(text) if texts.contains(&text) => {
                     self.fault(key, format!("{} stands twice", shown(&text)), "name it once");
                 }
-                Value::Text(text) => match blemish(&text) {
-                    Some((reason, mend)) => {
-                        self.fault(key, format!("an entry {reason}"), mend);
+                Value::Text(text) => match check_text(&text) {
+                    Some((reason, help)) => {
+                        self.fault(key, format!("an entry {reason}"), help);
                     }
                     None => texts.push(text),
                 },
@@ -187,11 +192,11 @@ impl Source {
                 }
             }
         }
-        if self.faults.len() == before { Ok(texts) } else { Err(Told) }
+        if self.faults.len() == before { Ok(texts) } else { Err(Reported) }
     }
 
     /// Notes that the value is of another type than the key takes.
-    pub(super) fn wrong_type(&mut self, key: &Key, value: &Value) -> Told {
+    pub(super) fn wrong_type(&mut self, key: &Key, value: &Value) -> Reported {
         let name = key.name();
         let (wanted, example) = match key.kind {
             Kind::Text | Kind::Path => ("a string", format!("put it in quotes: {name} = \"…\"")),
@@ -213,7 +218,7 @@ impl Source {
 }
 
 /// What no text of the configuration may be: an invisible slip that would only show as an unexplained refusal.
-pub(super) fn blemish(text: &str) -> Option<(&'static str, &'static str)> {
+pub(super) fn check_text(text: &str) -> Option<(&'static str, &'static str)> {
     if text.is_empty() {
         Some(("is empty", "give it a value, or leave it out"))
     } else if text.trim() != text {

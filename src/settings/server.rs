@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use super::fault::shown;
 use super::keys;
 use super::keys::{Default, Key};
-use super::read::Told;
+use super::read::Reported;
 use super::source::Source;
 use super::{Listen, Server};
 
 /// `sockaddr_un` holds 108 bytes, the last of them zero (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
 
-pub(super) fn read(source: &mut Source) -> Result<Server, Told> {
+pub(super) fn read(source: &mut Source) -> Result<Server, Reported> {
     let text = source.mandatory(&keys::LISTEN);
     let listen = text.and_then(|text| address(source, &keys::LISTEN, &text, "unix:PATH"));
     let management = management(source);
@@ -36,7 +36,7 @@ pub(super) fn read(source: &mut Source) -> Result<Server, Told> {
     })
 }
 
-fn management(source: &mut Source) -> Result<Option<Listen>, Told> {
+fn management(source: &mut Source) -> Result<Option<Listen>, Reported> {
     let text = source.mandatory(&keys::MANAGEMENT)?;
     if text == "off" {
         return Ok(None);
@@ -44,20 +44,20 @@ fn management(source: &mut Source) -> Result<Option<Listen>, Told> {
     address(source, &keys::MANAGEMENT, &text, "unix:PATH or off").map(Some)
 }
 
-fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<Listen, Told> {
+fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<Listen, Reported> {
     match text.strip_prefix("unix:") {
         Some(path) => unix(source, key, path).map(Listen::Unix),
         None => tcp(source, key, text, or).map(Listen::Tcp),
     }
 }
 
-fn unix(source: &mut Source, key: &Key, path: &str) -> Result<PathBuf, Told> {
+fn unix(source: &mut Source, key: &Key, path: &str) -> Result<PathBuf, Reported> {
     let resolved: PathBuf = source.resolved(path);
     let length = resolved.as_os_str().len();
     if path.is_empty() {
         let name = if key.path == keys::LISTEN.path { "api" } else { "management" };
-        let mend = format!("write unix:/run/virksomhedslogin/{name}.sock");
-        Err(source.fault(key, "names no path after unix:", mend))
+        let help = format!("write unix:/run/virksomhedslogin/{name}.sock");
+        Err(source.fault(key, "names no path after unix:", help))
     } else if path.ends_with('/') {
         Err(source.fault(key, "names a directory after unix:", "name the socket in it"))
     } else if length > MAX_SOCKET_PATH {
@@ -69,11 +69,11 @@ fn unix(source: &mut Source, key: &Key, path: &str) -> Result<PathBuf, Told> {
 }
 
 /// Names are refused: what a name resolves to can change, and with it who can reach the listener.
-fn tcp(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAddr, Told> {
+fn tcp(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAddr, Reported> {
     text.parse().map_err(|_| {
         let example = if let Default::Text(text) = key.default { text } else { "127.0.0.1:8080" };
         let bare: Option<IpAddr> = text.trim_matches(['[', ']']).parse().ok();
-        let (reason, mend) = match (bare, text.rsplit_once(':')) {
+        let (reason, help) = match (bare, text.rsplit_once(':')) {
             (Some(IpAddr::V4(ip)), _) => ("has no port", format!("write {ip}:8080")),
             (Some(IpAddr::V6(ip)), _) => ("has no port", format!("write [{ip}]:8080")),
             (None, Some(("localhost", port))) => {
@@ -87,7 +87,7 @@ fn tcp(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAdd
                 format!("write {example} or {or}; host names are not resolved"),
             ),
         };
-        source.fault(key, format!("{} {reason}", shown(text)), mend)
+        source.fault(key, format!("{} {reason}", shown(text)), help)
     })
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Origin, nearest, shown};
+use super::fault::{Origin, SettingError, nearest, shown};
 use super::keys;
 use super::keys::{Key, Kind, PREFIX};
 use super::read::{QUOTED, unquoted};
@@ -48,7 +48,7 @@ pub(super) struct Source {
     pub(super) file: PathBuf,
     pub(super) values: BTreeMap<&'static str, Entry>,
     pub(super) organisation_types: BTreeMap<String, Entry>,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<SettingError>,
     /// The file could not be read whole, so what is missing says nothing.
     pub(super) incomplete: bool,
 }
@@ -64,7 +64,7 @@ impl Source {
         };
         match read_toml(file, |table, text| source.table(table, "", text)) {
             // The parser hands keys over by name; people read a file by line.
-            Ok(()) => source.faults.sort_by_key(Fault::line),
+            Ok(()) => source.faults.sort_by_key(SettingError::line),
             Err(faults) => {
                 source.incomplete = true;
                 source.faults.extend(faults);
@@ -98,16 +98,16 @@ impl Source {
                 (None, DeValue::Table(inner)) if keys::is_section(&path) || !inner.is_empty() => {
                     self.table(inner, &path, text);
                 }
-                (None, _) if keys::is_section(&path) => self.faults.push(Fault {
+                (None, _) if keys::is_section(&path) => self.faults.push(SettingError {
                     origin,
                     reason: format!("is {}, but it is a section", plain(inner).type_name()),
-                    mend: format!("write its keys under [{path}]"),
+                    help: format!("write its keys under [{path}]"),
                     key: Some(path),
                 }),
-                (None, _) => self.faults.push(Fault {
+                (None, _) => self.faults.push(SettingError {
                     origin,
                     reason: "is no key of the configuration".to_owned(),
-                    mend: suggestion(&path),
+                    help: suggestion(&path),
                     key: Some(path),
                 }),
             }
@@ -128,21 +128,21 @@ impl Source {
         let origin = Origin::Variable(escaped(name));
         let key = keys::ALL.iter().find(|key| key.variable() == name);
         let mapped = name.strip_prefix(&format!("{}__", keys::ORGANISATION_TYPES.variable()));
-        let fault = |key: Option<&Key>, reason: &str, mend: String| Fault {
+        let fault = |key: Option<&Key>, reason: &str, help: String| SettingError {
             origin: origin.clone(),
             key: key.map(|key| key.path.to_owned()),
             reason: reason.to_owned(),
-            mend,
+            help,
         };
         if key.is_none() && mapped.is_none_or(str::is_empty) {
             let names: Vec<String> = keys::ALL.iter().map(Key::variable).collect();
             // Compared without the prefix: what all have in common would make anything look near.
-            let mend = nearest(without_prefix(name), names.iter().map(|name| without_prefix(name)))
+            let help = nearest(without_prefix(name), names.iter().map(|name| without_prefix(name)))
                 .map_or_else(
                     || format!("unset it; every variable that begins with {PREFIX} must be a key"),
                     |name| format!("did you mean {PREFIX}{name}?"),
                 );
-            self.faults.push(fault(None, "names no key of the configuration", mend));
+            self.faults.push(fault(None, "names no key of the configuration", help));
             return;
         }
         let Ok(mut text) = value.into_string() else {
@@ -150,10 +150,10 @@ impl Source {
             return;
         };
         if let Some(inner) = unquoted(&text) {
-            let (reason, mend) = QUOTED;
+            let (reason, help) = QUOTED;
             let name = key.map_or(keys::ORGANISATION_TYPES.path, |key| key.path).to_owned();
             let name = if key.is_none() { joined(&name, mapped.unwrap_or_default()) } else { name };
-            let fault = Fault { key: Some(name), ..fault(None, reason, mend.to_owned()) };
+            let fault = SettingError { key: Some(name), ..fault(None, reason, help.to_owned()) };
             // Read on with what was meant, for the faults of that.
             text = if inner.is_empty() { return self.faults.push(fault) } else { inner.to_owned() };
             self.faults.push(fault);
@@ -161,8 +161,8 @@ impl Source {
         let entry = Entry { value: Value::Variable(text), origin: origin.clone() };
         match (key, mapped) {
             (Some(key), _) if key.kind == Kind::Table => {
-                let mend = format!("name the claim's value: {}__8=JobCenter", key.variable());
-                self.faults.push(fault(Some(key), "is a table and cannot be set as a whole", mend));
+                let help = format!("name the claim's value: {}__8=JobCenter", key.variable());
+                self.faults.push(fault(Some(key), "is a table and cannot be set as a whole", help));
             }
             (Some(key), _) => {
                 self.values.insert(key.path, entry);
@@ -233,10 +233,13 @@ pub(super) fn line(text: &str, offset: usize) -> usize {
 }
 
 /// Reads a TOML file and hands over its table with the text (for lines), or every syntax error.
-pub(super) fn read_toml(file: &Path, visit: impl FnOnce(&DeTable<'_>, &str)) -> Result<(), Vec<Fault>> {
-    let text = read_text(file).map_err(|(reason, mend)| {
+pub(super) fn read_toml(
+    file: &Path,
+    visit: impl FnOnce(&DeTable<'_>, &str),
+) -> Result<(), Vec<SettingError>> {
+    let text = read_text(file).map_err(|(reason, help)| {
         let origin = Origin::File { path: file.to_owned(), line: None };
-        vec![Fault { origin, key: None, reason, mend }]
+        vec![SettingError { origin, key: None, reason, help }]
     })?;
     parse_toml(&text, file, visit)
 }
@@ -246,21 +249,21 @@ pub(super) fn parse_toml(
     text: &str,
     file: &Path,
     visit: impl FnOnce(&DeTable<'_>, &str),
-) -> Result<(), Vec<Fault>> {
+) -> Result<(), Vec<SettingError>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     // One slip can make the parser stumble several times in the same line: the first tells it best.
-    let mut faults: Vec<Fault> = Vec::new();
+    let mut faults: Vec<SettingError> = Vec::new();
     for error in errors {
         let origin = Origin::File {
             path: file.to_owned(),
             line: Some(error.span().map_or(1, |span| line(text, span.start))),
         };
         if faults.iter().all(|fault| fault.origin != origin) {
-            let (reason, mend) = syntax(&error, text);
-            faults.push(Fault { origin, key: None, reason, mend });
+            let (reason, help) = syntax(&error, text);
+            faults.push(SettingError { origin, key: None, reason, help });
         }
     }
-    faults.sort_by_key(Fault::line);
+    faults.sort_by_key(SettingError::line);
     if faults.is_empty() {
         visit(table.get_ref(), text);
         Ok(())

@@ -3,14 +3,14 @@
 use super::fault::Origin;
 use super::keys;
 use super::keys::Key;
-use super::read::{Told, blemish};
+use super::read::{Reported, check_text};
 use super::source::{Source, read_text};
 use super::{Secret, Store, StoreKind};
 
 /// The package's own mark beside the configuration: a store was made here once.
 const MARKER: &str = "store-made";
 
-pub(super) fn read(source: &mut Source) -> Result<Store, Told> {
+pub(super) fn read(source: &mut Source) -> Result<Store, Reported> {
     let kind = match source.choice(&keys::STORE_KIND) {
         Ok(kind) if kind == "postgres" => postgres(source),
         Ok(_) => embedded(source),
@@ -32,7 +32,7 @@ pub(super) fn read(source: &mut Source) -> Result<Store, Told> {
     })
 }
 
-fn embedded(source: &mut Source) -> Result<StoreKind, Told> {
+fn embedded(source: &mut Source) -> Result<StoreKind, Reported> {
     let path = match source.path(&keys::STORE_PATH) {
         Ok(None) => {
             Err(source.missing(&keys::STORE_PATH, "is missing, and store.kind = \"embedded\" needs it"))
@@ -49,7 +49,7 @@ fn embedded(source: &mut Source) -> Result<StoreKind, Told> {
     Ok(StoreKind::Embedded { path })
 }
 
-fn postgres(source: &mut Source) -> Result<StoreKind, Told> {
+fn postgres(source: &mut Source) -> Result<StoreKind, Reported> {
     let path = only_for(source, &keys::STORE_PATH, "embedded");
     let url = match (source.is_given(&keys::STORE_URL), source.is_given(&keys::STORE_URL_FILE)) {
         (true, true) => {
@@ -67,28 +67,28 @@ fn postgres(source: &mut Source) -> Result<StoreKind, Told> {
     Ok(StoreKind::Postgres { url: Secret::new(url) })
 }
 
-fn only_for(source: &mut Source, key: &Key, kind: &str) -> Result<(), Told> {
+fn only_for(source: &mut Source, key: &Key, kind: &str) -> Result<(), Reported> {
     if !source.is_given(key) {
         return Ok(());
     }
-    let mend = format!("remove it, or set store.kind = \"{kind}\"");
-    Err(source.fault(key, format!("is only for store.kind = \"{kind}\""), mend))
+    let help = format!("remove it, or set store.kind = \"{kind}\"");
+    Err(source.fault(key, format!("is only for store.kind = \"{kind}\""), help))
 }
 
 /// Editors and `echo` end a file with a line feed, which is no part of the secret.
-fn connection_file(source: &mut Source) -> Result<String, Told> {
+fn connection_file(source: &mut Source) -> Result<String, Reported> {
     let name = source.mandatory(&keys::STORE_URL_FILE)?;
     let file = source.resolved(&name);
     let found = read_text(&file).and_then(|text| {
         let url = text.trim_end_matches(['\n', '\r']).to_owned();
-        match blemish(&url) {
-            Some((reason, mend)) => Err((reason.to_owned(), mend.to_owned())),
+        match check_text(&url) {
+            Some((reason, help)) => Err((reason.to_owned(), help.to_owned())),
             None => Ok(url),
         }
     });
-    found.map_err(|(reason, mend)| {
+    found.map_err(|(reason, help)| {
         let origin = Origin::File { path: file, line: None };
         let reason = format!("{origin} {reason}");
-        source.fault(&keys::STORE_URL_FILE, reason, mend)
+        source.fault(&keys::STORE_URL_FILE, reason, help)
     })
 }

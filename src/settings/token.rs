@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use url::{Host, Url};
 
-use super::fault::{Fault, did_you_mean, shown};
+use super::fault::{SettingError, did_you_mean, shown};
 use super::keys;
 use super::keys::{ALGORITHMS, Key};
-use super::read::{Told, blemish};
+use super::read::{Reported, check_text};
 use super::source::{Source, Value, joined, read_text};
 use super::{ClaimNames, JwksSource, Token};
 use crate::domain::access::OrganisationType;
@@ -19,7 +19,7 @@ use crate::regular_file;
 /// Claims that mean something of their own; none can hold an organisation or a scope.
 const RESERVED: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "sub", "client_id"];
 
-pub(super) fn read(source: &mut Source) -> Result<Token, Told> {
+pub(super) fn read(source: &mut Source) -> Result<Token, Reported> {
     let issuer = source.mandatory(&keys::ISSUER);
     let audience = source.list(&keys::AUDIENCE);
     let jwks = jwks(source, issuer.as_deref().ok());
@@ -39,8 +39,8 @@ pub(super) fn read(source: &mut Source) -> Result<Token, Told> {
             jwks_max_stale.as_secs(),
             jwks_refresh.as_secs()
         );
-        let mend = "keys would expire before they are fetched anew: raise it, or lower the other";
-        return Err(source.fault(&keys::JWKS_MAX_STALE, reason, mend));
+        let help = "keys would expire before they are fetched anew: raise it, or lower the other";
+        return Err(source.fault(&keys::JWKS_MAX_STALE, reason, help));
     }
     Ok(Token {
         issuer: issuer?,
@@ -58,12 +58,12 @@ pub(super) fn read(source: &mut Source) -> Result<Token, Told> {
     })
 }
 
-fn jwks(source: &mut Source, issuer: Option<&str>) -> Result<JwksSource, Told> {
+fn jwks(source: &mut Source, issuer: Option<&str>) -> Result<JwksSource, Reported> {
     let text = source.mandatory(&keys::JWKS)?;
     if text == "discover" {
         // An issuer that is itself at fault was told already.
-        if let Some(Err((reason, mend))) = issuer.map(issuer_address) {
-            return Err(source.fault(&keys::ISSUER, reason, mend));
+        if let Some(Err((reason, help))) = issuer.map(issuer_address) {
+            return Err(source.fault(&keys::ISSUER, reason, help));
         }
         return Ok(JwksSource::Discover);
     }
@@ -73,15 +73,15 @@ fn jwks(source: &mut Source, issuer: Option<&str>) -> Result<JwksSource, Told> {
     if text.contains("://") {
         return match address(&text) {
             Ok(url) => Ok(JwksSource::Https(url)),
-            Err((reason, mend)) => Err(source.fault(&keys::JWKS, reason, mend)),
+            Err((reason, help)) => Err(source.fault(&keys::JWKS, reason, help)),
         };
     }
-    let mend =
+    let help =
         did_you_mean(&text, ["discover"], || "write file:PATH, https://ADDRESS or discover".to_owned());
-    Err(source.fault(&keys::JWKS, format!("{} is no source of keys", shown(&text)), mend))
+    Err(source.fault(&keys::JWKS, format!("{} is no source of keys", shown(&text)), help))
 }
 
-fn key_file(source: &mut Source, path: &str) -> Result<JwksSource, Told> {
+fn key_file(source: &mut Source, path: &str) -> Result<JwksSource, Reported> {
     let file = source.resolved(path);
     let readable = match fs::metadata(&file) {
         _ if path.is_empty() => Err("names no path after file:".to_owned()),
@@ -106,7 +106,7 @@ fn cannot(file: &Path, error: &std::io::Error) -> String {
 fn address(text: &str) -> Result<Url, (String, String)> {
     let url = Url::parse(text)
         .map_err(|error| (format!("is no address: {error}"), "write https://HOST/PATH".to_owned()))?;
-    let refuse = |reason: &str, mend: &str| Err((reason.to_owned(), mend.to_owned()));
+    let refuse = |reason: &str, help: &str| Err((reason.to_owned(), help.to_owned()));
     if !url.username().is_empty() || url.password().is_some() {
         refuse("has a user name or password in it", "remove it; public keys need no password")
     } else if url.fragment().is_some() {
@@ -122,12 +122,12 @@ fn address(text: &str) -> Result<Url, (String, String)> {
 }
 
 fn issuer_address(issuer: &str) -> Result<Url, (String, String)> {
-    let mend =
+    let help =
         "token.jwks = \"discover\" needs an issuer that is an https:// address without query or fragment";
     match address(issuer) {
         Ok(url) if url.query().is_none() => Ok(url),
-        Ok(_) => Err(("has a query (?…)".to_owned(), mend.to_owned())),
-        Err((reason, _)) => Err((reason, mend.to_owned())),
+        Ok(_) => Err(("has a query (?…)".to_owned(), help.to_owned())),
+        Err((reason, _)) => Err((reason, help.to_owned())),
     }
 }
 
@@ -140,7 +140,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn ca_file(source: &mut Source) -> Result<Option<PathBuf>, Told> {
+fn ca_file(source: &mut Source) -> Result<Option<PathBuf>, Reported> {
     let Some(file) = source.path(&keys::CA_FILE)? else {
         return Ok(None);
     };
@@ -164,7 +164,7 @@ fn has_certificate(text: &str) -> bool {
     })
 }
 
-fn algorithms(source: &mut Source) -> Result<Vec<String>, Told> {
+fn algorithms(source: &mut Source) -> Result<Vec<String>, Reported> {
     let names = source.list(&keys::TOKEN_ALGORITHMS)?;
     let mut told = None;
     for name in &names {
@@ -177,19 +177,19 @@ fn algorithms(source: &mut Source) -> Result<Vec<String>, Told> {
             _ => format!("{} is no algorithm of this program", shown(name)),
         };
         // Only letter case is a slip; the name next in spelling is quite another algorithm.
-        let mend = ALGORITHMS.iter().find(|known| known.eq_ignore_ascii_case(name)).map_or_else(
+        let help = ALGORITHMS.iter().find(|known| known.eq_ignore_ascii_case(name)).map_or_else(
             || format!("use {}", ALGORITHMS.join(", ")),
             |known| format!("did you mean {known}?"),
         );
-        told = Some(source.fault(&keys::TOKEN_ALGORITHMS, reason, mend));
+        told = Some(source.fault(&keys::TOKEN_ALGORITHMS, reason, help));
     }
     told.map_or(Ok(names), Err)
 }
 
 /// The types as tokens are compared with them: in lower case and without a leading `application/` (RFC 7515 §4.1.9).
-fn types(source: &mut Source) -> Result<Vec<String>, Told> {
+fn types(source: &mut Source) -> Result<Vec<String>, Reported> {
     let key = &keys::TOKEN_TYPES;
-    let names = source.list_of(key, |name| if name.is_empty() { None } else { blemish(name) })?;
+    let names = source.list_of(key, |name| if name.is_empty() { None } else { check_text(name) })?;
     let mut types: Vec<String> = Vec::new();
     for name in names {
         let lower = name.to_ascii_lowercase();
@@ -206,13 +206,13 @@ fn types(source: &mut Source) -> Result<Vec<String>, Told> {
     Ok(types)
 }
 
-fn claims(source: &mut Source) -> Result<ClaimNames, Told> {
+fn claims(source: &mut Source) -> Result<ClaimNames, Reported> {
     let mut taken: Vec<(String, &'static str)> = Vec::new();
     let mut claim = |key: &Key| {
         let name = source.mandatory(key)?;
         if RESERVED.contains(&name.as_str()) {
-            let mend = "name the claim that holds this and nothing else";
-            return Err(source.fault(key, format!("{name} has a meaning of its own in every token"), mend));
+            let help = "name the claim that holds this and nothing else";
+            return Err(source.fault(key, format!("{name} has a meaning of its own in every token"), help));
         }
         if let Some((_, other)) = taken.iter().find(|(other, _)| *other == name) {
             let reason = format!("{} is already {other}", shown(&name));
@@ -235,7 +235,7 @@ fn claims(source: &mut Source) -> Result<ClaimNames, Told> {
     })
 }
 
-fn organisation_types(source: &mut Source) -> Result<BTreeMap<String, OrganisationType>, Told> {
+fn organisation_types(source: &mut Source) -> Result<BTreeMap<String, OrganisationType>, Reported> {
     let key = &keys::ORGANISATION_TYPES;
     if let Some(value) = source.values.get(key.path).map(|entry| entry.value.clone()) {
         return Err(source.wrong_type(key, &value));
@@ -247,10 +247,10 @@ fn organisation_types(source: &mut Source) -> Result<BTreeMap<String, Organisati
             Ok(organisation) => {
                 types.insert(claim, organisation);
             }
-            Err((reason, mend)) => {
+            Err((reason, help)) => {
                 let key = Some(joined(key.path, &claim));
-                source.faults.push(Fault { origin: entry.origin, key, reason, mend });
-                told = Some(Told);
+                source.faults.push(SettingError { origin: entry.origin, key, reason, help });
+                told = Some(Reported);
             }
         }
     }
@@ -260,15 +260,15 @@ fn organisation_types(source: &mut Source) -> Result<BTreeMap<String, Organisati
 fn organisation_type(claim: &str, value: &Value) -> Result<OrganisationType, (String, String)> {
     let names = OrganisationType::ALL.map(OrganisationType::name);
     let all = || format!("use {}", names.join(", "));
-    if let Some((reason, mend)) = blemish(claim) {
-        return Err((format!("the claim's value {reason}"), mend.to_owned()));
+    if let Some((reason, help)) = check_text(claim) {
+        return Err((format!("the claim's value {reason}"), help.to_owned()));
     }
     let (Value::Text(name) | Value::Variable(name)) = value else {
         return Err((format!("is {}, not a string", value.type_name()), all()));
     };
     let Some(organisation) = OrganisationType::parse(name) else {
-        let mend = did_you_mean(name, names, all);
-        return Err((format!("{} is no organisation type", shown(name)), mend));
+        let help = did_you_mean(name, names, all);
+        return Err((format!("{} is no organisation type", shown(name)), help));
     };
     // A plain name means itself; a table that says otherwise would let in the wrong ones.
     match OrganisationType::parse(claim) {

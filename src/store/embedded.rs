@@ -14,20 +14,20 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::meters::{Meters, Operation};
+use super::meters::{Operation, StoreMetrics};
 use super::{ClockReport, Imported, OpenError, Options, Record, Status, StoreError};
 use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use committer::{Committer, open_guarded};
 use layout::Layout;
-use queue::{BATCH, Bulk, Gather, Queue, Write};
-use register::{Register, Snapshot};
+use queue::{BATCH, ImportBatch, Linger, Queue, Write};
+use register::{LiveView, Snapshot};
 use seal::StoreId;
 use tree::{KernelCache, Loaded};
 use watchdog::Watchdog;
-use witness::Witness;
+use witness::HighWaterMark;
 
 mod committer;
 mod damage;
@@ -57,9 +57,9 @@ const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
 /// An open embedded store.
 #[derive(Debug)]
 pub struct Embedded {
-    register: Arc<Register>,
+    register: Arc<LiveView>,
     queue: Arc<Queue>,
-    meters: Arc<Meters>,
+    meters: Arc<StoreMetrics>,
     root: PathBuf,
     deadline: Duration,
     clock: ClockLimits,
@@ -75,7 +75,7 @@ impl Embedded {
         let (mut layout, store) =
             Layout::open(path, create, |sled, store| make_database(path, sled, store, Snapshot::default()))?;
         let root = layout.root().to_owned();
-        let (mut witness, mark) = Witness::open(&layout.witness(), &store)
+        let (mut witness, mark) = HighWaterMark::open(&layout.witness(), &store)
             .map_err(OpenError::io(&root, "reading the witness"))?
             .map_err(|found| {
                 OpenError::damaged(&root, found, "the witness of the last acknowledged write")
@@ -103,8 +103,8 @@ impl Embedded {
             snapshot.mark(),
             began.elapsed().as_secs_f64()
         );
-        let register = Arc::new(Register::new(snapshot));
-        let (queue, meters) = (Arc::new(Queue::default()), Arc::new(Meters::default()));
+        let register = Arc::new(LiveView::new(snapshot));
+        let (queue, meters) = (Arc::new(Queue::default()), Arc::new(StoreMetrics::default()));
         let no_thread = || OpenError::io(&root, "starting a thread");
         let committer = Committer {
             layout,
@@ -117,7 +117,7 @@ impl Embedded {
             meters: Arc::clone(&meters),
             watchdog: Watchdog::start(essential.guard("the thread that wakes stuck flushes"))
                 .map_err(no_thread())?,
-            gather: Gather::default(),
+            gather: Linger::default(),
             probes: u64::from_be_bytes(record_bytes::split(uuid::Uuid::new_v4().as_bytes()).0),
         };
         let (ended, done) = mpsc::sync_channel(1);
@@ -134,7 +134,7 @@ impl Embedded {
         Ok(Self { register, queue, meters, root, deadline: *deadline, clock: *clock, done })
     }
 
-    pub(super) fn get(&self, cvr: Cvr) -> Option<Login> {
+    pub(super) fn get(&self, cvr: Cvr) -> Option<LoginSpan> {
         self.register.get(cvr)
     }
 
@@ -144,7 +144,7 @@ impl Embedded {
 
     pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
-        let login = Record { cvr, login: Login::at(at) };
+        let login = Record { cvr, login: LoginSpan::at(at) };
         let queued = match self.clock.check(at) {
             Ok(()) => self.queue.write(Write { login, answer }),
             Err(wrong) => Err(wrong.into()),
@@ -213,7 +213,7 @@ impl Embedded {
             }
             imported.read += batch.len() as u64;
             let (answer, answered) = mpsc::sync_channel(1);
-            self.queue.bulk(Bulk { records: batch, answer })?;
+            self.queue.bulk(ImportBatch { records: batch, answer })?;
             imported.changed += match answered.recv_timeout(IMPORT_DEADLINE) {
                 Ok(result) => result?,
                 Err(mpsc::RecvTimeoutError::Timeout) => return Err(StoreError::Deadline),

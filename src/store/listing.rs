@@ -12,9 +12,9 @@ use crate::domain::timestamp::Timestamp;
 
 /// All companies at one moment.
 #[derive(Debug)]
-pub enum Listing {
+pub enum RecordStream {
     /// In memory, whole.
-    Held(Snapshot),
+    InMemory(Snapshot),
     /// Still in the database, where a transaction keeps this moment until the listing is dropped.
     Fetched(Fetched),
 }
@@ -30,11 +30,11 @@ pub enum ReadError<E> {
     Reader(E),
 }
 
-impl Listing {
+impl RecordStream {
     /// A text that two listings share exactly when they hold the same records, whichever instance made them.
     pub fn version(&self) -> String {
         match self {
-            Self::Held(snapshot) => snapshot.version().to_string(),
+            Self::InMemory(snapshot) => snapshot.version().to_string(),
             Self::Fetched(fetched) => fetched.version.clone(),
         }
     }
@@ -42,7 +42,7 @@ impl Listing {
     /// The latest login of any company.
     pub fn latest(&self) -> Option<Timestamp> {
         match self {
-            Self::Held(snapshot) => snapshot.latest(),
+            Self::InMemory(snapshot) => snapshot.latest(),
             Self::Fetched(fetched) => fetched.latest,
         }
     }
@@ -50,7 +50,7 @@ impl Listing {
     /// How many companies there are, where that is known before they are read.
     pub fn count(&self) -> Option<u64> {
         match self {
-            Self::Held(snapshot) => Some(snapshot.len()),
+            Self::InMemory(snapshot) => Some(snapshot.len()),
             Self::Fetched(_) => None,
         }
     }
@@ -58,7 +58,7 @@ impl Listing {
     /// The number of the last durable batch of changes.
     pub fn sequence(&self) -> u64 {
         match self {
-            Self::Held(snapshot) => snapshot.sequence(),
+            Self::InMemory(snapshot) => snapshot.sequence(),
             Self::Fetched(fetched) => fetched.sequence,
         }
     }
@@ -69,7 +69,7 @@ impl Listing {
     /// The first that `each` gives, or that of a database that stops in the middle.
     pub fn read<E>(self, mut each: impl FnMut(&[Record]) -> Result<(), E>) -> Result<(), ReadError<E>> {
         match self {
-            Self::Held(snapshot) => {
+            Self::InMemory(snapshot) => {
                 snapshot.blocks().try_for_each(|block| each(block.records())).map_err(ReadError::Reader)
             }
             Self::Fetched(mut fetched) => {

@@ -1,12 +1,12 @@
 //! What the store counts of itself, for metrics.
 
 use super::fault::StoreError;
-use crate::telemetry::metrics::{Counter, Histogram, Reading, Scale};
+use crate::telemetry::metrics::{Buckets, Counter, Histogram, HistogramSnapshot};
 
 /// Logins that share one sync, doubling up to a whole batch.
-static BATCH: Scale = Scale::numbers(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048]);
+static BATCH: Buckets = Buckets::numbers(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048]);
 /// From a cache that lies about being a disk (50 µs) to a disk that makes callers run into the deadline (5 s).
-static SYNC: Scale = Scale::durations(&[
+static SYNC: Buckets = Buckets::durations(&[
     50_000,
     100_000,
     250_000,
@@ -55,7 +55,7 @@ impl Operation {
 
 /// The running numbers; shared by the callers and the committer.
 #[derive(Debug)]
-pub(super) struct Meters {
+pub(super) struct StoreMetrics {
     /// Logins in a batch.
     pub(super) batches: Histogram,
     /// How long a flush with its fdatasync took, whether or not it went well.
@@ -63,13 +63,13 @@ pub(super) struct Meters {
     errors: [[Counter; StoreError::KINDS.len()]; Operation::ALL.len()],
 }
 
-impl Default for Meters {
+impl Default for StoreMetrics {
     fn default() -> Self {
         Self { batches: Histogram::new(&BATCH), syncs: Histogram::new(&SYNC), errors: Default::default() }
     }
 }
 
-impl Meters {
+impl StoreMetrics {
     /// Counts the answer when it is an error.
     pub(super) fn answered<T>(&self, operation: Operation, answer: &Result<T, StoreError>) {
         if let Err(error) = answer {
@@ -105,9 +105,9 @@ pub struct Status {
     /// Whether writes are taken: not while the store repairs itself, and not once it is closing.
     pub takes_writes: bool,
     /// Logins in a batch.
-    pub batches: Reading,
+    pub batches: HistogramSnapshot,
     /// Seconds that a sync of this machine's disk took; `None` where there is none.
-    pub syncs: Option<Reading>,
+    pub syncs: Option<HistogramSnapshot>,
     /// Calls that failed: what was asked, the kind of error ([`StoreError::kind`]), how often.
     pub errors: Vec<(Operation, &'static str, u64)>,
     /// What there is to tell of a database.
@@ -126,5 +126,5 @@ pub struct DatabaseStatus {
     /// Statements that were sent again, after a conflict with another transaction or a lost connection.
     pub retries: u64,
     /// Seconds that a write took, from being sent to being committed.
-    pub writes: Reading,
+    pub writes: HistogramSnapshot,
 }

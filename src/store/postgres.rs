@@ -36,20 +36,20 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::listing::Fetched;
-use super::meters::{DatabaseStatus, Meters, Operation};
+use super::meters::{DatabaseStatus, Operation, StoreMetrics};
 use super::record::{Record, merge_by_company};
-use super::{ClockReport, Database, Imported, OpenError, Options, Standing, Status, StoreError};
+use super::{ClockReport, Database, Imported, OpenError, Options, Status, StoreError, StoreState};
 use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use calls::Call;
 use clock::Times;
-use database::{Link, Statement};
+use database::{Client, Statement};
 use locked_rows::LockedRows;
 use schema::Found;
 use threads::{runtime, spawn, wait};
-use writer::{Fold, Lane, Probe};
+use writer::{CompactWriters, Probe, WriterTask};
 
 mod address;
 mod calls;
@@ -86,10 +86,10 @@ const CLOSING_LOOK: Duration = Duration::from_millis(5);
 
 /// An open store on a database.
 pub struct Postgres {
-    database: Arc<Link>,
-    meters: Arc<Meters>,
+    database: Arc<Client>,
+    meters: Arc<StoreMetrics>,
     writes: mpsc::Sender<Call<Record, ()>>,
-    questions: mpsc::Sender<Call<Cvr, Option<Login>>>,
+    lookups: mpsc::Sender<Call<Cvr, Option<LoginSpan>>>,
     lists: Arc<Semaphore>,
     /// One probe at a time: they must not take the lanes' connections, however often somebody asks.
     probes: Arc<Semaphore>,
@@ -115,7 +115,7 @@ impl Postgres {
     /// an error.
     pub(super) fn open(options: &Database, store: &Options, make: bool) -> Result<Self, OpenError> {
         let (address, create, deadline) = (&options.address, make && options.create_schema, store.deadline);
-        let database = Arc::new(Link::new(options, deadline)?);
+        let database = Arc::new(Client::new(options, deadline)?);
         let runtime = runtime(address)?;
         let handle = runtime.handle().clone();
         let process = uuid::Uuid::new_v4().to_string();
@@ -134,22 +134,22 @@ impl Postgres {
             None => database.health.lost("no answer in time"),
         }
         let create = create && database.health.is_away();
-        let meters = Arc::new(Meters::default());
+        let meters = Arc::new(StoreMetrics::default());
         let (writes, waiting_writes) = calls::queue(writer::CAPACITY);
-        let (questions, waiting_questions) = calls::queue(reader::CAPACITY);
+        let (lookups, waiting_questions) = calls::queue(reader::CAPACITY);
         let essential = &store.essential;
         let (locked, put_aside) = LockedRows::new();
         let work = locked_rows::run(
             Arc::clone(&locked),
             put_aside,
-            Lane::new(&process, "locked", store.clock),
+            WriterTask::new(&process, "locked", store.clock),
             Arc::clone(&database),
             Arc::clone(&meters),
             deadline,
         );
         spawn(&handle, essential.guard("the task that waits for locked rows"), work);
         for number in 0..WRITERS {
-            let lane = Lane::new(&process, &number.to_string(), store.clock);
+            let lane = WriterTask::new(&process, &number.to_string(), store.clock);
             let work = lane.run(
                 Arc::clone(&database),
                 Arc::clone(&meters),
@@ -163,7 +163,7 @@ impl Postgres {
             let work = reader::run(Arc::clone(&database), waiting_questions.clone(), deadline);
             spawn(&handle, essential.guard("a task that reads from the database"), work);
         }
-        let fold = Fold { id: format!("{process}/folded") };
+        let fold = CompactWriters { id: format!("{process}/folded") };
         let work = keep(Arc::clone(&database), create, fold, deadline);
         spawn(&handle, essential.guard("the task that looks for the database"), work);
         let lists = Arc::new(Semaphore::new(options.connections.saturating_sub(RESERVED).max(1)));
@@ -171,7 +171,7 @@ impl Postgres {
             database,
             meters,
             writes,
-            questions,
+            lookups,
             lists,
             probes: Arc::new(Semaphore::new(1)),
             process,
@@ -189,15 +189,15 @@ impl Postgres {
         self.database.health.absence().map(|reason| OpenError::Away { address, reason })
     }
 
-    pub(super) async fn get(&self, cvr: Cvr) -> Result<Option<Login>, StoreError> {
-        let found = self.ask(&self.questions, cvr).await;
+    pub(super) async fn get(&self, cvr: Cvr) -> Result<Option<LoginSpan>, StoreError> {
+        let found = self.ask(&self.lookups, cvr).await;
         self.meters.answered(Operation::Get, &found);
         found
     }
 
     pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
         let done = match self.clock.check(at) {
-            Ok(()) => self.ask(&self.writes, Record { cvr, login: Login::at(at) }).await,
+            Ok(()) => self.ask(&self.writes, Record { cvr, login: LoginSpan::at(at) }).await,
             Err(wrong) => Err(wrong.into()),
         };
         self.meters.answered(Operation::Record, &done);
@@ -206,7 +206,7 @@ impl Postgres {
 
     /// Puts a call to the lanes and waits for its answer.
     async fn ask<T, A>(&self, lanes: &mpsc::Sender<Call<T, A>>, asked: T) -> Result<A, StoreError> {
-        self.admit()?;
+        self.enqueue()?;
         let (call, answered) = Call::new(asked);
         let _in_hand = InHand::count(&self.in_hand);
         lanes.try_send(call).map_err(|error| match error {
@@ -220,11 +220,11 @@ impl Postgres {
         }
     }
 
-    fn admit(&self) -> Result<(), StoreError> {
+    fn enqueue(&self) -> Result<(), StoreError> {
         if self.closing.load(Ordering::Acquire) {
             return Err(StoreError::Closing);
         }
-        self.database.health.admit()
+        self.database.health.enqueue()
     }
 
     fn silence(&self) -> StoreError {
@@ -262,7 +262,7 @@ impl Postgres {
     where
         S: Statement<Value: Send> + Send + 'static,
     {
-        self.admit()?;
+        self.enqueue()?;
         // Callers are given time in which it may come back; who asks whether it is there is told that it is not.
         if let Some(reason) = self.database.health.absence() {
             return Err(StoreError::Away(reason));
@@ -282,7 +282,7 @@ impl Postgres {
     }
 
     pub(super) async fn list(&self) -> Result<Fetched, StoreError> {
-        let listed = match self.admit() {
+        let listed = match self.enqueue() {
             Ok(()) => self.on_threads(self.listing()).await,
             Err(error) => Err(error),
         };
@@ -291,7 +291,7 @@ impl Postgres {
     }
 
     pub(super) fn list_blocking(&self) -> Result<Fetched, StoreError> {
-        self.admit()?;
+        self.enqueue()?;
         wait(&self.handle, self.deadline * 2 + MARGIN, self.listing()).unwrap_or_else(|| Err(self.silence()))
     }
 
@@ -342,12 +342,12 @@ impl Postgres {
         records: impl IntoIterator<Item = Record>,
         mut progress: impl FnMut(u64),
     ) -> Result<Imported, StoreError> {
-        self.admit()?;
+        self.enqueue()?;
         let mut records = records.into_iter();
         let mut imported = Imported::default();
         // A name that no import had before: the marks of this one begin at 1 again.
         let name = format!("import-{}", uuid::Uuid::new_v4());
-        let mut lane = Lane::new(&self.process, &name, ClockLimits::NONE);
+        let mut lane = WriterTask::new(&self.process, &name, ClockLimits::NONE);
         loop {
             let mut batch: Vec<_> = records.by_ref().take(writer::BATCH).collect();
             if batch.is_empty() {
@@ -407,9 +407,9 @@ impl Drop for InHand<'_> {
 }
 
 /// How the database stands; changes nothing.
-pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<Standing, OpenError> {
+pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<StoreState, OpenError> {
     let address = &options.address;
-    let database = Arc::new(Link::new(options, deadline)?);
+    let database = Arc::new(Client::new(options, deadline)?);
     let runtime = runtime(address)?;
     let looking = Arc::clone(&database);
     let found = wait(runtime.handle(), deadline + MARGIN, async move { looking.found(false).await });
@@ -419,17 +419,17 @@ pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<Standing
         return Err(OpenError::Away { address, reason: "no answer in time".to_owned() });
     };
     match found? {
-        Found::Nothing { may_create } if may_create || !options.create_schema => Ok(Standing::Absent),
-        Found::Partial { may_create: true, .. } if options.create_schema => Ok(Standing::Absent),
+        Found::Nothing { may_create } if may_create || !options.create_schema => Ok(StoreState::Absent),
+        Found::Partial { may_create: true, .. } if options.create_schema => Ok(StoreState::Absent),
         Found::Nothing { .. } => {
             Err(OpenError::Forbidden { address, reason: schema::MAY_NOT_CREATE.to_owned() })
         }
-        found => database.judge(found).map(|()| Standing::Closed),
+        found => database.judge(found).map(|()| StoreState::Closed),
     }
 }
 
 /// Watches over the database, and tidies up once it is there.
-async fn keep(database: Arc<Link>, create: bool, fold: Fold, deadline: Duration) {
+async fn keep(database: Arc<Client>, create: bool, fold: CompactWriters, deadline: Duration) {
     let tidy = async {
         while database.health.is_away() {
             tokio::time::sleep(MARGIN).await;

@@ -1,7 +1,7 @@
 //! One company and its logins: what every store keeps.
 
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 
 /// One company and its logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Record {
     /// The company.
     pub cvr: Cvr,
     /// Its first and its latest login.
-    pub login: Login,
+    pub login: LoginSpan,
 }
 
 /// Sorts logins by company and merges those of the same one, so that each company stands there once.
@@ -33,7 +33,7 @@ mod tests {
     fn logins_of_one_company_become_one_record() {
         let at = |number, millis| Record {
             cvr: Cvr::from_number(number).unwrap(),
-            login: Login::at(Timestamp::from_millis(millis).unwrap()),
+            login: LoginSpan::at(Timestamp::from_millis(millis).unwrap()),
         };
         let mut logins = vec![at(7, 5), at(3, 9), at(7, 2), at(3, 9), at(7, 8)];
         merge_by_company(&mut logins);

@@ -25,14 +25,14 @@ impl Counter {
 
 /// What a histogram counts in, and where its buckets end.
 #[derive(Debug)]
-pub struct Scale {
+pub struct Buckets {
     /// How many of the numbers that are observed make one of the unit that is read.
     per_unit: u64,
     /// The upper bounds, ascending, in what is observed; a value on a bound belongs below it.
     bounds: &'static [u64],
 }
 
-impl Scale {
+impl Buckets {
     /// Durations, observed in nanoseconds and read in seconds. The bounds are in nanoseconds, ascending.
     pub const fn durations(bounds: &'static [u64]) -> Self {
         Self { per_unit: 1_000_000_000, bounds }
@@ -52,7 +52,7 @@ impl Scale {
 /// How often values of which size were observed.
 #[derive(Debug)]
 pub struct Histogram {
-    scale: &'static Scale,
+    scale: &'static Buckets,
     /// One a bound, and one for what lies above them all.
     buckets: Box<[AtomicU64]>,
     sum: AtomicU64,
@@ -60,7 +60,7 @@ pub struct Histogram {
 
 /// What a histogram held at one moment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
+pub struct HistogramSnapshot {
     /// Upper bound and number of values between it and the bound before; the last bound is infinite.
     pub buckets: Vec<(f64, u64)>,
     /// The sum of all values.
@@ -71,7 +71,7 @@ pub struct Reading {
 
 impl Histogram {
     /// A histogram of nothing yet.
-    pub fn new(scale: &'static Scale) -> Self {
+    pub fn new(scale: &'static Buckets) -> Self {
         let buckets = (0..=scale.bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Self { scale, buckets, sum: AtomicU64::new(0) }
     }
@@ -91,12 +91,12 @@ impl Histogram {
     }
 
     /// What it holds now.
-    pub fn read(&self) -> Reading {
+    pub fn read(&self) -> HistogramSnapshot {
         let ends = self.scale.bounds.iter().map(|bound| self.scale.read(*bound)).chain([f64::INFINITY]);
         let counts = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
         let buckets: Vec<(f64, u64)> = ends.zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
-        Reading { buckets, sum: self.scale.read(self.sum.load(Ordering::Relaxed)), count }
+        HistogramSnapshot { buckets, sum: self.scale.read(self.sum.load(Ordering::Relaxed)), count }
     }
 }
 
@@ -104,7 +104,7 @@ impl Histogram {
 mod tests {
     use super::*;
 
-    static SCALE: Scale = Scale::durations(&[1_000, 25_000, 1_000_000_000]);
+    static SCALE: Buckets = Buckets::durations(&[1_000, 25_000, 1_000_000_000]);
 
     #[test]
     fn a_value_on_a_bound_lies_below_it_and_what_is_too_large_above_all() {

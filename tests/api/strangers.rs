@@ -21,7 +21,7 @@ fn connect(app: &TestApp) -> BufReader<TcpStream> {
 }
 
 /// Sends this request and reads its answer, which has a length or comes in chunks: the status.
-fn exchange(stream: &mut BufReader<TcpStream>, request: &str) -> u16 {
+fn context(stream: &mut BufReader<TcpStream>, request: &str) -> u16 {
     stream.get_mut().write_all(request.as_bytes()).unwrap();
     let (mut status, mut length, mut is_chunked) = (0, 0, false);
     loop {
@@ -56,7 +56,7 @@ fn flood(app: &TestApp, request: &str, times: usize) -> Vec<(u16, usize)> {
     let mut stream = connect(app);
     let mut counted: Vec<(u16, usize)> = Vec::new();
     for _ in 0..times {
-        let status = exchange(&mut stream, request);
+        let status = context(&mut stream, request);
         match counted.iter_mut().find(|(known, _)| *known == status) {
             Some((_, count)) => *count += 1,
             None => counted.push((status, 1)),
@@ -80,7 +80,7 @@ fn shortest(app: &TestApp, request: &str, status: u16) -> Duration {
     let mut stream = connect(app);
     let once = |_| {
         let started = Instant::now();
-        assert_eq!(exchange(&mut stream, request), status);
+        assert_eq!(context(&mut stream, request), status);
         started.elapsed()
     };
     (0..15).map(once).min().unwrap()

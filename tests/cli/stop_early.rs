@@ -17,12 +17,12 @@ use crate::process::{Service, Site, binary, stderr};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A site with a store that holds one login, and whose `format` can be held back.
-struct Held {
+struct InMemory {
     site: Site,
     format: String,
 }
 
-impl Held {
+impl InMemory {
     fn new() -> Self {
         let site = Site::new();
         let mut service = site.serve();
@@ -89,7 +89,7 @@ fn end_of(mut child: Child) -> (Option<i32>, String) {
 #[test]
 fn a_stop_while_the_store_is_being_opened_exits_0() {
     for signal in ["TERM", "INT"] {
-        let held = Held::new();
+        let held = InMemory::new();
         held.hold();
         let child = held.serve().spawn().unwrap();
         let reached = held.reached();
@@ -106,7 +106,7 @@ fn a_stop_while_the_store_is_being_opened_exits_0() {
 
 #[test]
 fn a_reload_while_the_store_is_being_opened_is_kept() {
-    let held = Held::new();
+    let held = InMemory::new();
     held.hold();
     let child = held.serve().spawn().unwrap();
     let mut reached = held.reached();
@@ -165,7 +165,7 @@ fn process_1_takes_the_signals_while_the_store_is_being_opened() {
         return;
     }
     for signal in [Signal::TERM, Signal::INT] {
-        let held = Held::new();
+        let held = InMemory::new();
         held.hold();
         let mut command = Command::new("unshare");
         command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"]);

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login::Login;
+use virksomhedslogin::domain::login::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::store::Record;
 
@@ -20,7 +20,7 @@ fn fill(path: &Path) -> Logins {
     let moment = |millis| Timestamp::from_millis(millis).unwrap();
     let records: Vec<_> = (0..COMPANIES)
         .map(|number| {
-            let login = Login::new(moment(1_000), moment(2_000 + i64::from(number))).unwrap();
+            let login = LoginSpan::new(moment(1_000), moment(2_000 + i64::from(number))).unwrap();
             Record { cvr: Cvr::from_number(number * 31).unwrap(), login }
         })
         .collect();

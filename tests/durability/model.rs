@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tempfile::TempDir;
 use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login::Login;
+use virksomhedslogin::domain::login::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::interchange;
 use virksomhedslogin::store::{Address, Database, Options, Place, Record, Store};
@@ -44,7 +44,10 @@ fn moment(millis: i64) -> Timestamp {
 }
 
 fn record(cvr: u32, first: i64, last: i64) -> Record {
-    Record { cvr: Cvr::from_number(cvr).unwrap(), login: Login::new(moment(first), moment(last)).unwrap() }
+    Record {
+        cvr: Cvr::from_number(cvr).unwrap(),
+        login: LoginSpan::new(moment(first), moment(last)).unwrap(),
+    }
 }
 
 /// Stores that take each other's place, each of them empty at first.
@@ -153,7 +156,7 @@ fn restore(stores: &mut impl Stores) {
     stores.store().import(records, |_| ()).unwrap();
 }
 
-fn merge(model: &mut BTreeMap<u32, Login>, record: Record) {
+fn merge(model: &mut BTreeMap<u32, LoginSpan>, record: Record) {
     let known = model.entry(record.cvr.number()).or_insert(record.login);
     *known = known.merge(record.login);
 }

@@ -15,8 +15,8 @@ use futures_util::FutureExt;
 
 use super::CHUNK;
 use super::checksum::Checksum;
-use super::fairness::{Chunks, InTurns};
-use super::fragment::{Packing, Press};
+use super::fairness::{Chunks, Throttled};
+use super::fragment::{FragmentEncoder, StreamCoding};
 use super::text;
 use super::text::OPEN;
 use crate::store::{Block, Snapshot};
@@ -30,13 +30,13 @@ const PIECES: usize = CHUNK / 4096;
 const CLOSING: usize = 32;
 
 /// Where pieces are made.
-static PRESS: LazyLock<Mutex<Press>> = LazyLock::new(Mutex::default);
+static PRESS: LazyLock<Mutex<FragmentEncoder>> = LazyLock::new(Mutex::default);
 
 /// The list of a snapshot in a coding.
 #[derive(Debug)]
-pub struct Packed {
+pub struct Compressed {
     snapshot: Snapshot,
-    packing: Packing,
+    packing: StreamCoding,
     at: At,
     sum: Checksum,
     /// The making of missing pieces; its result is the key from which it goes on, or nothing when none is missing.
@@ -51,11 +51,11 @@ enum At {
     End,
 }
 
-impl Packed {
+impl Compressed {
     /// The list of this snapshot.
-    pub fn body(snapshot: Snapshot, packing: Packing) -> InTurns<Self> {
+    pub fn body(snapshot: Snapshot, packing: StreamCoding) -> Throttled<Self> {
         let sum = Checksum::of(OPEN);
-        InTurns::of(Self { snapshot, packing, at: At::Opening, sum, making: None })
+        Throttled::of(Self { snapshot, packing, at: At::Opening, sum, making: None })
     }
 
     fn make_from(&mut self, key: u32) -> &mut JoinHandle<io::Result<Option<u32>>> {
@@ -100,12 +100,12 @@ impl Packed {
     }
 }
 
-fn kept(block: &Block, packing: Packing) -> Option<&[u8]> {
-    block.derived(packing.slot())?.get().map(AsRef::as_ref)
+fn kept(block: &Block, packing: StreamCoding) -> Option<&[u8]> {
+    block.cached_encodings(packing.slot())?.get().map(AsRef::as_ref)
 }
 
 /// Makes the next missing pieces from this key on; returns the key from which the others are looked for.
-fn make(snapshot: &Snapshot, packing: Packing, from: u32) -> io::Result<Option<u32>> {
+fn make(snapshot: &Snapshot, packing: StreamCoding, from: u32) -> io::Result<Option<u32>> {
     let mut press = PRESS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut made = 0;
     for (key, block) in snapshot.blocks_from(from) {
@@ -115,7 +115,7 @@ fn make(snapshot: &Snapshot, packing: Packing, from: u32) -> io::Result<Option<u
         if made == BATCH {
             return Ok(Some(key));
         }
-        if let Some(room) = block.derived(packing.slot()) {
+        if let Some(room) = block.cached_encodings(packing.slot()) {
             // Already set only if the block is in two lists that are made at once, with the same bytes.
             let _ = room.set(press.piece(packing, key == 0, block.records())?);
         }
@@ -124,7 +124,7 @@ fn make(snapshot: &Snapshot, packing: Packing, from: u32) -> io::Result<Option<u
     Ok(None)
 }
 
-impl Chunks for Packed {
+impl Chunks for Compressed {
     fn size(&self) -> BodySize {
         BodySize::Stream
     }

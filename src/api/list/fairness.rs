@@ -33,19 +33,19 @@ pub trait Chunks: Unpin {
 
 /// The body that hands out these chunks in turns.
 #[derive(Debug)]
-pub struct InTurns<C> {
+pub struct Throttled<C> {
     chunks: C,
     turns: Turns,
 }
 
-impl<C> InTurns<C> {
+impl<C> Throttled<C> {
     /// These chunks, of which none has been handed out.
     pub fn of(chunks: C) -> Self {
         Self { chunks, turns: Turns::default() }
     }
 }
 
-impl<C: Chunks> MessageBody for InTurns<C> {
+impl<C: Chunks> MessageBody for Throttled<C> {
     type Error = io::Error;
 
     fn size(&self) -> BodySize {
@@ -56,7 +56,7 @@ impl<C: Chunks> MessageBody for InTurns<C> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.turns.give_way(context) {
+        if self.turns.yield_if_due(context) {
             return Poll::Pending;
         }
         let chunk = ready!(self.chunks.chunk(context));
@@ -73,7 +73,7 @@ thread_local! {
 }
 
 /// Another request than a list was answered by this worker.
-pub fn other_answered() {
+pub fn count_response() {
     OTHERS.set(OTHERS.get().wrapping_add(1));
 }
 
@@ -100,7 +100,7 @@ impl Turns {
 
     /// Whether it is the others' turn. If so, the task is woken again once the runtime has looked for what has arrived
     /// meanwhile, which waking it at once would put off, or once the pause is over.
-    fn give_way(&mut self, context: &mut Context<'_>) -> bool {
+    fn yield_if_due(&mut self, context: &mut Context<'_>) -> bool {
         if let Some(pause) = &mut self.pause {
             if pause.as_mut().poll(context).is_pending() {
                 return true;

@@ -26,14 +26,14 @@ const ZSTD_LEVEL: i32 = 1;
 
 /// A coding whose pieces are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
+pub enum StreamCoding {
     /// One gzip member.
     Gzip,
     /// One zstd frame after another, which is one stream as well (RFC 8878 §3.1).
     Zstd,
 }
 
-impl Packing {
+impl StreamCoding {
     /// The block's room for pieces of this kind.
     pub fn slot(self) -> usize {
         self as usize
@@ -88,23 +88,23 @@ impl Packing {
 
 /// Makes pieces, one at a time, in room that is used again.
 #[derive(Default)]
-pub struct Press {
+pub struct FragmentEncoder {
     text: Vec<u8>,
     bytes: Vec<u8>,
     zstd: Option<Compressor<'static>>,
 }
 
-impl Press {
+impl FragmentEncoder {
     /// The piece of these records, which may be the first of their list.
     ///
     /// # Errors
     /// When zstd has no memory.
-    pub fn piece(&mut self, packing: Packing, first: bool, records: &[Record]) -> io::Result<Box<[u8]>> {
+    pub fn piece(&mut self, packing: StreamCoding, first: bool, records: &[Record]) -> io::Result<Box<[u8]>> {
         self.text.clear();
         write_rows(first, records, &mut self.text);
         self.bytes.clear();
         match packing {
-            Packing::Gzip => {
+            StreamCoding::Gzip => {
                 self.bytes.extend_from_slice(&Checksum::of(&self.text).value().to_le_bytes());
                 let rows = if first {
                     let stored = (STORED_ROWS * ROW - 1).min(self.text.len());
@@ -116,7 +116,7 @@ impl Press {
                 };
                 deflate(rows.as_chunks::<ROW>().0, &mut self.bytes);
             }
-            Packing::Zstd => {
+            StreamCoding::Zstd => {
                 let zstd = match &mut self.zstd {
                     Some(zstd) => zstd,
                     none => none.insert(Compressor::new(ZSTD_LEVEL)?),

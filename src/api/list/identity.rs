@@ -8,22 +8,22 @@ use bytes::Bytes;
 
 use super::CHUNK;
 use super::deflate::row_encoder::ROW;
-use super::fairness::{Chunks, InTurns};
+use super::fairness::{Chunks, Throttled};
 use super::text::{CLOSE, OPEN, length, write_rows};
 use crate::store::{Block, Snapshot};
 
 /// The list of a snapshot. Its rows have a fixed width, so that its length is announced.
 #[derive(Debug)]
-pub struct Plain {
+pub struct Identity {
     snapshot: Snapshot,
     /// The key from which the next block is looked for; nothing when the list has been closed.
     next: Option<u32>,
 }
 
-impl Plain {
+impl Identity {
     /// The list of this snapshot.
-    pub fn body(snapshot: Snapshot) -> InTurns<Self> {
-        InTurns::of(Self { snapshot, next: Some(0) })
+    pub fn body(snapshot: Snapshot) -> Throttled<Self> {
+        Throttled::of(Self { snapshot, next: Some(0) })
     }
 
     /// The next chunk of the list's text; nothing after the last.
@@ -45,7 +45,7 @@ impl Plain {
     }
 }
 
-impl Chunks for Plain {
+impl Chunks for Identity {
     fn size(&self) -> BodySize {
         BodySize::Sized(length(&self.snapshot))
     }

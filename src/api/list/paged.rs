@@ -13,13 +13,13 @@ use futures_util::FutureExt;
 
 use super::checksum::Checksum;
 use super::deflate::row_encoder::ROW;
-use super::fairness::{Chunks, InTurns};
-use super::fragment::{Packing, Press};
+use super::fairness::{Chunks, Throttled};
+use super::fragment::{FragmentEncoder, StreamCoding};
 use super::text::{CLOSE, OPEN, write_rows};
 use crate::store::{Fetched, Record};
 
 /// Where pieces are made: one thread at a time, so that lists leave the other cores alone.
-static PRESS: LazyLock<Mutex<Press>> = LazyLock::new(Mutex::default);
+static PRESS: LazyLock<Mutex<FragmentEncoder>> = LazyLock::new(Mutex::default);
 
 type Making = JoinHandle<io::Result<Box<[u8]>>>;
 
@@ -28,7 +28,7 @@ type Making = JoinHandle<io::Result<Box<[u8]>>>;
 pub struct Streamed {
     pages: Fetched,
     /// The coding, or none for the list as it is.
-    packing: Option<Packing>,
+    packing: Option<StreamCoding>,
     at: At,
     sum: Checksum,
     /// How many bytes of text have been sent or are being packed.
@@ -47,9 +47,9 @@ enum At {
 
 impl Streamed {
     /// The list of these pages.
-    pub fn body(pages: Fetched, packing: Option<Packing>) -> InTurns<Self> {
+    pub fn body(pages: Fetched, packing: Option<StreamCoding>) -> Throttled<Self> {
         let (sum, length) = (Checksum::of(OPEN), OPEN.len() as u64);
-        InTurns::of(Self { pages, packing, at: At::Opening, sum, length, making: None })
+        Throttled::of(Self { pages, packing, at: At::Opening, sum, length, making: None })
     }
 
     fn plain(&mut self, records: &[Record]) -> Bytes {
@@ -59,7 +59,7 @@ impl Streamed {
         text.into()
     }
 
-    fn make(&mut self, packing: Packing, records: Vec<Record>) {
+    fn make(&mut self, packing: StreamCoding, records: Vec<Record>) {
         let (first, count) = (self.at == At::FirstRows, records.len());
         let make = move || {
             let mut press = PRESS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,7 +68,7 @@ impl Streamed {
         self.making = Some((spawn_blocking(make), count));
     }
 
-    fn packed(&mut self, packing: Packing, piece: &[u8], records: usize) -> Bytes {
+    fn packed(&mut self, packing: StreamCoding, piece: &[u8], records: usize) -> Bytes {
         let first = self.at == At::FirstRows;
         self.sum = packing.sum(self.sum, piece, first, records);
         self.length += (records * ROW - usize::from(first)) as u64;
@@ -93,7 +93,7 @@ impl Chunks for Streamed {
     fn chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.at == At::Opening {
             self.at = At::FirstRows;
-            let opening = self.packing.map_or_else(|| OPEN.to_vec(), Packing::opening);
+            let opening = self.packing.map_or_else(|| OPEN.to_vec(), StreamCoding::opening);
             return Poll::Ready(Some(Ok(opening.into())));
         }
         loop {

@@ -9,22 +9,22 @@ use actix_web::body::{self, BodySize, MessageBody};
 use flate2::read::DeflateDecoder;
 use proptest::prelude::*;
 
-use super::compressed::Packed;
+use super::compressed::Compressed;
 use super::deflate::row_encoder::{ROW, deflate};
 use super::fairness::SHARE;
-use super::fragment::Packing;
-use super::identity::Plain;
+use super::fragment::StreamCoding;
+use super::identity::Identity;
 use super::text::{CLOSE, OPEN, write_rows};
 use crate::api::encoding::Coding;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::interchange;
-use crate::store::{Block, Listing, Record, Snapshot};
+use crate::store::{Block, Record, RecordStream, Snapshot};
 
 fn record(number: u32, one: i64, other: i64) -> Record {
     let moment = |millis| Timestamp::from_millis(millis).unwrap();
-    let login = Login::new(moment(one.min(other)), moment(one.max(other))).unwrap();
+    let login = LoginSpan::new(moment(one.min(other)), moment(one.max(other))).unwrap();
     Record { cvr: Cvr::from_number(number).unwrap(), login }
 }
 
@@ -91,18 +91,18 @@ fn sent(body: impl MessageBody) -> Vec<u8> {
 
 fn check(snapshot: &Snapshot) {
     let text = expected(snapshot.records());
-    assert_eq!(sent(Plain::body(snapshot.clone())), text);
+    assert_eq!(sent(Identity::body(snapshot.clone())), text);
     assert_eq!(super::text::length(snapshot), text.len() as u64);
     // Twice: with the pieces made, and with them found.
     for _ in 0..2 {
-        let gzip = sent(Packed::body(snapshot.clone(), Packing::Gzip));
+        let gzip = sent(Compressed::body(snapshot.clone(), StreamCoding::Gzip));
         let mut read = Vec::new();
         // One member and nothing behind it.
         let mut member = flate2::bufread::GzDecoder::new(&gzip[..]);
         member.read_to_end(&mut read).unwrap();
         assert!(member.into_inner().is_empty());
         assert_eq!(read, text);
-        let zstd = sent(Packed::body(snapshot.clone(), Packing::Zstd));
+        let zstd = sent(Compressed::body(snapshot.clone(), StreamCoding::Zstd));
         assert_eq!(zstd::stream::decode_all(&zstd[..]).unwrap(), text);
     }
 }
@@ -171,8 +171,8 @@ fn a_row_of_random_logins_takes_less_than_31_bytes_in_either_coding() {
         })
         .collect();
     let snapshot = Snapshot::default().with(&records);
-    for packing in [Packing::Gzip, Packing::Zstd] {
-        let bytes = sent(Packed::body(snapshot.clone(), packing)).len();
+    for packing in [StreamCoding::Gzip, StreamCoding::Zstd] {
+        let bytes = sent(Compressed::body(snapshot.clone(), packing)).len();
         assert!(bytes < rows as usize * 31, "{packing:?}: {} bytes a row", bytes as f64 / f64::from(rows));
     }
 }
@@ -182,8 +182,8 @@ fn a_change_costs_the_piece_of_its_block_and_no_other() {
     let records: Vec<_> = (0..2_000).map(|number| record(number * 5, 1, 2)).collect();
     let snapshot = Snapshot::default().with(&records);
     let made = |snapshot: &Snapshot| {
-        let slot = Packing::Gzip.slot();
-        snapshot.blocks().filter(|block| block.derived(slot).unwrap().get().is_some()).count()
+        let slot = StreamCoding::Gzip.slot();
+        snapshot.blocks().filter(|block| block.cached_encodings(slot).unwrap().get().is_some()).count()
     };
     assert_eq!(made(&snapshot), 0);
     check(&snapshot);
@@ -202,12 +202,13 @@ fn head_makes_nothing() {
         (Coding::Gzip, BodySize::Stream),
         (Coding::Zstd, BodySize::Stream),
     ] {
-        let answer = super::answer(&mut HttpResponse::Ok(), Listing::Held(snapshot.clone()), coding, true);
+        let answer =
+            super::answer(&mut HttpResponse::Ok(), RecordStream::InMemory(snapshot.clone()), coding, true);
         assert_eq!(answer.body().size(), size);
         assert!(sent(answer.into_body()).is_empty());
     }
-    for packing in [Packing::Gzip, Packing::Zstd] {
-        assert!(snapshot.blocks().all(|block| block.derived(packing.slot()).unwrap().get().is_none()));
+    for packing in [StreamCoding::Gzip, StreamCoding::Zstd] {
+        assert!(snapshot.blocks().all(|block| block.cached_encodings(packing.slot()).unwrap().get().is_none()));
     }
 }
 
@@ -232,10 +233,10 @@ fn a_list_gives_way_after_its_share() {
         .map(|number| record(number * 5, moment(number.into()), moment(i64::from(number) + 70_000)))
         .collect();
     let snapshot = Snapshot::default().with(&records);
-    sent(Packed::body(snapshot.clone(), Packing::Gzip));
+    sent(Compressed::body(snapshot.clone(), StreamCoding::Gzip));
     let share = SHARE..SHARE + super::CHUNK + Block::CAPACITY * ROW;
-    let mut plain = Plain::body(snapshot.clone());
-    let mut packed = Packed::body(snapshot, Packing::Gzip);
+    let mut plain = Identity::body(snapshot.clone());
+    let mut packed = Compressed::body(snapshot, StreamCoding::Gzip);
     for _ in 0..2 {
         assert!(share.contains(&turn(&mut plain)));
         assert!(share.contains(&turn(&mut packed)));
@@ -245,11 +246,11 @@ fn a_list_gives_way_after_its_share() {
 #[actix_rt::test]
 async fn a_list_rests_while_others_are_answered() {
     let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
-    let mut list = Plain::body(Snapshot::default().with(&records));
+    let mut list = Identity::body(Snapshot::default().with(&records));
     assert!(turn(&mut list) >= SHARE);
     // Nobody came: asked again, it goes on.
     assert!(turn(&mut list) >= SHARE);
-    super::other_answered();
+    super::count_response();
     assert!(turn(&mut list) >= SHARE);
     assert_eq!(turn(&mut list), 0);
     // The timer wakes it, and it goes on to its end.
@@ -263,11 +264,11 @@ async fn a_list_rests_while_others_are_answered() {
 #[test]
 fn the_first_bytes_wait_for_no_piece_and_the_worker_makes_none() {
     let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
-    for packing in [Packing::Gzip, Packing::Zstd] {
+    for packing in [StreamCoding::Gzip, StreamCoding::Zstd] {
         let snapshot = Snapshot::default().with(&records);
-        let mut packed = Packed::body(snapshot.clone(), packing);
+        let mut packed = Compressed::body(snapshot.clone(), packing);
         assert_eq!(asked_once(&mut packed), Some(packing.opening().len()));
-        assert!(snapshot.blocks().all(|block| block.derived(packing.slot()).unwrap().get().is_none()));
+        assert!(snapshot.blocks().all(|block| block.cached_encodings(packing.slot()).unwrap().get().is_none()));
     }
 }
 
@@ -280,7 +281,7 @@ fn an_object_has_its_changing_parts_where_the_encoder_looks_for_them() {
     assert_eq!(object[interchange::FIRST_AT..][..24], *b"1970-01-01T00:00:00.000Z");
     assert_eq!(object[interchange::LAST_AT..][..24], *b"9999-12-31T23:59:59.999Z");
     assert_eq!(OPEN.len() + CLOSE.len(), br#"{"virksomheder":[]}"#.len());
-    assert!(Block::SLOTS > Packing::Zstd.slot());
+    assert!(Block::SLOTS > StreamCoding::Zstd.slot());
 }
 
 proptest! {

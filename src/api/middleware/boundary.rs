@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use super::connection::Connection;
 use super::incoming_body::IncomingBody;
 use crate::api::ApiState;
-use crate::api::context::{Exchange, SharedExchange};
+use crate::api::context::{RequestContext, SharedContext};
 use crate::api::denied_calls::Answer;
 use crate::api::problem::{Kind, Problem};
 use crate::api::{list, request_id};
@@ -43,7 +43,7 @@ const LOGGED_CAUSE_LENGTH: usize = 1024;
 
 /// Marks an error answer whose body is meant as it is: a health check names what is missing, to operators only.
 #[derive(Debug, Clone, Copy)]
-pub struct OwnWords;
+pub struct PassThroughError;
 
 /// What is kept of the request for the log, since the handler consumes it.
 struct RequestLine {
@@ -66,9 +66,9 @@ pub async fn boundary<B: MessageBody + 'static>(
         tokio::task::yield_now().await;
         std::future::pending::<()>().await;
     }
-    let _in_hand = connection.as_ref().map(Connection::in_hand);
-    let exchange = Exchange::open(request.headers());
-    request.extensions_mut().insert::<SharedExchange>(exchange.clone());
+    let _in_hand = connection.as_ref().map(Connection::in_flight);
+    let context = RequestContext::open(request.headers());
+    request.extensions_mut().insert::<SharedContext>(context.clone());
     let line = RequestLine {
         verb: loggable_verb(request.method()).to_owned(),
         path: loggable(request.path()),
@@ -78,42 +78,42 @@ pub async fn boundary<B: MessageBody + 'static>(
     let takes_chunks = request.version() >= Version::HTTP_11
         && request.method() != Verb::CONNECT
         && !request.headers().contains_key(header::UPGRADE);
-    let is_surplus = connection.as_ref().is_some_and(|connection| connection.is_surplus());
+    let over_limit = connection.as_ref().is_some_and(|connection| connection.over_limit());
     // The client's wish, or bytes behind a request to tunnel or upgrade, which are nobody's (RFC 9110 §7.8, §9.3.6).
     let is_tunnel = !takes_chunks && request.version() >= Version::HTTP_11;
     let is_last = is_tunnel || request.head().connection_type() != ConnectionType::KeepAlive;
-    if is_surplus {
+    if over_limit {
         connection.iter().for_each(|connection| connection.finish());
         connection.iter().for_each(|connection| connection.discard());
-        return Ok(too_many_connections(request, api, &exchange, &line));
+        return Ok(too_many_connections(request, api, &context, &line));
     }
 
     let body = IncomingBody::intercept(&mut request, connection.clone());
-    let unanswered = Unanswered::new(api, &exchange, line.remote);
+    let unanswered = Unanswered::new(api, &context, line.remote);
     let (request, answer, code) = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => {
             let (request, response) = response.into_parts();
-            let (answer, code) = rendered(response, &exchange);
+            let (answer, code) = rendered(response, &context);
             (Some(request), answer, code)
         }
         Ok(Err(error)) => {
-            let (answer, code) = rendered(error.error_response(), &exchange);
+            let (answer, code) = rendered(error.error_response(), &context);
             (None, answer, code)
         }
         Err(panic) => {
             let told = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let told = told.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            exchange.note(|notes| notes.cause = Some(format!("a handler panicked: {told}")));
+            context.note(|record| record.cause = Some(format!("a handler panicked: {told}")));
             let problem = Problem::new(Kind::Internal);
-            (None, problem.render(exchange.request_id.as_str()), Some(problem.code()))
+            (None, problem.render(context.request_id.as_str()), Some(problem.code()))
         }
     };
     unanswered.done();
     // Only the API's workers have a writer: the management listener refuses operators nothing.
     let limited = api.filter(|_| writer.is_some());
-    let (answer, code, has_line) = within_limits(limited, &exchange, line.remote, answer, code);
+    let (answer, code, has_line) = within_limits(limited, &context, line.remote, answer, code);
     let (mut answer, code) = if has_line {
-        audited(api.zip(writer.as_ref()), &exchange, &line, answer, code).await
+        audited(api.zip(writer.as_ref()), &context, &line, answer, code).await
     } else {
         (answer, code)
     };
@@ -133,17 +133,17 @@ pub async fn boundary<B: MessageBody + 'static>(
     if leaves_body {
         connection.iter().for_each(|connection| connection.discard());
     }
-    label(&mut answer, &exchange);
-    let took = exchange.started.elapsed();
+    label(&mut answer, &context);
+    let took = context.started.elapsed();
     if let Some(api) = limited {
-        let notes = exchange.notes.borrow();
-        api.metrics.requests.count(notes.method, answer.status(), code, notes.caller.as_deref(), took);
+        let record = context.record.borrow();
+        api.metrics.requests.count(record.method, answer.status(), code, record.caller.as_deref(), took);
     }
     if has_line {
-        log_line(&exchange, &line, answer.status(), code, took);
+        log_line(&context, &line, answer.status(), code, took);
     }
-    if exchange.notes.borrow().method != Some(Method::GetLogins) {
-        list::other_answered();
+    if context.record.borrow().method != Some(Method::GetLogins) {
+        list::count_response();
     }
     finish(request, answer)
 }
@@ -152,7 +152,7 @@ pub async fn boundary<B: MessageBody + 'static>(
 /// out to be no request, its audit line is written nevertheless: what was asked for may have been done.
 struct Unanswered<'a> {
     api: Option<&'a ApiState>,
-    exchange: &'a Exchange,
+    context: &'a RequestContext,
     remote: Peer,
 }
 
@@ -160,8 +160,8 @@ impl<'a> Unanswered<'a> {
     /// The status in the audit line of a call that nobody waited for; HTTP has none.
     const STATUS: u16 = 499;
 
-    fn new(api: Option<&'a ApiState>, exchange: &'a Exchange, remote: Peer) -> Self {
-        Self { api, exchange, remote }
+    fn new(api: Option<&'a ApiState>, context: &'a RequestContext, remote: Peer) -> Self {
+        Self { api, context, remote }
     }
 
     fn done(mut self) {
@@ -172,16 +172,16 @@ impl<'a> Unanswered<'a> {
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         let Some(api) = self.api else { return };
-        let notes = self.exchange.notes.borrow();
-        if notes.method.is_some()
-            && notes.caller.is_none()
-            && api.refused.take(self.remote.ip(), Answer::Refused, true).is_err()
+        let record = self.context.record.borrow();
+        if record.method.is_some()
+            && record.caller.is_none()
+            && api.denied_calls.take(self.remote.ip(), Answer::Denied, true).is_err()
         {
             return;
         }
-        if let (Some(method), Ok(status)) = (notes.method, StatusCode::from_u16(Self::STATUS)) {
+        if let (Some(method), Ok(status)) = (record.method, StatusCode::from_u16(Self::STATUS)) {
             let (time, method) = (api.clock.now(), method.name());
-            let line = self.exchange.audit_line(time, method, status, None, self.remote);
+            let line = self.context.audit_line(time, method, status, None, self.remote);
             if let Err(error) = api.audit.write_alone(&line) {
                 api.metrics.audit_failures.increment();
                 log::error!(
@@ -194,12 +194,12 @@ impl Drop for Unanswered<'_> {
 }
 
 /// The headers that every answer carries.
-fn label(answer: &mut HttpResponse<BoxBody>, exchange: &Exchange) {
+fn label(answer: &mut HttpResponse<BoxBody>, context: &RequestContext) {
     let headers = answer.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(exchange.request_id.as_str()) {
+    if let Ok(id) = HeaderValue::from_str(context.request_id.as_str()) {
         headers.insert(request_id::HEADER, id);
     }
-    if let Some(trace) = exchange.trace.answer() {
+    if let Some(trace) = context.trace.answer() {
         headers.insert(trace_context::HEADER, trace);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -210,20 +210,20 @@ fn label(answer: &mut HttpResponse<BoxBody>, exchange: &Exchange) {
 fn too_many_connections(
     request: ServiceRequest,
     api: Option<&ApiState>,
-    exchange: &Exchange,
+    context: &RequestContext,
     line: &RequestLine,
 ) -> ServiceResponse<BoxBody> {
-    exchange.note(|notes| notes.cause = Some("limits.connections are open already".to_owned()));
+    context.note(|record| record.cause = Some("limits.connections are open already".to_owned()));
     let problem = Problem::unavailable(RETRY_WITHOUT_ROOM_SECONDS);
-    let mut answer = problem.render(exchange.request_id.as_str());
+    let mut answer = problem.render(context.request_id.as_str());
     answer.head_mut().set_connection_type(ConnectionType::Close);
-    label(&mut answer, exchange);
-    let took = exchange.started.elapsed();
+    label(&mut answer, context);
+    let took = context.started.elapsed();
     if let Some(api) = api {
         api.metrics.requests.count(None, answer.status(), Some(problem.code()), None, took);
     }
-    if api.is_none_or(|api| api.refused.take(line.remote.ip(), Answer::Refused, false).is_ok()) {
-        log_line(exchange, line, answer.status(), Some(problem.code()), took);
+    if api.is_none_or(|api| api.denied_calls.take(line.remote.ip(), Answer::Denied, false).is_ok()) {
+        log_line(context, line, answer.status(), Some(problem.code()), took);
     }
     request.into_response(answer)
 }
@@ -231,42 +231,42 @@ fn too_many_connections(
 /// The answer with its error, if any, as the contract's problem; and the `fejlkode` of that.
 fn rendered<B: MessageBody + 'static>(
     response: HttpResponse<B>,
-    exchange: &Exchange,
+    context: &RequestContext,
 ) -> (HttpResponse<BoxBody>, Option<&'static str>) {
     let problem = response.error().and_then(|error| error.as_error::<Problem>()).cloned();
     let status = response.status();
-    let own_words = response.extensions().contains::<OwnWords>();
+    let own_words = response.extensions().contains::<PassThroughError>();
     let problem = problem.or_else(|| {
         (!own_words && (status.is_client_error() || status.is_server_error()))
             .then(|| Problem::of_framework(status))
     });
     match problem {
-        Some(problem) => (problem.render(exchange.request_id.as_str()), Some(problem.code())),
+        Some(problem) => (problem.render(context.request_id.as_str()), Some(problem.code())),
         None => (response.map_into_boxed_body(), None),
     }
 }
 
-/// The answer to a client that no good token names, as [`RefusedCalls`](crate::api::denied_calls::RefusedCalls) allows it, and whether
+/// The answer to a client that no good token names, as [`DeniedCalls`](crate::api::denied_calls::RefusedCalls) allows it, and whether
 /// it has lines of its own in log and audit file.
 fn within_limits(
     api: Option<&ApiState>,
-    exchange: &Exchange,
+    context: &RequestContext,
     remote: Peer,
     answer: HttpResponse<BoxBody>,
     code: Option<&'static str>,
 ) -> (HttpResponse<BoxBody>, Option<&'static str>, bool) {
     let (is_method, is_known) = {
-        let notes = exchange.notes.borrow();
-        (notes.method.is_some(), notes.caller.is_some())
+        let record = context.record.borrow();
+        (record.method.is_some(), record.caller.is_some())
     };
     let Some(api) = api.filter(|_| !is_known) else { return (answer, code, true) };
-    let kind = if code.is_some() { Answer::Refused } else { Answer::Public };
-    match (api.refused.take(remote.ip(), kind, is_method), kind) {
+    let kind = if code.is_some() { Answer::Denied } else { Answer::Public };
+    match (api.denied_calls.take(remote.ip(), kind, is_method), kind) {
         (Ok(()), _) => (answer, code, true),
         (Err(_), Answer::Public) => (answer, code, false),
-        (Err(seconds), Answer::Refused) => {
+        (Err(seconds), Answer::Denied) => {
             let problem = Problem::too_many_requests(seconds);
-            (problem.render(exchange.request_id.as_str()), Some(problem.code()), false)
+            (problem.render(context.request_id.as_str()), Some(problem.code()), false)
         }
     }
 }
@@ -274,18 +274,18 @@ fn within_limits(
 /// Writes the audit line of a call that reached a method; what cannot be audited is not answered.
 async fn audited(
     api: Option<(&ApiState, &Rc<AuditWriter>)>,
-    exchange: &Exchange,
+    context: &RequestContext,
     line: &RequestLine,
     answer: HttpResponse<BoxBody>,
     code: Option<&'static str>,
 ) -> (HttpResponse<BoxBody>, Option<&'static str>) {
-    let method = exchange.notes.borrow().method;
+    let method = context.record.borrow().method;
     let written = match (api, method) {
         (_, None) => Ok(()),
         (None, Some(_)) => Err(Rc::new(std::io::Error::other("no audit log"))),
         (Some((api, writer)), Some(method)) => {
             let (time, method) = (api.clock.now(), method.name());
-            let line = exchange.audit_line(time, method, answer.status(), code, line.remote);
+            let line = context.audit_line(time, method, answer.status(), code, line.remote);
             writer.write(&line).await
         }
     };
@@ -295,10 +295,10 @@ async fn audited(
             if let Some((api, _)) = api {
                 api.metrics.audit_failures.increment();
             }
-            exchange
-                .note(|notes| notes.cause = Some(format!("the audit line could not be written: {error}")));
+            context
+                .note(|record| record.cause = Some(format!("the audit line could not be written: {error}")));
             let problem = Problem::unavailable(RETRY_WITHOUT_AUDIT_SECONDS);
-            (problem.render(exchange.request_id.as_str()), Some(problem.code()))
+            (problem.render(context.request_id.as_str()), Some(problem.code()))
         }
     }
 }
@@ -333,22 +333,28 @@ fn loggable_verb(verb: &Verb) -> &str {
     if is_usual { text } else { "(other)" }
 }
 
-fn log_line(exchange: &Exchange, line: &RequestLine, status: StatusCode, code: Option<&str>, took: Duration) {
-    let notes = exchange.notes.borrow();
+fn log_line(
+    context: &RequestContext,
+    line: &RequestLine,
+    status: StatusCode,
+    code: Option<&str>,
+    took: Duration,
+) {
+    let record = context.record.borrow();
     let milliseconds = milliseconds(took);
-    let request_id = exchange.request_id.as_str();
-    let caller = notes.caller.as_deref();
+    let request_id = context.request_id.as_str();
+    let caller = record.caller.as_deref();
     let organisation = caller.and_then(|caller| caller.organisation_type.as_deref()).unwrap_or("-");
     let organisation = escape::shortened(organisation, MAX_CLAIM);
     let organisation_code = caller.and_then(|caller| caller.organisation_code.as_deref()).unwrap_or("-");
     let organisation_code = escape::shortened(organisation_code, MAX_CLAIM);
-    let decision = notes.reason.as_deref().unwrap_or("-");
-    let cause = escape::shortened(notes.cause.as_deref().unwrap_or("-"), LOGGED_CAUSE_LENGTH);
-    let what = notes.method.map_or("-", |method| method.name());
+    let decision = record.reason.as_deref().unwrap_or("-");
+    let cause = escape::shortened(record.cause.as_deref().unwrap_or("-"), LOGGED_CAUSE_LENGTH);
+    let what = record.method.map_or("-", |method| method.name());
     let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
     log::log!(
         target: "virksomhedslogin::request", level,
-        requestId = request_id, traceId = exchange.trace.id(), method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
+        requestId = request_id, traceId = context.trace.id(), method = what, status = status.as_u16(), fejlkode = code.unwrap_or("-"),
         milliseconds = milliseconds, organisationType = &*organisation,
         organisationCode = &*organisation_code, remote:% = line.remote, decision = decision, cause = &*cause;
         "{} {}", line.verb, line.path

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use actix_web::dev::Extensions;
 
-pub use timeout_stream::Watched;
+pub use timeout_stream::TimeoutStream;
 
 /// Most bytes that are still read of a body after the answer.
 pub const DISCARDED: usize = 64 << 10;
@@ -31,7 +31,7 @@ pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection may be held, and how many there may be.
 #[derive(Debug, Clone)]
-pub struct Patience {
+pub struct ConnectionLimits {
     /// From the first byte of a request to the end of its head, and from there to the end of its body.
     pub request: Duration,
     /// While the client takes nothing of an answer.
@@ -43,7 +43,7 @@ pub struct Patience {
     open: Arc<AtomicUsize>,
 }
 
-impl Patience {
+impl ConnectionLimits {
     /// With nothing open yet.
     pub fn new(request: Duration, write: Duration, idle: Duration, most: usize) -> Self {
         Self { request, write, idle, most, open: Arc::default() }
@@ -72,11 +72,11 @@ pub enum Body {
 
 /// What is known of one connection.
 pub struct Connection {
-    patience: Rc<Patience>,
+    patience: Rc<ConnectionLimits>,
     /// It is one more than may be served.
-    is_surplus: bool,
+    over_limit: bool,
     /// Requests that a handler works on. Those have time limits of their own.
-    in_hand: Cell<u32>,
+    in_flight: Cell<u32>,
     /// Bytes have come that are not yet a request.
     unanswered: Cell<bool>,
     /// The client has not taken what was written last.
@@ -106,13 +106,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn open(patience: Rc<Patience>) -> Rc<Self> {
+    fn open(patience: Rc<ConnectionLimits>) -> Rc<Self> {
         let others = patience.open.fetch_add(1, Ordering::Relaxed);
-        let is_surplus = others >= patience.most;
+        let over_limit = others >= patience.most;
         Rc::new(Self {
             patience,
-            is_surplus,
-            in_hand: Cell::new(0),
+            over_limit,
+            in_flight: Cell::new(0),
             unanswered: Cell::new(false),
             stalled: Cell::new(false),
             quiet: Cell::new(0),
@@ -130,18 +130,18 @@ impl Connection {
     }
 
     /// Makes the connection known to its requests.
-    pub fn introduce<T>(stream: &Watched<T>, to: &mut Extensions) {
+    pub fn introduce<T>(stream: &TimeoutStream<T>, to: &mut Extensions) {
         to.insert(Rc::clone(stream.connection()));
     }
 
     /// Whether it is one more than may be served.
-    pub fn is_surplus(&self) -> bool {
-        self.is_surplus
+    pub fn over_limit(&self) -> bool {
+        self.over_limit
     }
 
     /// A request has arrived and is in hand until the returned value is dropped.
-    pub fn in_hand(self: &Rc<Self>) -> InHand {
-        self.in_hand.set(self.in_hand.get() + 1);
+    pub fn in_flight(self: &Rc<Self>) -> InHand {
+        self.in_flight.set(self.in_flight.get() + 1);
         self.unanswered.set(false);
         self.has_served.set(true);
         self.is_head_passed.set(false);
@@ -217,8 +217,8 @@ impl Connection {
     ///
     /// # Errors
     /// When it has been held for longer than it may.
-    fn judge(&self) -> io::Result<()> {
-        if self.in_hand.get() > 0 {
+    fn check_timeouts(&self) -> io::Result<()> {
+        if self.in_flight.get() > 0 {
             self.quiet.set(0);
             return Ok(());
         }
@@ -248,7 +248,7 @@ pub struct InHand(Rc<Connection>);
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        self.0.in_hand.set(self.0.in_hand.get().saturating_sub(1));
+        self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
         // Its body, if it had one, has been read by now, or never will be.
         self.0.unanswered.set(false);
         self.0.quiet.set(0);
@@ -267,14 +267,14 @@ mod tests {
     use super::*;
 
     /// Ticks of a second; 2 s for a request, 4 s for a writer, 6 s for an idle one.
-    fn patience(most: usize) -> Rc<Patience> {
+    fn patience(most: usize) -> Rc<ConnectionLimits> {
         let seconds = Duration::from_secs;
-        Rc::new(Patience::new(seconds(2), seconds(4), seconds(6), most))
+        Rc::new(ConnectionLimits::new(seconds(2), seconds(4), seconds(6), most))
     }
 
     /// How many ticks it lasts.
     fn lasts(connection: &Connection) -> usize {
-        (0..100).take_while(|_| connection.judge().is_ok()).count()
+        (0..100).take_while(|_| connection.check_timeouts().is_ok()).count()
     }
 
     #[test]
@@ -295,20 +295,20 @@ mod tests {
         let connection = Connection::open(patience(1));
         for _ in 0..2 {
             connection.received();
-            assert!(connection.judge().is_ok());
+            assert!(connection.check_timeouts().is_ok());
         }
         connection.received();
-        assert!(connection.judge().is_err());
+        assert!(connection.check_timeouts().is_err());
     }
 
     #[test]
     fn a_request_in_hand_may_take_its_time_and_what_follows_it_starts_anew() {
         let connection = Connection::open(patience(1));
         connection.received();
-        let in_hand = connection.in_hand();
+        let in_flight = connection.in_flight();
         connection.received();
         assert_eq!(lasts(&connection), 100);
-        drop(in_hand);
+        drop(in_flight);
         assert_eq!(lasts(&connection), 6);
     }
 
@@ -317,7 +317,7 @@ mod tests {
         let connection = Connection::open(patience(1));
         for _ in 0..20 {
             connection.stalled();
-            assert!(connection.judge().is_ok());
+            assert!(connection.check_timeouts().is_ok());
             connection.taken();
         }
         assert_eq!(lasts(&connection), 6);
@@ -328,9 +328,9 @@ mod tests {
         let patience = patience(2);
         let open = || Connection::open(Rc::clone(&patience));
         let (one, other) = (open(), open());
-        assert!(!one.is_surplus() && !other.is_surplus());
-        assert!(open().is_surplus());
+        assert!(!one.over_limit() && !other.over_limit());
+        assert!(open().over_limit());
         drop(one);
-        assert!(!open().is_surplus());
+        assert!(!open().over_limit());
     }
 }

@@ -13,7 +13,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::uri::{Scheme, Uri};
 use actix_web::middleware::Next;
 
-use crate::api::problem::{FieldFault, Problem};
+use crate::api::problem::{FieldError, Problem};
 
 /// The longest host name, with a dot behind (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 254;
@@ -29,7 +29,7 @@ pub async fn checked_host<B: MessageBody + 'static>(
     let target = in_target(request.uri());
     if !(sent.is_empty() || str::from_utf8(sent).is_ok_and(is_host)) || target.is_err() {
         let fault =
-            FieldFault::new("Host", "Skal være ét værtsnavn eller én IP-adresse, eventuelt med port.");
+            FieldError::new("Host", "Skal være ét værtsnavn eller én IP-adresse, eventuelt med port.");
         return Ok(request.error_response(Problem::bad_request(vec![fault])));
     }
     if let Ok(Some(host)) = target {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::access::{AccessMode, AccessModes, Method, OrganisationType};
 
-fn page(matrix: &Matrix, language: Language) -> String {
-    render(matrix, language, "http://localhost:8080")
+fn page(access_table: &AccessTable, language: Language) -> String {
+    render(access_table, language, "http://localhost:8080")
 }
 
 /// The tags of the page in order, with their slash when they close.
@@ -14,7 +14,7 @@ fn tags(page: &str) -> Vec<&str> {
 
 #[test]
 fn every_tag_that_opens_is_closed_in_its_turn() {
-    let page = page(&Matrix::deny_all(), Language::Danish);
+    let page = page(&AccessTable::deny_all(), Language::Danish);
     let mut open = Vec::new();
     for tag in tags(&page) {
         match tag.strip_prefix('/') {
@@ -28,13 +28,15 @@ fn every_tag_that_opens_is_closed_in_its_turn() {
 
 #[test]
 fn every_id_stands_once_and_every_reference_to_one_leads_to_it() {
-    let mut matrix = Matrix::deny_all();
+    let mut access_table = AccessTable::deny_all();
     let modes: AccessModes = AccessMode::ALL.into_iter().collect();
     for method in Method::ALL {
-        OrganisationType::ALL.into_iter().for_each(|organisation| matrix.set(method, organisation, modes));
+        OrganisationType::ALL
+            .into_iter()
+            .for_each(|organisation| access_table.set(method, organisation, modes));
     }
     for language in Language::ALL {
-        let page = page(&matrix, language);
+        let page = page(&access_table, language);
         let values = |attribute: &str| -> Vec<String> {
             let begin = format!(" {attribute}=\"");
             let parts = page.split(&begin).skip(1);
@@ -55,9 +57,13 @@ fn every_id_stands_once_and_every_reference_to_one_leads_to_it() {
 
 #[test]
 fn every_mark_and_every_empty_cell_is_there() {
-    let mut matrix = Matrix::deny_all();
-    matrix.set(Method::GetLogins, OrganisationType::AKasse, AccessModes::NONE.with(AccessMode::Gaesteadgang));
-    let page = page(&matrix, Language::English);
+    let mut access_table = AccessTable::deny_all();
+    access_table.set(
+        Method::GetLogins,
+        OrganisationType::AKasse,
+        AccessModes::NONE.with(AccessMode::Gaesteadgang),
+    );
+    let page = page(&access_table, Language::English);
     let row = "<th scope=\"row\">A-kasse</th><td></td><td></td><td></td><td>X</td><td></td><td></td><td></td><td></td>";
     assert_eq!(page.matches(row).count(), 1);
     assert_eq!(page.matches("<td>X</td>").count(), 1);
@@ -65,8 +71,8 @@ fn every_mark_and_every_empty_cell_is_there() {
 
 #[test]
 fn every_error_of_every_method_is_told() {
-    let page = page(&Matrix::deny_all(), Language::English);
-    for declaration in Declaration::ALL {
+    let page = page(&AccessTable::deny_all(), Language::English);
+    for declaration in EndpointSpec::ALL {
         for kind in declaration.faults() {
             let (status, code, _) = kind.row();
             let row = format!("<th scope=\"row\">{}</th><td>{code}</td>", status.as_u16());

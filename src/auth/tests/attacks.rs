@@ -6,8 +6,8 @@ use serde_json::json;
 use super::mint::*;
 use super::shapes::header;
 use crate::auth::fault::Part::Signature;
-use crate::auth::fault::TokenFault as Fault;
-use crate::auth::{Algorithm, Refusal};
+use crate::auth::fault::TokenError as Fault;
+use crate::auth::{Algorithm, AuthError};
 
 pub(super) type Row = (String, Result<(), Fault>, String);
 
@@ -15,7 +15,7 @@ pub(super) fn try_all(keys: &str, rows: Vec<Row>) -> usize {
     let authenticator = authenticator(rules(), keys);
     for (token, expected, why) in &rows {
         let outcome = authenticate(&authenticator, token).map(drop);
-        assert_eq!(outcome, expected.map_err(Refusal::Token), "{why}");
+        assert_eq!(outcome, expected.map_err(AuthError::Token), "{why}");
         if !token.is_empty()
             && let Err(refusal) = outcome
         {
@@ -242,7 +242,7 @@ fn only_what_the_operator_allowed_passes() {
         (Pair::Ed25519, "EdDSA", "ed25519", false),
     ] {
         let outcome = authenticate(&authenticator, &token(pair, alg, kid)).map(drop);
-        let expected = if passes { Ok(()) } else { Err(Refusal::Token(Fault::Algorithm)) };
+        let expected = if passes { Ok(()) } else { Err(AuthError::Token(Fault::Algorithm)) };
         assert_eq!(outcome, expected, "{alg}");
     }
 }

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::mint::*;
-use crate::auth::{Claim, ClaimFault, Refusal, Rules, TokenFault as Fault};
+use crate::auth::{AuthError, Claim, ClaimError, Rules, TokenError as Fault};
 use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
 
-fn outcome(rules: Rules, claims: &Value) -> Result<std::sync::Arc<crate::auth::Caller>, Refusal> {
+fn outcome(rules: Rules, claims: &Value) -> Result<std::sync::Arc<crate::auth::Caller>, AuthError> {
     authenticate(&authenticator(rules, &all_keys()), &token_with_claims(claims))
 }
 
@@ -56,12 +56,12 @@ fn issuer_audience_and_caller_are_checked_exactly() {
     ];
     for (changes, expected) in rows {
         let outcome = outcome(rules(), &claims_with(changes.clone())).map(drop);
-        assert_eq!(outcome, expected.map_err(Refusal::Token), "{changes}");
+        assert_eq!(outcome, expected.map_err(AuthError::Token), "{changes}");
     }
     let null = with_raw("sub", "null");
     let token = token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &null);
     let refused = authenticate(&authenticator(rules(), &all_keys()), &token).map(drop);
-    assert_eq!(refused, Err(Refusal::Token(Fault::WrongType(Claim::Subject))), "null is no string");
+    assert_eq!(refused, Err(AuthError::Token(Fault::WrongType(Claim::Subject))), "null is no string");
 }
 
 #[test]
@@ -116,11 +116,11 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
         let payload = with_raw(name, &raw);
         let token = token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &payload);
         let outcome = authenticate(&authenticator, &token).map(drop);
-        assert_eq!(outcome, expected.map_err(Refusal::Token), "{name}: {raw}");
+        assert_eq!(outcome, expected.map_err(AuthError::Token), "{name}: {raw}");
     }
     for (name, expected) in [("exp", Err(Fault::Missing(Claim::Expiry))), ("nbf", ok), ("iat", ok)] {
         let outcome = outcome(rules(), &claims_with(json!({ name: null }))).map(drop);
-        assert_eq!(outcome, expected.map_err(Refusal::Token), "no {name}");
+        assert_eq!(outcome, expected.map_err(AuthError::Token), "no {name}");
     }
 }
 
@@ -156,7 +156,7 @@ fn a_token_lives_no_longer_than_is_allowed() {
         let token = token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &payload);
         let rules = Rules { max_lifetime_seconds: max, ..rules() };
         let outcome = authenticate(&authenticator(rules, &all_keys()), &token).map(drop);
-        assert_eq!(outcome, expected.map_err(Refusal::Token), "iat {iat:?}, exp {exp}, at most {max} s");
+        assert_eq!(outcome, expected.map_err(AuthError::Token), "iat {iat:?}, exp {exp}, at most {max} s");
     }
 }
 
@@ -174,7 +174,7 @@ const READ: &str = "virksomhedsinstats.login.read";
 
 #[test]
 fn a_scope_is_a_word_between_single_spaces_compared_exactly() {
-    let rows: Vec<(Value, bool, Option<ClaimFault>)> = vec![
+    let rows: Vec<(Value, bool, Option<ClaimError>)> = vec![
         (json!({"scope": READ}), true, None),
         (json!({"scope": format!("openid {READ} other")}), true, None),
         (json!({"scope": format!("  {READ}  ")}), true, None),
@@ -189,11 +189,11 @@ fn a_scope_is_a_word_between_single_spaces_compared_exactly() {
         (json!({"scope": format!("openid\u{a0}{READ}")}), false, None),
         (json!({"scope": format!("{READ}\u{0}")}), false, None),
         (json!({"scope": READ.replace('i', "ı")}), false, None),
-        (json!({"scope": null}), false, Some(ClaimFault::Missing(Claim::Scope))),
-        (json!({"scope": [READ]}), false, Some(ClaimFault::WrongType(Claim::Scope))),
-        (json!({"scope": {READ: true}}), false, Some(ClaimFault::WrongType(Claim::Scope))),
-        (json!({"scope": 1}), false, Some(ClaimFault::WrongType(Claim::Scope))),
-        (json!({"scope": null, "scp": READ}), false, Some(ClaimFault::Missing(Claim::Scope))),
+        (json!({"scope": null}), false, Some(ClaimError::Missing(Claim::Scope))),
+        (json!({"scope": [READ]}), false, Some(ClaimError::WrongType(Claim::Scope))),
+        (json!({"scope": {READ: true}}), false, Some(ClaimError::WrongType(Claim::Scope))),
+        (json!({"scope": 1}), false, Some(ClaimError::WrongType(Claim::Scope))),
+        (json!({"scope": null, "scp": READ}), false, Some(ClaimError::Missing(Claim::Scope))),
     ];
     for (changes, carried, fault) in rows {
         let caller = outcome(rules(), &claims_with(changes.clone())).unwrap();
@@ -214,8 +214,8 @@ fn a_scope_claim_named_scp_may_be_a_list() {
         (json!(READ), true, None),
         (json!([]), false, None),
         (json!([format!("openid {READ}")]), false, None),
-        (json!([READ, 1]), false, Some(ClaimFault::WrongType(Claim::Scope))),
-        (json!([[READ]]), false, Some(ClaimFault::WrongType(Claim::Scope))),
+        (json!([READ, 1]), false, Some(ClaimError::WrongType(Claim::Scope))),
+        (json!([[READ]]), false, Some(ClaimError::WrongType(Claim::Scope))),
     ] {
         let caller = outcome(rules(), &claims_with(json!({ "scp": scp }))).unwrap();
         assert_eq!((caller.has_scope(READ), caller.scope_fault()), (carried, fault), "{scp}");
@@ -230,9 +230,9 @@ fn modes(modes: &[AccessMode]) -> AccessModes {
 fn organisation_claims_are_read_exactly_and_their_faults_are_kept() {
     use AccessMode::{AlleBorgere, EgneBorgere};
     let job_center = |known: &[AccessMode]| Ok((OrganisationType::JobCenter, modes(known)));
-    let wrong = |claim| Err(ClaimFault::WrongType(claim));
-    let missing = |claim| Err(ClaimFault::Missing(claim));
-    let unknown = Err(ClaimFault::UnknownOrganisation);
+    let wrong = |claim| Err(ClaimError::WrongType(claim));
+    let missing = |claim| Err(ClaimError::Missing(claim));
+    let unknown = Err(ClaimError::UnknownOrganisation);
     let rows = vec![
         (json!({}), job_center(&[AlleBorgere])),
         (json!({"organisationType": "STAR"}), Ok((OrganisationType::Star, modes(&[AlleBorgere])))),
@@ -248,9 +248,9 @@ fn organisation_claims_are_read_exactly_and_their_faults_are_kept() {
         (json!({"organisationType": ["JobCenter"]}), wrong(Claim::OrganisationType)),
         (json!({"organisationType": true}), wrong(Claim::OrganisationType)),
         (json!({"organisationCode": null}), missing(Claim::OrganisationCode)),
-        (json!({"organisationCode": ""}), Err(ClaimFault::CodeLength)),
+        (json!({"organisationCode": ""}), Err(ClaimError::CodeLength)),
         (json!({"organisationCode": "æ".repeat(20)}), job_center(&[AlleBorgere])),
-        (json!({"organisationCode": "1".repeat(21)}), Err(ClaimFault::CodeLength)),
+        (json!({"organisationCode": "1".repeat(21)}), Err(ClaimError::CodeLength)),
         (json!({"organisationCode": 101}), wrong(Claim::OrganisationCode)),
         (json!({"adgang": null}), missing(Claim::Access)),
         (
@@ -265,8 +265,8 @@ fn organisation_claims_are_read_exactly_and_their_faults_are_kept() {
         (json!({"adgang": 1}), wrong(Claim::Access)),
         (json!({"adgang": {"AlleBorgere": true}}), wrong(Claim::Access)),
         (json!({"cvr": "12345678"}), job_center(&[AlleBorgere])),
-        (json!({"cvr": "1234567"}), Err(ClaimFault::NotACvr)),
-        (json!({"cvr": "١٢٣٤٥٦٧٨"}), Err(ClaimFault::NotACvr)),
+        (json!({"cvr": "1234567"}), Err(ClaimError::ParseCvrError)),
+        (json!({"cvr": "١٢٣٤٥٦٧٨"}), Err(ClaimError::ParseCvrError)),
         (json!({"cvr": 12345678}), wrong(Claim::ActingCvr)),
     ];
     for (changes, expected) in rows {
@@ -293,10 +293,10 @@ fn a_mapped_number_and_its_string_are_the_same_and_plain_names_stay_valid() {
         (json!(2), Ok(OrganisationType::AKasse)),
         (json!("A-kasse"), Ok(OrganisationType::AKasse)),
         (json!("STAR"), Ok(OrganisationType::Star)),
-        (json!("08"), Err(ClaimFault::UnknownOrganisation)),
-        (json!(" 8"), Err(ClaimFault::UnknownOrganisation)),
-        (json!(-8), Err(ClaimFault::UnknownOrganisation)),
-        (json!(8.0), Err(ClaimFault::WrongType(Claim::OrganisationType))),
+        (json!("08"), Err(ClaimError::UnknownOrganisation)),
+        (json!(" 8"), Err(ClaimError::UnknownOrganisation)),
+        (json!(-8), Err(ClaimError::UnknownOrganisation)),
+        (json!(8.0), Err(ClaimError::WrongType(Claim::OrganisationType))),
     ] {
         let caller = outcome(rules(), &claims_with(json!({ "organisationType": claimed }))).unwrap();
         assert_eq!(caller.organisation().map(|(organisation, _)| organisation), expected, "{claimed}");
@@ -319,7 +319,7 @@ fn what_was_claimed_is_kept_for_the_audit_log_even_when_refused() {
     assert_eq!(caller.organisation_code, Some("x".repeat(30)));
     assert_eq!(caller.access, ["Ukendt", "AlleBorgere"]);
     assert_eq!(caller.acting_cvr.as_deref(), Some("no number"));
-    assert_eq!(caller.organisation(), Err(ClaimFault::UnknownOrganisation));
+    assert_eq!(caller.organisation(), Err(ClaimError::UnknownOrganisation));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::issuer::quick;
 use super::mint::*;
 use crate::auth::keys::MAX_BYTES;
-use crate::auth::source::Pace;
-use crate::auth::{Authenticator, KeyError, Refusal, Source, StartError, TokenFault as Fault};
+use crate::auth::source::RefreshTiming;
+use crate::auth::{AuthError, Authenticator, KeyError, Source, StartError, TokenError as Fault};
 
 fn one(pair: Pair) -> String {
     jwks([pair.jwk_with(json!({"kid": "one"}))])
@@ -72,7 +72,7 @@ fn a_reload_takes_a_good_file_and_keeps_the_old_keys_over_a_bad_one() {
     authenticator.commit_reload(prepared);
     assert_eq!(
         authenticate(&authenticator, &a).map(drop),
-        Err(Refusal::Token(Fault::Signature)),
+        Err(AuthError::Token(Fault::Signature)),
         "even if cached"
     );
     assert!(authenticate(&authenticator, &b).is_ok());
@@ -117,7 +117,7 @@ fn a_file_of_a_refused_reload_is_left_until_it_changes_or_a_reload_succeeds() {
     let serves = |authenticator: &Authenticator, pair: Pair| {
         authenticate(authenticator, &token(pair, "ES256", "one")).is_ok()
     };
-    let pace = Pace { file_poll: Duration::from_millis(300), ..quick() };
+    let pace = RefreshTiming { file_poll: Duration::from_millis(300), ..quick() };
     for succeeds in [true, false] {
         replace(Pair::P256A);
         let authenticator =
@@ -144,7 +144,7 @@ fn an_unknown_kid_does_not_wait_where_no_better_keys_can_come() {
     let authenticator = authenticator(rules(), &all_keys());
     let begun = Instant::now();
     let refused = authenticate(&authenticator, &token(Pair::P256A, "ES256", "unknown")).map(drop);
-    assert_eq!(refused, Err(Refusal::Token(Fault::UnknownKey)));
+    assert_eq!(refused, Err(AuthError::Token(Fault::UnknownKey)));
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
@@ -158,7 +158,7 @@ fn an_unknown_kid_waits_for_one_look_at_the_file_and_no_longer() {
     for _ in 0..20 {
         let begun = Instant::now();
         let refused = authenticate(&authenticator, &unknown).map(drop);
-        assert_eq!(refused, Err(Refusal::Token(Fault::UnknownKey)));
+        assert_eq!(refused, Err(AuthError::Token(Fault::UnknownKey)));
         // Twenty looks lie between the two; only a look that nobody tells the end of is waited for to the last.
         assert!(begun.elapsed() < quick().patience() / 2, "{:?}", begun.elapsed());
         std::thread::sleep(quick().file_poll);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::mint::*;
 use crate::auth::keys::{KeyError, KeySet};
-use crate::auth::{Algorithm, Refusal, Source, TokenFault as Fault, check_source};
+use crate::auth::{Algorithm, AuthError, Source, TokenError as Fault, check_source};
 
 /// Why the JWK is left out, when a good one stands beside it.
 fn judged(jwk: &Value) -> Option<&'static str> {
@@ -286,7 +286,7 @@ fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
         let header = kid.map_or(json!({ "alg": alg }), |kid| json!({"alg": alg, "kid": kid}));
         let token = token_of(signer, alg, &header.to_string(), &claims().to_string());
         let outcome = authenticate(&authenticator, &token).map(drop);
-        assert_eq!(outcome, expected.map_err(Refusal::Token), "{why}");
+        assert_eq!(outcome, expected.map_err(AuthError::Token), "{why}");
     }
 }
 
@@ -310,7 +310,7 @@ fn a_fresh_signer_is_accepted_by_its_own_set_alone() {
     assert!(authenticate(&authenticator(rules(), &signer.jwks()), &token).is_ok());
     let other = crate::auth::Signer::generate_es256("dev").unwrap();
     let refused = authenticate(&authenticator(rules(), &other.jwks()), &token).map(drop);
-    assert_eq!(refused, Err(Refusal::Token(Fault::Signature)));
+    assert_eq!(refused, Err(AuthError::Token(Fault::Signature)));
 }
 
 #[test]

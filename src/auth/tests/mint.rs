@@ -10,7 +10,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-use crate::auth::{Algorithm, Authenticator, Caller, ClaimNames, Refusal, Rules, Source};
+use crate::auth::{Algorithm, AuthError, Authenticator, Caller, ClaimNames, Rules, Source};
 use crate::domain::clock::ManualClock;
 use crate::domain::timestamp::Timestamp;
 
@@ -177,6 +177,6 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
 }
 
-pub(super) fn authenticate(authenticator: &Authenticator, token: &str) -> Result<Arc<Caller>, Refusal> {
+pub(super) fn authenticate(authenticator: &Authenticator, token: &str) -> Result<Arc<Caller>, AuthError> {
     block_on(authenticator.authenticate(token))
 }

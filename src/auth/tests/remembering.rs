@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::mint::*;
 use crate::auth::cache::{Cache, digest};
-use crate::auth::{Authenticator, Refusal, Source, TokenFault as Fault};
+use crate::auth::{AuthError, Authenticator, Source, TokenError as Fault};
 
 #[test]
 fn a_known_token_is_served_from_memory_until_it_ends() {
@@ -23,7 +23,7 @@ fn a_known_token_is_served_from_memory_until_it_ends() {
     assert!(authenticate(&authenticator, &token).is_ok(), "a millisecond before exp + leeway");
     clock.advance_millis(1);
     let refused = authenticate(&authenticator, &token).map(drop);
-    assert_eq!(refused, Err(Refusal::Token(Fault::Expired)), "at exp + leeway");
+    assert_eq!(refused, Err(AuthError::Token(Fault::Expired)), "at exp + leeway");
 }
 
 #[test]

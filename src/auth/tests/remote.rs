@@ -8,11 +8,11 @@ use serde_json::json;
 use super::files::soon;
 use super::issuer::{Issuer, Manner, quick};
 use super::mint::*;
-use crate::auth::source::{Pace, Remote};
-use crate::auth::{Authenticator, Refusal, Rules, Source, TokenFault as Fault};
+use crate::auth::source::{RefreshTiming, Remote};
+use crate::auth::{AuthError, Authenticator, Rules, Source, TokenError as Fault};
 
-const UNKNOWN: Result<(), Refusal> = Err(Refusal::Token(Fault::UnknownKey));
-const NO_KEYS: Result<(), Refusal> = Err(Refusal::KeysUnavailable);
+const UNKNOWN: Result<(), AuthError> = Err(AuthError::Token(Fault::UnknownKey));
+const NO_KEYS: Result<(), AuthError> = Err(AuthError::KeysUnavailable);
 
 fn remote(address: &str) -> Remote {
     Remote {
@@ -23,11 +23,11 @@ fn remote(address: &str) -> Remote {
     }
 }
 
-fn lock(remote: Remote, pace: Pace) -> Authenticator {
+fn lock(remote: Remote, pace: RefreshTiming) -> Authenticator {
     lock_with(rules(), remote, pace)
 }
 
-fn lock_with(rules: Rules, remote: Remote, pace: Pace) -> Authenticator {
+fn lock_with(rules: Rules, remote: Remote, pace: RefreshTiming) -> Authenticator {
     Authenticator::with_pace(rules, Source::Remote(remote), clock(), pace).unwrap()
 }
 
@@ -39,7 +39,7 @@ fn good() -> String {
     token(Pair::P256A, "ES256", "one")
 }
 
-fn tried(lock: &Authenticator, token: &str) -> Result<(), Refusal> {
+fn tried(lock: &Authenticator, token: &str) -> Result<(), AuthError> {
     authenticate(lock, token).map(drop)
 }
 
@@ -74,7 +74,7 @@ fn a_thousand_random_kids_cost_one_fetch_more() {
         r#"{"alg":"ES256","kid":"x"}"#,
         &claims_with(json!({"exp": 1})).to_string(),
     );
-    assert_eq!(tried(&lock, &expired), Err(Refusal::Token(Fault::Expired)), "bad claims fetch nothing");
+    assert_eq!(tried(&lock, &expired), Err(AuthError::Token(Fault::Expired)), "bad claims fetch nothing");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_removed_key_stops_within_the_interval_even_for_remembered_tokens() {
     let begun = Instant::now();
     soon("the removed key is refused", || tried(&lock, &token_a).is_err());
     assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
-    assert_eq!(tried(&lock, &token_a), Err(Refusal::Token(Fault::Signature)));
+    assert_eq!(tried(&lock, &token_a), Err(AuthError::Token(Fault::Signature)));
     assert_eq!(tried(&lock, &token(Pair::P256B, "ES256", "one")), Ok(()));
 }
 
@@ -196,7 +196,7 @@ fn a_cold_start_without_the_issuer_refuses_at_once_and_heals() {
     soon("a failure", || lock.status().keys.failures > 0);
     assert_eq!(
         tried(&lock, "garbage"),
-        Err(Refusal::Token(Fault::NotThreeParts)),
+        Err(AuthError::Token(Fault::NotThreeParts)),
         "bad tokens are bad without keys"
     );
     issuer.behave(Manner::ok(one(Pair::P256A)));
@@ -292,7 +292,7 @@ fn a_token_that_ends_while_its_keys_are_fetched_is_refused() {
     });
     let source = Source::Remote(remote(&issuer.address("/keys")));
     let lock = Authenticator::with_pace(rules(), source, clock, quick()).unwrap();
-    assert_eq!(tried(&lock, &good()), Err(Refusal::Token(Fault::Expired)));
+    assert_eq!(tried(&lock, &good()), Err(AuthError::Token(Fault::Expired)));
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn an_issuer_that_hangs_over_https_holds_nobody_up_for_long() {
     let lock = lock_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
     let begun = std::time::Instant::now();
     let refused = authenticate(&lock, &token(Pair::RsaA, "RS256", "rsa-a"));
-    assert_eq!(refused.map(drop), Err(crate::auth::Refusal::KeysUnavailable));
+    assert_eq!(refused.map(drop), Err(crate::auth::AuthError::KeysUnavailable));
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::attacks::{Row, try_all};
 use super::mint::*;
-use crate::auth::fault::TokenFault as Fault;
+use crate::auth::fault::TokenError as Fault;
 use crate::auth::fault::{Part::Header, Part::Payload, Part::Signature};
 
 /// A token by P-256 key A whose header is this text, correctly signed.
@@ -95,7 +95,8 @@ fn the_typ_is_one_of_the_configured_types() {
                 members["typ"] = json!(typ);
             }
             let outcome = authenticate(&authenticator, &header(&members.to_string())).map(drop);
-            let expected = if expected[at] { Ok(()) } else { Err(crate::auth::Refusal::Token(Fault::Type)) };
+            let expected =
+                if expected[at] { Ok(()) } else { Err(crate::auth::AuthError::Token(Fault::Type)) };
             assert_eq!(outcome, expected, "{typ:?} where {types:?} are allowed");
         }
     }

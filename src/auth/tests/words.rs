@@ -1,13 +1,13 @@
 //! What an operator reads in the log and the audit line when somebody is refused: it names the rule.
 
-use crate::auth::source::Pace;
-use crate::auth::{Algorithm, Claim, ClaimFault, Part, TokenFault};
+use crate::auth::source::RefreshTiming;
+use crate::auth::{Algorithm, Claim, ClaimError, Part, TokenError};
 use std::time::Duration;
 
 #[test]
 fn a_refusal_names_the_part_and_the_claim() {
     let parts =
-        [Part::Header, Part::Payload, Part::Signature].map(|part| TokenFault::NotJson(part).to_string());
+        [Part::Header, Part::Payload, Part::Signature].map(|part| TokenError::NotJson(part).to_string());
     assert_eq!(parts, ["the header is not JSON", "the payload is not JSON", "the signature is not JSON"]);
     let claims = [
         (Claim::Issuer, "iss is missing"),
@@ -19,7 +19,7 @@ fn a_refusal_names_the_part_and_the_claim() {
         (Claim::ClientId, "client_id is missing"),
     ];
     for (claim, words) in claims {
-        assert_eq!(TokenFault::Missing(claim).to_string(), words);
+        assert_eq!(TokenError::Missing(claim).to_string(), words);
     }
     let claims = [
         (Claim::Scope, "the claim for scope is missing"),
@@ -29,7 +29,7 @@ fn a_refusal_names_the_part_and_the_claim() {
         (Claim::ActingCvr, "the claim for acting CVR number is missing"),
     ];
     for (claim, words) in claims {
-        assert_eq!(ClaimFault::Missing(claim).to_string(), words);
+        assert_eq!(ClaimError::Missing(claim).to_string(), words);
     }
 }
 
@@ -43,5 +43,5 @@ fn an_algorithm_is_shown_by_its_name() {
 
 #[test]
 fn a_request_waits_for_a_fetch_a_little_longer_than_the_fetch_may_take() {
-    assert_eq!(Pace::SERVING.patience(), Duration::from_millis(5_500));
+    assert_eq!(RefreshTiming::SERVING.patience(), Duration::from_millis(5_500));
 }

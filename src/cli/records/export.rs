@@ -56,7 +56,7 @@ fn export(
     let Some(settings) = settings else {
         return Err(Failure::new(Exit::Usage, "--config is needed without --from"));
     };
-    let store = open(settings, Absent::Refused, &ask_it(settings.server.management.as_ref()), errors)?;
+    let store = open(settings, Absent::ImportRejected, &ask_it(settings.server.management.as_ref()), errors)?;
     let listing = store.list_blocking().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let total = listing.count();
     let mut progress = Progress::start(errors, "written");

@@ -15,7 +15,7 @@ use crate::cli::{Exit, Failure, Output, load_settings};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
 use crate::interchange;
-use crate::interchange::{Format, Reading, Refused};
+use crate::interchange::{Format, ImportRejected, ImportReport};
 use crate::store::Record;
 
 const BUFFER: usize = 256 << 10;
@@ -35,7 +35,7 @@ pub(in crate::cli) fn run(
         .map_err(|error| Failure::new(Exit::Failed, format!("{input} cannot be read: {error}")))?;
     let (good, bad) = (reading.good, reading.bad);
     if arguments.skip_bad && bad > 0 {
-        let skipped = Refused { faults: vec![], bad, bad_lines: reading.bad_lines.clone() };
+        let skipped = ImportRejected { faults: vec![], bad, bad_lines: reading.bad_lines.clone() };
         let _ = writeln!(errors, "{input}: left out\n{}", printable(&skipped.to_string()));
     }
     let records = reading.accept(arguments.skip_bad).map_err(|refused| {
@@ -81,7 +81,7 @@ fn of_the_future(records: &[Record], now: Timestamp) -> Option<String> {
     ))
 }
 
-fn read(arguments: &ImportArgs, errors: &mut dyn Write) -> io::Result<Reading> {
+fn read(arguments: &ImportArgs, errors: &mut dyn Write) -> io::Result<ImportReport> {
     let input: Box<dyn BufRead> = if is_standard_input(&arguments.input) {
         Box::new(BufReader::with_capacity(BUFFER, io::stdin()))
     } else {

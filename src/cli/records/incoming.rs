@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::{not_written, printable};
 use crate::cli::management::ManagementAddress;
 use crate::cli::{Exit, Failure};
-use crate::interchange::Checker;
+use crate::interchange::ExportVerifier;
 
 /// How long the connection and the beginning of the answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ pub(super) fn copy(
     let failed = |told: String| Failure::new(Exit::Failed, printable(&told));
     let wrong = |told: String| failed(format!("the export from {shown} is not whole: {told}"));
     let pieces = receive(ask(address).map_err(|told| failed(format!("{shown}: {told}")))?);
-    let (mut checker, mut lines) = (Checker::default(), Vec::new());
+    let (mut checker, mut lines) = (ExportVerifier::default(), Vec::new());
     loop {
         let piece = match pieces.recv_timeout(SILENCE) {
             Ok(Ok(piece)) => piece,

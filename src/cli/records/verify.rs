@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::{Absent, STOP_IT, open, start_logging};
 use crate::cli::arguments::VerifyArgs;
 use crate::cli::{Exit, Failure, Output, load_settings};
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 
 pub(in crate::cli) fn run(
@@ -20,16 +20,16 @@ pub(in crate::cli) fn run(
 ) -> Result<Exit, Failure> {
     let settings = load_settings(arguments)?;
     start_logging(&settings);
-    let store = open(&settings, Absent::Refused, STOP_IT, errors)?;
+    let store = open(&settings, Absent::ImportRejected, STOP_IT, errors)?;
     let failed = |error: String| Failure::new(Exit::Failed, error);
     let listing = store.list_blocking().map_err(|error| failed(error.to_string()))?;
     let (sequence, total) = (listing.sequence(), listing.count());
     // From the first login of any company to the latest of any: what merging them all would give.
-    let (mut count, mut span) = (0, None::<Login>);
+    let (mut count, mut span) = (0, None::<LoginSpan>);
     let mut progress = Progress::start(errors, "read");
     let read = listing.read(|records| {
         count += records.len() as u64;
-        span = records.iter().map(|record| record.login).chain(span).reduce(Login::merge);
+        span = records.iter().map(|record| record.login).chain(span).reduce(LoginSpan::merge);
         progress.at(count, total);
         Ok::<_, Infallible>(())
     });
@@ -38,8 +38,8 @@ pub(in crate::cli) fn run(
     let moment = |moment: Option<Timestamp>| moment.map_or_else(|| "none".to_owned(), |at| at.to_string());
     output.print(&format!(
         "records: {count}\nfirst login: {}\nlast login: {}\nsequence: {sequence}\n",
-        moment(span.map(Login::first)),
-        moment(span.map(Login::last)),
+        moment(span.map(LoginSpan::first)),
+        moment(span.map(LoginSpan::last)),
     ))?;
     if store.close() {
         Ok(Exit::Done)

@@ -1,9 +1,9 @@
 use super::*;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::interchange::{OBJECT, ROW, export, write_object, write_row};
-use crate::store::{Listing, Snapshot};
+use crate::store::{RecordStream, Snapshot};
 use proptest::prelude::*;
 
 const EXAMPLE: &str = "{\"cvrNummer\":\"12345678\",\"tidligsteLoginTidspunkt\":\"2026-11-23T08:15:30.123Z\",\
@@ -13,20 +13,21 @@ fn record(number: u32, first: i64, last: i64) -> Record {
     let moment = |millis| Timestamp::from_millis(millis).unwrap();
     Record {
         cvr: Cvr::from_number(number).unwrap(),
-        login: Login::new(moment(first.min(last)), moment(first.max(last))).unwrap(),
+        login: LoginSpan::new(moment(first.min(last)), moment(first.max(last))).unwrap(),
     }
 }
 
 fn example() -> Record {
     let moment = |text| Timestamp::parse(text).unwrap();
-    let login = Login::new(moment("2026-11-23T08:15:30.123Z"), moment("2026-11-23T09:00:00.000Z")).unwrap();
+    let login =
+        LoginSpan::new(moment("2026-11-23T08:15:30.123Z"), moment("2026-11-23T09:00:00.000Z")).unwrap();
     Record { cvr: Cvr::parse("12345678").unwrap(), login }
 }
 
 fn exported(records: &[Record]) -> Vec<u8> {
     let mut out = Vec::new();
     assert_eq!(
-        export(Listing::Held(Snapshot::default().with(records)), &mut out, |_| ()).unwrap(),
+        export(RecordStream::InMemory(Snapshot::default().with(records)), &mut out, |_| ()).unwrap(),
         records.len() as u64
     );
     out

@@ -7,15 +7,15 @@ use prometheus_client::encoding::{
 };
 use prometheus_client::metrics::MetricType;
 
-use crate::telemetry::metrics::Reading;
+use crate::telemetry::metrics::HistogramSnapshot;
 
 /// The labels of a metric that has none.
 pub(super) const NO_LABELS: [(&str, &str); 0] = [];
 
 /// What is being written.
-pub(super) struct Sheet<'a>(pub(super) DescriptorEncoder<'a>);
+pub(super) struct MetricsEncoder<'a>(pub(super) DescriptorEncoder<'a>);
 
-impl Sheet<'_> {
+impl MetricsEncoder<'_> {
     /// A counter; `_total` is added to its name.
     pub(super) fn counter<L: EncodeLabelSet, V: EncodeCounterValue>(
         &mut self,
@@ -49,7 +49,7 @@ impl Sheet<'_> {
         &mut self,
         name: &str,
         help: &str,
-        rows: impl IntoIterator<Item = (L, Reading)>,
+        rows: impl IntoIterator<Item = (L, HistogramSnapshot)>,
     ) -> fmt::Result {
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (labels, read) in rows {

@@ -6,7 +6,7 @@ use procfs::process::{LimitValue, Process as Kernel};
 use procfs::{ProcError, page_size, ticks_per_second};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::encoder::{NO_LABELS, Sheet};
+use super::encoder::{MetricsEncoder, NO_LABELS};
 
 /// One look at `/proc/self`.
 #[derive(Debug)]
@@ -57,21 +57,21 @@ impl Process {
         })
     }
 
-    pub(super) fn write(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        sheet.counter(
+    pub(super) fn write(&self, encoder: &mut MetricsEncoder<'_>) -> fmt::Result {
+        encoder.counter(
             "process_cpu_seconds",
             "User and system CPU time that the process has used.",
             [(NO_LABELS, self.cpu_seconds)],
         )?;
-        sheet.gauge("process_resident_memory_bytes", "Memory in use.", Some(self.resident_bytes))?;
-        sheet.gauge("process_virtual_memory_bytes", "Address space in use.", Some(self.virtual_bytes))?;
-        sheet.gauge("process_open_fds", "Open file descriptors.", self.open_fds)?;
-        sheet.gauge("process_max_fds", "The most file descriptors that may be open.", self.max_fds)?;
-        sheet.gauge(
+        encoder.gauge("process_resident_memory_bytes", "Memory in use.", Some(self.resident_bytes))?;
+        encoder.gauge("process_virtual_memory_bytes", "Address space in use.", Some(self.virtual_bytes))?;
+        encoder.gauge("process_open_fds", "Open file descriptors.", self.open_fds)?;
+        encoder.gauge("process_max_fds", "The most file descriptors that may be open.", self.max_fds)?;
+        encoder.gauge(
             "process_start_time_seconds",
             "When the process started, as Unix time.",
             Some(self.start_seconds),
         )?;
-        sheet.gauge("process_threads", "Threads of the process.", Some(self.threads))
+        encoder.gauge("process_threads", "Threads of the process.", Some(self.threads))
     }
 }

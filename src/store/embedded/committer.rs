@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 use super::damage;
 use super::guarded;
 use super::journal;
-use super::journal::{Backlog, WalRow};
+use super::journal::{WalIndex, WalRow};
 use super::layout::Layout;
-use super::queue::{Gather, Next, Queue, Taken};
-use super::register::{Register, Snapshot};
+use super::queue::{Batch, Linger, Next, Queue};
+use super::register::{LiveView, Snapshot};
 use super::seal::StoreId;
 use super::tree;
 use super::tree::{KernelCache, Loaded, Tree};
 use super::watchdog::Watchdog;
 use super::witness;
-use super::witness::Witness;
-use crate::store::meters::Meters;
+use super::witness::HighWaterMark;
+use crate::store::meters::StoreMetrics;
 use crate::store::{OpenError, Progress, StoreError};
 
 /// How often an idle committer looks whether the database is still there.
@@ -38,7 +38,7 @@ const ROOM: usize = 2 << 20;
 /// The longest wait for a batch to fill.
 const LONGEST_GATHERING: Duration = Duration::from_millis(1);
 /// How long sled may take to let go of a database.
-const FAREWELL: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an earlier handle of the database may keep its lock, and how often that is looked at.
 const LETTING_GO: Duration = Duration::from_secs(2);
@@ -51,22 +51,22 @@ pub(super) struct Committer {
     /// `None` while it is being repaired.
     pub(super) tree: Option<Tree>,
     /// What the table of records does not hold yet.
-    pub(super) backlog: Backlog,
-    pub(super) witness: Witness,
-    pub(super) register: Arc<Register>,
+    pub(super) backlog: WalIndex,
+    pub(super) witness: HighWaterMark,
+    pub(super) register: Arc<LiveView>,
     pub(super) queue: Arc<Queue>,
-    pub(super) meters: Arc<Meters>,
+    pub(super) meters: Arc<StoreMetrics>,
     pub(super) watchdog: Arc<Watchdog>,
     pub(super) probes: u64,
     /// How long to wait for company before the next batch.
-    pub(super) gather: Gather,
+    pub(super) gather: Linger,
 }
 
 /// What the last batch teaches about the next. The crowd is those who were just answered, who are likely to come back at
 /// once, and those who came meanwhile: one sync for most of them costs less than two for halves. One client never
 /// waits; a crowd waits at most half of what a batch takes, and only until most of it is there.
-fn gather(crowd: usize, took: Duration) -> Gather {
-    Gather { enough: (crowd * 3 / 4).max(1), at_most: (took / 2).min(LONGEST_GATHERING) }
+fn gather(crowd: usize, took: Duration) -> Linger {
+    Linger { enough: (crowd * 3 / 4).max(1), at_most: (took / 2).min(LONGEST_GATHERING) }
 }
 
 impl Committer {
@@ -82,7 +82,7 @@ impl Committer {
                     self.gather = gather(writes + self.queue.waiting(), began.elapsed());
                     done
                 }
-                Next::Idle => self.look_around().and_then(|()| self.settle_while_quiet()),
+                Next::Idle => self.check_file().and_then(|()| self.settle_while_quiet()),
                 Next::Close => break,
             };
             if let Err(error) = done.and_then(|()| self.sync_witness_when_due()) {
@@ -92,11 +92,11 @@ impl Committer {
         if let Err(error) = self.witness.sync() {
             log::error!("the witness could not be synced at closing: {error}");
         }
-        self.let_go();
+        self.close();
     }
 
     /// Commits all of it and answers everybody. An error has been answered to all of them, too.
-    fn commit(&mut self, mut taken: Taken) -> Result<(), StoreError> {
+    fn commit(&mut self, mut taken: Batch) -> Result<(), StoreError> {
         if !taken.writes.is_empty() {
             self.meters.batches.observe(taken.writes.len() as u64);
         }
@@ -107,22 +107,22 @@ impl Committer {
         logins.sort_unstable_by_key(|login| login.cvr);
         let bulk = taken.bulk.is_some();
         let known = self.register.snapshot();
-        let news = known.news(&logins);
-        let result = if news.is_empty() && taken.probes.is_empty() {
+        let diff = known.diff(&logins);
+        let result = if diff.is_empty() && taken.probes.is_empty() {
             Ok(0) // All of it is on the disk already: the register holds nothing else.
         } else {
             let mut next = known;
-            let row = if bulk { news.len().max(1) } else { journal::ROW_LOGINS };
-            let rows = news.chunks(row).map(|changes| {
+            let row = if bulk { diff.len().max(1) } else { journal::ROW_LOGINS };
+            let rows = diff.chunks(row).map(|changes| {
                 next = next.with(changes).numbered(next.sequence() + 1);
                 WalRow { mark: next.mark(), changes }
             });
-            let batch = Batch { rows: rows.collect(), bulk, probe: !taken.probes.is_empty() };
+            let batch = Commit { rows: rows.collect(), bulk, probe: !taken.probes.is_empty() };
             self.watched(|this| this.write(&batch)).map(|()| {
-                if !news.is_empty() {
+                if !diff.is_empty() {
                     self.register.publish(next);
                 }
-                news.len() as u64
+                diff.len() as u64
             })
         };
         let done = result.clone().map(drop);
@@ -140,16 +140,16 @@ impl Committer {
             self.watchdog.watch(tree.handle());
         }
         let done = guarded::catch(|| work(self));
-        self.watchdog.relax();
+        self.watchdog.disarm();
         done.unwrap_or_else(|panic| Err(StoreError::Failing(format!("sled panicked: {panic}"))))
     }
 
-    fn write(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+    fn write(&mut self, batch: &Commit<'_>) -> Result<(), StoreError> {
         let rows = &batch.rows;
         if let Some(last) = rows.last() {
             // An import is written straight into the table, and the ring must be empty for that.
             while self.backlog.is_full(rows.len()) || batch.bulk && !self.backlog.is_empty() {
-                self.settle(usize::MAX)?;
+                self.apply_wal(usize::MAX)?;
                 self.sync()?;
             }
             if batch.bulk {
@@ -159,7 +159,7 @@ impl Committer {
                 let logins = rows.iter().map(|row| row.changes.len()).sum();
                 let share = self.backlog.share(logins, rows.len());
                 if share > 0 {
-                    self.settle(share)?;
+                    self.apply_wal(share)?;
                 }
                 for row in rows {
                     open(&self.tree)?.append(&self.store, row)?;
@@ -194,9 +194,9 @@ impl Committer {
     }
 
     /// Writes a step of what is to be settled; durable with the next sync.
-    fn settle(&mut self, at_most: usize) -> Result<(), StoreError> {
+    fn apply_wal(&mut self, at_most: usize) -> Result<(), StoreError> {
         let step = self.backlog.step(at_most);
-        open(&self.tree)?.settle(&self.store, &step)?;
+        open(&self.tree)?.apply_wal(&self.store, &step)?;
         let records = step.records.len();
         self.backlog.stepped(records);
         Ok(())
@@ -207,18 +207,18 @@ impl Committer {
             return Ok(());
         }
         self.watched(|this| {
-            this.settle(journal::QUIET_STEP)?;
+            this.apply_wal(journal::QUIET_STEP)?;
             this.sync()
         })
     }
 
-    fn look_around(&self) -> Result<(), StoreError> {
+    fn check_file(&self) -> Result<(), StoreError> {
         self.tree.as_ref().map_or(Ok(()), Tree::check_file)
     }
 
     fn sync_witness_when_due(&mut self) -> Result<(), StoreError> {
         if self.witness.due_in() == Some(Duration::ZERO) {
-            self.watchdog.relax();
+            self.watchdog.disarm();
             self.witness.sync().map_err(|error| StoreError::from_io("syncing the witness", &error))?;
         }
         Ok(())
@@ -228,7 +228,7 @@ impl Committer {
     fn repair(&mut self, error: StoreError) {
         log::error!("writes are refused: {error}; reads go on, and repair is tried until it succeeds");
         self.queue.refuse(&error);
-        self.let_go();
+        self.close();
         let mut told = error;
         let mut pause = PAUSE;
         while !self.queue.pause(pause) {
@@ -264,7 +264,7 @@ impl Committer {
         self.backlog = backlog;
         let adopted = self.adopt(snapshot);
         if adopted.is_err() {
-            self.let_go();
+            self.close();
         }
         adopted
     }
@@ -286,7 +286,7 @@ impl Committer {
             )));
         }
         let failed = |error| StoreError::from_io("writing the witness", &error);
-        let opened = Witness::open(&self.layout.witness(), &self.store).map_err(failed)?;
+        let opened = HighWaterMark::open(&self.layout.witness(), &self.store).map_err(failed)?;
         let (mut witness, mark) = opened.map_err(StoreError::Failing)?;
         witness::check(&mark, &found.mark()).map_err(StoreError::Failing)?;
         witness.write(&found.mark()).and_then(|()| witness.sync()).map_err(failed)?;
@@ -296,10 +296,10 @@ impl Committer {
     }
 
     /// Closes the database; sled writes on doing so, and may be stuck.
-    fn let_go(&mut self) {
-        self.watchdog.relax();
+    fn close(&mut self) {
+        self.watchdog.disarm();
         if let Some(tree) = self.tree.take()
-            && let Err(lost) = guarded::run(FAREWELL, &Arc::default(), move |_| drop(tree))
+            && let Err(lost) = guarded::run(CLOSE_TIMEOUT, &Arc::default(), move |_| drop(tree))
         {
             log::error!("the database could not be closed: {lost:?}");
         }
@@ -307,7 +307,7 @@ impl Committer {
 }
 
 /// A batch on its way to the disk.
-struct Batch<'a> {
+struct Commit<'a> {
     /// The row of an import, or the rows of the WAL, in their order; none when nothing changes.
     rows: Vec<WalRow<'a>>,
     /// It is part of an import.

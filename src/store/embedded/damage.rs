@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::guarded::Lost;
+use super::guarded::TaskFailure;
 use crate::store::OpenError;
 
 /// The error of an operation on a part of the store.
@@ -42,12 +42,12 @@ pub(super) fn sled_error(root: &Path, doing: &str, error: sled::Error) -> OpenEr
 }
 
 /// What it means that sled did not return.
-pub(super) fn not_returned(root: &Path, lost: Lost) -> OpenError {
+pub(super) fn not_returned(root: &Path, lost: TaskFailure) -> OpenError {
     let doing = "opening the database";
     match lost {
         // sled asks for the time of day whenever it is configured.
-        Lost::Panicked(text) if text.contains("SystemTimeError") => OpenError::Clock(root.to_owned()),
-        Lost::Panicked(text) => match errno_in(&text) {
+        TaskFailure::Panicked(text) if text.contains("SystemTimeError") => OpenError::Clock(root.to_owned()),
+        TaskFailure::Panicked(text) => match errno_in(&text) {
             Some(error) => io_error(root, doing, error),
             None => OpenError::damaged(
                 root,
@@ -55,14 +55,14 @@ pub(super) fn not_returned(root: &Path, lost: Lost) -> OpenError {
                 "a database that can be opened",
             ),
         },
-        Lost::Stuck(patience) => {
+        TaskFailure::Stuck(patience) => {
             let seconds = patience.as_secs();
             OpenError::io(root, doing)(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!("no progress for {seconds} s; leave the store as it is, check the disk, start again"),
             ))
         }
-        Lost::NoThread(error) => OpenError::io(root, "starting a thread")(error),
+        TaskFailure::NoThread(error) => OpenError::io(root, "starting a thread")(error),
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn panicked(text: &str) -> OpenError {
-        not_returned(Path::new(ROOT), Lost::Panicked(text.to_owned()))
+        not_returned(Path::new(ROOT), TaskFailure::Panicked(text.to_owned()))
     }
 
     #[test]

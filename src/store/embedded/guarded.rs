@@ -12,7 +12,7 @@ use crate::store::Progress;
 
 /// Why the work has no result.
 #[derive(Debug)]
-pub(super) enum Lost {
+pub(super) enum TaskFailure {
     /// It panicked, with these words.
     Panicked(String),
     /// It made no progress for so long.
@@ -26,7 +26,7 @@ pub(super) fn run<T: Send + 'static>(
     patience: Duration,
     progress: &Arc<Progress>,
     work: impl FnOnce(&Progress) -> T + Send + 'static,
-) -> Result<T, Lost> {
+) -> Result<T, TaskFailure> {
     quieten_sled();
     let (sender, receiver) = mpsc::sync_channel(1);
     let theirs = Arc::clone(progress);
@@ -35,21 +35,21 @@ pub(super) fn run<T: Send + 'static>(
         .spawn(move || {
             let _ = sender.send(catch(|| work(&theirs)));
         })
-        .map_err(Lost::NoThread)?;
+        .map_err(TaskFailure::NoThread)?;
     let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let (mut seen, mut since) = (counted(&progress.done), Instant::now());
     loop {
         match receiver.recv_timeout(Duration::from_millis(200)) {
-            Ok(result) => return result.map_err(Lost::Panicked),
+            Ok(result) => return result.map_err(TaskFailure::Panicked),
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Lost::Panicked("the thread ended without a result".to_owned()));
+                return Err(TaskFailure::Panicked("the thread ended without a result".to_owned()));
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
         if counted(&progress.done) != seen {
             (seen, since) = (counted(&progress.done), Instant::now());
         } else if since.elapsed() > patience {
-            return Err(Lost::Stuck(patience));
+            return Err(TaskFailure::Stuck(patience));
         }
     }
 }
@@ -87,9 +87,9 @@ mod tests {
         let patience = Duration::from_millis(500);
         assert!(matches!(run(patience, &progress, |_| 5), Ok(5)));
         let panicked = run(patience, &progress, |_| panic!("out of {}", "luck"));
-        assert!(matches!(panicked, Err::<(), _>(Lost::Panicked(words)) if words == "out of luck"));
+        assert!(matches!(panicked, Err::<(), _>(TaskFailure::Panicked(words)) if words == "out of luck"));
         let stuck = run(patience, &progress, |_| thread::sleep(Duration::from_secs(5)));
-        assert!(matches!(stuck, Err(Lost::Stuck(_))));
+        assert!(matches!(stuck, Err(TaskFailure::Stuck(_))));
         let slow = run(patience, &progress, |progress| {
             for _ in 0..10 {
                 thread::sleep(Duration::from_millis(100));

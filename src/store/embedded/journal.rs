@@ -10,7 +10,7 @@
 //! harm, since a record is only ever merged.
 
 use super::seal;
-use super::seal::Mark;
+use super::seal::Checkpoint;
 use crate::store::Record;
 
 /// Rows of the WAL: 25 MB at most, all read at every start. Another number makes another table (see `tree.rs`), so that it
@@ -31,27 +31,27 @@ pub(super) const QUIET_STEP: usize = 256;
 /// A row of the WAL: what it adds, and the mark after it.
 #[derive(Debug)]
 pub(super) struct WalRow<'a> {
-    pub(super) mark: Mark,
+    pub(super) mark: Checkpoint,
     pub(super) changes: &'a [Record],
 }
 
 /// What is to be settled, in memory.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
+pub(super) struct WalIndex {
     /// The table of records holds every batch up to this one.
     settled: u64,
     /// The mark after the newest batch.
-    newest: Mark,
+    newest: Checkpoint,
     /// Changes of the batches that no round covers yet, in the order of writing.
     fresh: Vec<Record>,
-    round: Option<Round>,
+    round: Option<ApplyRound>,
 }
 
 /// Batches that are being settled together.
 #[derive(Debug)]
-struct Round {
+struct ApplyRound {
     /// The mark after the last of them.
-    mark: Mark,
+    mark: Checkpoint,
     /// Their records, ascending, one a company.
     records: Vec<Record>,
     done: usize,
@@ -63,12 +63,12 @@ pub(super) struct Step<'a> {
     /// Into the table of records.
     pub(super) records: &'a [Record],
     /// The main seal's new mark, after the last records of a round.
-    pub(super) seals: Option<Mark>,
+    pub(super) seals: Option<Checkpoint>,
 }
 
-impl Backlog {
+impl WalIndex {
     /// The backlog of a store whose main seal has this mark and whose ring holds these later batches.
-    pub(super) fn new(seal: Mark, newest: Mark, fresh: Vec<Record>) -> Self {
+    pub(super) fn new(seal: Checkpoint, newest: Checkpoint, fresh: Vec<Record>) -> Self {
         Self { settled: seal.sequence, newest, fresh, round: None }
     }
 
@@ -92,13 +92,13 @@ impl Backlog {
     }
 
     /// A row has been written into the ring.
-    pub(super) fn add(&mut self, mark: Mark, changes: &[Record]) {
+    pub(super) fn add(&mut self, mark: Checkpoint, changes: &[Record]) {
         self.newest = mark;
         self.fresh.extend_from_slice(changes);
     }
 
     /// A batch has been written past the ring, into the table and the main seal. Only ever when nothing waits.
-    pub(super) fn skip_to(&mut self, mark: Mark) {
+    pub(super) fn skip_to(&mut self, mark: Checkpoint) {
         (self.settled, self.newest) = (mark.sequence, mark);
     }
 
@@ -117,7 +117,7 @@ impl Backlog {
     pub(super) fn step(&mut self, at_most: usize) -> Step<'_> {
         let newest = self.newest;
         let fresh = &mut self.fresh;
-        let round = self.round.get_or_insert_with(|| Round {
+        let round = self.round.get_or_insert_with(|| ApplyRound {
             mark: newest,
             records: last_of_each(std::mem::take(fresh)),
             done: 0,
@@ -151,21 +151,21 @@ fn last_of_each(mut changes: Vec<Record>) -> Vec<Record> {
 mod tests {
     use super::*;
     use crate::domain::cvr::Cvr;
-    use crate::domain::login::Login;
+    use crate::domain::login::LoginSpan;
     use crate::domain::timestamp::Timestamp;
 
     fn record(number: u32, millis: i64) -> Record {
         let cvr = Cvr::from_number(number).unwrap();
-        Record { cvr, login: Login::at(Timestamp::from_millis(millis).unwrap()) }
+        Record { cvr, login: LoginSpan::at(Timestamp::from_millis(millis).unwrap()) }
     }
 
-    fn mark(sequence: u64) -> Mark {
-        Mark { sequence, ..Mark::default() }
+    fn mark(sequence: u64) -> Checkpoint {
+        Checkpoint { sequence, ..Checkpoint::default() }
     }
 
     #[test]
     fn a_round_settles_each_company_once_and_then_moves_the_seal() {
-        let mut backlog = Backlog::new(mark(5), mark(5), Vec::new());
+        let mut backlog = WalIndex::new(mark(5), mark(5), Vec::new());
         assert!(backlog.is_empty());
         backlog.add(mark(6), &[record(9, 1), record(3, 1)]);
         backlog.add(mark(7), &[record(9, 2)]);
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn whatever_the_batches_the_ring_never_overflows_and_what_waits_stays_bounded() {
         for batch in [1usize, 3, 40, 900, 2_048] {
-            let mut backlog = Backlog::new(mark(0), mark(0), Vec::new());
+            let mut backlog = WalIndex::new(mark(0), mark(0), Vec::new());
             let (mut number, mut steps_for_room) = (0, 0);
             let mut sequence = 0;
             while sequence < 10 * SLOTS {

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use super::damage;
 use super::seal::StoreId;
-use super::witness::Witness;
+use super::witness::HighWaterMark;
 use crate::links::refuse_dangling_link;
 use crate::store::OpenError;
 
@@ -162,7 +162,7 @@ impl Layout {
         remove_directory(&self.sled()).map_err(failed(SLED))?;
         let store = *uuid::Uuid::new_v4().as_bytes();
         self.make_database(|sled| make_database(sled, &store))?;
-        Witness::create(&self.witness(), &store).map_err(failed(WITNESS))?;
+        HighWaterMark::create(&self.witness(), &store).map_err(failed(WITNESS))?;
         self.write_format(&store).map_err(failed(FORMAT))?;
         self.finish_creation().map_err(failed(CREATING))?;
         log::info!("made an empty store at {}", self.root.display());

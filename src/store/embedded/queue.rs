@@ -21,7 +21,7 @@ pub(super) struct Write {
 }
 
 /// Many records at once, and who is to be told how many of them were news.
-pub(super) struct Bulk {
+pub(super) struct ImportBatch {
     pub(super) records: Vec<Record>,
     pub(super) answer: SyncSender<Result<u64, StoreError>>,
 }
@@ -31,13 +31,13 @@ pub(super) type Probe = oneshot::Sender<Result<(), StoreError>>;
 
 /// What the committer takes at once.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct Batch {
     pub(super) writes: Vec<Write>,
     pub(super) probes: Vec<Probe>,
-    pub(super) bulk: Option<Bulk>,
+    pub(super) bulk: Option<ImportBatch>,
 }
 
-impl Taken {
+impl Batch {
     pub(super) fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.probes.is_empty() && self.bulk.is_none()
     }
@@ -56,7 +56,7 @@ impl Taken {
 /// What the committer wakes up for.
 pub(super) enum Next {
     /// There is something to commit.
-    Commit(Taken),
+    Commit(Batch),
     /// Nothing came for a while.
     Idle,
     /// Nothing waits and nothing will come.
@@ -65,7 +65,7 @@ pub(super) enum Next {
 
 #[derive(Default)]
 struct State {
-    waiting: Taken,
+    waiting: Batch,
     refusing: Option<StoreError>,
     closing: bool,
     /// The committer sleeps until so many writes wait, or anything else comes. `None` while it works: nobody needs to
@@ -84,7 +84,7 @@ impl State {
 
 /// How long the committer lets writes gather once the first has come, so that more of them share one sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Gather {
+pub(super) struct Linger {
     /// So many are worth no more waiting.
     pub(super) enough: usize,
     /// The longest wait.
@@ -103,7 +103,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admit(&self, put: impl FnOnce(&mut Taken) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    fn enqueue(&self, put: impl FnOnce(&mut Batch) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut state = self.state();
         if state.closing {
             return Err(StoreError::Closing);
@@ -124,7 +124,7 @@ impl Queue {
     }
 
     pub(super) fn write(&self, write: Write) -> Result<(), StoreError> {
-        self.admit(|waiting| {
+        self.enqueue(|waiting| {
             if waiting.writes.len() >= CAPACITY {
                 return Err(StoreError::Full);
             }
@@ -146,7 +146,7 @@ impl Queue {
 
     /// However many probes wait, one write answers them all.
     pub(super) fn probe(&self, probe: Probe) -> Result<(), StoreError> {
-        self.admit(|waiting| {
+        self.enqueue(|waiting| {
             waiting.probes.retain(|probe| !probe.is_closed());
             if waiting.probes.len() >= CAPACITY {
                 return Err(StoreError::Full);
@@ -156,8 +156,8 @@ impl Queue {
         })
     }
 
-    pub(super) fn bulk(&self, bulk: Bulk) -> Result<(), StoreError> {
-        self.admit(|waiting| {
+    pub(super) fn bulk(&self, bulk: ImportBatch) -> Result<(), StoreError> {
+        self.enqueue(|waiting| {
             if waiting.bulk.is_some() {
                 return Err(StoreError::Full);
             }
@@ -168,7 +168,7 @@ impl Queue {
 
     /// Takes what waits, at most a batch of it; waits for something to come, but no longer than this, and then for
     /// more to gather.
-    pub(super) fn take(&self, wait: Duration, gather: Gather) -> Next {
+    pub(super) fn take(&self, wait: Duration, gather: Linger) -> Next {
         let state = self.sleep(self.state(), 1, wait);
         let mut state = if state.waiting.is_empty() {
             state

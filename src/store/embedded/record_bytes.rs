@@ -3,7 +3,7 @@
 //! The first four are the row's key in sled, the rest its value. Reading is strict: bytes that no record has are damage.
 
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 
@@ -18,7 +18,7 @@ pub(super) fn key(cvr: Cvr) -> [u8; KEY] {
 }
 
 /// The row's value.
-pub(super) fn value(login: Login) -> [u8; VALUE] {
+pub(super) fn value(login: LoginSpan) -> [u8; VALUE] {
     let mut bytes = [0; VALUE];
     bytes[..8].copy_from_slice(&login.first().millis().to_be_bytes());
     bytes[8..].copy_from_slice(&login.last().millis().to_be_bytes());
@@ -39,7 +39,7 @@ pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Record> {
     let value: &[u8; VALUE] = value.try_into().ok()?;
     let (first, last) = split::<8>(value);
     let moment = |bytes| Timestamp::from_millis(i64::from_be_bytes(bytes)).ok();
-    let login = Login::new(moment(first)?, moment(split::<8>(last).0)?).ok()?;
+    let login = LoginSpan::new(moment(first)?, moment(split::<8>(last).0)?).ok()?;
     Some(Record { cvr: Cvr::from_number(u32::from_be_bytes(key)).ok()?, login })
 }
 
@@ -67,7 +67,7 @@ mod tests {
             number in 0u32..100_000_000, one in 0i64..=253_402_300_799_999, other in 0i64..=253_402_300_799_999
         ) {
             let moment = |millis| Timestamp::from_millis(millis).unwrap();
-            let login = Login::new(moment(one.min(other)), moment(one.max(other))).unwrap();
+            let login = LoginSpan::new(moment(one.min(other)), moment(one.max(other))).unwrap();
             let record = Record { cvr: Cvr::from_number(number).unwrap(), login };
             prop_assert_eq!(read_row(&row(&record)), Some(record));
             prop_assert_eq!(read(&key(record.cvr), &value(login)), Some(record));
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn bytes_that_no_record_has_are_refused() {
-        let good = value(Login::at(Timestamp::from_millis(5).unwrap()));
+        let good = value(LoginSpan::at(Timestamp::from_millis(5).unwrap()));
         assert!(read(&[0, 0, 0, 1], &good).is_some());
         assert_eq!(read(&[0, 0, 1], &good), None);
         assert_eq!(read(&[0, 0, 0, 0, 1], &good), None);

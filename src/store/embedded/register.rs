@@ -12,9 +12,9 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 
 use super::index::Index;
-use super::seal::{Mark, SetHash};
+use super::seal::{Checkpoint, SetHash};
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 
@@ -23,7 +23,7 @@ pub struct Block {
     /// The first and the last company's number: where a third would lie is told without looking at either.
     ends: (u32, u32),
     records: Box<[Record]>,
-    derived: [OnceLock<Box<[u8]>>; Block::SLOTS],
+    cached_encodings: [OnceLock<Box<[u8]>>; Block::SLOTS],
 }
 
 impl Block {
@@ -37,7 +37,7 @@ impl Block {
     pub(super) fn new(records: &[Record]) -> Arc<Self> {
         let number = |record: Option<&Record>| record.map_or(0, |record| record.cvr.number());
         let ends = (number(records.first()), number(records.last()));
-        Arc::new(Self { ends, records: records.into(), derived: Default::default() })
+        Arc::new(Self { ends, records: records.into(), cached_encodings: Default::default() })
     }
 
     /// The records, ascending by company.
@@ -46,13 +46,13 @@ impl Block {
     }
 
     /// Room for bytes derived from this block's records (a compressed piece of the list); empty in a new block.
-    pub fn derived(&self, slot: usize) -> Option<&OnceLock<Box<[u8]>>> {
-        self.derived.get(slot)
+    pub fn cached_encodings(&self, slot: usize) -> Option<&OnceLock<Box<[u8]>>> {
+        self.cached_encodings.get(slot)
     }
 
     /// Looks where the company would stand if its neighbours were evenly spread, and goes on from there in growing
     /// steps: most often two reads of memory instead of the eight of a search by halves, each of which waits.
-    fn find(&self, cvr: Cvr) -> Option<Login> {
+    fn find(&self, cvr: Cvr) -> Option<LoginSpan> {
         let (first, last) = self.ends;
         let (above, span) = (cvr.number().checked_sub(first)?, u64::from((last - first).max(1)));
         let end = self.records.len();
@@ -100,9 +100,9 @@ impl fmt::Display for Version {
 pub struct Snapshot {
     /// Blocks by the smallest company that may lie in them; the first is always keyed 0.
     blocks: Index,
-    mark: Mark,
+    mark: Checkpoint,
     /// What merging all logins would give: from the earliest first one to the latest.
-    span: Option<Login>,
+    span: Option<LoginSpan>,
 }
 
 impl fmt::Debug for Snapshot {
@@ -134,16 +134,16 @@ impl Snapshot {
 
     /// The earliest first login of any company.
     pub fn earliest(&self) -> Option<Timestamp> {
-        self.span.map(Login::first)
+        self.span.map(LoginSpan::first)
     }
 
     /// The latest login of any company.
     pub fn latest(&self) -> Option<Timestamp> {
-        self.span.map(Login::last)
+        self.span.map(LoginSpan::last)
     }
 
     /// What is known of one company.
-    pub fn get(&self, cvr: Cvr) -> Option<Login> {
+    pub fn get(&self, cvr: Cvr) -> Option<LoginSpan> {
         self.blocks.at(cvr.number()).and_then(|(_, block)| block.find(cvr))
     }
 
@@ -164,7 +164,7 @@ impl Snapshot {
     }
 
     /// What seal and witness say of this snapshot.
-    pub(super) fn mark(&self) -> Mark {
+    pub(super) fn mark(&self) -> Checkpoint {
         self.mark
     }
 
@@ -176,13 +176,14 @@ impl Snapshot {
 
     /// What these logins add: one record a company, ascending, each already merged with what is known; logins that
     /// tell nothing new are left out. The logins must be sorted by company.
-    pub(crate) fn news(&self, sorted: &[Record]) -> Vec<Record> {
+    pub(crate) fn diff(&self, sorted: &[Record]) -> Vec<Record> {
         sorted
             .chunk_by(|one, other| one.cvr == other.cvr)
             .filter_map(|logins| {
                 let cvr = logins[0].cvr;
                 let known = self.get(cvr);
-                let merged = logins.iter().map(|record| record.login).chain(known).reduce(Login::merge)?;
+                let merged =
+                    logins.iter().map(|record| record.login).chain(known).reduce(LoginSpan::merge)?;
                 (known != Some(merged)).then_some(Record { cvr, login: merged })
             })
             .collect()
@@ -226,7 +227,7 @@ impl Snapshot {
                     after
                 }
             };
-            self.stretch(change);
+            self.extend_span(change);
             merged.push(*change);
         }
         merged.extend_from_slice(remaining);
@@ -243,7 +244,7 @@ impl Snapshot {
     }
 
     /// A record only ever widens the span: a first login is never raised and a latest never lowered.
-    fn stretch(&mut self, record: &Record) {
+    fn extend_span(&mut self, record: &Record) {
         self.span = Some(self.span.map_or(record.login, |span| span.merge(record.login)));
     }
 }
@@ -262,7 +263,7 @@ impl Builder {
             return false;
         }
         self.snapshot.mark.add(&record);
-        self.snapshot.stretch(&record);
+        self.snapshot.extend_span(&record);
         if self.pending.len() > Block::FILL {
             // One record stays behind, so that the next can be compared with it.
             let kept = self.pending.split_off(Block::FILL);
@@ -288,14 +289,14 @@ impl Builder {
 
 /// The snapshot that reads are served from.
 #[derive(Debug)]
-pub(super) struct Register(ArcSwap<Snapshot>);
+pub(super) struct LiveView(ArcSwap<Snapshot>);
 
-impl Register {
+impl LiveView {
     pub(super) fn new(snapshot: Snapshot) -> Self {
         Self(ArcSwap::from_pointee(snapshot))
     }
 
-    pub(super) fn get(&self, cvr: Cvr) -> Option<Login> {
+    pub(super) fn get(&self, cvr: Cvr) -> Option<LoginSpan> {
         self.0.load().get(cvr)
     }
 

@@ -31,19 +31,19 @@ impl fmt::Display for SetHash {
 
 /// What is to be found: so many records with this hash, after so many batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Mark {
+pub(super) struct Checkpoint {
     pub(super) sequence: u64,
     pub(super) count: u64,
     pub(super) hash: SetHash,
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for Checkpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} records with hash {} at sequence {}", self.count, self.hash, self.sequence)
     }
 }
 
-impl Mark {
+impl Checkpoint {
     /// How many bytes a mark is written in.
     pub(super) const LENGTH: usize = 32;
 
@@ -86,13 +86,13 @@ fn hash(record: &Record) -> u128 {
 
 /// The mark after a batch, and the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seal {
-    pub(super) mark: Mark,
+pub(super) struct BatchRecord {
+    pub(super) mark: Checkpoint,
     pub(super) changes: Vec<Record>,
 }
 
 const MAGIC: &[u8; 4] = b"VLS1";
-const HEAD: usize = 4 + 16 + Mark::LENGTH;
+const HEAD: usize = 4 + 16 + Checkpoint::LENGTH;
 const CHECK: usize = 16;
 
 /// How many bytes a seal with so many changes has.
@@ -101,7 +101,7 @@ pub(super) const fn length(changes: usize) -> usize {
 }
 
 /// The bytes of a seal; reading them back checks each.
-pub(super) fn encode(store: &StoreId, mark: &Mark, changes: &[Record]) -> Vec<u8> {
+pub(super) fn encode(store: &StoreId, mark: &Checkpoint, changes: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length(changes.len()));
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(store);
@@ -115,7 +115,7 @@ pub(super) fn encode(store: &StoreId, mark: &Mark, changes: &[Record]) -> Vec<u8
 }
 
 /// Reads a seal of this store, or says what is wrong with it.
-pub(super) fn decode(store: &StoreId, bytes: &[u8]) -> Result<Seal, &'static str> {
+pub(super) fn decode(store: &StoreId, bytes: &[u8]) -> Result<BatchRecord, &'static str> {
     let body_length = bytes.len().checked_sub(CHECK).filter(|length| *length >= HEAD);
     let (body, check) = bytes.split_at(body_length.ok_or("a seal that is cut short")?);
     if check != checksum(body) {
@@ -134,7 +134,7 @@ pub(super) fn decode(store: &StoreId, bytes: &[u8]) -> Result<Seal, &'static str
     let changes: Option<Vec<_>> = rows.iter().map(record_bytes::read_row).collect();
     match changes {
         Some(changes) if left.is_empty() && changes.is_sorted_by(|one, other| one.cvr < other.cvr) => {
-            Ok(Seal { mark: Mark::read(&mark), changes })
+            Ok(BatchRecord { mark: Checkpoint::read(&mark), changes })
         }
         _ => Err("a seal with impossible records"),
     }
@@ -149,23 +149,23 @@ pub(super) fn checksum(bytes: &[u8]) -> [u8; CHECK] {
 mod tests {
     use super::*;
     use crate::domain::cvr::Cvr;
-    use crate::domain::login::Login;
+    use crate::domain::login::LoginSpan;
     use crate::domain::timestamp::Timestamp;
 
     fn record(number: u32, millis: i64) -> Record {
         Record {
             cvr: Cvr::from_number(number).unwrap(),
-            login: Login::at(Timestamp::from_millis(millis).unwrap()),
+            login: LoginSpan::at(Timestamp::from_millis(millis).unwrap()),
         }
     }
 
     #[test]
     fn a_seal_reads_back_and_no_flipped_bit_passes() {
-        let mut mark = Mark { sequence: 7, ..Mark::default() };
+        let mut mark = Checkpoint { sequence: 7, ..Checkpoint::default() };
         let changes = [record(1, 5), record(2, 6)];
         changes.iter().for_each(|change| mark.add(change));
         let bytes = encode(&[9; 16], &mark, &changes);
-        assert_eq!(decode(&[9; 16], &bytes), Ok(Seal { mark, changes: changes.to_vec() }));
+        assert_eq!(decode(&[9; 16], &bytes), Ok(BatchRecord { mark, changes: changes.to_vec() }));
         assert_eq!(decode(&[8; 16], &bytes), Err("the seal of another store"));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_hash_does_not_depend_on_the_way() {
-        let (mut one, mut other) = (Mark::default(), Mark::default());
+        let (mut one, mut other) = (Checkpoint::default(), Checkpoint::default());
         one.add(&record(1, 5));
         one.add(&record(2, 6));
         one.replace(&record(1, 5), &record(1, 9));

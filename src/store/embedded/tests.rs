@@ -8,9 +8,9 @@ use std::sync::atomic::AtomicU64;
 
 use futures_util::FutureExt;
 
-use super::seal::Mark;
+use super::seal::Checkpoint;
 use super::*;
-use crate::store::{Listing, Options, Progress, Store};
+use crate::store::{Options, Progress, RecordStream, Store};
 
 mod damage;
 mod opening;
@@ -38,17 +38,17 @@ fn moment(millis: i64) -> Timestamp {
 }
 
 fn record(number: u32, first: i64, last: i64) -> Record {
-    Record { cvr: cvr(number), login: Login::new(moment(first), moment(last)).unwrap() }
+    Record { cvr: cvr(number), login: LoginSpan::new(moment(first), moment(last)).unwrap() }
 }
 
 fn snapshot(store: &Store) -> Snapshot {
     match store.list_blocking().unwrap() {
-        Listing::Held(snapshot) => snapshot,
-        Listing::Fetched(fetched) => panic!("not from memory: {fetched:?}"),
+        RecordStream::InMemory(snapshot) => snapshot,
+        RecordStream::Fetched(fetched) => panic!("not from memory: {fetched:?}"),
     }
 }
 
-fn get(store: &Store, cvr: Cvr) -> Option<Login> {
+fn get(store: &Store, cvr: Cvr) -> Option<LoginSpan> {
     store.get(cvr).now_or_never().unwrap().unwrap()
 }
 
@@ -136,10 +136,10 @@ fn many_writers_are_answered_together_and_agree_with_a_plain_map() {
     for writer in 0..8u32 {
         for round in 0..60u32 {
             let (number, at) = ((writer + round * 3) % 40, (writer * 1_000 + round * 7 % 100) as i64);
-            let login = Login::at(moment(at));
+            let login = LoginSpan::at(moment(at));
             model
                 .entry(cvr(number))
-                .and_modify(|known: &mut Login| *known = known.merge(login))
+                .and_modify(|known: &mut LoginSpan| *known = known.merge(login))
                 .or_insert(login);
         }
     }
@@ -180,9 +180,9 @@ fn the_last_batch_is_finished_from_its_seal_whatever_part_of_it_was_written() {
         copy(base.path(), dir.path());
         let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
         let loaded = open_guarded(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
-        let news = loaded.snapshot.news(&batch);
-        let next = loaded.snapshot.with(&news).numbered(loaded.snapshot.sequence() + 1);
-        loaded.tree.write_part(&id, &next.mark(), &news, written);
+        let diff = loaded.snapshot.diff(&batch);
+        let next = loaded.snapshot.with(&diff).numbered(loaded.snapshot.sequence() + 1);
+        loaded.tree.write_part(&id, &next.mark(), &diff, written);
         loaded.tree.sync().unwrap();
         drop((loaded, layout));
         for _ in 0..2 {
@@ -317,7 +317,7 @@ fn a_deleted_directory_swallows_no_write() {
 #[test]
 fn while_the_committer_is_stuck_writes_end_at_the_deadline_or_are_refused_and_reads_go_on() {
     let stuck = Embedded {
-        register: Arc::new(Register::new(Snapshot::default().with(&[record(1, 5, 5)]))),
+        register: Arc::new(LiveView::new(Snapshot::default().with(&[record(1, 5, 5)]))),
         queue: Arc::default(),
         meters: Arc::default(),
         root: PathBuf::new(),
@@ -372,7 +372,7 @@ fn a_committer_that_ends_leaves_no_write_waiting() {
 
 #[test]
 fn marks_print_as_words_for_the_operator() {
-    let mut mark = Mark { sequence: 3, ..Mark::default() };
+    let mut mark = Checkpoint { sequence: 3, ..Checkpoint::default() };
     mark.add(&record(1, 5, 6));
     assert!(mark.to_string().starts_with("1 records with hash "));
     assert!(mark.to_string().ends_with(" at sequence 3"));

@@ -14,12 +14,12 @@ use std::sync::atomic::Ordering;
 
 use super::damage::{read_all, sled_error};
 use super::journal;
-use super::journal::{Backlog, Step, WalRow};
+use super::journal::{Step, WalIndex, WalRow};
 use super::layout::sync_directory;
 use super::record_bytes;
 use super::register::{Builder, Snapshot};
 use super::seal;
-use super::seal::{Seal, StoreId};
+use super::seal::{BatchRecord, StoreId};
 use crate::store::{OpenError, Progress, Record, StoreError};
 
 const RECORDS: &str = "records";
@@ -62,7 +62,7 @@ pub(super) struct Tree {
 pub(super) struct Loaded {
     pub(super) tree: Tree,
     pub(super) snapshot: Snapshot,
-    pub(super) backlog: Backlog,
+    pub(super) backlog: WalIndex,
 }
 
 /// Makes a database that holds these records. Durable once the directory has been synced.
@@ -207,16 +207,16 @@ impl Tree {
         root: &Path,
         loaded: Snapshot,
         store: &StoreId,
-        seal: &Seal,
-    ) -> Result<(Snapshot, Backlog), OpenError> {
-        let missing = loaded.news(&seal.changes);
+        seal: &BatchRecord,
+    ) -> Result<(Snapshot, WalIndex), OpenError> {
+        let missing = loaded.diff(&seal.changes);
         let batches = self.later_batches(root, store, seal)?;
         let newest = batches.last().map_or(seal.mark, |batch| batch.mark);
         let waiting: Vec<Record> = batches.into_iter().flat_map(|batch| batch.changes).collect();
         let mut sorted = waiting.clone();
         sorted.sort_unstable_by_key(|record| record.cvr);
         let snapshot = loaded.with(&missing);
-        let snapshot = snapshot.with(&snapshot.news(&sorted)).numbered(newest.sequence);
+        let snapshot = snapshot.with(&snapshot.diff(&sorted)).numbered(newest.sequence);
         if snapshot.mark() != newest {
             return Err(OpenError::damaged(root, snapshot.mark().to_string(), newest.to_string()));
         }
@@ -228,11 +228,16 @@ impl Tree {
             self.insert_records(&missing)
                 .map_err(|error| sled_error(root, "finishing the last batch", error))?;
         }
-        Ok((snapshot, Backlog::new(seal.mark, newest, waiting)))
+        Ok((snapshot, WalIndex::new(seal.mark, newest, waiting)))
     }
 
     /// The rows of all WALs that the main seal does not cover, in their order, none left out.
-    fn later_batches(&self, root: &Path, store: &StoreId, seal: &Seal) -> Result<Vec<Seal>, OpenError> {
+    fn later_batches(
+        &self,
+        root: &Path,
+        store: &StoreId,
+        seal: &BatchRecord,
+    ) -> Result<Vec<BatchRecord>, OpenError> {
         let mut batches = Vec::new();
         let others = self.other_wals().map_err(|error| sled_error(root, "opening the journal", error))?;
         for row in others.iter().map(|(_, wal)| wal).chain([&self.wal]).flat_map(sled::Tree::iter) {
@@ -266,7 +271,7 @@ impl Tree {
 
     /// Applies all that waits, if a WAL with another number of slots holds some of it, and drops that WAL. The one of
     /// format version 1 stays: the whole database is replaced next.
-    fn drop_other_wals(&self, store: &StoreId, backlog: &mut Backlog) -> sled::Result<()> {
+    fn drop_other_wals(&self, store: &StoreId, backlog: &mut WalIndex) -> sled::Result<()> {
         let mut others = self.other_wals()?;
         others.retain(|(name, _)| name != WAL_OF_VERSION_1.as_bytes());
         if others.is_empty() {
@@ -298,7 +303,7 @@ impl Tree {
     }
 
     /// Settles a step of what the ring holds. The main seal moves on only behind the last record of a round.
-    pub(super) fn settle(&self, store: &StoreId, step: &Step<'_>) -> Result<(), StoreError> {
+    pub(super) fn apply_wal(&self, store: &StoreId, step: &Step<'_>) -> Result<(), StoreError> {
         self.write_step(store, step).map_err(|error| store_error("settling", error))
     }
 
@@ -321,7 +326,13 @@ impl Tree {
 
     /// Writes a batch as a crash after so many of its records would leave it.
     #[cfg(test)]
-    pub(super) fn write_part(&self, store: &StoreId, mark: &seal::Mark, changes: &[Record], written: usize) {
+    pub(super) fn write_part(
+        &self,
+        store: &StoreId,
+        mark: &seal::Checkpoint,
+        changes: &[Record],
+        written: usize,
+    ) {
         self.about.insert(SEAL, seal::encode(store, mark, changes)).unwrap();
         self.insert_records(&changes[..written]).unwrap();
     }

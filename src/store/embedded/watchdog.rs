@@ -47,7 +47,7 @@ impl Watchdog {
     }
 
     /// The write has come back.
-    pub(super) fn relax(&self) {
+    pub(super) fn disarm(&self) {
         let relaxed = self.current().take();
         drop(relaxed);
     }

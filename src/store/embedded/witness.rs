@@ -15,39 +15,39 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::record_bytes::split;
-use super::seal::{Mark, StoreId, checksum};
+use super::seal::{Checkpoint, StoreId, checksum};
 
 /// How far apart the slots lie: no write of one can tear the other.
 const SLOT: u64 = 4096;
 const LENGTH: u64 = 2 * SLOT;
 const MAGIC: &[u8; 4] = b"VLW1";
-const BODY: usize = 4 + 16 + Mark::LENGTH;
+const BODY: usize = 4 + 16 + Checkpoint::LENGTH;
 const WRITTEN: usize = BODY + 16;
 /// How long an acknowledged mark may stay unsynced.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// The open witness file.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(super) struct HighWaterMark {
     file: File,
     store: StoreId,
     next_slot: u64,
     dirty_since: Option<Instant>,
 }
 
-impl Witness {
+impl HighWaterMark {
     /// A new witness of an empty store, synced.
     pub(super) fn create(path: &Path, store: &StoreId) -> io::Result<()> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.set_len(LENGTH)?;
-        let slot = encode(store, &Mark::default());
+        let slot = encode(store, &Checkpoint::default());
         file.write_all_at(&slot, 0)?;
         file.write_all_at(&slot, SLOT)?;
         file.sync_all()
     }
 
     /// Opens the witness and tells the latest mark in it. The outer error is the machine's, the inner one says what is wrong.
-    pub(super) fn open(path: &Path, store: &StoreId) -> io::Result<Result<(Self, Mark), String>> {
+    pub(super) fn open(path: &Path, store: &StoreId) -> io::Result<Result<(Self, Checkpoint), String>> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Err("no witness file".to_owned()));
@@ -64,13 +64,13 @@ impl Witness {
         Ok(Ok((Self { file, store: *store, next_slot: 1 - found.slot, dirty_since: None }, found.mark)))
     }
 
-    /// The latest mark, as [`Witness::open`] tells it, without opening the file for writing.
-    pub(super) fn latest(path: &Path, store: &StoreId) -> io::Result<Result<Mark, String>> {
+    /// The latest mark, as [`HighWaterMark::open`] tells it, without opening the file for writing.
+    pub(super) fn latest(path: &Path, store: &StoreId) -> io::Result<Result<Checkpoint, String>> {
         Ok(read(&File::open(path)?, store)?.map(|found| found.mark))
     }
 
     /// Writes the mark into the older slot. It survives the process at once, and the machine after the next sync.
-    pub(super) fn write(&mut self, mark: &Mark) -> io::Result<()> {
+    pub(super) fn write(&mut self, mark: &Checkpoint) -> io::Result<()> {
         self.file.write_all_at(&encode(&self.store, mark), self.next_slot * SLOT)?;
         self.next_slot = 1 - self.next_slot;
         self.dirty_since.get_or_insert_with(Instant::now);
@@ -95,7 +95,7 @@ impl Witness {
 /// The newest readable slot of a witness file.
 struct Newest {
     slot: u64,
-    mark: Mark,
+    mark: Checkpoint,
     /// The other slot is not readable.
     torn: bool,
 }
@@ -122,7 +122,7 @@ fn read(file: &File, store: &StoreId) -> io::Result<Result<Newest, String>> {
 }
 
 /// Whether a store with this seal may follow this witness; else what was found.
-pub(super) fn check(witness: &Mark, seal: &Mark) -> Result<(), String> {
+pub(super) fn check(witness: &Checkpoint, seal: &Checkpoint) -> Result<(), String> {
     let same_batch_differs = seal.sequence == witness.sequence && seal != witness;
     if seal.sequence < witness.sequence || seal.count < witness.count || same_batch_differs {
         return Err(format!("{seal} (truncated, or put back from an older copy)"));
@@ -130,7 +130,7 @@ pub(super) fn check(witness: &Mark, seal: &Mark) -> Result<(), String> {
     Ok(())
 }
 
-fn encode(store: &StoreId, mark: &Mark) -> [u8; WRITTEN] {
+fn encode(store: &StoreId, mark: &Checkpoint) -> [u8; WRITTEN] {
     let mut bytes = [0; WRITTEN];
     bytes[..4].copy_from_slice(MAGIC);
     bytes[4..20].copy_from_slice(store);
@@ -140,11 +140,11 @@ fn encode(store: &StoreId, mark: &Mark) -> [u8; WRITTEN] {
     bytes
 }
 
-fn decode(store: &StoreId, bytes: &[u8; WRITTEN]) -> Option<Mark> {
+fn decode(store: &StoreId, bytes: &[u8; WRITTEN]) -> Option<Checkpoint> {
     let (body, check) = bytes.split_at(BODY);
     let (head, mark) = body.split_at(20);
     (check == checksum(body) && head[..4] == MAGIC[..] && head[4..] == store[..])
-        .then(|| Mark::read(&split(mark).0))
+        .then(|| Checkpoint::read(&split(mark).0))
 }
 
 #[cfg(test)]
@@ -152,12 +152,12 @@ mod tests {
     use super::*;
     use crate::store::embedded::seal::SetHash;
 
-    fn mark(sequence: u64) -> Mark {
-        Mark { sequence, count: sequence, hash: SetHash(u128::from(sequence) * 7) }
+    fn mark(sequence: u64) -> Checkpoint {
+        Checkpoint { sequence, count: sequence, hash: SetHash(u128::from(sequence) * 7) }
     }
 
-    fn latest(path: &Path) -> Result<Mark, String> {
-        Witness::open(path, &[1; 16]).unwrap().map(|(_, mark)| mark)
+    fn latest(path: &Path) -> Result<Checkpoint, String> {
+        HighWaterMark::open(path, &[1; 16]).unwrap().map(|(_, mark)| mark)
     }
 
     fn flip(path: &Path, at: usize) {
@@ -170,9 +170,9 @@ mod tests {
     fn the_latest_mark_is_told_and_a_torn_slot_leaves_the_one_before() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("witness");
-        Witness::create(&path, &[1; 16]).unwrap();
-        assert_eq!(latest(&path), Ok(Mark::default()));
-        let (mut witness, _) = Witness::open(&path, &[1; 16]).unwrap().unwrap();
+        HighWaterMark::create(&path, &[1; 16]).unwrap();
+        assert_eq!(latest(&path), Ok(Checkpoint::default()));
+        let (mut witness, _) = HighWaterMark::open(&path, &[1; 16]).unwrap().unwrap();
         for sequence in 1..=5 {
             witness.write(&mark(sequence)).unwrap();
             assert_eq!(latest(&path), Ok(mark(sequence)));
@@ -183,7 +183,7 @@ mod tests {
         let newest = (1 - witness.next_slot) * SLOT;
         flip(&path, newest as usize + 25);
         assert_eq!(latest(&path), Ok(mark(4)));
-        let (mut witness, _) = Witness::open(&path, &[1; 16]).unwrap().unwrap();
+        let (mut witness, _) = HighWaterMark::open(&path, &[1; 16]).unwrap().unwrap();
         witness.write(&mark(6)).unwrap();
         assert_eq!(latest(&path), Ok(mark(6)));
         flip(&path, 30);
@@ -196,9 +196,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("witness");
         assert!(latest(&path).is_err());
-        Witness::create(&path, &[2; 16]).unwrap();
+        HighWaterMark::create(&path, &[2; 16]).unwrap();
         assert!(latest(&path).is_err());
-        Witness::create(&path, &[1; 16]).unwrap();
+        HighWaterMark::create(&path, &[1; 16]).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(LENGTH - 1).unwrap();
         assert!(latest(&path).is_err());
     }
@@ -208,7 +208,7 @@ mod tests {
         assert!(check(&mark(5), &mark(5)).is_ok());
         assert!(check(&mark(5), &mark(6)).is_ok());
         assert!(check(&mark(5), &mark(4)).is_err());
-        assert!(check(&mark(5), &Mark { hash: SetHash(1), ..mark(5) }).is_err());
-        assert!(check(&mark(5), &Mark { count: 4, ..mark(6) }).is_err());
+        assert!(check(&mark(5), &Checkpoint { hash: SetHash(1), ..mark(5) }).is_err());
+        assert!(check(&mark(5), &Checkpoint { count: 4, ..mark(6) }).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Error;
 
-use super::database::{Lease, Statement};
+use super::database::{PooledConnection, Statement};
 use super::moment::Moment;
 use crate::domain::timestamp::Timestamp;
 
@@ -22,7 +22,7 @@ pub(super) struct Known {
 impl Statement for Times {
     type Value = Known;
 
-    async fn send(&self, lease: &Lease) -> Result<Known, Error> {
+    async fn send(&self, lease: &PooledConnection) -> Result<Known, Error> {
         let rows = lease.rows(TIMES, &[]).await?;
         let at = |column| {
             let moment: Option<Option<Moment>> = rows.first().map(|row| row.try_get(column)).transpose()?;

@@ -21,7 +21,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
 use super::database::LOOK_TAKES;
-use super::fault::{Fault, is_unreplicated, server_words};
+use super::fault::{DatabaseError, is_unreplicated, server_words};
 
 /// The hosts of an address, one configuration each.
 pub(super) struct Hosts {
@@ -74,8 +74,8 @@ impl Hosts {
                     return Some(Ok((client, tokio::spawn(drive(connection)))));
                 }
                 // What will not pass is worth more than that another host is away.
-                Ok(Err(error)) => match told.as_ref().map(Fault::of) {
-                    Some(Fault::Refused(_)) => {}
+                Ok(Err(error)) => match told.as_ref().map(DatabaseError::of) {
+                    Some(DatabaseError::Refused(_)) => {}
                     _ => told = Some(error),
                 },
                 Err(_) => {}
@@ -101,7 +101,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(mut connection: Connection<Soc
             }
             Some(Ok(_)) => {}
             Some(Err(error)) => {
-                log::debug!("a connection to the database ended: {}", Fault::of(&error).reason());
+                log::debug!("a connection to the database ended: {}", DatabaseError::of(&error).reason());
                 return;
             }
             None => return,

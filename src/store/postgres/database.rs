@@ -16,8 +16,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
 use super::connect::Hosts;
-use super::fault::Fault;
-use super::health::Health;
+use super::fault::DatabaseError;
+use super::health::CircuitBreaker;
 use super::schema;
 use super::schema::Found;
 use crate::store::{Database, OpenError, StoreError};
@@ -38,17 +38,17 @@ const STOP_TAKES: Duration = Duration::from_secs(2);
 
 /// A database and our way to it.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Client {
     pool: Pool,
     address: Address,
     named: bool,
-    pub(super) health: Health,
+    pub(super) health: CircuitBreaker,
     pub(super) retries: Counter,
 }
 
 /// A connection that is closed rather than given back, unless the statement on it came to its end: nobody may be handed
 /// one on which an answer is still to come.
-pub(super) struct Lease {
+pub(super) struct PooledConnection {
     connection: Option<Object>,
     /// Whether a transaction was begun that has not been ended.
     in_transaction: AtomicBool,
@@ -59,9 +59,9 @@ pub(super) struct Lease {
 /// A statement's parameter with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-impl Lease {
+impl PooledConnection {
     /// Lets others have it, unless a transaction on it has not come to its end.
-    pub(super) fn give_back(mut self) {
+    pub(super) fn release(mut self) {
         if !self.in_transaction.load(Ordering::Relaxed) {
             self.connection.take();
         }
@@ -93,7 +93,7 @@ impl Lease {
     }
 }
 
-impl Deref for Lease {
+impl Deref for PooledConnection {
     type Target = ClientWrapper;
 
     #[expect(
@@ -107,7 +107,7 @@ impl Deref for Lease {
 
 /// A statement that was given up may wait on at the server, for a lock or for a standby, without noticing that nobody
 /// listens any more. So it is told to stop, and the connection is counted until that has been said.
-impl Drop for Lease {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         match Handle::try_current() {
@@ -129,10 +129,10 @@ pub(super) trait Statement: Sync {
     type Value;
 
     /// Sends it and waits for what comes back.
-    fn send(&self, lease: &Lease) -> impl Future<Output = Result<Self::Value, Error>> + Send;
+    fn send(&self, lease: &PooledConnection) -> impl Future<Output = Result<Self::Value, Error>> + Send;
 }
 
-impl Link {
+impl Client {
     /// Opens nothing yet.
     pub(super) fn new(options: &Database, deadline: Duration) -> Result<Self, OpenError> {
         let address = &options.address;
@@ -149,7 +149,7 @@ impl Link {
             .timeouts(Timeouts { wait: Some(deadline), create: Some(deadline), recycle: None })
             .build()
             .map_err(|error| refused(error.to_string()))?;
-        let (address, health) = (address.clone(), Health::unknown(deadline));
+        let (address, health) = (address.clone(), CircuitBreaker::unknown(deadline));
         Ok(Self { pool, address, named: options.prepared_statements, health, retries: Counter::default() })
     }
 
@@ -164,9 +164,9 @@ impl Link {
     }
 
     /// A connection of one's own.
-    pub(super) async fn lease(&self) -> Result<Lease, Fault> {
-        let connection = self.pool.get().await.map_err(Fault::of_pool)?;
-        Ok(Lease {
+    pub(super) async fn lease(&self) -> Result<PooledConnection, DatabaseError> {
+        let connection = self.pool.get().await.map_err(DatabaseError::of_pool)?;
+        Ok(PooledConnection {
             connection: Some(connection),
             in_transaction: AtomicBool::new(false),
             named: self.named,
@@ -180,11 +180,11 @@ impl Link {
         until: Instant,
         statement: &S,
     ) -> Result<S::Value, StoreError> {
-        self.persist(until, || self.once(statement)).await
+        self.retry_until(until, || self.once(statement)).await
     }
 
     /// Tries again and again where that may help, until a try succeeds or `until` is past.
-    pub(super) async fn persist<T, F: Future<Output = Result<T, Fault>>>(
+    pub(super) async fn retry_until<T, F: Future<Output = Result<T, DatabaseError>>>(
         &self,
         until: Instant,
         attempt: impl Fn() -> F,
@@ -196,11 +196,11 @@ impl Link {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(fault)) => fault,
                 // Its turn came when its time was up: that says nothing of the database.
-                Err(_) if began.elapsed() < SILENCE => return Err(Fault::silence().told()),
+                Err(_) if began.elapsed() < SILENCE => return Err(DatabaseError::silence().told()),
                 Err(_) => {
                     // Whoever fell silent on one connection may have on all: the idle ones are not tried one by one.
                     self.pool.retain(|_, _| false);
-                    Fault::silence()
+                    DatabaseError::silence()
                 }
             };
             self.noticed(&fault);
@@ -215,17 +215,17 @@ impl Link {
     }
 
     /// Runs the statement once.
-    async fn once<S: Statement>(&self, statement: &S) -> Result<S::Value, Fault> {
+    async fn once<S: Statement>(&self, statement: &S) -> Result<S::Value, DatabaseError> {
         let lease = self.lease().await?;
         match statement.send(&lease).await {
             Ok(value) => {
-                lease.give_back();
+                lease.release();
                 Ok(value)
             }
             Err(error) => {
-                let fault = Fault::of(&error);
+                let fault = DatabaseError::of(&error);
                 if fault.spares_connection() {
-                    lease.give_back();
+                    lease.release();
                 }
                 Err(fault)
             }
@@ -233,8 +233,8 @@ impl Link {
     }
 
     /// Remembers what a fault says of the database.
-    fn noticed(&self, fault: &Fault) {
-        if matches!(fault, Fault::Away(_) | Fault::Unusable(_) | Fault::Refused(_)) {
+    fn noticed(&self, fault: &DatabaseError) {
+        if matches!(fault, DatabaseError::Away(_) | DatabaseError::Unusable(_) | DatabaseError::Refused(_)) {
             self.health.lost(fault.reason());
         }
     }
@@ -270,15 +270,15 @@ impl Link {
     pub(super) async fn found(&self, create: bool) -> Result<Found, OpenError> {
         let looked = async {
             let lease = self.lease().await?;
-            let found = schema::prepare(&lease, create).await.map_err(|error| Fault::of(&error))?;
-            lease.give_back();
+            let found = schema::prepare(&lease, create).await.map_err(|error| DatabaseError::of(&error))?;
+            lease.release();
             Ok(found)
         };
-        let looked = timeout(LOOK_TAKES, looked).await.unwrap_or_else(|_| Err(Fault::silence()));
+        let looked = timeout(LOOK_TAKES, looked).await.unwrap_or_else(|_| Err(DatabaseError::silence()));
         let address = || self.address.to_string();
         looked.map_err(|fault| match fault {
-            Fault::Refused(reason) => OpenError::Refused { address: address(), reason },
-            Fault::Other(reason) => OpenError::Forbidden { address: address(), reason },
+            DatabaseError::Refused(reason) => OpenError::Refused { address: address(), reason },
+            DatabaseError::Other(reason) => OpenError::Forbidden { address: address(), reason },
             fault => OpenError::Away { address: address(), reason: fault.reason().to_owned() },
         })
     }

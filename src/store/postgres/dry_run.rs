@@ -7,14 +7,14 @@
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::database::{Lease, Parameter};
+use super::database::{Parameter, PooledConnection};
 use super::pages;
 use super::reader;
 use super::reader::LOOK_UP;
-use super::writer::{Batch, Lane};
+use super::writer::{Batch, WriterTask};
 use crate::domain::clock::ClockLimits;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 
@@ -23,11 +23,11 @@ const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '100ms'";
 const LOCK_TIMEOUT: &str = "100ms";
 
 /// Whether a login that is written can be read. Nothing is changed.
-pub(super) async fn keeps_a_login(lease: &Lease) -> Result<bool, Error> {
+pub(super) async fn keeps_a_login(lease: &PooledConnection) -> Result<bool, Error> {
     // Another company and another mark each time, so that nobody waits for anybody's row.
     let Ok(cvr) = Cvr::from_number(fastrand::u32(..=Cvr::MAX.number())) else { return Ok(true) };
-    let lane = Lane::new("dry-run", &uuid::Uuid::new_v4().to_string(), ClockLimits::NONE);
-    let company = Record { cvr, login: Login::at(Timestamp::MIN) };
+    let lane = WriterTask::new("dry-run", &uuid::Uuid::new_v4().to_string(), ClockLimits::NONE);
+    let company = Record { cvr, login: LoginSpan::at(Timestamp::MIN) };
     lease.begin(BEGIN).await?;
     Batch::new(&lane, &[company], LOCK_TIMEOUT).record(lease).await?;
     let number = cvr.number().cast_signed();

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum DatabaseError {
     /// Another transaction was in the way; the same statement may go through now.
     Conflict(String),
     /// This connection, or what was prepared on it, is of no more use; on another one it goes through.
@@ -30,7 +30,7 @@ pub(super) enum Fault {
     Other(String),
 }
 
-impl Fault {
+impl DatabaseError {
     /// What an error of a statement or of connecting means.
     pub(super) fn of(error: &Error) -> Self {
         let told = words(error);

@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_secs(30);
 
 /// What is known of the database's whereabouts.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct CircuitBreaker {
     /// The same as whether `absence` is something; looked at by every call.
     is_away: AtomicBool,
     absence: Mutex<Option<Absence>>,
@@ -37,7 +37,7 @@ struct Absence {
     logged: bool,
 }
 
-impl Health {
+impl CircuitBreaker {
     /// Nothing is known yet: away until it was reached for the first time. `grace` is how long it may be away before
     /// callers are told at once.
     pub(super) fn unknown(grace: Duration) -> Self {
@@ -58,7 +58,7 @@ impl Health {
     }
 
     /// Refuses a call while the database has been away for too long.
-    pub(super) fn admit(&self) -> Result<(), StoreError> {
+    pub(super) fn enqueue(&self) -> Result<(), StoreError> {
         if !self.is_away.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -138,21 +138,21 @@ mod tests {
 
     #[test]
     fn callers_wait_for_a_grace_and_are_told_at_once_after_it() {
-        let health = Health::unknown(Duration::from_millis(50));
-        assert!(health.admit().is_err(), "not reached yet");
+        let health = CircuitBreaker::unknown(Duration::from_millis(50));
+        assert!(health.enqueue().is_err(), "not reached yet");
         let now = Instant::now();
         assert!(health.may_tell(now) && !health.may_tell(now + QUIET / 2) && health.may_tell(now + QUIET));
         *health.told.lock().unwrap() = None;
         health.back();
-        assert_eq!(health.admit(), Ok(()));
+        assert_eq!(health.enqueue(), Ok(()));
         health.lost("connection refused");
         assert!(health.is_away());
-        assert_eq!(health.admit(), Ok(()), "it may come back while they wait");
+        assert_eq!(health.enqueue(), Ok(()), "it may come back while they wait");
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(health.admit(), Err(StoreError::Away("connection refused".to_owned())));
+        assert_eq!(health.enqueue(), Err(StoreError::Away("connection refused".to_owned())));
         health.lost("no route to host");
-        assert_eq!(health.admit(), Err(StoreError::Away("no route to host".to_owned())));
+        assert_eq!(health.enqueue(), Err(StoreError::Away("no route to host".to_owned())));
         health.back();
-        assert_eq!((health.admit(), health.absence()), (Ok(()), None));
+        assert_eq!((health.enqueue(), health.absence()), (Ok(()), None));
     }
 }

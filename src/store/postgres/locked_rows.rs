@@ -11,12 +11,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::calls::Call;
-use super::database::Link;
+use super::database::Client;
 use super::writer;
-use super::writer::Lane;
+use super::writer::WriterTask;
 use crate::domain::cvr::Cvr;
 use crate::store::StoreError;
-use crate::store::meters::Meters;
+use crate::store::meters::StoreMetrics;
 use crate::store::record::{Record, merge_by_company};
 
 /// How long one company waits for its row before the next one gets its turn.
@@ -65,9 +65,9 @@ impl LockedRows {
 pub(super) async fn run(
     locked: Arc<LockedRows>,
     mut put_aside: mpsc::Receiver<Write>,
-    lane: Lane,
-    database: Arc<Link>,
-    meters: Arc<Meters>,
+    lane: WriterTask,
+    database: Arc<Client>,
+    meters: Arc<StoreMetrics>,
     deadline: Duration,
 ) {
     let mut waiting: Vec<Write> = Vec::new();

@@ -21,8 +21,8 @@ use tokio::time::{Instant, timeout};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::database::{Lease, Link, Parameter};
-use super::fault::Fault;
+use super::database::{Client, Parameter, PooledConnection};
+use super::fault::DatabaseError;
 use super::moment::Moment;
 use super::reader::record;
 use crate::domain::timestamp::Timestamp;
@@ -62,12 +62,12 @@ struct Head {
 
 /// The list of this moment. `permit` is given back with the connection.
 pub(super) async fn list(
-    database: Arc<Link>,
+    database: Arc<Client>,
     permit: OwnedSemaphorePermit,
     until: Instant,
     deadline: Duration,
 ) -> Result<Fetched, StoreError> {
-    let (lease, head) = database.persist(until, || begin(&database)).await?;
+    let (lease, head) = database.retry_until(until, || begin(&database)).await?;
     let (want, wanted) = oneshot::channel();
     let (send, pages) = mpsc::channel(PARTS_WAITING);
     tokio::spawn(async move {
@@ -88,7 +88,7 @@ pub(super) async fn list(
         }
         // The snapshot is of no more use, whether it was read or not.
         if matches!(timeout(deadline, lease.batch_execute("ROLLBACK")).await, Ok(Ok(()))) {
-            lease.give_back();
+            lease.release();
         }
         drop(permit);
     });
@@ -97,7 +97,7 @@ pub(super) async fn list(
 }
 
 /// A snapshot, and what it says of itself.
-async fn begin(database: &Link) -> Result<(Lease, Head), Fault> {
+async fn begin(database: &Client) -> Result<(PooledConnection, Head), DatabaseError> {
     let lease = database.lease().await?;
     let head = async {
         let head = head(&lease).await?;
@@ -110,12 +110,12 @@ async fn begin(database: &Link) -> Result<(Lease, Head), Fault> {
         lease.batch_execute("ROLLBACK").await?;
         self::head(&lease).await
     };
-    let head = head.await.map_err(|error: Error| Fault::of(&error))?;
+    let head = head.await.map_err(|error: Error| DatabaseError::of(&error))?;
     Ok((lease, head))
 }
 
 /// Begins a snapshot and asks for its marks, in one round trip.
-async fn head(lease: &Lease) -> Result<Head, Error> {
+async fn head(lease: &PooledConnection) -> Result<Head, Error> {
     let ((), rows) = try_join(lease.batch_execute(BEGIN), lease.query_typed(MARKS, &[])).await?;
     let mut marks: Vec<(String, i64)> = Vec::new();
     let mut latest = None;
@@ -139,13 +139,14 @@ async fn head(lease: &Lease) -> Result<Head, Error> {
 
 /// Sends every page, and that there are no more.
 async fn send_pages(
-    lease: &Lease,
+    lease: &PooledConnection,
     send: &mpsc::Sender<Result<Page, StoreError>>,
     deadline: Duration,
-) -> Result<(), Fault> {
+) -> Result<(), DatabaseError> {
     let mut after = -1;
     loop {
-        let page = timeout(deadline, page(lease, after)).await.unwrap_or_else(|_| Err(Fault::silence()))?;
+        let page =
+            timeout(deadline, page(lease, after)).await.unwrap_or_else(|_| Err(DatabaseError::silence()))?;
         for part in page.chunks(PART) {
             if send.send(Ok(Page::Records(part.to_vec()))).await.is_err() {
                 return Ok(());
@@ -162,7 +163,7 @@ async fn send_pages(
 }
 
 /// The companies after this one.
-async fn page(lease: &Lease, after: i32) -> Result<Vec<Record>, Fault> {
+async fn page(lease: &PooledConnection, after: i32) -> Result<Vec<Record>, DatabaseError> {
     let parameters: [Parameter<'_>; 2] = [(&after, Type::INT4), (&PAGE, Type::INT8)];
     let page = async {
         let mut rows = Box::pin(lease.query_typed_raw(NEXT_PAGE, parameters).await?);
@@ -172,5 +173,5 @@ async fn page(lease: &Lease, after: i32) -> Result<Vec<Record>, Fault> {
         }
         Ok(page)
     };
-    page.await.map_err(|error: Error| Fault::of(&error))
+    page.await.map_err(|error: Error| DatabaseError::of(&error))
 }

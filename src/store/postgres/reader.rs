@@ -11,11 +11,11 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
 use super::calls::Waiting;
-use super::database::{Lease, Link, Statement};
-use super::fault::Fault;
+use super::database::{Client, PooledConnection, Statement};
+use super::fault::DatabaseError;
 use super::moment::Moment;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::store::{Record, StoreError};
 
 /// How many look-ups may wait.
@@ -27,20 +27,20 @@ pub(super) const LOOK_UP: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login WHERE cvr_number = ANY($1)";
 
 /// Answers what waits, until nobody can ask any more.
-pub(super) async fn run(database: Arc<Link>, waiting: Waiting<Cvr, Option<Login>>, deadline: Duration) {
-    let mut questions = Vec::with_capacity(BATCH);
-    while waiting.take(&mut questions, BATCH).await {
-        let companies = questions.iter().map(|question| question.asked.number().cast_signed()).collect();
+pub(super) async fn run(database: Arc<Client>, waiting: Waiting<Cvr, Option<LoginSpan>>, deadline: Duration) {
+    let mut lookups = Vec::with_capacity(BATCH);
+    while waiting.take(&mut lookups, BATCH).await {
+        let companies = lookups.iter().map(|question| question.asked.number().cast_signed()).collect();
         match database.run(Instant::now() + deadline, &LookUp { companies }).await {
             Ok(mut found) => {
                 found.sort_unstable_by_key(|(cvr, _)| *cvr);
-                for question in questions.drain(..) {
+                for question in lookups.drain(..) {
                     let at = found.binary_search_by_key(&question.asked, |(cvr, _)| *cvr);
                     question.tell(at.ok().map(|at| found[at].1.clone()).transpose());
                 }
             }
             Err(error) => {
-                for question in questions.drain(..) {
+                for question in lookups.drain(..) {
                     question.tell(Err(error.clone()));
                 }
             }
@@ -54,13 +54,14 @@ struct LookUp {
 
 impl Statement for LookUp {
     /// A row that cannot be read, which only somebody else can have written, is its own company's error.
-    type Value = Vec<(Cvr, Result<Login, StoreError>)>;
+    type Value = Vec<(Cvr, Result<LoginSpan, StoreError>)>;
 
-    async fn send(&self, lease: &Lease) -> Result<Self::Value, Error> {
+    async fn send(&self, lease: &PooledConnection) -> Result<Self::Value, Error> {
         let rows = lease.rows(LOOK_UP, &[(&self.companies, Type::INT4_ARRAY)]).await?;
         let company_and_login = |row| {
             let Company(cvr) = Row::try_get(row, 0)?;
-            let login = record(row).map(|record| record.login).map_err(|error| Fault::of(&error).told());
+            let login =
+                record(row).map(|record| record.login).map_err(|error| DatabaseError::of(&error).told());
             Ok((cvr, login))
         };
         rows.iter().map(company_and_login).collect()
@@ -73,7 +74,7 @@ pub(super) fn record(row: &Row) -> Result<Record, Error> {
     let Moment(first) = row.try_get(1)?;
     let Moment(last) = row.try_get(2)?;
     // The table's own check; should somebody have dropped it, the order is put right rather than the row left out.
-    let login = Login::at(first).merge(Login::at(last));
+    let login = LoginSpan::at(first).merge(LoginSpan::at(last));
     Ok(Record { cvr, login })
 }
 

@@ -7,9 +7,9 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
-use super::database::Lease;
+use super::database::PooledConnection;
 use super::dry_run;
-use super::fault::{Fault, is_missing_table};
+use super::fault::{DatabaseError, is_missing_table};
 
 /// The form of the tables that this version reads and writes.
 const VERSION: i32 = 1;
@@ -100,7 +100,7 @@ pub(super) enum Found {
 }
 
 /// How the tables stand, after making those that are missing where `create` is set.
-pub(super) async fn prepare(lease: &Lease, create: bool) -> Result<Found, Error> {
+pub(super) async fn prepare(lease: &PooledConnection, create: bool) -> Result<Found, Error> {
     let mut tries = 0;
     loop {
         let found = look(lease).await?;
@@ -134,22 +134,24 @@ fn is_race(error: &Error) -> bool {
 }
 
 /// How the tables stand. Changes nothing.
-async fn look(lease: &Lease) -> Result<Found, Error> {
+async fn look(lease: &PooledConnection) -> Result<Found, Error> {
     let found = shape(lease).await?;
     if found == Found::Ours { use_of(lease).await } else { Ok(found) }
 }
 
 /// Whether tables of the right shape take our statements.
-async fn use_of(lease: &Lease) -> Result<Found, Error> {
+async fn use_of(lease: &PooledConnection) -> Result<Found, Error> {
     let found = match dry_run::keeps_a_login(lease).await {
         Ok(true) => return Ok(Found::Ours),
         Ok(false) => "a table of logins that does not keep what is written (is there a trigger?)".to_owned(),
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            return Ok(Found::Forbidden(Fault::of(&error).reason().to_owned()));
+            return Ok(Found::Forbidden(DatabaseError::of(&error).reason().to_owned()));
         }
-        Err(error) => match Fault::of(&error) {
-            Fault::Unusable(reason) | Fault::Other(reason) => format!("tables that refuse a login: {reason}"),
-            Fault::Away(_) | Fault::Refused(_) => return Err(error),
+        Err(error) => match DatabaseError::of(&error) {
+            DatabaseError::Unusable(reason) | DatabaseError::Other(reason) => {
+                format!("tables that refuse a login: {reason}")
+            }
+            DatabaseError::Away(_) | DatabaseError::Refused(_) => return Err(error),
             // A lock, a conflict, a full disk: they say nothing of the tables.
             _ => return Ok(Found::Ours),
         },

@@ -53,12 +53,12 @@ pub(super) fn wait<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::critical_tasks::Essential;
+    use crate::critical_tasks::CriticalTasks;
 
     #[test]
     fn a_part_that_panics_is_reported_as_ended() {
         let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        let essential = Essential::default();
+        let essential = CriticalTasks::default();
         spawn(runtime.handle(), essential.guard("the task"), async { panic!("for the test") });
         assert_eq!(runtime.block_on(essential.ended()), "the task has ended");
     }

@@ -17,15 +17,15 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use super::calls::{Call, Waiting};
-use super::database::{Lease, Link, Parameter, Statement};
+use super::database::{Client, Parameter, PooledConnection, Statement};
 use super::dry_run;
 use super::fault::is_lock_timeout;
 use super::locked_rows::LockedRows;
 use super::moment::Moment;
 use crate::domain::clock::{ClockLimits, ClockWindow};
-use crate::domain::login::Login;
+use crate::domain::login::LoginSpan;
 use crate::store::StoreError;
-use crate::store::meters::Meters;
+use crate::store::meters::StoreMetrics;
 use crate::store::record::{Record, merge_by_company};
 
 /// How many writes may wait.
@@ -107,7 +107,7 @@ ON CONFLICT (id) DO UPDATE
 SET batch = writer.batch + excluded.batch, latest = GREATEST(writer.latest, excluded.latest), written = excluded.written";
 
 /// A connection's worth of writing.
-pub(super) struct Lane {
+pub(super) struct WriterTask {
     /// The name of its mark; no other process and no other lane has it.
     id: String,
     /// How often it has sent a batch. Never the same twice under this name, so that no mark comes back; not even for a
@@ -117,7 +117,7 @@ pub(super) struct Lane {
     clock: ClockLimits,
 }
 
-impl Lane {
+impl WriterTask {
     pub(super) fn new(process: &str, name: &str, clock: ClockLimits) -> Self {
         Self { id: format!("{process}/{name}"), sent: AtomicI64::new(0), clock }
     }
@@ -125,8 +125,8 @@ impl Lane {
     /// Records what waits, until nobody can send any more.
     pub(super) async fn run(
         self,
-        database: Arc<Link>,
-        meters: Arc<Meters>,
+        database: Arc<Client>,
+        meters: Arc<StoreMetrics>,
         waiting: Waiting<Record, ()>,
         locked: Arc<LockedRows>,
         deadline: Duration,
@@ -143,8 +143,8 @@ impl Lane {
     /// Records these calls in one statement, or in several when somebody has locked a row of theirs.
     async fn record_in_parts(
         &self,
-        database: &Link,
-        meters: &Meters,
+        database: &Client,
+        meters: &StoreMetrics,
         writes: Vec<Call<Record, ()>>,
         locked: &LockedRows,
         until: Instant,
@@ -179,8 +179,8 @@ impl Lane {
     /// Waits for locked rows until its time is up, and leaves the others alone in between.
     pub(super) async fn record(
         &self,
-        database: &Link,
-        meters: &Meters,
+        database: &Client,
+        meters: &StoreMetrics,
         records: &[Record],
         until: Instant,
     ) -> Result<u64, StoreError> {
@@ -197,8 +197,8 @@ impl Lane {
     /// The same, once: nothing when one of the rows was locked for longer than this.
     pub(super) async fn record_once_free(
         &self,
-        database: &Link,
-        meters: &Meters,
+        database: &Client,
+        meters: &StoreMetrics,
         records: &[Record],
         lock_timeout: &str,
         until: Instant,
@@ -219,15 +219,15 @@ pub(super) struct Batch<'a> {
     companies: Vec<i32>,
     firsts: Vec<Moment>,
     lasts: Vec<Moment>,
-    lane: &'a Lane,
+    lane: &'a WriterTask,
     latest: Option<Moment>,
     window: Option<ClockWindow>,
     lock_timeout: &'a str,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(lane: &'a Lane, records: &[Record], lock_timeout: &'a str) -> Self {
-        let span = records.iter().map(|record| record.login).reduce(Login::merge);
+    pub(super) fn new(lane: &'a WriterTask, records: &[Record], lock_timeout: &'a str) -> Self {
+        let span = records.iter().map(|record| record.login).reduce(LoginSpan::merge);
         Self {
             companies: records.iter().map(|record| record.cvr.number().cast_signed()).collect(),
             firsts: records.iter().map(|record| Moment(record.login.first())).collect(),
@@ -241,7 +241,7 @@ impl<'a> Batch<'a> {
 
     /// Sends it and says how many companies it changed, and what the database's clock shows when that is outside of the
     /// window: nothing is changed then.
-    pub(super) async fn record(&self, lease: &Lease) -> Result<(i64, Option<Moment>), Error> {
+    pub(super) async fn record(&self, lease: &PooledConnection) -> Result<(i64, Option<Moment>), Error> {
         let mark = self.lane.sent.fetch_add(1, Ordering::Relaxed) + 1;
         let (opens, closes) =
             self.window.map(|window| (Moment(window.opens()), Moment(window.closes()))).unzip();
@@ -265,7 +265,7 @@ impl Statement for Batch<'_> {
     /// Nothing when a row was locked for too long.
     type Value = Option<(i64, Option<Moment>)>;
 
-    async fn send(&self, lease: &Lease) -> Result<Self::Value, Error> {
+    async fn send(&self, lease: &PooledConnection) -> Result<Self::Value, Error> {
         match self.record(lease).await {
             Err(error) if is_lock_timeout(&error) => Ok(None),
             done => done.map(Some),
@@ -282,21 +282,21 @@ impl Statement for Probe {
     /// Whether the table of logins keeps what is written.
     type Value = bool;
 
-    async fn send(&self, lease: &Lease) -> Result<bool, Error> {
+    async fn send(&self, lease: &PooledConnection) -> Result<bool, Error> {
         lease.rows(PROBE, &[(&self.id, Type::TEXT)]).await?;
         dry_run::keeps_a_login(lease).await
     }
 }
 
 /// Puts the marks of writers that are long gone together under this name.
-pub(super) struct Fold {
+pub(super) struct CompactWriters {
     pub(super) id: String,
 }
 
-impl Statement for Fold {
+impl Statement for CompactWriters {
     type Value = ();
 
-    async fn send(&self, lease: &Lease) -> Result<(), Error> {
+    async fn send(&self, lease: &PooledConnection) -> Result<(), Error> {
         lease.begin("BEGIN").await?;
         let (mut batches, mut latest) = (0_i64, None);
         let gone = lease.rows(TAKE_OUT, &[]).await?;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login::Login;
+use virksomhedslogin::domain::login::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::store::{
-    Address, Database, Imported, Listing, Options, Place, Record, Store, StoreError,
+    Address, Database, Imported, Options, Place, Record, RecordStream, Store, StoreError,
 };
 
 use crate::postgres::{Cluster, Durability, available, wait_until};
@@ -45,7 +45,7 @@ fn moment(millis: i64) -> Timestamp {
 }
 
 pub(super) fn record(cvr: u32, first: i64, last: i64) -> Record {
-    let login = Login::at(moment(first)).merge(Login::at(moment(last)));
+    let login = LoginSpan::at(moment(first)).merge(LoginSpan::at(moment(last)));
     Record { cvr: Cvr::from_number(cvr).unwrap(), login }
 }
 
@@ -58,11 +58,11 @@ pub(super) fn write(store: &Store, cvr: u32, at: i64) {
     now(store.record(Cvr::from_number(cvr).unwrap(), moment(at))).unwrap();
 }
 
-pub(super) fn get(store: &Store, cvr: u32) -> Option<Login> {
+pub(super) fn get(store: &Store, cvr: u32) -> Option<LoginSpan> {
     now(store.get(Cvr::from_number(cvr).unwrap())).unwrap()
 }
 
-pub(super) fn read(listing: Listing) -> Vec<Record> {
+pub(super) fn read(listing: RecordStream) -> Vec<Record> {
     let mut records = Vec::new();
     listing
         .read(|page| {
@@ -130,7 +130,7 @@ fn what_one_instance_records_the_other_reads_at_once() {
         let (writer, reader) = if number % 2 == 0 { (&one, &other) } else { (&other, &one) };
         assert_eq!(get(reader, number), None);
         write(writer, number, 5);
-        assert_eq!(get(reader, number), Some(Login::at(moment(5))));
+        assert_eq!(get(reader, number), Some(LoginSpan::at(moment(5))));
     }
     assert_eq!(read(other.list_blocking().unwrap()), read(one.list_blocking().unwrap()));
 }

@@ -31,7 +31,7 @@ fn a_path_is_its_method_only_when_written_as_such() {
         ("/swagger/../v1/Logins", 404),
         ("/swagger/..%2f..%2fetc%2fpasswd", 404),
         ("/assets/..%2fv1", 404),
-        // A path segment with something behind `Login` is SetLogin's, which is not read.
+        // A path segment with something behind `LoginSpan` is SetLogin's, which is not read.
         ("/v1/Logins;x", 405),
         ("/v1/Logins%00", 405),
         ("/v1/Logins%20", 405),

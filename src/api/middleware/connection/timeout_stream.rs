@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::head::HeadFilter;
-use super::{Body, Connection, DISCARD_TIMEOUT, DISCARDED, Patience};
+use super::{Body, Connection, ConnectionLimits, DISCARD_TIMEOUT, DISCARDED};
 
 /// How much is read at once.
 const PIECE: usize = 8 << 10;
@@ -21,11 +21,11 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const TIMED_OUT: &[u8] = b"HTTP/1.1 408 ";
 
 /// A stream and the watch over it. When the time is up, reading and writing fail, and actix closes the connection.
-pub struct Watched<T> {
+pub struct TimeoutStream<T> {
     stream: T,
     connection: Rc<Connection>,
     watch: Pin<Box<Sleep>>,
-    is_wound: bool,
+    timer_armed: bool,
     /// What has come and is not passed on yet.
     received: BytesMut,
     head: HeadFilter,
@@ -43,15 +43,15 @@ struct Discard {
     deadline: Pin<Box<Sleep>>,
 }
 
-impl<T> Watched<T> {
+impl<T> TimeoutStream<T> {
     /// Begins to watch a connection that was just accepted. Must be called within a worker's runtime.
-    pub fn new(stream: T, patience: Rc<Patience>) -> Self {
+    pub fn new(stream: T, patience: Rc<ConnectionLimits>) -> Self {
         let watch = Box::pin(sleep(patience.tick()));
         Self {
             stream,
             connection: Connection::open(patience),
             watch,
-            is_wound: false,
+            timer_armed: false,
             received: BytesMut::new(),
             head: HeadFilter::new(),
             is_chunk_passed: false,
@@ -67,14 +67,14 @@ impl<T> Watched<T> {
 
     /// Looks at the watch, which wakes the connection's task at the next tick.
     fn look(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if self.is_wound && !self.watch.is_elapsed() {
+        if self.timer_armed && !self.watch.is_elapsed() {
             return Ok(());
         }
-        if self.is_wound {
-            self.connection.judge()?;
+        if self.timer_armed {
+            self.connection.check_timeouts()?;
             self.watch.as_mut().reset(Instant::now() + self.connection.patience.tick());
         }
-        self.is_wound = true;
+        self.timer_armed = true;
         while self.watch.as_mut().poll(context).is_ready() {
             self.watch.as_mut().reset(Instant::now() + self.connection.patience.tick());
         }
@@ -82,7 +82,7 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> Watched<T> {
+impl<T: AsyncRead + Unpin> TimeoutStream<T> {
     /// Reads and drops what comes of a body that nobody wants any more: ready when the connection is to be closed.
     fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let discard = self.discard.get_or_insert_with(|| Discard {
@@ -108,7 +108,7 @@ impl<T: AsyncRead + Unpin> Watched<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for TimeoutStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -135,7 +135,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-impl<T> Watched<T> {
+impl<T> TimeoutStream<T> {
     /// Passes on what has been received, one request at a time: actix-http 3.20 answers in the version, and with or without a
     /// body, as the head that it read last asks for.
     fn poll_pass(&mut self, context: &Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<()> {
@@ -163,7 +163,7 @@ impl<T> Watched<T> {
                 self.is_chunk_passed = is_end;
                 length
             }),
-            _ if connection.in_hand.get() > 0 => None,
+            _ if connection.in_flight.get() > 0 => None,
             _ => match self.head.accept(next) {
                 Some((length, is_whole)) => {
                     connection.is_head_passed.set(is_whole);
@@ -193,7 +193,7 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> Watched<T> {
+impl<T: AsyncWrite + Unpin> TimeoutStream<T> {
     /// Writes to the client and notes whether it takes it.
     fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
@@ -217,7 +217,7 @@ impl<T: AsyncWrite + Unpin> Watched<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -12,18 +12,18 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
 use super::{FORMAT, Found, LOCK, WITNESS, check_parts, database, look, nearest, read_format};
-use crate::store::embedded::witness::Witness;
-use crate::store::{OpenError, Standing};
+use crate::store::embedded::witness::HighWaterMark;
+use crate::store::{OpenError, StoreState};
 
 /// Less room than this, and sled can neither make nor open a database.
 const LEAST_ROOM: u64 = 1 << 20;
 
 /// How the directory stands, or why a store in it would not be opened: the first fault, in the order of opening.
-pub(in crate::store) fn inspect(root: &Path) -> Result<Standing, OpenError> {
+pub(in crate::store) fn inspect(root: &Path) -> Result<StoreState, OpenError> {
     let root = &std::path::absolute(root).map_err(OpenError::io(root, "finding the directory"))?;
     let there = nearest(root).map_err(OpenError::io(root, "finding the directory"))?;
     if there != root {
-        return makeable(root, there).map(|()| Standing::Absent);
+        return makeable(root, there).map(|()| StoreState::Absent);
     }
     let found = look(root)?;
     usable(root, 0o700).map_err(OpenError::io(root, "setting permissions"))?;
@@ -45,7 +45,7 @@ pub(in crate::store) fn inspect(root: &Path) -> Result<Standing, OpenError> {
         }
         // Who holds the store is writing the witness now, and has read it already.
         if holder.is_none() {
-            Witness::latest(&root.join(WITNESS), &store)
+            HighWaterMark::latest(&root.join(WITNESS), &store)
                 .map_err(OpenError::io(root, "reading the witness"))?
                 .map_err(|found| {
                     OpenError::damaged(root, found, "the witness of the last acknowledged write")
@@ -54,9 +54,9 @@ pub(in crate::store) fn inspect(root: &Path) -> Result<Standing, OpenError> {
     }
     room(root)?;
     Ok(match (holder, found) {
-        (Some(holder), _) => Standing::InUse(holder),
-        (None, Found::Store) => Standing::Closed,
-        (None, Found::HalfMade | Found::Nothing) => Standing::Absent,
+        (Some(holder), _) => StoreState::InUse(holder),
+        (None, Found::Store) => StoreState::Closed,
+        (None, Found::HalfMade | Found::Nothing) => StoreState::Absent,
     })
 }
 

@@ -8,11 +8,11 @@ fn record(number: u32, first: i64, last: i64) -> Record {
     let moment = |millis| Timestamp::from_millis(millis).unwrap();
     Record {
         cvr: Cvr::from_number(number).unwrap(),
-        login: Login::new(moment(first.min(last)), moment(first.max(last))).unwrap(),
+        login: LoginSpan::new(moment(first.min(last)), moment(first.max(last))).unwrap(),
     }
 }
 
-fn check(snapshot: &Snapshot, model: &BTreeMap<Cvr, Login>) {
+fn check(snapshot: &Snapshot, model: &BTreeMap<Cvr, LoginSpan>) {
     let expected: Vec<_> = model.iter().map(|(&cvr, &login)| Record { cvr, login }).collect();
     assert_eq!(snapshot.records().collect::<Vec<_>>(), expected);
     let mut builder = Builder::default();
@@ -51,14 +51,14 @@ proptest! {
             logins.sort_by_key(|record| record.cvr);
             for login in &logins {
                 model.entry(login.cvr)
-                    .and_modify(|known: &mut Login| *known = known.merge(login.login))
+                    .and_modify(|known: &mut LoginSpan| *known = known.merge(login.login))
                     .or_insert(login.login);
             }
-            let news = snapshot.news(&logins);
-            snapshot = snapshot.with(&news);
+            let diff = snapshot.diff(&logins);
+            snapshot = snapshot.with(&diff);
             check(&snapshot, &model);
             check(&before.0, &before.1);
-            prop_assert!(snapshot.news(&logins).is_empty());
+            prop_assert!(snapshot.diff(&logins).is_empty());
             prop_assert_eq!(before.0.version() == snapshot.version(), before.1 == model);
         }
     }
@@ -84,8 +84,8 @@ fn records_out_of_order_are_not_built_upon() {
 fn a_changed_block_forgets_what_was_derived_from_it() {
     let snapshot = Snapshot::default().with(&[record(5, 1, 2)]);
     let block = snapshot.blocks().next().unwrap();
-    block.derived(0).unwrap().set((*b"piece").into()).unwrap();
+    block.cached_encodings(0).unwrap().set((*b"piece").into()).unwrap();
     let changed = snapshot.with(&[record(6, 1, 2)]);
-    assert!(changed.blocks().next().unwrap().derived(0).unwrap().get().is_none());
-    assert!(block.derived(0).unwrap().get().is_some());
+    assert!(changed.blocks().next().unwrap().cached_encodings(0).unwrap().get().is_none());
+    assert!(block.cached_encodings(0).unwrap().get().is_some());
 }

@@ -12,7 +12,7 @@ fn whatever_part_of_the_ring_is_settled_a_copy_of_the_moment_holds_every_login()
     for round in 0..3 * journal::SLOTS as u32 {
         let (company, at) = (cvr(round % 97 * 5), moment(i64::from(round) + 1_000));
         wait(store.record(company, at)).unwrap();
-        let login = Login::at(at);
+        let login = LoginSpan::at(at);
         model.entry(company).and_modify(|known| *known = known.merge(login)).or_insert(login);
         if round % 20 == 7 {
             thread::sleep(Duration::from_millis(u64::from(round % 3) * 6));
@@ -53,9 +53,9 @@ fn a_batch_that_vanished_from_the_ring_is_damage() {
         let loaded = open_guarded(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
         let mut snapshot = loaded.snapshot.clone();
         for sequence in 1..=5u32 {
-            let news = [record(sequence, 1, 1)];
-            snapshot = snapshot.with(&news).numbered(u64::from(sequence));
-            let row = journal::WalRow { mark: snapshot.mark(), changes: &news };
+            let diff = [record(sequence, 1, 1)];
+            snapshot = snapshot.with(&diff).numbered(u64::from(sequence));
+            let row = journal::WalRow { mark: snapshot.mark(), changes: &diff };
             loaded.tree.append(&id, &row).unwrap();
         }
         loaded.tree.forget(slot);
