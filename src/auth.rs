@@ -16,7 +16,7 @@ mod cache;
 mod caller;
 mod claims;
 mod compact;
-mod fault;
+mod error;
 mod fetch;
 mod jwk;
 mod keyring;
@@ -37,7 +37,7 @@ use crate::domain::clock::SharedClock;
 
 pub use algorithm::Algorithm;
 pub use caller::Caller;
-pub use fault::{Claim, ClaimError, Part, TokenError};
+pub use error::{Claim, ClaimError, Part, TokenError};
 pub use fetch::FetchError;
 pub use keyring::KeyStatus;
 pub use keys::KeyError;

@@ -7,6 +7,6 @@ pub mod access;
 pub mod clock;
 pub mod cvr;
 mod digits;
-pub mod login;
+pub mod login_span;
 pub mod timestamp;
-pub mod written;
+pub mod timestamp_table;

@@ -38,7 +38,7 @@ use crate::settings::{
     AuditTarget, JwksSource, Server as ServerSettings, Settings, Store as StoreSettings, StoreKind, Token,
 };
 use crate::store;
-use crate::store::{Address, Database, Place, Store};
+use crate::store::{Address, Backend, Database, Store};
 
 pub use absent_store::warn as warn_of_absent_store;
 pub use activated_sockets::ActivatedSockets;
@@ -292,8 +292,8 @@ async fn close(api: &ApiState, servers: Vec<ServerHandle>) {
 /// When the connection string cannot be used.
 pub fn store_options(settings: &StoreSettings) -> Result<store::Options, StartError> {
     let place = match &settings.kind {
-        StoreKind::Embedded { path } => Place::Directory(path.clone()),
-        StoreKind::Postgres { url } => Place::Database(Box::new(Database {
+        StoreKind::Embedded { path } => Backend::Directory(path.clone()),
+        StoreKind::Postgres { url } => Backend::Database(Box::new(Database {
             address: Address::parse(url.expose())?,
             create_schema: settings.create_schema,
             connections: settings.connections,
@@ -304,9 +304,9 @@ pub fn store_options(settings: &StoreSettings) -> Result<store::Options, StartEr
 }
 
 /// A warning where the database is on another machine and TLS is off. A private network or a tunnel may make that right.
-fn in_the_clear(place: &Place) -> Option<String> {
+fn in_the_clear(place: &Backend) -> Option<String> {
     match place {
-        Place::Database(database) if database.address.is_in_the_clear() => Some(format!(
+        Backend::Database(database) if database.address.is_in_the_clear() => Some(format!(
             "store.url: sslmode=disable sends the password and every login unencrypted to {}, and nobody checks which \
              server answers; say sslmode=verify-full unless that network is encrypted already",
             database.address

@@ -20,7 +20,7 @@ use url::Url;
 use crate::domain::access::{AccessTable, OrganisationType};
 
 pub mod access;
-mod fault;
+mod error;
 #[cfg(test)]
 mod fixtures;
 pub mod keys;
@@ -36,8 +36,8 @@ mod store;
 mod tests;
 mod token;
 
-pub(crate) use fault::nearest;
-pub use fault::{Origin, SettingError, SettingsErrors};
+pub(crate) use error::nearest;
+pub use error::{Origin, SettingError, SettingsErrors};
 pub use secret::Secret;
 
 use read::Reported;

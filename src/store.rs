@@ -14,28 +14,28 @@ use std::time::Duration;
 use crate::critical_tasks::CriticalTasks;
 use crate::domain::clock::{Clock, ClockLimits, WrongClock};
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 
 mod embedded;
-mod fault;
-mod listing;
-mod meters;
+mod error;
+mod metrics;
 mod postgres;
 mod record;
+mod record_stream;
 
-pub use embedded::register::{Block, Snapshot, Version};
-pub use fault::{OpenError, StoreError};
-pub use listing::{Fetched, ReadError, RecordStream};
-pub use meters::{DatabaseStatus, Operation, Status};
+pub use embedded::live_view::{Block, Snapshot, Version};
+pub use error::{OpenError, StoreError};
+pub use metrics::{DatabaseStatus, Operation, Status};
 pub use postgres::{Address, AddressError};
 pub use record::Record;
+pub use record_stream::{Fetched, ReadError, RecordStream};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where the logins are kept.
-    pub place: Place,
+    pub place: Backend,
     /// Whether a directory's store that is not there is made; for a database see [`Database::create_schema`].
     pub create: bool,
     /// How long a call may wait for the disk or the database.
@@ -50,7 +50,7 @@ pub struct Options {
 
 /// Where the logins are kept.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum Backend {
     /// In a directory of this machine, on sled.
     Directory(PathBuf),
     /// In a database that speaks PostgreSQL's protocol, which other instances may use at the same time.
@@ -74,11 +74,11 @@ pub struct Database {
 impl Options {
     /// The store in this directory, whose callers wait no longer than the deadline.
     pub fn new(path: impl Into<PathBuf>, deadline: Duration) -> Self {
-        Self::at(Place::Directory(path.into()), deadline)
+        Self::at(Backend::Directory(path.into()), deadline)
     }
 
     /// The store at this place, whose callers wait no longer than the deadline.
-    pub fn at(place: Place, deadline: Duration) -> Self {
+    pub fn at(place: Backend, deadline: Duration) -> Self {
         Self {
             place,
             create: true,
@@ -157,7 +157,7 @@ impl Store {
     /// # Errors
     /// When something else is there; and where there is no store and `options` do not allow to make one.
     pub fn is_absent(options: &Options) -> Result<bool, OpenError> {
-        let Place::Directory(path) = &options.place else { return Ok(false) };
+        let Backend::Directory(path) = &options.place else { return Ok(false) };
         let path = std::path::absolute(path).map_err(OpenError::io(path, "finding the directory"))?;
         match embedded::is_absent(&path)? {
             true if !options.create => Err(OpenError::NotCreated(path)),
@@ -175,10 +175,10 @@ impl Store {
 
     fn open_or_make(options: &Options, make: bool) -> Result<Self, OpenError> {
         match &options.place {
-            Place::Directory(path) => {
+            Backend::Directory(path) => {
                 embedded::Embedded::open(path, options, make && options.create).map(Self::Embedded)
             }
-            Place::Database(database) => {
+            Backend::Database(database) => {
                 postgres::Postgres::open(database, options, make).map(Self::Postgres)
             }
         }

@@ -16,7 +16,7 @@ use super::spec;
 use super::{ApiState, body, list, request};
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::interchange;
 use crate::store::{Record, StoreError};

@@ -1,7 +1,7 @@
 //! What the methods answer, as types: the contract's names, the page's words, the schemas of OpenAPI.
 //!
 //! The texts here are printed to callers and therefore Danish. What is sent is written by hand for speed
-//! (`store::ndjson::write_object`, `login::one`, [`super::list`], [`Problem::text`]); property tests hold that it is, byte for
+//! (`store::ndjson::write_object`, `login_span::one`, [`super::list`], [`Problem::text`]); property tests hold that it is, byte for
 //! byte, what serde makes of these types.
 //!
 //! [`Problem::text`]: super::problem::Problem::text
@@ -157,7 +157,7 @@ mod tests {
     use crate::api::handlers;
     use crate::api::list::text;
     use crate::api::problem::{Kind, Problem};
-    use crate::domain::login::LoginSpan;
+    use crate::domain::login_span::LoginSpan;
     use crate::interchange;
     use proptest::prelude::*;
 

@@ -8,7 +8,7 @@ use crate::api::response::EXAMPLE_TIDSPUNKT;
 use crate::domain::access::Method;
 use crate::domain::cvr;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 

@@ -5,7 +5,7 @@
 
 use super::claims::Accepted;
 use super::compact::member;
-use super::fault::{Claim, ClaimError};
+use super::error::{Claim, ClaimError};
 use super::{ClaimNames, Rules};
 use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
 use crate::domain::cvr::Cvr;

@@ -5,7 +5,7 @@
 
 use super::Rules;
 use super::compact::member;
-use super::fault::{Claim, TokenError};
+use super::error::{Claim, TokenError};
 use crate::domain::timestamp::Timestamp;
 use crate::strict_json::Json;
 

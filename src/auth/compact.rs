@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::Rules;
 use super::algorithm::Algorithm;
-use super::fault::{Part, TokenError};
+use super::error::{Part, TokenError};
 use crate::strict_json::Json;
 
 /// The longest token that is looked at, in bytes.

@@ -243,22 +243,22 @@ impl Keyring {
     }
 
     async fn wait(&self, mut attempts: watch::Receiver<()>, at_most: Duration) -> bool {
-        let Some(_place) = Place::take(&self.waiting) else { return false };
+        let Some(_place) = WaitSlot::take(&self.waiting) else { return false };
         matches!(tokio::time::timeout(at_most, attempts.changed()).await, Ok(Ok(())))
     }
 }
 
 /// One of the places for waiting requests, given back when the wait ends or is given up.
-struct Place<'a>(&'a AtomicUsize);
+struct WaitSlot<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
+impl<'a> WaitSlot<'a> {
     fn take(waiting: &'a AtomicUsize) -> Option<Self> {
         let place = Self(waiting);
         (waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -311,11 +311,11 @@ mod tests {
     fn places_for_the_waiting_are_bounded_and_given_back() {
         let waiting = AtomicUsize::new(0);
         for _ in 0..2 {
-            let mut places: Vec<_> = (0..MAX_WAITING).map(|_| Place::take(&waiting)).collect();
+            let mut places: Vec<_> = (0..MAX_WAITING).map(|_| WaitSlot::take(&waiting)).collect();
             assert!(places.iter().all(Option::is_some));
-            assert!(Place::take(&waiting).is_none());
+            assert!(WaitSlot::take(&waiting).is_none());
             places.pop();
-            assert!(Place::take(&waiting).is_some());
+            assert!(WaitSlot::take(&waiting).is_some());
         }
         assert_eq!(waiting.load(Ordering::Relaxed), 0);
     }

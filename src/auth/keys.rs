@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::algorithm::Algorithm;
-use super::fault::TokenError;
+use super::error::TokenError;
 use super::fetch::FetchError;
 use super::jwk::{Key, SkippedKey};
 use crate::strict_json::Json;

@@ -17,11 +17,11 @@ use crate::settings::{LogFormat, Settings};
 use crate::store::{OpenError, Options, Store};
 use crate::telemetry::logging;
 
+mod atomic_file;
 mod export;
 mod import;
-mod incoming;
 mod progress;
-mod replacement;
+mod remote_export;
 mod verify;
 
 pub(super) use export::run as export;

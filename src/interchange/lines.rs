@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 

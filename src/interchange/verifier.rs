@@ -98,7 +98,7 @@ impl ExportVerifier {
 mod tests {
     use super::*;
     use crate::domain::cvr::Cvr;
-    use crate::domain::login::LoginSpan;
+    use crate::domain::login_span::LoginSpan;
     use crate::domain::timestamp::Timestamp;
     use crate::interchange::{ROW, write_row};
     use crate::store::Record;

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use crate::settings::{AuditTarget, Store as Settings};
-use crate::store::{OpenError, Options, Place, Store};
+use crate::store::{Backend, OpenError, Options, Store};
 
 /// Warns when an empty store is about to be made beside the signs of an earlier one. Changes nothing.
 ///
 /// # Errors
 /// When opening the store would fail for want of it, or of anything but it in the directory.
 pub fn warn(settings: &Settings, audit: &AuditTarget, options: &Options) -> Result<(), OpenError> {
-    if let (true, Place::Directory(path)) = (Store::is_absent(options)?, &options.place)
+    if let (true, Backend::Directory(path)) = (Store::is_absent(options)?, &options.place)
         && let Some(sign) = earlier_store(settings, Some(audit))
     {
         log::warn!(

@@ -22,7 +22,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::links::refuse_dangling_link;
 use crate::regular_file;
 use crate::settings::{Listen, Sections, Server, Store as Settings};
-use crate::store::{Database, OpenError, Options, Place, Store, StoreState};
+use crate::store::{Backend, Database, OpenError, Options, Store, StoreState};
 
 /// What was found out.
 #[derive(Debug, Default)]
@@ -50,10 +50,10 @@ pub fn preflight(sections: &Sections) -> Preflight {
             Ok(options) => {
                 found.notes.extend(in_the_clear(&options.place));
                 match &options.place {
-                    Place::Directory(path) => {
+                    Backend::Directory(path) => {
                         found.store(path, &options, settings, sections.audit_file.as_ref());
                     }
-                    Place::Database(database) => found.database(database, options.deadline),
+                    Backend::Database(database) => found.database(database, options.deadline),
                 }
             }
             Err(error) => found.faults.push(error),

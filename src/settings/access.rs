@@ -7,7 +7,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Origin, SettingError, did_you_mean, shown};
+use super::error::{Origin, SettingError, did_you_mean, shown};
 use super::source::{joined, parse_toml, read_toml};
 use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
 

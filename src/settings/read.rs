@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::fault::{Origin, SettingError, did_you_mean, shown};
+use super::error::{Origin, SettingError, did_you_mean, shown};
 use super::keys::{Default, Key, Kind};
 use super::source::{Source, Value};
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::fault::shown;
+use super::error::shown;
 use super::keys;
 use super::keys::{Default, Key};
 use super::read::Reported;

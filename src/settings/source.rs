@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Origin, SettingError, nearest, shown};
+use super::error::{Origin, SettingError, nearest, shown};
 use super::keys;
 use super::keys::{Key, Kind, PREFIX};
 use super::read::{QUOTED, unquoted};

@@ -1,6 +1,6 @@
 //! `[store]`: where the logins are kept. Nothing of it is opened here but the file with the connection string.
 
-use super::fault::Origin;
+use super::error::Origin;
 use super::keys;
 use super::keys::Key;
 use super::read::{Reported, check_text};

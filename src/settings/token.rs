@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::BASE64;
 use url::{Host, Url};
 
-use super::fault::{SettingError, did_you_mean, shown};
+use super::error::{SettingError, did_you_mean, shown};
 use super::keys;
 use super::keys::{ALGORITHMS, Key};
 use super::read::{Reported, check_text};

@@ -14,36 +14,36 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::meters::{Operation, StoreMetrics};
+use super::metrics::{Operation, StoreMetrics};
 use super::{ClockReport, Imported, OpenError, Options, Record, Status, StoreError};
 use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
+use batch_record::StoreId;
 use committer::{Committer, open_guarded};
+use flush_waker::Watchdog;
+use high_water_mark::HighWaterMark;
 use layout::Layout;
+use live_view::{LiveView, Snapshot};
 use queue::{BATCH, ImportBatch, Linger, Queue, Write};
-use register::{LiveView, Snapshot};
-use seal::StoreId;
 use tree::{KernelCache, Loaded};
-use watchdog::Watchdog;
-use witness::HighWaterMark;
 
+mod batch_record;
 mod committer;
 mod damage;
-mod guarded;
+mod flush_waker;
+mod high_water_mark;
 mod index;
-mod journal;
+mod isolate;
 mod layout;
+pub(super) mod live_view;
 mod queue;
 mod record_bytes;
-pub(super) mod register;
-mod seal;
 #[cfg(test)]
 mod tests;
 mod tree;
-mod watchdog;
-mod witness;
+mod wal;
 
 pub(super) use layout::{inspect, is_absent};
 
@@ -82,7 +82,7 @@ impl Embedded {
             })?;
         let opened = |layout: &Layout| open_guarded(layout, &store, KernelCache::Trusted, progress);
         let Loaded { mut tree, snapshot, mut backlog } = opened(&layout)?;
-        witness::check(&mark, &snapshot.mark()).map_err(|found| {
+        high_water_mark::check(&mark, &snapshot.mark()).map_err(|found| {
             OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
         })?;
         if layout.is_outdated() {
@@ -247,7 +247,7 @@ impl Embedded {
 fn make_database(root: &Path, sled: &Path, store: &StoreId, content: Snapshot) -> Result<(), OpenError> {
     let (path, sled, store) = (root.to_owned(), sled.to_owned(), *store);
     let patience = Duration::from_secs(60 + content.len() / SLOWEST_RECORDS);
-    guarded::run(patience, &Arc::default(), move |_| tree::create(&path, &sled, &store, &content))
+    isolate::run(patience, &Arc::default(), move |_| tree::create(&path, &sled, &store, &content))
         .unwrap_or_else(|lost| Err(damage::not_returned(root, lost)))
 }
 

@@ -35,36 +35,36 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
-use super::listing::Fetched;
-use super::meters::{DatabaseStatus, Operation, StoreMetrics};
+use super::metrics::{DatabaseStatus, Operation, StoreMetrics};
 use super::record::{Record, merge_by_company};
+use super::record_stream::Fetched;
 use super::{ClockReport, Database, Imported, OpenError, Options, Status, StoreError, StoreState};
 use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
-use calls::Call;
 use clock::Times;
 use database::{Client, Statement};
+use job_queue::Call;
 use locked_rows::LockedRows;
+use runtime::{runtime, spawn, wait};
 use schema::Found;
-use threads::{runtime, spawn, wait};
 use writer::{CompactWriters, Probe, WriterTask};
 
 mod address;
-mod calls;
+mod circuit_breaker;
 mod clock;
 mod connect;
 mod database;
 mod dry_run;
-mod fault;
-mod health;
+mod error;
+mod job_queue;
 mod locked_rows;
-mod moment;
 mod pages;
 mod reader;
+mod runtime;
 mod schema;
-mod threads;
+mod timestamptz;
 mod tls;
 mod writer;
 
@@ -135,8 +135,8 @@ impl Postgres {
         }
         let create = create && database.health.is_away();
         let meters = Arc::new(StoreMetrics::default());
-        let (writes, waiting_writes) = calls::queue(writer::CAPACITY);
-        let (lookups, waiting_questions) = calls::queue(reader::CAPACITY);
+        let (writes, waiting_writes) = job_queue::queue(writer::CAPACITY);
+        let (lookups, waiting_questions) = job_queue::queue(reader::CAPACITY);
         let essential = &store.essential;
         let (locked, put_aside) = LockedRows::new();
         let work = locked_rows::run(

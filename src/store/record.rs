@@ -1,7 +1,7 @@
 //! One company and its logins: what every store keeps.
 
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 
 /// One company and its logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::server::{App, Reload};
 use virksomhedslogin::settings;
 
-use crate::place::Place;
+use crate::place::Backend;
 use crate::proxy::Proxy;
 
 pub const ISSUER: &str = "https://sts.example.dk";
@@ -39,7 +39,7 @@ pub struct TestApp {
     pub folder: TempDir,
     pub reload: Reload,
     /// Where its logins are; goes after the service.
-    pub place: Place,
+    pub place: Backend,
     /// Stands before the service, when the tests are asked to go through one; ended after it.
     proxy: Option<Proxy>,
     stop: Option<oneshot::Sender<()>>,
@@ -58,7 +58,7 @@ pub fn spawn_app_with(more: &str) -> TestApp {
     std::fs::write(folder.path().join("jwks.json"), signer.jwks()).unwrap();
     std::fs::copy(shipped("access.toml"), folder.path().join("access.toml")).unwrap();
     let config = folder.path().join("virksomhedslogin.toml");
-    let place = Place::wanted();
+    let place = Backend::wanted();
     let store = place.configuration();
     let text = format!(
         "server.listen = \"127.0.0.1:0\"\nserver.management = \"127.0.0.1:0\"\nserver.workers = 2\n\
@@ -75,7 +75,7 @@ pub fn spawn_app_with(more: &str) -> TestApp {
 fn start(
     folder: TempDir,
     config: &Path,
-    place: Place,
+    place: Backend,
     clock: Arc<ManualClock>,
     signer: Arc<Signer>,
 ) -> TestApp {
@@ -176,7 +176,7 @@ impl TestApp {
         self.shut_down();
         let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
         let config = folder.path().join("virksomhedslogin.toml");
-        let place = std::mem::replace(&mut self.place, Place::Embedded);
+        let place = std::mem::replace(&mut self.place, Backend::Embedded);
         start(folder, &config, place, Arc::clone(&self.clock), Arc::clone(&self.signer))
     }
 

@@ -13,7 +13,7 @@ use virksomhedslogin::auth::Signer;
 #[path = "../stores/place.rs"]
 pub mod place;
 
-use place::Place;
+use place::Backend;
 
 pub const ISSUER: &str = "https://sts.example.dk";
 
@@ -40,14 +40,14 @@ pub struct Site {
     pub folder: TempDir,
     pub signer: Signer,
     /// Where its logins are.
-    pub place: Place,
+    pub place: Backend,
 }
 
 impl Site {
     pub fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let signer = Signer::generate_es256("test").unwrap();
-        let place = Place::wanted();
+        let place = Backend::wanted();
         let store = place.configuration();
         let site = Self { folder, signer, place };
         site.write("jwks.json", &site.signer.jwks());

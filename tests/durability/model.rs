@@ -10,7 +10,7 @@ use virksomhedslogin::domain::cvr::Cvr;
 use virksomhedslogin::domain::login::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::interchange;
-use virksomhedslogin::store::{Address, Database, Options, Place, Record, Store};
+use virksomhedslogin::store::{Address, Backend, Database, Options, Record, Store};
 
 use crate::postgres::{self, Cluster, Durability};
 use crate::site::{PATIENCE, copy, long, open};
@@ -76,7 +76,7 @@ impl<'a> Databases<'a> {
 
 fn open_database(url: &str) -> Store {
     let address = Address::parse(url).unwrap();
-    let place = Place::Database(Box::new(Database {
+    let place = Backend::Database(Box::new(Database {
         address,
         create_schema: true,
         connections: 6,

@@ -11,14 +11,14 @@ pub const VARIABLE: &str = "VIRKSOMHEDSLOGIN_TEST_STORE";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The place of one service; a database is dropped with it.
-pub enum Place {
+pub enum Backend {
     /// `store` in the service's folder.
     Embedded,
     /// A database on a server.
     Database { server: String, name: String },
 }
 
-impl Place {
+impl Backend {
     /// A new, empty place of the kind that the tests are asked to run on.
     pub fn wanted() -> Self {
         std::env::var(VARIABLE).map_or(Self::Embedded, |server| Self::database_on(&server))
@@ -58,7 +58,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Backend {
     fn drop(&mut self) {
         if let Self::Database { server, name } = self {
             // What is left behind goes with the server.

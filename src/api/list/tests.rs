@@ -17,7 +17,7 @@ use super::identity::Identity;
 use super::text::{CLOSE, OPEN, write_rows};
 use crate::api::encoding::Coding;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::interchange;
 use crate::store::{Block, Record, RecordStream, Snapshot};
@@ -208,7 +208,9 @@ fn head_makes_nothing() {
         assert!(sent(answer.into_body()).is_empty());
     }
     for packing in [StreamCoding::Gzip, StreamCoding::Zstd] {
-        assert!(snapshot.blocks().all(|block| block.cached_encodings(packing.slot()).unwrap().get().is_none()));
+        assert!(
+            snapshot.blocks().all(|block| block.cached_encodings(packing.slot()).unwrap().get().is_none())
+        );
     }
 }
 
@@ -268,7 +270,9 @@ fn the_first_bytes_wait_for_no_piece_and_the_worker_makes_none() {
         let snapshot = Snapshot::default().with(&records);
         let mut packed = Compressed::body(snapshot.clone(), packing);
         assert_eq!(asked_once(&mut packed), Some(packing.opening().len()));
-        assert!(snapshot.blocks().all(|block| block.cached_encodings(packing.slot()).unwrap().get().is_none()));
+        assert!(
+            snapshot.blocks().all(|block| block.cached_encodings(packing.slot()).unwrap().get().is_none())
+        );
     }
 }
 
@@ -290,8 +294,8 @@ proptest! {
     fn every_register_reads_back_before_and_after_a_change(records in records(900), changes in records(20)) {
         let snapshot = Snapshot::default().with(&records);
         check(&snapshot);
-        let news = snapshot.news(&changes);
-        let changed = snapshot.with(&news);
+        let diff = snapshot.diff(&changes);
+        let changed = snapshot.with(&diff);
         check(&changed);
         check(&snapshot);
     }

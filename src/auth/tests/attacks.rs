@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::mint::*;
 use super::shapes::header;
-use crate::auth::fault::Part::Signature;
-use crate::auth::fault::TokenError as Fault;
+use crate::auth::error::Part::Signature;
+use crate::auth::error::TokenError as Fault;
 use crate::auth::{Algorithm, AuthError};
 
 pub(super) type Row = (String, Result<(), Fault>, String);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::attacks::{Row, try_all};
 use super::mint::*;
-use crate::auth::fault::TokenError as Fault;
-use crate::auth::fault::{Part::Header, Part::Payload, Part::Signature};
+use crate::auth::error::TokenError as Fault;
+use crate::auth::error::{Part::Header, Part::Payload, Part::Signature};
 
 /// A token by P-256 key A whose header is this text, correctly signed.
 pub(super) fn header(text: &str) -> String {

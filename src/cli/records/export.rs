@@ -7,9 +7,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::incoming;
+use super::atomic_file::Replacement;
 use super::progress::Progress;
-use super::replacement::Replacement;
+use super::remote_export;
 use super::{Absent, not_written, open, start_logging};
 use crate::cli::arguments::{ConfigArgs, ExportArgs};
 use crate::cli::{Exit, Failure, Output, load_settings};
@@ -49,7 +49,7 @@ fn export(
 ) -> Result<Exit, Failure> {
     if let Some(address) = &arguments.from {
         let mut progress = Progress::start(errors, "written");
-        let copied = incoming::copy(address, out, name, &mut progress);
+        let copied = remote_export::copy(address, out, name, &mut progress);
         progress.end();
         return copied.map(|()| Exit::Done);
     }

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::{Absent, STOP_IT, open, start_logging};
 use crate::cli::arguments::VerifyArgs;
 use crate::cli::{Exit, Failure, Output, load_settings};
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 
 pub(in crate::cli) fn run(

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::interchange::{OBJECT, ROW, export, write_object, write_row};
 use crate::store::{RecordStream, Snapshot};

@@ -9,20 +9,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::batch_record::StoreId;
 use super::damage;
-use super::guarded;
-use super::journal;
-use super::journal::{WalIndex, WalRow};
+use super::flush_waker::Watchdog;
+use super::high_water_mark;
+use super::high_water_mark::HighWaterMark;
+use super::isolate;
 use super::layout::Layout;
+use super::live_view::{LiveView, Snapshot};
 use super::queue::{Batch, Linger, Next, Queue};
-use super::register::{LiveView, Snapshot};
-use super::seal::StoreId;
 use super::tree;
 use super::tree::{KernelCache, Loaded, Tree};
-use super::watchdog::Watchdog;
-use super::witness;
-use super::witness::HighWaterMark;
-use crate::store::meters::StoreMetrics;
+use super::wal;
+use super::wal::{WalIndex, WalRow};
+use crate::store::metrics::StoreMetrics;
 use crate::store::{OpenError, Progress, StoreError};
 
 /// How often an idle committer looks whether the database is still there.
@@ -112,7 +112,7 @@ impl Committer {
             Ok(0) // All of it is on the disk already: the register holds nothing else.
         } else {
             let mut next = known;
-            let row = if bulk { diff.len().max(1) } else { journal::ROW_LOGINS };
+            let row = if bulk { diff.len().max(1) } else { wal::ROW_LOGINS };
             let rows = diff.chunks(row).map(|changes| {
                 next = next.with(changes).numbered(next.sequence() + 1);
                 WalRow { mark: next.mark(), changes }
@@ -139,7 +139,7 @@ impl Committer {
         if let Some(tree) = &self.tree {
             self.watchdog.watch(tree.handle());
         }
-        let done = guarded::catch(|| work(self));
+        let done = isolate::catch(|| work(self));
         self.watchdog.disarm();
         done.unwrap_or_else(|panic| Err(StoreError::Failing(format!("sled panicked: {panic}"))))
     }
@@ -207,7 +207,7 @@ impl Committer {
             return Ok(());
         }
         self.watched(|this| {
-            this.apply_wal(journal::QUIET_STEP)?;
+            this.apply_wal(wal::QUIET_STEP)?;
             this.sync()
         })
     }
@@ -288,7 +288,7 @@ impl Committer {
         let failed = |error| StoreError::from_io("writing the witness", &error);
         let opened = HighWaterMark::open(&self.layout.witness(), &self.store).map_err(failed)?;
         let (mut witness, mark) = opened.map_err(StoreError::Failing)?;
-        witness::check(&mark, &found.mark()).map_err(StoreError::Failing)?;
+        high_water_mark::check(&mark, &found.mark()).map_err(StoreError::Failing)?;
         witness.write(&found.mark()).and_then(|()| witness.sync()).map_err(failed)?;
         self.witness = witness;
         self.register.publish(found);
@@ -299,7 +299,7 @@ impl Committer {
     fn close(&mut self) {
         self.watchdog.disarm();
         if let Some(tree) = self.tree.take()
-            && let Err(lost) = guarded::run(CLOSE_TIMEOUT, &Arc::default(), move |_| drop(tree))
+            && let Err(lost) = isolate::run(CLOSE_TIMEOUT, &Arc::default(), move |_| drop(tree))
         {
             log::error!("the database could not be closed: {lost:?}");
         }
@@ -334,7 +334,7 @@ pub(super) fn open_guarded(
     let until = Instant::now() + LETTING_GO;
     loop {
         let (root, sled, store) = (layout.root().to_owned(), layout.sled(), *store);
-        let opened = guarded::run(patience, progress, move |progress| {
+        let opened = isolate::run(patience, progress, move |progress| {
             tree::open(&root, &sled, &store, cache, progress)
         })
         .unwrap_or_else(|lost| Err(damage::not_returned(layout.root(), lost)));

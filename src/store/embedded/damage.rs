@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::guarded::TaskFailure;
+use super::isolate::TaskFailure;
 use crate::store::OpenError;
 
 /// The error of an operation on a part of the store.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::register::Block;
+use super::live_view::Block;
 
 /// The most blocks in a leaf.
 const WIDTH: usize = 64;

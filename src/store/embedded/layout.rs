@@ -22,9 +22,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::batch_record::StoreId;
 use super::damage;
-use super::seal::StoreId;
-use super::witness::HighWaterMark;
+use super::high_water_mark::HighWaterMark;
 use crate::links::refuse_dangling_link;
 use crate::store::OpenError;
 

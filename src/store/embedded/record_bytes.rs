@@ -3,7 +3,7 @@
 //! The first four are the row's key in sled, the rest its value. Reading is strict: bytes that no record has are damage.
 
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use futures_util::FutureExt;
 
-use super::seal::Checkpoint;
+use super::batch_record::Checkpoint;
 use super::*;
 use crate::store::{Options, Progress, RecordStream, Store};
 

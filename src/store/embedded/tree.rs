@@ -12,14 +12,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use super::batch_record;
+use super::batch_record::{BatchRecord, StoreId};
 use super::damage::{read_all, sled_error};
-use super::journal;
-use super::journal::{Step, WalIndex, WalRow};
 use super::layout::sync_directory;
+use super::live_view::{Builder, Snapshot};
 use super::record_bytes;
-use super::register::{Builder, Snapshot};
-use super::seal;
-use super::seal::{BatchRecord, StoreId};
+use super::wal;
+use super::wal::{Step, WalIndex, WalRow};
 use crate::store::{OpenError, Progress, Record, StoreError};
 
 const RECORDS: &str = "records";
@@ -74,7 +74,7 @@ pub(super) fn create(root: &Path, sled: &Path, store: &StoreId, content: &Snapsh
         insert(&records, &record).map_err(failed)?;
     }
     let about = db.open_tree(ABOUT).map_err(failed)?;
-    about.insert(SEAL, seal::encode(store, &content.mark(), &[])).map_err(failed)?;
+    about.insert(SEAL, batch_record::encode(store, &content.mark(), &[])).map_err(failed)?;
     db.flush().map_err(failed)?;
     Ok(())
 }
@@ -134,7 +134,7 @@ pub(super) fn open(
     sync_directory(sled).map_err(disk("syncing the database's directory"))?;
     let row = tree.about.get(SEAL).map_err(failed)?;
     let row = row.ok_or_else(|| OpenError::damaged(root, "no seal", "the seal of the last batch"))?;
-    let seal = seal::decode(store, &row)
+    let seal = batch_record::decode(store, &row)
         .map_err(|found| OpenError::damaged(root, found, "the seal of the last batch"))?;
     progress.total.store(seal.mark.count, Ordering::Relaxed);
     let loaded = tree.load(root, progress)?;
@@ -178,7 +178,7 @@ fn sync_blobs(directory: &Path) -> io::Result<()> {
 }
 
 fn wal_name() -> String {
-    format!("{WAL}{}", journal::SLOTS)
+    format!("{WAL}{}", wal::SLOTS)
 }
 
 impl Tree {
@@ -242,7 +242,7 @@ impl Tree {
         let others = self.other_wals().map_err(|error| sled_error(root, "opening the journal", error))?;
         for row in others.iter().map(|(_, wal)| wal).chain([&self.wal]).flat_map(sled::Tree::iter) {
             let (_, row) = row.map_err(|error| sled_error(root, "reading the journal", error))?;
-            let batch = seal::decode(store, &row)
+            let batch = batch_record::decode(store, &row)
                 .map_err(|found| OpenError::damaged(root, found, "the seal of a batch in the journal"))?;
             if batch.mark.sequence > seal.mark.sequence {
                 batches.push(batch);
@@ -295,9 +295,9 @@ impl Tree {
 
     /// Writes a row of the WAL. Durable only after [`Tree::sync`].
     pub(super) fn append(&self, store: &StoreId, row: &WalRow<'_>) -> Result<(), StoreError> {
-        let slot = (row.mark.sequence % journal::SLOTS).to_be_bytes();
+        let slot = (row.mark.sequence % wal::SLOTS).to_be_bytes();
         self.wal
-            .insert(slot, seal::encode(store, &row.mark, row.changes))
+            .insert(slot, batch_record::encode(store, &row.mark, row.changes))
             .and_then(|_| self.limit_unsynced())
             .map_err(|error| store_error("writing", error))
     }
@@ -310,7 +310,7 @@ impl Tree {
     fn write_step(&self, store: &StoreId, step: &Step<'_>) -> sled::Result<()> {
         self.insert_records(step.records)?;
         match step.seals {
-            Some(mark) => self.about.insert(SEAL, seal::encode(store, &mark, &[])).map(drop),
+            Some(mark) => self.about.insert(SEAL, batch_record::encode(store, &mark, &[])).map(drop),
             None => Ok(()),
         }
     }
@@ -319,7 +319,7 @@ impl Tree {
     /// [`Tree::sync`].
     pub(super) fn write(&self, store: &StoreId, row: &WalRow<'_>) -> Result<(), StoreError> {
         self.about
-            .insert(SEAL, seal::encode(store, &row.mark, row.changes))
+            .insert(SEAL, batch_record::encode(store, &row.mark, row.changes))
             .and_then(|_| self.insert_records(row.changes))
             .map_err(|error| store_error("writing", error))
     }
@@ -329,11 +329,11 @@ impl Tree {
     pub(super) fn write_part(
         &self,
         store: &StoreId,
-        mark: &seal::Checkpoint,
+        mark: &batch_record::Checkpoint,
         changes: &[Record],
         written: usize,
     ) {
-        self.about.insert(SEAL, seal::encode(store, mark, changes)).unwrap();
+        self.about.insert(SEAL, batch_record::encode(store, mark, changes)).unwrap();
         self.insert_records(&changes[..written]).unwrap();
     }
 

@@ -16,12 +16,12 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls;
 
-mod fault;
+mod error;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use fault::AddressError;
+pub use error::AddressError;
 
 /// Every parameter that is known, and what it takes.
 const PARAMETERS: [(&str, &str); 23] = [

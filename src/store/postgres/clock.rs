@@ -3,7 +3,7 @@
 use tokio_postgres::Error;
 
 use super::database::{PooledConnection, Statement};
-use super::moment::Moment;
+use super::timestamptz::Moment;
 use crate::domain::timestamp::Timestamp;
 
 /// The latest login is that of the writers' marks: the table of logins has no index for it.

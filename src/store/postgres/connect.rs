@@ -21,7 +21,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
 use super::database::LOOK_TAKES;
-use super::fault::{DatabaseError, is_unreplicated, server_words};
+use super::error::{DatabaseError, is_unreplicated, server_words};
 
 /// The hosts of an address, one configuration each.
 pub(super) struct Hosts {

@@ -15,9 +15,9 @@ use tokio_postgres::{Error, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::Address;
+use super::circuit_breaker::CircuitBreaker;
 use super::connect::Hosts;
-use super::fault::DatabaseError;
-use super::health::CircuitBreaker;
+use super::error::DatabaseError;
 use super::schema;
 use super::schema::Found;
 use crate::store::{Database, OpenError, StoreError};

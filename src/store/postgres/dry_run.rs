@@ -14,7 +14,7 @@ use super::reader::LOOK_UP;
 use super::writer::{Batch, WriterTask};
 use crate::domain::clock::ClockLimits;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 

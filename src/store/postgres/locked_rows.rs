@@ -10,13 +10,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::calls::Call;
 use super::database::Client;
+use super::job_queue::Call;
 use super::writer;
 use super::writer::WriterTask;
 use crate::domain::cvr::Cvr;
 use crate::store::StoreError;
-use crate::store::meters::StoreMetrics;
+use crate::store::metrics::StoreMetrics;
 use crate::store::record::{Record, merge_by_company};
 
 /// How long one company waits for its row before the next one gets its turn.

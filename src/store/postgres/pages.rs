@@ -22,11 +22,11 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use super::database::{Client, Parameter, PooledConnection};
-use super::fault::DatabaseError;
-use super::moment::Moment;
+use super::error::DatabaseError;
 use super::reader::record;
+use super::timestamptz::Moment;
 use crate::domain::timestamp::Timestamp;
-use crate::store::listing::{Fetched, Page};
+use crate::store::record_stream::{Fetched, Page};
 use crate::store::{Record, StoreError};
 
 /// How many companies are asked for at once.

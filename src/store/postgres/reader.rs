@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
-use super::calls::Waiting;
 use super::database::{Client, PooledConnection, Statement};
-use super::fault::DatabaseError;
-use super::moment::Moment;
+use super::error::DatabaseError;
+use super::job_queue::Waiting;
+use super::timestamptz::Moment;
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::store::{Record, StoreError};
 
 /// How many look-ups may wait.

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Error};
 
 use super::database::PooledConnection;
 use super::dry_run;
-use super::fault::{DatabaseError, is_missing_table};
+use super::error::{DatabaseError, is_missing_table};
 
 /// The form of the tables that this version reads and writes.
 const VERSION: i32 = 1;

@@ -16,16 +16,16 @@ use tokio::time::Instant;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::calls::{Call, Waiting};
 use super::database::{Client, Parameter, PooledConnection, Statement};
 use super::dry_run;
-use super::fault::is_lock_timeout;
+use super::error::is_lock_timeout;
+use super::job_queue::{Call, Waiting};
 use super::locked_rows::LockedRows;
-use super::moment::Moment;
+use super::timestamptz::Moment;
 use crate::domain::clock::{ClockLimits, ClockWindow};
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::store::StoreError;
-use crate::store::meters::StoreMetrics;
+use crate::store::metrics::StoreMetrics;
 use crate::store::record::{Record, merge_by_company};
 
 /// How many writes may wait.

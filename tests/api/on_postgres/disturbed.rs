@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use virksomhedslogin::store::{Address, Database, OpenError, Options, Place, Store};
+use virksomhedslogin::store::{Address, Backend, Database, OpenError, Options, Store};
 
 use super::stores::{cluster, get, now, read, record, version, write};
 use crate::postgres::{Cluster, Durability, PASSWORD, PASSWORD_IN_URL, ROLE, available, wait_until};
@@ -18,7 +18,7 @@ fn opened(url: &str, deadline: u64, set: impl FnOnce(&mut Database)) -> Result<S
         prepared_statements: false,
     };
     set(&mut database);
-    let place = Place::Database(Box::new(database));
+    let place = Backend::Database(Box::new(database));
     Store::open(&Options::at(place, Duration::from_secs(deadline)))
 }
 

@@ -8,7 +8,7 @@ use virksomhedslogin::domain::cvr::Cvr;
 use virksomhedslogin::domain::login::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::store::{
-    Address, Database, Imported, Options, Place, Record, RecordStream, Store, StoreError,
+    Address, Backend, Database, Imported, Options, Record, RecordStream, Store, StoreError,
 };
 
 use crate::postgres::{Cluster, Durability, available, wait_until};
@@ -29,7 +29,7 @@ pub(super) fn cluster() -> Arc<Cluster> {
 
 fn open(url: &str, connections: usize) -> Store {
     let address = Address::parse(url).unwrap();
-    let place = Place::Database(Box::new(Database {
+    let place = Backend::Database(Box::new(Database {
         address,
         create_schema: true,
         connections,

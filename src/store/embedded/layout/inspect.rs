@@ -12,7 +12,7 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
 use super::{FORMAT, Found, LOCK, WITNESS, check_parts, database, look, nearest, read_format};
-use crate::store::embedded::witness::HighWaterMark;
+use crate::store::embedded::high_water_mark::HighWaterMark;
 use crate::store::{OpenError, StoreState};
 
 /// Less room than this, and sled can neither make nor open a database.

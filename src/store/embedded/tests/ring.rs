@@ -9,7 +9,7 @@ fn whatever_part_of_the_ring_is_settled_a_copy_of_the_moment_holds_every_login()
     let store = open(dir.path()).unwrap();
     let mut model: BTreeMap<_, _> = before.iter().map(|record| (record.cvr, record.login)).collect();
     // More batches than the ring has slots, some of companies that are known, with pauses in which steps are settled.
-    for round in 0..3 * journal::SLOTS as u32 {
+    for round in 0..3 * wal::SLOTS as u32 {
         let (company, at) = (cvr(round % 97 * 5), moment(i64::from(round) + 1_000));
         wait(store.record(company, at)).unwrap();
         let login = LoginSpan::at(at);
@@ -32,7 +32,7 @@ fn the_disk_stops_growing_when_the_wal_goes_round() {
     let store = open(dir.path()).unwrap();
     let mut at = 0;
     let mut bytes_after = |laps: u64| {
-        for _ in 0..laps * journal::SLOTS {
+        for _ in 0..laps * wal::SLOTS {
             at += 1;
             // Batches of two rows, as a crowd makes them.
             let batch: Vec<_> = (0..300).map(|number| store.record(cvr(number * 3), moment(at))).collect();
@@ -55,7 +55,7 @@ fn a_batch_that_vanished_from_the_ring_is_damage() {
         for sequence in 1..=5u32 {
             let diff = [record(sequence, 1, 1)];
             snapshot = snapshot.with(&diff).numbered(u64::from(sequence));
-            let row = journal::WalRow { mark: snapshot.mark(), changes: &diff };
+            let row = wal::WalRow { mark: snapshot.mark(), changes: &diff };
             loaded.tree.append(&id, &row).unwrap();
         }
         loaded.tree.forget(slot);

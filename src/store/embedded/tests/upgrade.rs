@@ -1,7 +1,7 @@
 //! Stores that an earlier version wrote: nothing is lost, and their large rows are never written again.
 
 use super::*;
-use crate::store::embedded::{layout, seal};
+use crate::store::embedded::{batch_record, layout};
 
 /// A store as format version 1 left it: 40 batches of 2,048 logins that are not applied yet, each as one row.
 fn version_1(path: &Path) -> Vec<Record> {
@@ -20,7 +20,7 @@ fn version_1(path: &Path) -> Vec<Record> {
             (0..2_048).map(|at| record(before.len() as u32 * 7 + batch * 2_048 + at, 1, 2)).collect();
         snapshot = snapshot.with(&changes).numbered(snapshot.sequence() + 1);
         let slot = (snapshot.sequence() % 16_384).to_be_bytes();
-        wal.insert(slot, seal::encode(&id, &snapshot.mark(), &changes)).unwrap();
+        wal.insert(slot, batch_record::encode(&id, &snapshot.mark(), &changes)).unwrap();
     }
     db.flush().unwrap();
     drop((wal, db));
@@ -72,14 +72,17 @@ fn a_wal_with_another_number_of_slots_is_applied_before_a_row_is_written() {
     for at in 0..5u32 {
         let changes = [record(95_000_000 + at, 3, 4)];
         snapshot = snapshot.with(&changes).numbered(snapshot.sequence() + 1);
-        wal.insert((snapshot.sequence() % 5).to_be_bytes(), seal::encode(&id, &snapshot.mark(), &changes))
-            .unwrap();
+        wal.insert(
+            (snapshot.sequence() % 5).to_be_bytes(),
+            batch_record::encode(&id, &snapshot.mark(), &changes),
+        )
+        .unwrap();
         records.extend(changes);
     }
     db.flush().unwrap();
     drop((wal, db));
     let store = open(dir.path()).unwrap();
-    for at in 0..2 * journal::SLOTS as u32 {
+    for at in 0..2 * wal::SLOTS as u32 {
         wait(store.record(cvr(96_000_000 + at), moment(9))).unwrap();
         records.push(record(96_000_000 + at, 9, 9));
     }

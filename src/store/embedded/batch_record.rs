@@ -149,7 +149,7 @@ pub(super) fn checksum(bytes: &[u8]) -> [u8; CHECK] {
 mod tests {
     use super::*;
     use crate::domain::cvr::Cvr;
-    use crate::domain::login::LoginSpan;
+    use crate::domain::login_span::LoginSpan;
     use crate::domain::timestamp::Timestamp;
 
     fn record(number: u32, millis: i64) -> Record {

@@ -14,8 +14,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::batch_record::{Checkpoint, StoreId, checksum};
 use super::record_bytes::split;
-use super::seal::{Checkpoint, StoreId, checksum};
 
 /// How far apart the slots lie: no write of one can tear the other.
 const SLOT: u64 = 4096;
@@ -150,7 +150,7 @@ fn decode(store: &StoreId, bytes: &[u8; WRITTEN]) -> Option<Checkpoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::embedded::seal::SetHash;
+    use crate::store::embedded::batch_record::SetHash;
 
     fn mark(sequence: u64) -> Checkpoint {
         Checkpoint { sequence, count: sequence, hash: SetHash(u128::from(sequence) * 7) }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::guarded;
+use super::isolate;
 use crate::critical_tasks::Guard;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -30,7 +30,7 @@ impl Watchdog {
                 let late = watchdog.late();
                 drop(watchdog);
                 if let Some(db) = late {
-                    let _ = guarded::catch(|| db.flush());
+                    let _ = isolate::catch(|| db.flush());
                 }
             }
         })?;

@@ -1,6 +1,6 @@
 //! What the store counts of itself, for metrics.
 
-use super::fault::StoreError;
+use super::error::StoreError;
 use crate::telemetry::metrics::{Buckets, Counter, Histogram, HistogramSnapshot};
 
 /// Logins that share one sync, doubling up to a whole batch.

@@ -11,10 +11,10 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
+use super::batch_record::{Checkpoint, SetHash};
 use super::index::Index;
-use super::seal::{Checkpoint, SetHash};
 use crate::domain::cvr::Cvr;
-use crate::domain::login::LoginSpan;
+use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 

@@ -9,8 +9,8 @@
 //! A crash loses nothing: what the main seal does not cover stands in the ring, and to settle a record twice does no
 //! harm, since a record is only ever merged.
 
-use super::seal;
-use super::seal::Checkpoint;
+use super::batch_record;
+use super::batch_record::Checkpoint;
 use crate::store::Record;
 
 /// Rows of the WAL: 25 MB at most, all read at every start. Another number makes another table (see `tree.rs`), so that it
@@ -19,8 +19,10 @@ pub(super) const SLOTS: u64 = if cfg!(test) { 64 } else { 8_192 };
 /// Logins in one row of the WAL. sled writes up to 17 rows as one message of its log and puts a message of more than
 /// 131,052 bytes into a file of its own, which nobody syncs: a power cut would then cost the whole store.
 pub(super) const ROW_LOGINS: usize = 150;
-const _: () =
-    assert!(17 * (seal::length(ROW_LOGINS) + 64) < 131_052, "17 rows fit into one message of sled's log");
+const _: () = assert!(
+    17 * (batch_record::length(ROW_LOGINS) + 64) < 131_052,
+    "17 rows fit into one message of sled's log"
+);
 /// From how many records on batches pay their share. Memory, and what a start must bring back, stay below twice that.
 const MANY_RECORDS: usize = if cfg!(test) { 4_096 } else { 262_144 };
 /// How many records a step settles at most.
@@ -151,7 +153,7 @@ fn last_of_each(mut changes: Vec<Record>) -> Vec<Record> {
 mod tests {
     use super::*;
     use crate::domain::cvr::Cvr;
-    use crate::domain::login::LoginSpan;
+    use crate::domain::login_span::LoginSpan;
     use crate::domain::timestamp::Timestamp;
 
     fn record(number: u32, millis: i64) -> Record {
