@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login::LoginSpan;
+use virksomhedslogin::domain::login_span::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::store::{
     Address, Backend, Database, Imported, Options, Record, RecordStream, Store, StoreError,
