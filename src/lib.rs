@@ -25,21 +25,21 @@
 //!
 //! Rooms of one floor do not import each other: `auth` and `store` never meet.
 
-pub mod api;
-pub mod apidocs;
-pub mod audit;
-pub mod auth;
+mod api;
+mod apidocs;
+mod audit;
+mod auth;
 pub mod cli;
-pub mod critical_tasks;
-pub mod domain;
-pub mod escape;
-pub mod interchange;
-pub mod line_writer;
-pub mod links;
-pub mod management;
-pub mod regular_file;
-pub mod server;
-pub mod settings;
-pub mod store;
-pub mod strict_json;
-pub mod telemetry;
+mod critical_tasks;
+mod domain;
+mod escape;
+mod interchange;
+mod line_writer;
+mod links;
+mod management;
+mod regular_file;
+mod server;
+mod settings;
+mod store;
+mod strict_json;
+mod telemetry;

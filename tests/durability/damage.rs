@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login::LoginSpan;
+use virksomhedslogin::domain::login_span::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::store::Record;
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tempfile::TempDir;
 use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login::LoginSpan;
+use virksomhedslogin::domain::login_span::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::interchange;
 use virksomhedslogin::store::{Address, Backend, Database, Options, Record, Store};
