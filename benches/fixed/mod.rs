@@ -7,7 +7,7 @@ use virksomhedslogin::auth::{Algorithm, Authenticator, ClaimNames, Rules, Source
 use virksomhedslogin::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
 use virksomhedslogin::domain::clock::{ManualClock, SharedClock};
 use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login::LoginSpan;
+use virksomhedslogin::domain::login_span::LoginSpan;
 use virksomhedslogin::domain::timestamp::Timestamp;
 use virksomhedslogin::store::Record;
 
