@@ -1,0 +1,42 @@
+//! The contract over real HTTP: one binary, so that the service is linked once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support {
+    pub mod cluster;
+    pub mod programs;
+    pub mod rerun_on_postgres;
+    pub mod test_store;
+}
+
+mod suites {
+    mod api {
+        mod access_matrix;
+        mod audit;
+        mod bad_requests;
+        mod clock;
+        mod codings;
+        mod conditional;
+        mod documentation;
+        mod errors;
+        mod framing;
+        mod harness;
+        mod lifecycle;
+        mod limits;
+        mod management;
+        mod methods;
+        mod metrics;
+        mod on_postgres;
+        mod proxy;
+        mod raw;
+        mod source_page;
+        mod strangers;
+        mod tokens;
+        mod tracing;
+    }
+}

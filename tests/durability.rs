@@ -1,0 +1,36 @@
+//! What was answered 204 is there: after kill -9, a power cut, a flipped bit, a full or failing disk.
+//!
+//! The default run is short; `VIRKSOMHEDSLOGIN_LONG=1` makes it the run that `docs/DURABILITY.md` counts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support {
+    pub mod cluster;
+    pub mod history;
+    pub mod logins;
+    pub mod preload;
+    pub mod process;
+    pub mod programs;
+    pub mod test_store;
+}
+
+mod suites {
+    mod durability {
+        mod checker;
+        mod clock;
+        mod crash;
+        mod crowd;
+        mod damage;
+        mod faults;
+        mod growth;
+        mod model;
+        mod powercut;
+        mod restart;
+    }
+}

@@ -1,0 +1,139 @@
+//! The two reads in every content coding: negotiated, and the same text whichever it is.
+
+use std::io::Read;
+
+use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+
+use crate::suites::api::harness::{Answer, TestApp, spawn_app};
+
+const ONE: &str = "/v1/Login?cvrNummer=00000037";
+const LIST: &str = "/v1/Logins";
+
+/// A service that knows 2,000 companies.
+fn spawn_filled() -> TestApp {
+    let app = spawn_app();
+    for number in 0..2_000u32 {
+        if number % 100 == 0 {
+            app.clock.advance_millis(i64::from(number) * 7_919);
+        }
+        assert_eq!(app.as_org(Star).set_login(&format!("{:08}", number * 37)).status, 204);
+    }
+    app
+}
+
+fn read(app: &TestApp, path: &str, accepted: &str) -> Answer {
+    app.as_org(JobCenter).send("GET", path, &[("Accept-Encoding", accepted)], None)
+}
+
+/// The text of an answer, which must be in this coding.
+fn text(answer: &Answer, coding: &str) -> Vec<u8> {
+    assert_eq!(answer.header("content-encoding").unwrap_or("identity"), coding);
+    assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+    match coding {
+        "gzip" => {
+            let mut text = Vec::new();
+            // One member: what comes behind the first would not be read.
+            let mut member = flate2::bufread::GzDecoder::new(&answer.body[..]);
+            member.read_to_end(&mut text).unwrap();
+            assert!(member.into_inner().is_empty());
+            text
+        }
+        "zstd" => zstd::stream::decode_all(&answer.body[..]).unwrap(),
+        _ => answer.body.clone(),
+    }
+}
+
+#[test]
+fn every_coding_carries_the_same_text_before_and_after_a_change() {
+    let app = spawn_filled();
+    for _ in 0..2 {
+        for path in [ONE, LIST] {
+            let plain = read(&app, path, "identity");
+            let text_of = text(&plain, "identity");
+            let mut tags = vec![plain.header("etag").unwrap().to_owned()];
+            for coding in ["gzip", "zstd"] {
+                // Made, and then found.
+                for _ in 0..2 {
+                    let answer = read(&app, path, coding);
+                    assert_eq!(text(&answer, coding), text_of, "{path} {coding}");
+                    assert!(path == ONE || answer.body.len() * 4 < text_of.len());
+                    tags.push(answer.header("etag").unwrap().to_owned());
+                }
+            }
+            assert_eq!(tags[1], tags[2]);
+            assert_eq!(tags[3], tags[4]);
+            assert!(tags[1].ends_with("-gzip\"") && tags[3].ends_with("-zstd\""), "{tags:?}");
+            assert!(tags[0] != tags[1] && tags[1] != tags[3]);
+        }
+        app.clock.advance_millis(1_001);
+        for cvr in ["00000037", "00037000", "99999999"] {
+            assert_eq!(app.as_org(Star).set_login(cvr).status, 204);
+        }
+    }
+}
+
+#[test]
+fn a_list_that_is_empty_or_has_one_company_is_whole_in_every_coding() {
+    let app = spawn_app();
+    for expected in [
+        r#"{"virksomheder":[]}"#,
+        r#"{"virksomheder":[{"cvrNummer":"00000037","tidligsteLoginTidspunkt":"2026-11-23T08:15:30.123Z","senesteLogintidspunkt":"2026-11-23T08:15:30.123Z"}]}"#,
+    ] {
+        for coding in ["identity", "gzip", "zstd"] {
+            let text = text(&read(&app, LIST, coding), coding);
+            assert_eq!(String::from_utf8(text).unwrap(), expected, "{coding}");
+        }
+        app.as_org(Star).set_login("00000037");
+    }
+}
+
+#[test]
+fn the_weights_decide_and_then_what_is_cheaper_to_serve() {
+    let app = spawn_app();
+    app.as_org(Star).set_login("00000037");
+    for path in [ONE, LIST] {
+        for (accepted, coding) in [
+            ("deflate, gzip;q=0.5", "gzip"),
+            ("gzip, deflate, br, zstd", "gzip"),
+            ("gzip;q=0.5, zstd", "zstd"),
+            ("zstd", "zstd"),
+            ("br", "identity"),
+            ("gzip;q=0", "identity"),
+        ] {
+            text(&read(&app, path, accepted), coding);
+        }
+        let unasked = app.as_org(JobCenter).raw_get(path);
+        assert!(!unasked.to_ascii_lowercase().contains("content-encoding"), "{unasked}");
+    }
+}
+
+#[test]
+fn head_tells_the_coding_and_makes_no_body() {
+    let app = spawn_filled();
+    for path in [ONE, LIST] {
+        for coding in ["identity", "gzip", "zstd"] {
+            let get = read(&app, path, coding);
+            let head = app.as_org(JobCenter).send("HEAD", path, &[("Accept-Encoding", coding)], None);
+            assert_eq!((head.status, head.body.len()), (200, 0));
+            for name in
+                ["content-type", "content-encoding", "content-length", "etag", "cache-control", "vary"]
+            {
+                assert_eq!(head.header(name), get.header(name), "{path} {coding} {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tag_is_good_for_its_own_coding_only() {
+    let app = spawn_filled();
+    for coding in ["gzip", "zstd"] {
+        let tag = read(&app, LIST, coding).header("etag").unwrap().to_owned();
+        let conditional = |accepted| {
+            let headers = [("Accept-Encoding", accepted), ("If-None-Match", tag.as_str())];
+            app.as_org(JobCenter).send("GET", LIST, &headers, None).status
+        };
+        assert_eq!(conditional(coding), 304);
+        assert_eq!(conditional("identity"), 200);
+    }
+}

@@ -1,0 +1,19 @@
+//! The contract on PostgreSQL: the tests of this binary, and what the store itself promises there.
+
+use std::time::Duration;
+
+use crate::support::rerun_on_postgres::rerun_on_postgres;
+
+mod fault_injection;
+mod stores;
+
+/// What holds on the embedded store alone, and why.
+const LEFT_OUT: &[(&str, &str)] = &[];
+
+/// A multiple of what it takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+#[test]
+fn the_contract_holds_on_postgresql_too() {
+    rerun_on_postgres(module_path!(), LEFT_OUT, &["fsync=off"], PATIENCE);
+}

@@ -1,0 +1,235 @@
+//! The store while somebody interferes: callers that do not wait, hosts that are silent, tables and rights that are changed.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use virksomhedslogin::store::{Address, Backend, Database, OpenError, Options, Store};
+
+use super::stores::{cluster, get, now, read, record, version, write};
+use crate::support::cluster::{Cluster, PASSWORD, PASSWORD_IN_URL, ROLE, wait_until};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn opened(url: &str, deadline: u64, set: impl FnOnce(&mut Database)) -> Result<Store, OpenError> {
+    let mut database = Database {
+        address: Address::parse(url).unwrap(),
+        create_schema: true,
+        connections: 10,
+        prepared_statements: false,
+    };
+    set(&mut database);
+    let place = Backend::Database(Box::new(database));
+    Store::open(&Options::at(place, Duration::from_secs(deadline)))
+}
+
+/// The sessions in this database that wait for a lock.
+fn waiting(cluster: &Cluster, database: &str) -> Vec<Vec<String>> {
+    let sql = format!(
+        "SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock' AND \
+         application_name = 'virksomhedslogin'"
+    );
+    cluster.sql("postgres", &sql)
+}
+
+/// Keeps everybody from writing to the table while `work` is done.
+fn locked(cluster: &Cluster, database: &str, table: &str, seconds: u64, work: impl FnOnce()) {
+    let statement = format!("LOCK TABLE {table} IN EXCLUSIVE MODE");
+    under(cluster, database, &statement, (table, "ExclusiveLock"), seconds, work);
+}
+
+/// Has the statement done but not committed while `work` is done; it takes this lock of the table.
+fn under(
+    cluster: &Cluster,
+    database: &str,
+    statement: &str,
+    (table, lock): (&str, &str),
+    seconds: u64,
+    work: impl FnOnce(),
+) {
+    std::thread::scope(|scope| {
+        let sql = format!("BEGIN; {statement}; SELECT pg_sleep({seconds}); COMMIT");
+        scope.spawn(move || cluster.sql(database, &sql));
+        let held = format!("SELECT 1 FROM pg_locks WHERE mode = '{lock}' AND relation = '{table}'::regclass");
+        let held = || !cluster.sql(database, &held).is_empty();
+        assert!(wait_until(PATIENCE, held), "the table is not locked");
+        work();
+    });
+}
+
+#[test]
+fn callers_that_do_not_wait_for_a_probe_do_not_make_more_of_them() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 8, |_| ()).unwrap();
+    now(store.ready()).unwrap();
+    locked(&cluster, &database, "virksomhedslogin_writer", 3, || {
+        for _ in 0..6 {
+            let asked = now(async { tokio::time::timeout(Duration::from_millis(100), store.ready()).await });
+            assert!(asked.is_err(), "{asked:?}");
+        }
+        assert_eq!(waiting(&cluster, &database).len(), 1, "one probe at a time");
+    });
+    now(store.ready()).unwrap();
+}
+
+#[test]
+fn the_third_host_is_found_at_the_start_when_two_are_silent() {
+    let Some(cluster) = cluster() else { return };
+    // They take connections, and say nothing.
+    let silent = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [one, two] = [0, 1].map(|at: usize| silent[at].local_addr().unwrap().port());
+    let url = format!(
+        "postgresql://{ROLE}:{PASSWORD_IN_URL}@127.0.0.1:{one},127.0.0.1:{two},127.0.0.1:{}/{}",
+        cluster.port,
+        cluster.create_database()
+    );
+    let store = opened(&url, 12, |_| ()).unwrap();
+    assert!(wait_until(PATIENCE, || store.away().is_none()), "{:?}", store.away());
+    write(&store, 7, 5);
+}
+
+#[test]
+fn prepared_statements_survive_a_change_of_the_tables() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 5, |database| database.prepared_statements = true).unwrap();
+    let use_it = || {
+        // Several at once, and before anything else: whichever connection a list comes to has read one before.
+        let lists = [(); 3].map(|()| store.list_blocking().unwrap());
+        for list in lists {
+            assert_eq!(read(list).len(), 1);
+        }
+        assert!(get(&store, 7).is_some());
+        write(&store, 7, 5);
+    };
+    write(&store, 7, 5);
+    use_it();
+    for table in
+        ["virksomhedslogin_login ALTER COLUMN last_login", "virksomhedslogin_writer ALTER COLUMN latest"]
+    {
+        cluster.sql(&database, &format!("ALTER TABLE {table} TYPE timestamptz"));
+        use_it();
+    }
+}
+
+/// For a snapshot from before it, a table that is written anew is empty.
+#[test]
+fn a_list_that_waits_for_a_table_to_be_written_anew_shows_what_is_in_it() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 10, |_| ()).unwrap();
+    write(&store, 7, 5);
+    let listed = version(&store);
+    for (table, column) in [("virksomhedslogin_login", "last_login"), ("virksomhedslogin_writer", "latest")] {
+        cluster.sql(&database, &format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE timestamptz"));
+        let anew = format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE timestamptz(3)");
+        under(&cluster, &database, &anew, (table, "AccessExclusiveLock"), 2, || {
+            let listing = store.list_blocking().unwrap();
+            assert_eq!(listing.version(), listed, "{table}");
+            assert_eq!(read(listing), [record(7, 5, 5)], "{table}");
+        });
+    }
+}
+
+#[test]
+fn a_list_that_is_idle_for_longer_than_the_database_allows_is_cut_off_and_nothing_else_happens() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.create_database();
+    let timeout = "SET idle_in_transaction_session_timeout = '200ms'";
+    cluster.sql("postgres", &format!("ALTER DATABASE {database} {timeout}"));
+    let store = opened(&cluster.url(&database), 5, |_| ()).unwrap();
+    write(&store, 7, 5);
+    let idle = store.list_blocking().unwrap();
+    let ended = || cluster.log().contains("idle-in-transaction timeout");
+    assert!(wait_until(PATIENCE, ended), "{}", cluster.log());
+    assert!(idle.read(|_| Ok::<_, ()>(())).is_err(), "it is not whole");
+    assert!(store.away().is_none());
+    assert_eq!(read(store.list_blocking().unwrap()), [record(7, 5, 5)]);
+}
+
+#[test]
+fn a_statement_that_is_sent_again_leaves_a_mark_of_its_own() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 10, |_| ()).unwrap();
+    locked(&cluster, &database, "virksomhedslogin_login", 2, || {
+        std::thread::scope(|scope| {
+            scope.spawn(|| write(&store, 7, 5));
+            assert!(wait_until(PATIENCE, || !waiting(&cluster, &database).is_empty()), "it waits");
+            let pid = &waiting(&cluster, &database)[0][0];
+            cluster.sql("postgres", &format!("SELECT pg_terminate_backend({pid})"));
+        });
+    });
+    let marks = cluster.sql(&database, "SELECT batch FROM virksomhedslogin_writer WHERE batch > 0");
+    assert_eq!(marks.len(), 1);
+    assert!(marks[0][0].parse::<u64>().unwrap() >= 2, "{marks:?}");
+}
+
+#[test]
+fn tables_of_which_one_may_not_be_read_are_forbidden_and_not_foreign() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.create_database();
+    let url = cluster.url(&database);
+    drop(opened(&url, 5, |_| ()).unwrap());
+    let role = format!("half_{:08x}", fastrand::u32(..));
+    cluster.sql("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'"));
+    for (table, lacking) in [("login", "schema"), ("schema", "writer")] {
+        cluster
+            .sql(&database, &format!("GRANT SELECT, INSERT, UPDATE ON virksomhedslogin_{table} TO {role}"));
+        let refused = opened(&cluster.url_as(&role, PASSWORD_IN_URL, &database), 5, |_| ()).unwrap_err();
+        assert!(matches!(refused, OpenError::Forbidden { .. }), "{refused}");
+        assert!(refused.to_string().contains(&format!("virksomhedslogin_{lacking}")), "{refused}");
+    }
+}
+
+#[test]
+fn marks_of_writers_that_are_long_gone_become_one_and_say_as_much() {
+    let Some(cluster) = cluster() else { return };
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 5, |_| ()).unwrap();
+    for at in 0..5 {
+        write(&store, 7, at);
+    }
+    store.import([record(8, 1, 9)], |_| ()).unwrap();
+    let (before, sequence) = (version(&store), store.list_blocking().unwrap().sequence());
+    cluster.sql(&database, "UPDATE virksomhedslogin_writer SET written = written - INTERVAL '8 days'");
+    let second = opened(&cluster.url(&database), 5, |_| ()).unwrap();
+    let marks = || cluster.sql(&database, "SELECT id FROM virksomhedslogin_writer WHERE batch > 0");
+    assert!(wait_until(PATIENCE, || marks().len() == 1), "{:?}", marks());
+    assert!(marks()[0][0].ends_with("/folded"), "{:?}", marks());
+    let after = version(&second);
+    assert_ne!(after, before, "never what it was before");
+    for store in [&store, &second] {
+        let listing = store.list_blocking().unwrap();
+        assert_eq!((listing.sequence(), listing.version()), (sequence, after.clone()));
+        assert_eq!(listing.latest().unwrap().millis(), 9);
+    }
+    write(&store, 7, 10);
+    assert_ne!(version(&second), after);
+}
+
+#[test]
+fn a_call_that_waits_for_a_silent_host_goes_on_when_it_speaks_again() {
+    let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
+    let database = cluster.create_database();
+    let store = opened(&cluster.url(&database), 15, |_| ()).unwrap();
+    write(&store, 7, 5);
+    // New connections are then needed.
+    cluster.sql(
+        "postgres",
+        &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"),
+    );
+    cluster.signal_all(Signal::STOP);
+    let back_for = std::thread::scope(|scope| {
+        let written = scope.spawn(|| {
+            write(&store, 8, 5);
+            Instant::now()
+        });
+        std::thread::sleep(Duration::from_secs(4));
+        cluster.signal_all(Signal::CONT);
+        let back = Instant::now();
+        written.join().unwrap().saturating_duration_since(back)
+    });
+    assert!(back_for < Duration::from_secs(5), "{back_for:?}");
+}

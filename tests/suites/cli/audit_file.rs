@@ -1,0 +1,245 @@
+//! The audit file under an operator's hands: torn, deleted, replaced, opened to others, on a full disk.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::suites::cli::program::{run, stdout};
+use crate::support::process::{Fixture, Service, binary};
+
+/// Longer than any of this takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn start(fixture: &Fixture, audit: &str) -> Service {
+    let mut command = binary();
+    command.args(["serve", "--config", &fixture.config()]).env("VIRKSOMHEDSLOGIN__AUDIT__FILE", audit);
+    Service::start(command, fixture.token())
+}
+
+/// How many lines of the file are whole, and those that are not.
+fn lines(path: &Path) -> (usize, Vec<String>) {
+    let text = fs::read_to_string(path).unwrap();
+    let (whole, torn): (Vec<_>, Vec<_>) =
+        text.lines().partition(|line| serde_json::from_str::<Value>(line).is_ok());
+    (whole.len(), torn.into_iter().map(str::to_owned).collect())
+}
+
+/// Takes the last bytes off, as a power cut does.
+fn tear(path: &Path) {
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 10).unwrap();
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn torn_last_line_spoils_no_other_after_a_start() {
+    let fixture = Fixture::new();
+    let audit = fixture.path("audit.ndjson");
+    let mut service = fixture.serve();
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    service.child.kill().unwrap();
+    service.child.wait().unwrap();
+    tear(&audit);
+    let service = fixture.serve();
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    let (whole, torn) = lines(&audit);
+    assert_eq!((whole, torn.len()), (2, 1), "{torn:?}");
+}
+
+#[test]
+fn torn_last_line_spoils_no_other_after_sighup() {
+    let fixture = Fixture::new();
+    let audit = fixture.path("audit.ndjson");
+    let service = fixture.serve();
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    tear(&audit);
+    service.signal("HUP");
+    service.wait_for_log("are read anew");
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    let (whole, torn) = lines(&audit);
+    assert_eq!((whole, torn.len()), (1, 1), "{torn:?}");
+}
+
+#[test]
+fn torn_last_line_on_standard_output_spoils_no_other() {
+    let fixture = Fixture::new();
+    let path = fixture.path("output.ndjson");
+    fixture.write("output.ndjson", "{\"tid\":\"torn");
+    let mut command = binary();
+    command.args(["serve", "--config", &fixture.config()]).env("VIRKSOMHEDSLOGIN__AUDIT__FILE", "-");
+    let output = OpenOptions::new().append(true).open(&path).unwrap();
+    let service = Service::start_with(command, fixture.token(), output.into());
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    assert_eq!(lines(&path).0, 1, "{}", fs::read_to_string(&path).unwrap());
+}
+
+#[test]
+fn deleted_audit_file_is_made_again_before_the_next_answer() {
+    let fixture = Fixture::new();
+    let audit = fixture.path("audit.ndjson");
+    let service = fixture.serve();
+    for _ in 0..3 {
+        fs::remove_file(&audit).ok();
+        assert_eq!(service.get("/v1/Logins").0, 200);
+        assert_eq!(lines(&audit), (1, vec![]), "the line is in the new file");
+    }
+    assert_eq!(mode(&audit), 0o600);
+    service.wait_for_log("it is opened again");
+    assert_eq!(service.management("/readyz").0, 200);
+}
+
+#[test]
+fn renamed_audit_file_is_noticed_without_sighup_and_no_line_is_lost() {
+    let fixture = Fixture::new();
+    let audit = fixture.path("audit.ndjson");
+    let service = fixture.serve();
+    let mut calls = 0;
+    let mut files: Vec<PathBuf> = vec![audit.clone()];
+    for round in 0..2 {
+        assert_eq!(service.get("/v1/Logins").0, 200);
+        calls += 1;
+        let renamed = fixture.path(&format!("audit.{round}"));
+        fs::rename(&audit, &renamed).unwrap();
+        files.push(renamed);
+        until("a new file is made within seconds", || {
+            assert_eq!(service.get("/v1/Logins").0, 200);
+            calls += 1;
+            audit.exists()
+        });
+    }
+    service.wait_for_log("it is opened again");
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    let counted: usize = files.iter().map(|file| lines(file).0).sum();
+    assert_eq!(counted, calls + 1);
+}
+
+#[test]
+fn replaced_audit_file_is_noticed_without_a_call() {
+    let fixture = Fixture::new();
+    let audit = fixture.path("audit.ndjson");
+    let service = fixture.serve();
+    fs::rename(&audit, fixture.path("audit.1")).unwrap();
+    fixture.write("audit.ndjson", "{\"tid\":\"torn");
+    service.wait_for_log("it is opened again");
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    let (whole, torn) = lines(&audit);
+    assert_eq!((whole, torn.len()), (1, 1), "{torn:?}");
+}
+
+#[test]
+fn audit_directory_that_is_gone_is_503_and_not_ready_until_it_is_back() {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.path("audit")).unwrap();
+    let service = start(&fixture, "audit/audit.ndjson");
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    fs::remove_dir_all(fixture.path("audit")).unwrap();
+    let (status, body) = service.get("/v1/Logins");
+    assert!(status == 503 && body.contains("\"fejlkode\":\"1100\""), "{status} {body}");
+    let (status, body) = service.management("/readyz");
+    assert!(status == 503 && body.contains("\"audit\":"), "{status} {body}");
+    fs::create_dir(fixture.path("audit")).unwrap();
+    until("it is ready again", || service.management("/readyz").0 == 200);
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    assert_eq!(lines(&fixture.path("audit/audit.ndjson")), (1, vec![]));
+}
+
+#[test]
+fn audit_file_open_to_others_is_narrowed() {
+    let fixture = Fixture::new();
+    let audit = fixture.path("audit.ndjson");
+    for (given, kept) in [(0o666, 0o640), (0o664, 0o640), (0o644, 0o640), (0o640, 0o640), (0o600, 0o600)] {
+        fixture.write("audit.ndjson", "");
+        fs::set_permissions(&audit, Permissions::from_mode(given)).unwrap();
+        let checked = run(&["check", "--config", &fixture.config()]);
+        let noted = stdout(&checked).contains("note: audit.file: ");
+        assert_eq!((checked.status.code(), noted), (Some(0), given != kept), "{}", stdout(&checked));
+        assert_eq!(mode(&audit), given, "check changes nothing");
+        let service = fixture.serve();
+        assert_eq!(mode(&audit), kept, "{given:o}");
+        fs::set_permissions(&audit, Permissions::from_mode(0o604)).unwrap();
+        until("it is narrowed while the service runs", || mode(&audit) == 0o600);
+        service.wait_for_log("open to others");
+    }
+}
+
+/// A small disk in memory, unmounted with this value.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(path: PathBuf) -> Option<Self> {
+        fs::create_dir(&path).unwrap();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&path).output();
+        mount.is_ok_and(|output| output.status.success()).then_some(Self(path))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn full_disk_of_the_audit_file_is_503_and_not_ready_until_there_is_room() {
+    let fixture = Fixture::new();
+    let Some(disk) = SmallDisk::mount(fixture.path("disk")) else {
+        let _ = writeln!(std::io::stderr(), "left out: a full disk, because mounting a tmpfs needs root");
+        return;
+    };
+    let audit = disk.0.join("audit.ndjson");
+    let mut service = start(&fixture, "disk/audit.ndjson");
+    assert_eq!(service.get("/v1/Logins").0, 200);
+    assert_eq!(service.management("/readyz").0, 200);
+    for round in 0..3 {
+        // What a write leaves of the last page differs from round to round.
+        let filler = disk.0.join("filler");
+        let _ = fs::write(&filler, vec![1; 64 << 10]);
+        let mut calls = 0;
+        until("the disk is full", || {
+            calls += 1;
+            service.get("/v1/Logins").0 == 503
+        });
+        let (status, body) = service.management("/readyz");
+        assert!(status == 503 && body.contains("\"audit\":"), "{round}: {status} {body}");
+        assert_eq!(service.child.try_wait().unwrap(), None);
+        fs::remove_file(&filler).unwrap();
+        until("it is ready without a call", || service.management("/readyz").0 == 200);
+        assert_eq!(service.get("/v1/Logins").0, 200);
+    }
+    let (whole, torn) = lines(&audit);
+    assert!(whole >= 4 && torn.len() <= 3, "{whole} {torn:?}");
+    assert!(!fs::read_to_string(&audit).unwrap().contains("}{"));
+}
+
+#[test]
+fn full_disk_is_not_ready_before_a_call_fails() {
+    let fixture = Fixture::new();
+    let Some(disk) = SmallDisk::mount(fixture.path("disk")) else {
+        let _ = writeln!(std::io::stderr(), "left out: a full disk, because mounting a tmpfs needs root");
+        return;
+    };
+    let service = start(&fixture, "disk/audit.ndjson");
+    assert_eq!(service.management("/readyz").0, 200);
+    let _ = fs::write(disk.0.join("filler"), vec![1; 64 << 10]);
+    until("the full disk is noticed", || service.management("/readyz").0 == 503);
+    fs::remove_file(disk.0.join("filler")).unwrap();
+    until("there is room again", || service.management("/readyz").0 == 200);
+}

@@ -1,0 +1,82 @@
+//! Taking a cluster away and bringing it back: ends of every kind, silence, a standby.
+
+use std::process::Child;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::cluster::{Cluster, PASSWORD_IN_URL, PATIENCE, ROLE, SUPERUSER, run, send, wait_until};
+
+/// Waits for a child to end, and kills it when it does not.
+pub fn reap(child: &mut Child, at_most: Duration) {
+    if !wait_until(at_most, || child.try_wait().unwrap().is_some()) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+impl Cluster {
+    /// The same over the server's socket.
+    pub fn url_over_socket(&self, database: &str) -> String {
+        let folder = self.folder.path().display().to_string().replace('/', "%2F");
+        format!("postgresql://{ROLE}:{PASSWORD_IN_URL}@{folder}:{}/{database}", self.port)
+    }
+
+    /// Ends the server as a power cut would for its own memory (`-m immediate`).
+    pub fn stop_immediate(&self) {
+        self.stop(Signal::QUIT);
+    }
+
+    /// Ends the server in order; connections are cut.
+    pub fn stop_fast(&self) {
+        self.stop(Signal::INT);
+    }
+
+    fn stop(&self, signal: Signal) {
+        if let Some(mut child) = self.server().take() {
+            send(child.id(), signal);
+            reap(&mut child, PATIENCE);
+        }
+    }
+
+    /// Starts a server that was stopped, on the port that it had.
+    pub fn start_again(&self) {
+        assert!(self.server().is_none(), "it runs");
+        assert!(wait_until(PATIENCE, || self.try_start()), "PostgreSQL does not come back:\n{}", self.log());
+    }
+
+    /// Freezes all processes of the server: connections stay, and are silent.
+    pub fn pause(&self) {
+        self.signal_all(Signal::STOP);
+    }
+
+    /// Ends what [`Self::pause`] began.
+    pub fn resume(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    /// A second server that follows this one; from now on nothing is committed here before it is there as well.
+    pub fn standby(&self, name: &str) -> Self {
+        let mut standby = Self::new(&["hot_standby=on"]);
+        standby.settings.clone_from(&self.settings);
+        standby.settings.push(format!("cluster_name={name}"));
+        let mut backup = standby.command("pg_basebackup");
+        backup.args(["-R", "-X", "stream", "--checkpoint=fast", "--no-sync", "-D", "data", "-U", SUPERUSER]);
+        run(backup.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]));
+        let standby = standby.launch();
+        self.sql("postgres", &format!("ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 ({name})'"));
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        let follows = || {
+            let rows = self.sql("postgres", "SELECT application_name, sync_state FROM pg_stat_replication");
+            rows == [[name, "sync"]]
+        };
+        assert!(wait_until(PATIENCE, follows), "the standby does not follow:\n{}", standby.log());
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        let mut promote = self.command("pg_ctl");
+        run(promote.args(["promote", "-w", "-t", "30", "-D", "data"]));
+    }
+}

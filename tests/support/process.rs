@@ -1,0 +1,223 @@
+//! Starting the real binary, talking to it, and ending exactly the process that was started.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+use virksomhedslogin::auth::Signer;
+
+use crate::support::test_store::TestStore;
+
+pub const ISSUER: &str = "https://sts.example.dk";
+
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_virksomhedslogin"));
+    command.env_remove("VIRKSOMHEDSLOGIN_CONFIG").env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// A folder with a configuration, a key set and the shipped table of access.
+pub struct Fixture {
+    pub folder: TempDir,
+    pub signer: Signer,
+    /// Where its logins are.
+    pub store: TestStore,
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let signer = Signer::generate_es256("test").unwrap();
+        let store = TestStore::wanted();
+        let fixture = Self { folder, signer, store };
+        let store_lines = fixture.store.configuration();
+        fixture.write("jwks.json", &fixture.signer.jwks());
+        fixture.write("access.toml", include_str!("../../config/access.toml"));
+        fixture.write(
+            "virksomhedslogin.toml",
+            &format!(
+                "server.listen = \"127.0.0.1:0\"\nserver.management = \"127.0.0.1:0\"\nserver.workers = 2\n\
+                 server.shutdown_timeout_seconds = 5\n{store_lines}\ntoken.issuer = \"{ISSUER}\"\n\
+                 token.audience = \"aud\"\ntoken.jwks = \"file:jwks.json\"\n\
+                 token.max_lifetime_seconds = 0\naccess.file = \"access.toml\"\n\
+                 audit.file = \"audit.ndjson\"\n"
+            ),
+        );
+        fixture
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn config(&self) -> String {
+        self.path("virksomhedslogin.toml").display().to_string()
+    }
+
+    /// A token of STAR with both scopes, good under any clock that a test sets.
+    pub fn token(&self) -> String {
+        let claims = json!({
+            "iss": ISSUER, "aud": "aud", "exp": 4_000_000_000_i64, "sub": "tester",
+            "scope": "virksomhedsinstats.login.read virksomhedsinstats.login.write",
+            "organisationType": "STAR", "organisationCode": "STAR", "adgang": "AlleBorgere",
+        });
+        self.signer.sign(&claims.to_string()).unwrap()
+    }
+
+    /// Starts `serve` and waits until it listens.
+    pub fn serve(&self) -> Service {
+        self.serve_with(&[])
+    }
+
+    /// As [`Self::serve`], with these environment variables.
+    pub fn serve_with(&self, variables: &[(&str, &str)]) -> Service {
+        let mut command = binary();
+        command.args(["serve", "--config", &self.config()]).envs(variables.iter().copied());
+        Service::start(command, self.token())
+    }
+}
+
+/// A running process of the binary.
+pub struct Service {
+    pub child: Child,
+    pub address: String,
+    pub management: String,
+    pub token: String,
+    /// What it logged before it listened.
+    pub log_before: String,
+    log: Receiver<String>,
+}
+
+impl Service {
+    pub fn start(command: Command, token: String) -> Self {
+        Self::start_with(command, token, Stdio::null())
+    }
+
+    /// As [`Self::start`], with this standard output.
+    pub fn start_with(mut command: Command, token: String, stdout: Stdio) -> Self {
+        Self::of(command.stderr(Stdio::piped()).stdout(stdout).spawn().unwrap(), token)
+    }
+
+    /// The service that this process, whose standard error is piped, becomes; waits until it listens.
+    pub fn of(mut child: Child, token: String) -> Self {
+        let (send, log) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        let (mut seen, until) = (Vec::new(), Instant::now() + Duration::from_secs(30));
+        loop {
+            match log.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let addresses = line
+                        .split_once("listens on ")
+                        .and_then(|(_, rest)| rest.split_once(", management on "));
+                    if let Some((address, management)) = addresses {
+                        let word = |text: &str| text.split([' ', ',', '"']).next().unwrap().to_owned();
+                        let (address, management) = (word(address), word(management));
+                        return Self { child, address, management, token, log_before: seen.join("\n"), log };
+                    }
+                    seen.push(line);
+                }
+                Err(_) => {
+                    let _ = child.kill();
+                    let status = child.wait();
+                    panic!("the service did not start ({status:?}):\n{}", seen.join("\n"));
+                }
+            }
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait(&mut self, at_most: Duration) -> ExitStatus {
+        let until = Instant::now() + at_most;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "it still runs after {at_most:?}:\n{}", self.log_before);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What it logged since the start.
+    pub fn log(&self) -> String {
+        let mut text = String::new();
+        while let Ok(line) = self.log.recv_timeout(Duration::from_millis(200)) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+
+    pub fn put(&self, cvr: &str) -> Result<u16, ureq::Error> {
+        let body = format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":"{cvr}"}}}}"#);
+        put(&agent(), &self.address, &self.token, cvr, &body)
+    }
+
+    /// Status and body of a path of the management listener.
+    pub fn management(&self, path: &str) -> (u16, String) {
+        let mut response = agent().get(format!("http://{}{path}", self.management)).call().unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let request = agent().get(format!("http://{}{path}", self.address));
+        let mut response = request.header("Authorization", format!("Bearer {}", self.token)).call().unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+}
+
+/// Sends this process a signal by its name. Not with a command: a bare machine has no `kill` outside of shells.
+pub fn signal(child: &Child, name: &str) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let signal = match name {
+        "TERM" => Signal::TERM,
+        "INT" => Signal::INT,
+        "HUP" => Signal::HUP,
+        "STOP" => Signal::STOP,
+        "CONT" => Signal::CONT,
+        other => panic!("no signal {other} is sent by these tests"),
+    };
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(20)))
+        .build()
+        .into()
+}
+
+pub fn put(
+    agent: &ureq::Agent,
+    address: &str,
+    token: &str,
+    cvr: &str,
+    body: &str,
+) -> Result<u16, ureq::Error> {
+    let request = agent.put(format!("http://{address}/v1/Login/{cvr}"));
+    let request = request.header("Authorization", format!("Bearer {token}")).content_type("application/json");
+    let mut response = request.send(body)?;
+    let _ = response.body_mut().as_reader().read_to_end(&mut Vec::new());
+    Ok(response.status().as_u16())
+}

@@ -1,0 +1,72 @@
+//! The tests of this binary once more, on PostgreSQL: what holds on one store has to hold on the other.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::NamedTempFile;
+
+use crate::support::cluster::{Cluster, ROLE, wait_until};
+use crate::support::test_store::VARIABLE;
+
+/// How many of the run's last lines are told when it fails.
+const CLOSING_LINES: usize = 120;
+
+/// Runs them on a server of their own with these settings, if there is one on this machine. The tests of the module `own`
+/// (its `module_path!()`) are left out, because they know which store they want, and those of `left_out`: name below the
+/// module's parent, reason.
+pub fn rerun_on_postgres(own: &str, left_out: &[(&str, &str)], settings: &[&str], at_most: Duration) {
+    let Some(cluster) = Cluster::start(settings) else { return };
+    cluster.sql("postgres", &format!("ALTER ROLE {ROLE} CREATEDB"));
+    let (_, own) = own.split_once("::").unwrap();
+    let (suite, _) = own.rsplit_once("::").unwrap();
+    let all = names();
+    let left_out: Vec<_> = left_out.iter().map(|(name, _)| format!("{suite}::{name}")).collect();
+    for name in &left_out {
+        assert!(all.contains(name), "{name} is left out, and no test");
+    }
+    let is_own = |name: &str| name.starts_with(&format!("{own}::"));
+    let skipped: Vec<_> = all.iter().filter(|name| is_own(name) || left_out.contains(name)).collect();
+    let expected = all.len() - skipped.len();
+
+    let told = NamedTempFile::new().unwrap();
+    let mut tests = Command::new(std::env::current_exe().unwrap());
+    tests.args(["--exact", "--color", "never"]);
+    tests.args(skipped.iter().flat_map(|name| ["--skip", name.as_str()]));
+    tests.env(VARIABLE, cluster.url(&cluster.create_database())).stdin(Stdio::null());
+    // Clones, because they share the place in the file that is written next.
+    tests.stdout(told.as_file().try_clone().unwrap()).stderr(told.as_file().try_clone().unwrap());
+    // A group of its own, so that what it started can be ended with it.
+    let mut child = tests.process_group(0).spawn().unwrap();
+    let mut status = None;
+    if !wait_until(at_most, || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    }) {
+        let group = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        let _ = kill_process_group(group, Signal::KILL);
+        child.wait().unwrap();
+    }
+    let text = std::fs::read_to_string(told.path()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let closing = lines[lines.len().saturating_sub(CLOSING_LINES)..].join("\n");
+    let status = status.unwrap_or_else(|| panic!("on PostgreSQL: not done within {at_most:?}\n{closing}"));
+    assert!(status.success(), "on PostgreSQL: {status}\n{closing}");
+    assert!(passed(&lines) >= Some(expected), "on PostgreSQL: {expected} tests should have run\n{closing}");
+}
+
+/// The full names of all tests of this binary.
+fn names() -> Vec<String> {
+    let mut list = Command::new(std::env::current_exe().unwrap());
+    let output = list.args(["--list", "--format", "terse"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
+}
+
+/// How many tests the run says have passed.
+fn passed(lines: &[&str]) -> Option<usize> {
+    let result = lines.iter().rev().find_map(|line| line.strip_prefix("test result: ok. "))?;
+    result.split_once(" passed; 0 failed; 0 ignored;")?.0.parse().ok()
+}

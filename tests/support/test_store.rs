@@ -1,0 +1,60 @@
+//! Where the services of these tests keep their logins: each in a folder of its own, or each in a database of its own on the
+//! PostgreSQL server that `VIRKSOMHEDSLOGIN_TEST_STORE` names, as a role that may create databases.
+
+use super::cluster::query;
+
+/// Names the server; without it the store is the embedded one.
+pub const VARIABLE: &str = "VIRKSOMHEDSLOGIN_TEST_STORE";
+
+/// The store of one service; a database is dropped with it.
+pub enum TestStore {
+    /// `store` in the service's folder.
+    Embedded,
+    /// A database on a server.
+    Database { server: String, name: String },
+}
+
+impl TestStore {
+    /// A new, empty store of the kind that the tests are asked to run on.
+    pub fn wanted() -> Self {
+        std::env::var(VARIABLE).map_or(Self::Embedded, |server| Self::database_on(&server))
+    }
+
+    /// A new database on the server of this connection string.
+    pub fn database_on(server: &str) -> Self {
+        assert!(
+            server.starts_with("postgres"),
+            "{VARIABLE} is a connection string, as in postgresql://user@host/postgres, and not {server:?}"
+        );
+        let name = format!("logins_{:016x}", fastrand::u64(..));
+        // A template that nobody can be connected to: another session on it would be in the way.
+        query(&server.parse().unwrap(), &format!("CREATE DATABASE {name} TEMPLATE template0"))
+            .expect("a database is made");
+        Self::Database { server: server.to_owned(), name }
+    }
+
+    /// The lines of `[store]` that name it.
+    pub fn configuration(&self) -> String {
+        match self.url() {
+            None => "store.path = \"store\"".to_owned(),
+            Some(url) => format!("store.kind = \"postgres\"\nstore.url = {url:?}"),
+        }
+    }
+
+    /// The connection string of a database; `None` for the embedded store.
+    pub fn url(&self) -> Option<String> {
+        let Self::Database { server, name } = self else { return None };
+        let mut url = url::Url::parse(server).unwrap();
+        url.set_path(name);
+        Some(url.to_string())
+    }
+}
+
+impl Drop for TestStore {
+    fn drop(&mut self) {
+        if let Self::Database { server, name } = self {
+            // What is left behind goes with the server.
+            let _ = query(&server.parse().unwrap(), &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
