@@ -13,10 +13,10 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use virksomhedslogin::domain::access::{Method, OrganisationType};
-use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::interchange;
-use virksomhedslogin::store::{Options, Store};
+use virksomhedslogin::testing::Timestamp;
+use virksomhedslogin::testing::interchange;
+use virksomhedslogin::testing::{Method, OrganisationType};
+use virksomhedslogin::testing::{Options, Store};
 
 /// How many companies the store holds.
 const RECORDS: u32 = 100_000;

@@ -19,15 +19,15 @@ use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, web};
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
-use virksomhedslogin::api::denied_calls::DeniedCalls;
-use virksomhedslogin::api::metrics::Metrics;
-use virksomhedslogin::api::middleware::boundary::boundary;
-use virksomhedslogin::api::{ApiState, routes};
-use virksomhedslogin::audit::{AuditLog, AuditWriter};
-use virksomhedslogin::domain::access::{Method, OrganisationType};
-use virksomhedslogin::interchange;
-use virksomhedslogin::store::{Options, Store};
-use virksomhedslogin::telemetry::logging;
+use virksomhedslogin::testing::DeniedCalls;
+use virksomhedslogin::testing::Metrics;
+use virksomhedslogin::testing::boundary;
+use virksomhedslogin::testing::interchange;
+use virksomhedslogin::testing::logging;
+use virksomhedslogin::testing::{ApiState, routes};
+use virksomhedslogin::testing::{AuditLog, AuditWriter};
+use virksomhedslogin::testing::{Method, OrganisationType};
+use virksomhedslogin::testing::{Options, Store};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

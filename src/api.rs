@@ -1,24 +1,24 @@
 //! The three methods on one screen: what they need, their routes, what surrounds them.
 
 mod body;
-pub mod conditional;
-pub mod context;
-pub mod denied_calls;
-pub mod deny_reason;
-pub mod encoding;
+pub(crate) mod conditional;
+pub(crate) mod context;
+pub(crate) mod denied_calls;
+pub(crate) mod deny_reason;
+pub(crate) mod encoding;
 mod guard;
-pub mod handlers;
-pub mod list;
-pub mod metrics;
-pub mod middleware;
-pub mod problem;
-pub mod rate_limit;
-pub mod request;
-pub mod request_id;
-pub mod request_metrics;
-pub mod response;
+pub(crate) mod handlers;
+pub(crate) mod list;
+pub(crate) mod metrics;
+pub(crate) mod middleware;
+pub(crate) mod problem;
+pub(crate) mod rate_limit;
+pub(crate) mod request;
+pub(crate) mod request_id;
+pub(crate) mod request_metrics;
+pub(crate) mod response;
 pub mod routes;
-pub mod spec;
+pub(crate) mod spec;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub struct ApiState {
 
 /// Most items that are read of a list in a request: query parameters, codings, languages. No honest
 /// request has as many, so that what the others cost is bounded.
-pub const MAX_ITEMS: usize = 64;
+pub(crate) const MAX_ITEMS: usize = 64;
 
 /// The verbs that any path of the API's listener takes, for `OPTIONS *`.
 const ANY: &str = "GET, HEAD, PUT, OPTIONS";

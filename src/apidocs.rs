@@ -17,23 +17,23 @@
 //! bytes lets browsers keep them.
 
 mod compress;
-pub mod example;
+pub(crate) mod example;
 mod guide;
-pub mod host;
-pub mod language;
+pub(crate) mod host;
+pub(crate) mod language;
 mod method;
-pub mod openapi;
+pub(crate) mod openapi;
 mod operation;
 mod page;
 mod pieces;
 mod rendered;
 mod routes;
-pub mod stylesheet;
+pub(crate) mod stylesheet;
 mod swagger;
-pub mod table;
+pub(crate) mod table;
 mod texts;
 
-pub use routes::routes;
+pub(crate) use routes::routes;
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ use language::Language;
 use pieces::Pieces;
 use rendered::Rendered;
 
-pub use rendered::DocsState;
+pub(crate) use rendered::DocsState;
 
 /// The page runs no script, loads one style sheet, and stands in nobody's frame.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -72,7 +72,7 @@ const PERMISSIONS: &str = "camera=(), clipboard-read=(), display-capture=(), geo
 ///
 /// # Errors
 /// 500 when it cannot be rendered; 412 when `If-Match` names another state.
-pub async fn page(request: HttpRequest, docs: web::Data<DocsState>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn page(request: HttpRequest, docs: web::Data<DocsState>) -> Result<HttpResponse, Problem> {
     let language = Language::wanted(request.query_string(), request.headers());
     let (rendered, host) = (rendered(&docs)?, Host::of(request.headers()));
     let page = rendered.page(language);
@@ -87,7 +87,10 @@ pub async fn page(request: HttpRequest, docs: web::Data<DocsState>) -> Result<Ht
 ///
 /// # Errors
 /// 500 when it cannot be written as JSON; 412 when `If-Match` names another state.
-pub async fn openapi(request: HttpRequest, docs: web::Data<DocsState>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn openapi(
+    request: HttpRequest,
+    docs: web::Data<DocsState>,
+) -> Result<HttpResponse, Problem> {
     let coding = Coding::wanted(request.headers());
     let (document, tag) = rendered(&docs)?.document(coding);
     let mut response = HttpResponse::Ok();
@@ -104,7 +107,7 @@ fn rendered(docs: &DocsState) -> Result<Arc<Rendered>, Problem> {
 }
 
 /// `GET /swagger`: the folder, from which Swagger UI's own addresses are counted.
-pub async fn to_swagger() -> HttpResponse {
+pub(crate) async fn to_swagger() -> HttpResponse {
     let mut response = HttpResponse::PermanentRedirect();
     protect(&mut response, DATA_POLICY);
     response.insert_header((header::LOCATION, "/swagger/")).finish()
@@ -114,7 +117,7 @@ pub async fn to_swagger() -> HttpResponse {
 ///
 /// # Errors
 /// 404 for what it does not consist of; 412 when `If-Match` names another state.
-pub async fn swagger(request: HttpRequest, file: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn swagger(request: HttpRequest, file: web::Path<String>) -> Result<HttpResponse, Problem> {
     let file = swagger::file(&file).ok_or_else(|| Problem::new(Kind::PathUnknown))?;
     // What is stored is gzip, and no other coding is made of it.
     let packed = file.packed && Coding::wanted(request.headers()) == Coding::Gzip;
@@ -133,7 +136,7 @@ pub async fn swagger(request: HttpRequest, file: web::Path<String>) -> Result<Ht
 ///
 /// # Errors
 /// 404 for every other name.
-pub async fn asset(file: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn asset(file: web::Path<String>) -> Result<HttpResponse, Problem> {
     if file.as_str() != stylesheet::name() {
         return Err(Problem::new(Kind::PathUnknown));
     }

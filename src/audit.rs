@@ -13,12 +13,12 @@ use crate::domain::timestamp::Timestamp;
 use crate::escape::{InJsonString, json_string, shortened};
 use peer::Peer;
 
-pub use file::{WIDEST_MODE, wide_mode};
-pub use sink::{AuditLog, Reopened};
+pub(crate) use file::{WIDEST_MODE, wide_mode};
+pub use sink::AuditLog;
 pub use writer::AuditWriter;
 
 mod file;
-pub mod peer;
+pub(crate) mod peer;
 mod sink;
 mod writer;
 
@@ -27,13 +27,13 @@ const MAX_REASON: usize = 1024;
 /// The longest `sub` and `clientId`, in characters.
 const MAX_NAME: usize = 256;
 /// The longest other claim, in characters; every one that lets anybody in is shorter.
-pub const MAX_CLAIM: usize = 64;
+pub(crate) const MAX_CLAIM: usize = 64;
 /// Most access modes in a line; there are half as many.
 const MAX_MODES: usize = 16;
 
 /// What one audit line says.
 #[derive(Debug)]
-pub struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// When the answer was ready.
     pub time: Timestamp,
     /// The method that was reached, as the line names it.
@@ -70,7 +70,7 @@ impl Entry<'_> {
     }
 
     /// The line, line feed included.
-    pub fn line(&self) -> Vec<u8> {
+    pub(crate) fn line(&self) -> Vec<u8> {
         let caller = self.caller;
         let digits = self.cvr.map(Cvr::digits);
         let mut line = Line::new();
@@ -104,7 +104,7 @@ impl Entry<'_> {
 
 /// The line that stands for so many calls without a good token that have none of their own (`api::denied_calls`): a refused
 /// call's line with `antal`, their number. `remote` is where most of them came from.
-pub fn summary(time: Timestamp, status: StatusCode, code: &str, calls: u64, remote: &str) -> Vec<u8> {
+pub(crate) fn summary(time: Timestamp, status: StatusCode, code: &str, calls: u64, remote: &str) -> Vec<u8> {
     let mut line = Line::new();
     line.text("tid", ascii(&time.write()));
     line.raw("requestId", "null");

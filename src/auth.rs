@@ -36,13 +36,14 @@ use crate::domain::access::OrganisationType;
 use crate::domain::clock::SharedClock;
 
 pub use algorithm::Algorithm;
-pub use caller::Caller;
-pub use error::{Claim, ClaimError, Part, TokenError};
-pub use fetch::FetchError;
-pub use keyring::KeyStatus;
-pub use keys::KeyError;
-pub use signer::{Signer, SigningError};
-pub use source::{Prepared, Remote, Source};
+pub(crate) use caller::Caller;
+pub(crate) use error::{ClaimError, TokenError};
+pub(crate) use keyring::KeyStatus;
+pub(crate) use keys::KeyError;
+pub use signer::Signer;
+pub(crate) use signer::SigningError;
+pub use source::Source;
+pub(crate) use source::{Prepared, Remote};
 
 use cache::Cache;
 use source::{KeySource, RefreshTiming};
@@ -134,7 +135,7 @@ pub struct Status {
 
 /// What `check` learns about a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// How many keys would serve: at least one.
     pub usable_keys: usize,
     /// Keys that would not serve, and keys that no token could mean: one line each, some twenty at most of each kind.
@@ -284,7 +285,7 @@ impl Rules {
 }
 
 /// Reads or fetches a source once, in the calling thread (5 seconds at most), and tells what would serve.
-pub fn check_source(rules: &Rules, source: &Source) -> Result<Checked, KeyError> {
+pub(crate) fn check_source(rules: &Rules, source: &Source) -> Result<Checked, KeyError> {
     let set = source::read_once(source, &rules.issuer, &rules.algorithms)?;
     Ok(Checked { usable_keys: set.len(), warnings: set.warnings() })
 }

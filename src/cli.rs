@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub mod arguments;
+pub(crate) mod arguments;
 mod check;
 mod dev;
 mod explain;
@@ -29,7 +29,7 @@ use arguments::{Arguments, Command};
 
 /// The exit codes that scripts rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Done.
     Done = 0,
     /// Failed while running, or: not let in, not ready, input refused, store in use.
@@ -54,7 +54,7 @@ impl Exit {
 /// Why a command could not do its work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The code to exit with.
     pub exit: Exit,
     /// What is told on standard error.
@@ -63,17 +63,17 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with this code and these words.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
 }
 
 /// Where a command's result goes.
-pub struct Output<'a>(pub &'a mut dyn Write);
+pub(crate) struct Output<'a>(pub &'a mut dyn Write);
 
 impl Output<'_> {
     /// Prints the text as it is and flushes it. That the reader has gone is no failure.
-    pub fn print(&mut self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
         match self.0.write_all(text.as_bytes()).and_then(|()| self.0.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Failure::new(Exit::Failed, format!("cannot write to standard output: {error}")))
@@ -108,7 +108,7 @@ fn survive_file_size_limit() {
 }
 
 /// As [`main`], with arguments (the program's name first) and streams handed in.
-pub fn run(
+pub(crate) fn run(
     arguments: impl IntoIterator<Item = OsString>,
     output: &mut dyn Write,
     errors: &mut dyn Write,

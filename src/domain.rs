@@ -3,10 +3,10 @@
 //! Nothing here knows of HTTP, tokens, databases or threads. A value that exists is valid: every type is
 //! built by one `parse` or constructor that refuses what the contract refuses.
 
-pub mod access;
-pub mod clock;
-pub mod cvr;
+pub(crate) mod access;
+pub(crate) mod clock;
+pub(crate) mod cvr;
 mod digits;
-pub mod login_span;
-pub mod timestamp;
-pub mod timestamp_table;
+pub(crate) mod login_span;
+pub(crate) mod timestamp;
+pub(crate) mod timestamp_table;

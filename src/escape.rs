@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 /// The text, or of one with more characters than these the first ones, an ellipsis and 16 digits of its SHA-256, so that two
 /// long ones that begin alike can still be told apart.
-pub fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
+pub(crate) fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
     match text.char_indices().nth(characters) {
         None => text.into(),
         Some((end, _)) => {
@@ -23,20 +23,20 @@ pub fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
 }
 
 /// Writes the text as a JSON string (RFC 8259 §7) in which nothing can end a line or steer a terminal.
-pub fn json_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     escape(out, text, json_escape);
     out.push(b'"');
 }
 
 /// Writes the text without quotes, for a line that is read by people: quotes and backslashes are kept.
-pub fn bare(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn bare(out: &mut Vec<u8>, text: &str) {
     escape(out, text, bare_escape);
 }
 
 /// What is formatted into it goes into a JSON string whose quotes the caller writes.
 #[derive(Debug)]
-pub struct InJsonString<'a>(pub &'a mut Vec<u8>);
+pub(crate) struct InJsonString<'a>(pub &'a mut Vec<u8>);
 
 impl fmt::Write for InJsonString<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -47,7 +47,7 @@ impl fmt::Write for InJsonString<'_> {
 
 /// What is formatted into it is written as [`bare`] writes it.
 #[derive(Debug)]
-pub struct Bare<'a>(pub &'a mut Vec<u8>);
+pub(crate) struct Bare<'a>(pub &'a mut Vec<u8>);
 
 impl fmt::Write for Bare<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

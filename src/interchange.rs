@@ -9,6 +9,8 @@ mod import;
 mod lines;
 mod verifier;
 
-pub use export::{CVR_AT, Exporter, FIRST_AT, LAST_AT, OBJECT, ROW, export, length, write_object, write_row};
-pub use import::{BadLine, Format, ImportRejected, ImportReport, MOST_BAD_LINES, read};
-pub use verifier::ExportVerifier;
+pub(crate) use export::{CVR_AT, Exporter, FIRST_AT, LAST_AT, ROW, length};
+pub use export::{OBJECT, export, write_object};
+pub use import::{Format, read};
+pub(crate) use import::{ImportRejected, ImportReport};
+pub(crate) use verifier::ExportVerifier;

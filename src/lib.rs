@@ -29,7 +29,7 @@ mod api;
 mod apidocs;
 mod audit;
 mod auth;
-pub mod cli;
+mod cli;
 mod critical_tasks;
 mod domain;
 mod escape;
@@ -43,3 +43,37 @@ mod settings;
 mod store;
 mod strict_json;
 mod telemetry;
+
+pub use cli::main;
+
+/// What the tests and the benchmarks drive without the binary. Nothing else of the library can be reached from outside.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::api::denied_calls::DeniedCalls;
+    pub use crate::api::metrics::Metrics;
+    pub use crate::api::middleware::boundary::boundary;
+    pub use crate::api::{ApiState, routes};
+    pub use crate::audit::{AuditLog, AuditWriter};
+    pub use crate::auth::{Algorithm, Authenticator, ClaimNames, Rules, Signer, Source};
+    pub use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
+    pub use crate::domain::clock::{Clock, ClockLimits, ManualClock, SharedClock, SystemClock};
+    pub use crate::domain::cvr::Cvr;
+    pub use crate::domain::login_span::LoginSpan;
+    pub use crate::domain::timestamp::Timestamp;
+    pub use crate::server::{App, Reload};
+    pub use crate::store::{
+        Address, Backend, Database, Imported, OpenError, Options, Record, RecordStream, Store, StoreError,
+    };
+
+    pub mod interchange {
+        pub use crate::interchange::{Format, OBJECT, export, read, write_object};
+    }
+
+    pub mod logging {
+        pub use crate::telemetry::logging::{Format, init};
+    }
+
+    pub mod settings {
+        pub use crate::settings::load;
+    }
+}

@@ -4,24 +4,24 @@ use std::io::{self, Write};
 
 /// Writes whole lines, and begins with a line feed where the last one was torn.
 #[derive(Debug)]
-pub struct LineWriter<W> {
+pub(crate) struct LineWriter<W> {
     output: W,
     torn: bool,
 }
 
 impl<W: Write> LineWriter<W> {
     /// A writer to this output, which ends inside a line when `torn`.
-    pub fn new(output: W, torn: bool) -> Self {
+    pub(crate) fn new(output: W, torn: bool) -> Self {
         Self { output, torn }
     }
 
     /// What is written to.
-    pub fn output(&self) -> &W {
+    pub(crate) fn output(&self) -> &W {
         &self.output
     }
 
     /// Writes whole lines, line feeds included: how many of these bytes got out, and why not all of them.
-    pub fn write(&mut self, lines: &[u8]) -> (usize, Option<io::Error>) {
+    pub(crate) fn write(&mut self, lines: &[u8]) -> (usize, Option<io::Error>) {
         if self.torn
             && let Err(error) = self.end_line()
         {
@@ -46,7 +46,7 @@ impl<W: Write> LineWriter<W> {
     ///
     /// # Errors
     /// When it does not.
-    pub fn end_line(&mut self) -> io::Result<()> {
+    pub(crate) fn end_line(&mut self) -> io::Result<()> {
         self.output.write_all(b"\n")?;
         self.torn = false;
         Ok(())

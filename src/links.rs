@@ -9,7 +9,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// When it is one, with its name and its target.
-pub fn refuse_dangling_link(path: &Path) -> io::Result<()> {
+pub(crate) fn refuse_dangling_link(path: &Path) -> io::Result<()> {
     let dangling = |path: &&Path| path.is_symlink() && matches!(path.try_exists(), Ok(false));
     let Some(link) = path.ancestors().find(dangling) else { return Ok(()) };
     let (shown, target) = (link.display(), link.read_link()?);

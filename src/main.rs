@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    virksomhedslogin::cli::main()
+    virksomhedslogin::main()
 }

@@ -3,13 +3,13 @@
 //!
 //! It asks for no token, so web pages are kept out (`origin`), and who takes the register away leaves an audit line.
 
-pub mod clock;
+pub(crate) mod clock;
 mod export_body;
-pub mod metrics;
+pub(crate) mod metrics;
 mod origin;
 mod routes;
 
-pub use routes::routes;
+pub(crate) use routes::routes;
 
 use std::io;
 use std::sync::Arc;
@@ -34,24 +34,24 @@ const RETRY_EXPORT_SECONDS: u32 = 5;
 
 /// Whether the service is on its way down.
 #[derive(Debug, Default)]
-pub struct Lifecycle {
+pub(crate) struct Lifecycle {
     stopping: AtomicBool,
 }
 
 impl Lifecycle {
     /// From now on the service is not ready.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
     /// Whether [`Lifecycle::stop`] was called.
-    pub fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 }
 
 /// What the management listener is served from.
-pub struct ManagementState {
+pub(crate) struct ManagementState {
     /// What the API is served from.
     pub api: web::Data<ApiState>,
     /// Whether the service is on its way down.
@@ -63,7 +63,7 @@ pub struct ManagementState {
 
 impl ManagementState {
     /// The state beside this API's.
-    pub fn new(api: web::Data<ApiState>) -> Self {
+    pub(crate) fn new(api: web::Data<ApiState>) -> Self {
         Self {
             api,
             lifecycle: Lifecycle::default(),
@@ -74,7 +74,7 @@ impl ManagementState {
 }
 
 /// `GET /livez`: 200 as long as the process answers.
-pub async fn livez() -> HttpResponse {
+pub(crate) async fn livez() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -83,7 +83,7 @@ pub async fn livez() -> HttpResponse {
 
 /// `GET /readyz`: 200 when requests can be answered, else 503 naming what is missing. The store is asked to write,
 /// sync and read back for real.
-pub async fn readyz(state: web::Data<ManagementState>) -> HttpResponse {
+pub(crate) async fn readyz(state: web::Data<ManagementState>) -> HttpResponse {
     let api = &state.api;
     let mut missing: Vec<(&str, String)> = Vec::new();
     if state.lifecycle.is_stopping() {
@@ -131,7 +131,7 @@ pub async fn readyz(state: web::Data<ManagementState>) -> HttpResponse {
 }
 
 /// The path of the export.
-pub const EXPORT: &str = "/export";
+pub(crate) const EXPORT: &str = "/export";
 /// What the audit line of an export calls it, and the rule that let it in.
 const EXPORT_METHOD: &str = "Export";
 const EXPORT_RULE: &str = "server.management asks for no token";
@@ -140,7 +140,7 @@ const EXPORT_RULE: &str = "server.management asks for no token";
 ///
 /// # Errors
 /// 503 when the store cannot be read, or the audit line not be written.
-pub async fn export(
+pub(crate) async fn export(
     state: web::Data<ManagementState>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
@@ -193,7 +193,7 @@ async fn audited(
 ///
 /// # Errors
 /// Those of what it guards.
-pub async fn refuse_web_pages<B: MessageBody>(
+pub(crate) async fn refuse_web_pages<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {

@@ -40,15 +40,15 @@ use crate::settings::{
 use crate::store;
 use crate::store::{Address, Backend, Database, Store};
 
-pub use absent_store::warn as warn_of_absent_store;
-pub use activated_sockets::ActivatedSockets;
-pub use listener::ApiListener;
+pub(crate) use absent_store::warn as warn_of_absent_store;
+pub(crate) use activated_sockets::ActivatedSockets;
+pub(crate) use listener::ApiListener;
 use listener::exposed;
 use serving::Role;
 
-pub use preflight::{Preflight, preflight};
+pub(crate) use preflight::preflight;
 pub use reload::Reload;
-pub use service_manager::ServiceManager;
+pub(crate) use service_manager::ServiceManager;
 
 /// How long a connection may linger once it is being closed.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -290,7 +290,7 @@ async fn close(api: &ApiState, servers: Vec<ServerHandle>) {
 ///
 /// # Errors
 /// When the connection string cannot be used.
-pub fn store_options(settings: &StoreSettings) -> Result<store::Options, StartError> {
+pub(crate) fn store_options(settings: &StoreSettings) -> Result<store::Options, StartError> {
     let place = match &settings.kind {
         StoreKind::Embedded { path } => Backend::Directory(path.clone()),
         StoreKind::Postgres { url } => Backend::Database(Box::new(Database {
@@ -316,7 +316,7 @@ fn in_the_clear(place: &Backend) -> Option<String> {
 }
 
 /// Where the keys come from, as `auth` is told it.
-pub fn key_source(token: &Token) -> auth::Source {
+pub(crate) fn key_source(token: &Token) -> auth::Source {
     let remote = |address| {
         auth::Source::Remote(auth::Remote {
             address,
@@ -333,7 +333,7 @@ pub fn key_source(token: &Token) -> auth::Source {
 }
 
 /// What a token must meet, as `auth` is told it.
-pub fn token_rules(token: &Token) -> auth::Rules {
+pub(crate) fn token_rules(token: &Token) -> auth::Rules {
     auth::Rules {
         issuer: token.issuer.clone(),
         audience: token.audience.clone(),

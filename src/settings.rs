@@ -19,11 +19,11 @@ use url::Url;
 
 use crate::domain::access::{AccessTable, OrganisationType};
 
-pub mod access;
+pub(crate) mod access;
 mod error;
 #[cfg(test)]
 mod fixtures;
-pub mod keys;
+pub(crate) mod keys;
 mod limits;
 mod read;
 #[cfg(test)]
@@ -37,8 +37,8 @@ mod tests;
 mod token;
 
 pub(crate) use error::nearest;
-pub use error::{Origin, SettingError, SettingsErrors};
-pub use secret::Secret;
+pub(crate) use error::{Origin, SettingError, SettingsErrors};
+pub(crate) use secret::Secret;
 
 use read::Reported;
 use source::Source;
@@ -250,7 +250,7 @@ pub fn load(
 
 /// The sections that have no fault, whatever the others have.
 #[derive(Debug, Clone)]
-pub struct Sections {
+pub(crate) struct Sections {
     /// `[server]`
     pub server: Option<Server>,
     /// `[store]`
@@ -263,7 +263,10 @@ pub struct Sections {
 
 /// Loads what [`load`] would, section by section. For `check`, which tries each against this machine before it tells
 /// all faults.
-pub fn load_sections(file: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Sections {
+pub(crate) fn load_sections(
+    file: &Path,
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> Sections {
     let source = &mut Source::gather(file, environment);
     Sections {
         server: server::read(source).ok(),

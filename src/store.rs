@@ -24,12 +24,14 @@ mod postgres;
 mod record;
 mod record_stream;
 
-pub use embedded::live_view::{Block, Snapshot, Version};
+pub(crate) use embedded::live_view::{Block, Snapshot};
 pub use error::{OpenError, StoreError};
-pub use metrics::{DatabaseStatus, Operation, Status};
-pub use postgres::{Address, AddressError};
+pub(crate) use metrics::Status;
+pub use postgres::Address;
+pub(crate) use postgres::AddressError;
 pub use record::Record;
-pub use record_stream::{Fetched, ReadError, RecordStream};
+pub use record_stream::RecordStream;
+pub(crate) use record_stream::{Fetched, ReadError};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]

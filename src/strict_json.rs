@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 128;
 
 /// A JSON value that forgets nothing.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Json {
+pub(crate) enum Json {
     /// `null`
     Null,
     /// `true` or `false`
@@ -35,12 +35,12 @@ pub enum Json {
 
 impl Json {
     /// Reads one JSON value that fills the whole text.
-    pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(text)
     }
 
     /// The members, when this is an object.
-    pub fn members(&self) -> Option<&[(String, Json)]> {
+    pub(crate) fn members(&self) -> Option<&[(String, Json)]> {
         match self {
             Self::Object(members) => Some(members),
             _ => None,
@@ -48,7 +48,7 @@ impl Json {
     }
 
     /// The string, when this is one.
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
@@ -56,7 +56,7 @@ impl Json {
     }
 
     /// The name of a member that stands twice in one object, at any depth.
-    pub fn duplicate(&self) -> Option<&str> {
+    pub(crate) fn duplicate(&self) -> Option<&str> {
         match self {
             Self::Object(members) => {
                 duplicate_name(members).or_else(|| members.iter().find_map(|(_, value)| value.duplicate()))
@@ -144,23 +144,23 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
 /// A JSON value as it is written: known to be JSON, not yet read.
 #[derive(Debug, Clone, Copy)]
-pub struct Raw<'a>(&'a RawValue);
+pub(crate) struct Raw<'a>(&'a RawValue);
 
 impl<'a> Raw<'a> {
     /// The one JSON value that fills the whole text (RFC 8259): UTF-8, and at most 128 deep.
-    pub fn parse(text: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         // What is skipped is not looked at for UTF-8 by serde_json.
         let value = serde_json::from_str(str::from_utf8(text).ok()?).ok()?;
         (!is_too_deep(text)).then_some(Self(value))
     }
 
     /// The members in order, duplicates included, when this is an object.
-    pub fn members(self) -> Option<Vec<(String, Self)>> {
+    pub(crate) fn members(self) -> Option<Vec<(String, Self)>> {
         serde_json::from_str(self.0.get()).ok().map(|Members(members)| members)
     }
 
     /// The string, when this is one. One that is no Unicode text is `None` within.
-    pub fn text(self) -> Option<Option<String>> {
+    pub(crate) fn text(self) -> Option<Option<String>> {
         let text = self.0.get();
         text.starts_with('"').then(|| serde_json::from_str(text).ok())
     }

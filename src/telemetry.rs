@@ -1,5 +1,5 @@
 //! How the service is watched: logging, trace context, and counters and histograms without a label of any method.
 
-pub mod logging;
-pub mod metrics;
-pub mod trace_context;
+pub(crate) mod logging;
+pub(crate) mod metrics;
+pub(crate) mod trace_context;

@@ -8,12 +8,12 @@
 )]
 
 mod support {
-    pub mod cluster;
-    pub mod preload;
-    pub mod process;
-    pub mod programs;
-    pub mod rerun_on_postgres;
-    pub mod test_store;
+    pub(crate) mod cluster;
+    pub(crate) mod preload;
+    pub(crate) mod process;
+    pub(crate) mod programs;
+    pub(crate) mod rerun_on_postgres;
+    pub(crate) mod test_store;
 }
 
 mod suites {

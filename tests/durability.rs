@@ -11,13 +11,13 @@
 )]
 
 mod support {
-    pub mod cluster;
-    pub mod history;
-    pub mod logins;
-    pub mod preload;
-    pub mod process;
-    pub mod programs;
-    pub mod test_store;
+    pub(crate) mod cluster;
+    pub(crate) mod history;
+    pub(crate) mod logins;
+    pub(crate) mod preload;
+    pub(crate) mod process;
+    pub(crate) mod programs;
+    pub(crate) mod test_store;
 }
 
 mod suites {

@@ -3,26 +3,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use virksomhedslogin::auth::{Algorithm, Authenticator, ClaimNames, Rules, Source};
-use virksomhedslogin::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
-use virksomhedslogin::domain::clock::{ManualClock, SharedClock};
-use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login_span::LoginSpan;
-use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::Record;
+use virksomhedslogin::testing::Cvr;
+use virksomhedslogin::testing::LoginSpan;
+use virksomhedslogin::testing::Record;
+use virksomhedslogin::testing::Timestamp;
+use virksomhedslogin::testing::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
+use virksomhedslogin::testing::{Algorithm, Authenticator, ClaimNames, Rules, Source};
+use virksomhedslogin::testing::{ManualClock, SharedClock};
 
 /// The token of `benches/fixed/token.txt`.
-pub fn token() -> &'static str {
+pub(crate) fn token() -> &'static str {
     include_str!("token.txt").trim_end()
 }
 
 /// A clock that shows a moment at which the token is good.
-pub fn clock() -> SharedClock {
+pub(crate) fn clock() -> SharedClock {
     Arc::new(ManualClock::at(moment(1_764_000_000_000)))
 }
 
 /// Judges the token.
-pub fn authenticator() -> Authenticator {
+pub(crate) fn authenticator() -> Authenticator {
     let rules = Rules {
         issuer: "https://sts.bench.invalid".to_owned(),
         audience: vec!["virksomhedslogin-bench".to_owned()],
@@ -38,7 +38,7 @@ pub fn authenticator() -> Authenticator {
 }
 
 /// The table in which STAR may call everything for all citizens.
-pub fn access_table() -> AccessTable {
+pub(crate) fn access_table() -> AccessTable {
     let mut access_table = AccessTable::deny_all();
     for method in Method::ALL {
         access_table.set(method, OrganisationType::Star, acting());
@@ -47,12 +47,12 @@ pub fn access_table() -> AccessTable {
 }
 
 /// The access modes of the token.
-pub fn acting() -> AccessModes {
+pub(crate) fn acting() -> AccessModes {
     AccessModes::NONE.with(AccessMode::AlleBorgere)
 }
 
 /// The company of this number and its logins.
-pub fn record(number: u32) -> Record {
+pub(crate) fn record(number: u32) -> Record {
     let first = 1_451_606_400_000 + i64::from(number) * 37;
     Record {
         cvr: Cvr::from_number(10_000_007 + number * 89).expect("eight digits"),

@@ -6,22 +6,22 @@
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
 /// Whether the caller already has the representation with this weak tag (`W/"…"`).
-pub fn is_unchanged(headers: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn is_unchanged(headers: &HeaderMap, tag: &str) -> bool {
     lists(headers, header::IF_NONE_MATCH, &[tag])
 }
 
 /// Whether the request holds only for some states.
-pub fn has_precondition(headers: &HeaderMap) -> bool {
+pub(crate) fn has_precondition(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_NONE_MATCH)
 }
 
 /// Whether `If-Match` is there and names none of the present state's tags; without a state there are none.
-pub fn if_match_fails(headers: &HeaderMap, present: &[&str]) -> bool {
+pub(crate) fn if_match_fails(headers: &HeaderMap, present: &[&str]) -> bool {
     headers.contains_key(header::IF_MATCH) && !lists(headers, header::IF_MATCH, present)
 }
 
 /// Whether a write is for no state with one of these tags and meets one (§13.1.2): `*` asks to be the first.
-pub fn if_none_match_fails(headers: &HeaderMap, present: &[&str]) -> bool {
+pub(crate) fn if_none_match_fails(headers: &HeaderMap, present: &[&str]) -> bool {
     lists(headers, header::IF_NONE_MATCH, present)
 }
 

@@ -23,7 +23,7 @@ use crate::telemetry::trace_context::Trace;
 
 /// One request and what is known of it so far.
 #[derive(Debug)]
-pub struct RequestContext {
+pub(crate) struct RequestContext {
     /// The request's id.
     pub request_id: RequestId,
     /// The trace that it belongs to.
@@ -36,7 +36,7 @@ pub struct RequestContext {
 
 /// What the guard and the handlers found out.
 #[derive(Debug, Default)]
-pub struct RequestRecord {
+pub(crate) struct RequestRecord {
     /// The method that was reached. Without one, no audit line is due.
     pub method: Option<Method>,
     /// Who called, when the token was good.
@@ -52,11 +52,11 @@ pub struct RequestRecord {
 }
 
 /// An exchange as the parts of one request share it.
-pub type SharedContext = Rc<RequestContext>;
+pub(crate) type SharedContext = Rc<RequestContext>;
 
 impl RequestContext {
     /// Opens the exchange of a request with these headers.
-    pub fn open(headers: &HeaderMap) -> SharedContext {
+    pub(crate) fn open(headers: &HeaderMap) -> SharedContext {
         Rc::new(Self {
             request_id: RequestId::of(headers),
             trace: Trace::of(headers),
@@ -66,13 +66,13 @@ impl RequestContext {
     }
 
     /// The exchange that the boundary opened for this request.
-    pub fn of(request: &HttpRequest) -> SharedContext {
+    pub(crate) fn of(request: &HttpRequest) -> SharedContext {
         let found = request.extensions().get::<SharedContext>().cloned();
         found.unwrap_or_else(|| Self::open(request.headers()))
     }
 
     /// The audit line of this call, which the answer with this status and `fejlkode` goes with.
-    pub fn audit_line(
+    pub(crate) fn audit_line(
         &self,
         time: Timestamp,
         method: &str,
@@ -98,7 +98,7 @@ impl RequestContext {
     }
 
     /// Writes something down.
-    pub fn note(&self, write: impl FnOnce(&mut RequestRecord)) {
+    pub(crate) fn note(&self, write: impl FnOnce(&mut RequestRecord)) {
         if let Ok(mut record) = self.record.try_borrow_mut() {
             write(&mut record);
         }

@@ -105,7 +105,7 @@ fn network(address: IpAddr) -> impl Hash {
 }
 
 /// Sums up every second, for as long as the service runs.
-pub async fn watch(api: web::Data<ApiState>) -> ! {
+pub(crate) async fn watch(api: web::Data<ApiState>) -> ! {
     loop {
         rt::time::sleep(EVERY).await;
         let api = api.clone();
@@ -115,7 +115,7 @@ pub async fn watch(api: web::Data<ApiState>) -> ! {
 }
 
 /// Writes what went beyond the buckets since the last time into the log and the audit file.
-pub fn sum_up(api: &ApiState) {
+pub(crate) fn sum_up(api: &ApiState) {
     let summary =
         std::mem::take(&mut *api.denied_calls.summary.lock().unwrap_or_else(PoisonError::into_inner));
     if summary.calls == 0 {

@@ -6,7 +6,7 @@ use super::MAX_ITEMS;
 
 /// A content coding that the two reads are sent in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
+pub(crate) enum Coding {
     /// As it is.
     Identity,
     /// RFC 1952.
@@ -17,10 +17,10 @@ pub enum Coding {
 
 impl Coding {
     /// Every coding.
-    pub const ALL: [Self; 3] = [Self::Identity, Self::Gzip, Self::Zstd];
+    pub(crate) const ALL: [Self; 3] = [Self::Identity, Self::Gzip, Self::Zstd];
 
     /// The value of `Content-Encoding`, when one is due.
-    pub fn name(self) -> Option<&'static str> {
+    pub(crate) fn name(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
             Self::Gzip => Some("gzip"),
@@ -34,7 +34,7 @@ impl Coding {
     /// zstd, then zstd, then the answer as it is. `*` stands for gzip and never for zstd: whoever understands that names
     /// it. Only the first 64 codings are read. Without `Accept-Encoding`, and whenever no coding of ours is wanted, the answer is sent as it is; a caller that
     /// forbids even that is not refused.
-    pub fn wanted(headers: &HeaderMap) -> Self {
+    pub(crate) fn wanted(headers: &HeaderMap) -> Self {
         let (mut gzip, mut zstd, mut identity, mut any) = (None, None, None, None);
         let lines = headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
         for item in lines.flat_map(|line| line.split(',')).take(MAX_ITEMS) {

@@ -29,7 +29,7 @@ const QUERY_TOKEN: &str = "access_token";
 const AUDITED_QUERY: usize = 1024;
 
 /// A method of the contract, as a type that a handler can ask for.
-pub trait Endpoint: 'static {
+pub(crate) trait Endpoint: 'static {
     /// The method whose scope and row in the access table apply.
     const METHOD: Method;
 
@@ -40,7 +40,7 @@ pub trait Endpoint: 'static {
 
 /// Proof that the caller may call `M`.
 #[derive(Debug)]
-pub struct Authorised<M> {
+pub(crate) struct Authorised<M> {
     /// The request's exchange, for what the handler learns.
     pub context: SharedContext,
     /// What the request's head asks for.

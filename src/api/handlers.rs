@@ -26,15 +26,15 @@ const READ_CACHE: &str = "private, no-cache";
 
 /// `GET /v1/LoginSpan`
 #[derive(Debug)]
-pub struct GetLogin;
+pub(crate) struct GetLogin;
 
 /// `PUT /v1/LoginSpan/{CvrNummer}`
 #[derive(Debug)]
-pub struct SetLogin;
+pub(crate) struct SetLogin;
 
 /// `GET /v1/Logins`
 #[derive(Debug)]
-pub struct GetLogins;
+pub(crate) struct GetLogins;
 
 impl Endpoint for GetLogin {
     const METHOD: Method = Method::GetLogin;
@@ -70,7 +70,7 @@ impl Endpoint for GetLogins {
 }
 
 /// GetLogin: the first and the latest login of one company.
-pub async fn get_login(
+pub(crate) async fn get_login(
     authorised: Authorised<GetLogin>,
     request: HttpRequest,
     api: web::Data<ApiState>,
@@ -92,7 +92,7 @@ pub async fn get_login(
 }
 
 /// GetLogin's answer (`GetVirksomhedsLoginResponseDto`).
-pub fn one(company: Cvr, login: LoginSpan) -> Vec<u8> {
+pub(crate) fn one(company: Cvr, login: LoginSpan) -> Vec<u8> {
     let mut text = Vec::with_capacity(160);
     text.extend_from_slice(br#"{"VirksomhedsLoginDto":"#);
     interchange::write_object(&mut text, &Record { cvr: company, login });
@@ -101,7 +101,7 @@ pub fn one(company: Cvr, login: LoginSpan) -> Vec<u8> {
 }
 
 /// SetLogin: the company logged in now, by the service's own clock.
-pub async fn set_login(
+pub(crate) async fn set_login(
     authorised: Authorised<SetLogin>,
     request: HttpRequest,
     payload: web::Payload,
@@ -129,7 +129,7 @@ pub async fn set_login(
 }
 
 /// GetLogins: every company, ascending, as one consistent snapshot that is streamed and never built whole.
-pub async fn get_logins(
+pub(crate) async fn get_logins(
     authorised: Authorised<GetLogins>,
     request: HttpRequest,
     api: web::Data<ApiState>,

@@ -13,14 +13,14 @@
 //!
 //! `docs/ARCHITECTURE.md`, "How the list is compressed", tells why it is done this way.
 
-pub mod checksum;
-pub mod compressed;
-pub mod deflate;
+pub(crate) mod checksum;
+pub(crate) mod compressed;
+pub(crate) mod deflate;
 mod fairness;
-pub mod fragment;
-pub mod identity;
-pub mod paged;
-pub mod text;
+pub(crate) mod fragment;
+pub(crate) mod identity;
+pub(crate) mod paged;
+pub(crate) mod text;
 
 #[cfg(test)]
 mod tests;
@@ -41,16 +41,16 @@ use fragment::StreamCoding;
 use identity::Identity;
 use paged::Streamed;
 
-pub use fairness::count_response;
+pub(crate) use fairness::count_response;
 
 /// How many bytes a chunk has at least, unless it is the first, the last, or the next piece is still being made.
 ///
 /// Every chunk is a system call, which may wake a client that has nothing to read: with 64 KiB a client that is as fast as
 /// we are sleeps and is woken for each. Larger ones than this bring little and are held for every slow reader.
-pub const CHUNK: usize = 256 * 1024;
+pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// The list in this coding, or for HEAD what is to be said of it.
-pub fn answer(
+pub(crate) fn answer(
     response: &mut HttpResponseBuilder,
     listing: RecordStream,
     coding: Coding,
@@ -76,7 +76,7 @@ pub fn answer(
 
 /// The body of an answer to HEAD, which is never made: the dispatcher would ask for all of it only to throw it away.
 #[derive(Debug)]
-pub struct Unsent(pub BodySize);
+pub(crate) struct Unsent(pub BodySize);
 
 impl MessageBody for Unsent {
     type Error = Infallible;

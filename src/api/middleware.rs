@@ -1,7 +1,7 @@
 //! What surrounds the methods, one file a job.
 
-pub mod boundary;
-pub mod connection;
-pub mod host;
-pub mod incoming_body;
-pub mod parse_errors;
+pub(crate) mod boundary;
+pub(crate) mod connection;
+pub(crate) mod host;
+pub(crate) mod incoming_body;
+pub(crate) mod parse_errors;

@@ -15,7 +15,7 @@ use crate::escape::json_string;
 
 /// What went wrong, as the contract's table of errors divides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// No token, or one that is not accepted.
     Unauthorised,
     /// Credentials sent in more than one way (RFC 6750 §3.1, `invalid_request`).
@@ -55,15 +55,15 @@ pub enum Kind {
 }
 
 /// `fejlkode` of everything that is wrong with the request itself.
-pub const CODE_REQUEST: &str = "1014";
+pub(crate) const CODE_REQUEST: &str = "1014";
 /// `fejlkode` of a company that the register does not know.
-pub const CODE_COMPANY_UNKNOWN: &str = "120500";
+pub(crate) const CODE_COMPANY_UNKNOWN: &str = "120500";
 /// `fejlkode` of what would be answered otherwise later: wait for `Retry-After` and send the same call again.
-pub const CODE_NOT_NOW: &str = "1100";
+pub(crate) const CODE_NOT_NOW: &str = "1100";
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Unauthorised,
         Self::AmbiguousCredentials,
         Self::ScopeMissing,
@@ -85,7 +85,7 @@ impl Kind {
     ];
 
     /// The row of the table: HTTP status, `fejlkode`, `fejltekst`.
-    pub fn row(self) -> (StatusCode, &'static str, &'static str) {
+    pub(crate) fn row(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Unauthorised => (
                 StatusCode::UNAUTHORIZED,
@@ -159,12 +159,12 @@ impl Kind {
     }
 
     /// Whether the answer carries the challenge of RFC 6750 §3.
-    pub const fn challenges(self) -> bool {
+    pub(crate) const fn challenges(self) -> bool {
         matches!(self, Self::Unauthorised | Self::AmbiguousCredentials | Self::ScopeMissing)
     }
 
     /// Whether the answer carries `Retry-After`.
-    pub const fn is_temporary(self) -> bool {
+    pub(crate) const fn is_temporary(self) -> bool {
         matches!(self, Self::TooManyRequests | Self::Unavailable | Self::DiskFull)
     }
 
@@ -187,7 +187,7 @@ impl Kind {
 /// Én fejl i en forespørgsel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Feltfejl)]
-pub struct FieldError {
+pub(crate) struct FieldError {
     /// Feltet, som kontrakten skriver det: cvrNummer, VirksomhedsLoginDto.cvrNummer, x-requestId.
     pub felt: String,
     /// Hvad der er galt med det.
@@ -195,18 +195,18 @@ pub struct FieldError {
 }
 
 /// Most faults that an answer lists.
-pub const MAX_FAULTS: usize = 20;
+pub(crate) const MAX_FAULTS: usize = 20;
 
 impl FieldError {
     /// A fault of this field.
-    pub fn new(felt: impl Into<String>, fejltekst: impl Into<String>) -> Self {
+    pub(crate) fn new(felt: impl Into<String>, fejltekst: impl Into<String>) -> Self {
         Self { felt: felt.into(), fejltekst: fejltekst.into() }
     }
 }
 
 /// An answer that is an error. Rendered once, at the boundary, where the request's id is known.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub(crate) struct Problem {
     kind: Kind,
     faults: Vec<FieldError>,
     headers: Vec<(header::HeaderName, header::HeaderValue)>,
@@ -214,57 +214,57 @@ pub struct Problem {
 
 impl Problem {
     /// The problem of this kind, without particulars.
-    pub fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         Self { kind, faults: Vec::new(), headers: Vec::new() }
     }
 
     /// More calls than the caller may make; it may go on after so many seconds.
-    pub fn too_many_requests(retry_after_seconds: u32) -> Self {
+    pub(crate) fn too_many_requests(retry_after_seconds: u32) -> Self {
         Self::new(Kind::TooManyRequests).with_header(header::RETRY_AFTER, retry_after_seconds.into())
     }
 
     /// A 400 that lists every fault found, up to [`MAX_FAULTS`].
-    pub fn bad_request(faults: Vec<FieldError>) -> Self {
+    pub(crate) fn bad_request(faults: Vec<FieldError>) -> Self {
         Self::new(Kind::BadRequest).with_faults(faults)
     }
 
     /// Not able to answer now; the caller may try again after so many seconds.
-    pub fn unavailable(retry_after_seconds: u32) -> Self {
+    pub(crate) fn unavailable(retry_after_seconds: u32) -> Self {
         Self::new(Kind::Unavailable).with_header(header::RETRY_AFTER, retry_after_seconds.into())
     }
 
     /// The problem that stands for an error status of the framework's own.
-    pub fn of_framework(status: StatusCode) -> Self {
+    pub(crate) fn of_framework(status: StatusCode) -> Self {
         Self::new(Kind::of_framework(status))
     }
 
     /// The same with one more response header.
     #[must_use]
-    pub fn with_header(mut self, name: header::HeaderName, value: header::HeaderValue) -> Self {
+    pub(crate) fn with_header(mut self, name: header::HeaderName, value: header::HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
     /// The same with these faults listed.
     #[must_use]
-    pub fn with_faults(mut self, mut faults: Vec<FieldError>) -> Self {
+    pub(crate) fn with_faults(mut self, mut faults: Vec<FieldError>) -> Self {
         faults.truncate(MAX_FAULTS);
         self.faults = faults;
         self
     }
 
     /// What went wrong.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
     /// The `fejlkode` that the caller sees.
-    pub fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         self.kind.row().1
     }
 
     /// The answer's body, under this request id.
-    pub fn text(&self, request_id: &str) -> Vec<u8> {
+    pub(crate) fn text(&self, request_id: &str) -> Vec<u8> {
         let (status, code, text) = self.kind.row();
         let mut body = Vec::with_capacity(256);
         body.extend_from_slice(br#"{"type":"about:blank","title":"#);
@@ -291,7 +291,7 @@ impl Problem {
     }
 
     /// The answer, under this request id.
-    pub fn render(&self, request_id: &str) -> HttpResponse {
+    pub(crate) fn render(&self, request_id: &str) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.kind.row().0);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));

@@ -23,7 +23,7 @@ const MOST_CLIENTS: usize = 10_000;
 type Limiter<C> = RateLimiter<u64, HashMapStateStore<u64>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 /// A token bucket for each key.
-pub struct TokenBuckets<C: Clock = MonotonicClock> {
+pub(crate) struct TokenBuckets<C: Clock = MonotonicClock> {
     quota: Quota,
     clock: C,
     hasher: RandomState,
@@ -45,7 +45,7 @@ pub struct Wait {
 
 impl TokenBuckets {
     /// So many calls a second for each key, and so many at once.
-    pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+    pub(crate) fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         Self::with_clock(per_second, burst, MonotonicClock)
     }
 }
@@ -65,7 +65,7 @@ impl<C: Clock + Clone> TokenBuckets<C> {
     ///
     /// # Errors
     /// When there is none in it: whole seconds, at least one, after which there is one again.
-    pub fn take(&self, key: &impl Hash) -> Result<(), u32> {
+    pub(crate) fn take(&self, key: &impl Hash) -> Result<(), u32> {
         let limiter = self.limiter.load();
         let taken = limiter.check_key(&self.hasher.hash_one(key));
         if limiter.len() > MOST_CLIENTS {

@@ -21,9 +21,9 @@ use crate::domain::cvr::Cvr;
 use crate::strict_json::Raw;
 
 /// The company's number, in the query, in the path, and in the body's [`DTO`].
-pub const CVR_NUMMER: &str = "cvrNummer";
+pub(crate) const CVR_NUMMER: &str = "cvrNummer";
 /// The only member of SetLogin's body.
-pub const DTO: &str = "VirksomhedsLoginDto";
+pub(crate) const DTO: &str = "VirksomhedsLoginDto";
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -31,7 +31,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Forespørgslen til GetLogin.
 #[derive(Debug, Validate, Serialize, ToSchema)]
-pub struct GetVirksomhedsLoginRequestDto {
+pub(crate) struct GetVirksomhedsLoginRequestDto {
     /// CVR nummer på den virksomhed man ønsker oplysninger på
     #[validate(custom(function = "eight_digits"))]
     #[serde(rename = "cvrNummer")]
@@ -41,7 +41,7 @@ pub struct GetVirksomhedsLoginRequestDto {
 
 /// Kroppen i SetLogin.
 #[derive(Debug, Validate, Serialize, ToSchema)]
-pub struct SetVirksomhedsLoginRequestDto {
+pub(crate) struct SetVirksomhedsLoginRequestDto {
     #[allow(missing_docs, reason = "the page says nothing of it, and what stood here would be printed")]
     #[validate(nested)]
     #[serde(rename = "VirksomhedsLoginDto")]
@@ -50,7 +50,7 @@ pub struct SetVirksomhedsLoginRequestDto {
 
 /// Den virksomhed, der er logget ind.
 #[derive(Debug, Validate, Serialize, ToSchema)]
-pub struct SetVirksomhedsLoginDto {
+pub(crate) struct SetVirksomhedsLoginDto {
     /// CVR nummer på virksomheden.
     #[validate(custom(function = "eight_digits"))]
     #[serde(rename = "cvrNummer")]
@@ -129,7 +129,7 @@ fn echoed(name: &str) -> String {
 
 /// What a request asks for, as far as its head tells.
 #[derive(Debug, Default)]
-pub struct RequestTarget {
+pub(crate) struct RequestTarget {
     /// The company that it names.
     pub company: Option<Cvr>,
     /// What is wrong with it.
@@ -152,14 +152,14 @@ fn parameters<'a>(query: &'a str, faults: &mut Vec<FieldError>) -> Option<Parame
 }
 
 /// A fault for each query parameter that stands more than once, or for too many of them.
-pub fn repeated_parameters(query: &str, faults: &mut Vec<FieldError>) {
+pub(crate) fn repeated_parameters(query: &str, faults: &mut Vec<FieldError>) {
     if query.contains('&') {
         parameters(query, faults);
     }
 }
 
 /// GetLogin's company, from the query.
-pub fn company_in_query(query: &str, faults: &mut Vec<FieldError>) -> Option<Cvr> {
+pub(crate) fn company_in_query(query: &str, faults: &mut Vec<FieldError>) -> Option<Cvr> {
     let pairs = parameters(query, faults)?;
     let mut values = pairs.into_iter().filter(|(name, _)| contract_name(name) == CVR_NUMMER);
     let Some((_, value)) = values.next() else {
@@ -175,7 +175,7 @@ pub fn company_in_query(query: &str, faults: &mut Vec<FieldError>) -> Option<Cvr
 }
 
 /// SetLogin's company, from its path.
-pub fn company_in_path(segment: &str, faults: &mut Vec<FieldError>) -> Option<Cvr> {
+pub(crate) fn company_in_path(segment: &str, faults: &mut Vec<FieldError>) -> Option<Cvr> {
     let company = Cvr::parse(segment).ok();
     if company.is_none() {
         faults.push(pattern_fault(CVR_NUMMER));
@@ -184,7 +184,7 @@ pub fn company_in_path(segment: &str, faults: &mut Vec<FieldError>) -> Option<Cv
 }
 
 /// SetLogin's company, from its body.
-pub fn company_in_body(text: &[u8], faults: &mut Vec<FieldError>) -> Option<Cvr> {
+pub(crate) fn company_in_body(text: &[u8], faults: &mut Vec<FieldError>) -> Option<Cvr> {
     let mut fault = |field: &str, text: &str| faults.push(FieldError::new(field, text));
     // .NET and PowerShell write a byte-order mark (RFC 8259 §8.1 lets a reader skip it).
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);

@@ -8,24 +8,24 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 use super::problem::FieldError;
 
 /// The header, as HTTP/1.1 libraries keep it; names are compared without case (RFC 9110 §5.1).
-pub const HEADER: HeaderName = HeaderName::from_static("x-requestid");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-requestid");
 /// The header's name as the contract prints it.
-pub const FIELD: &str = "x-requestId";
+pub(crate) const FIELD: &str = "x-requestId";
 /// How many characters an id may have.
-pub const MAX_LENGTH: usize = 46;
+pub(crate) const MAX_LENGTH: usize = 46;
 /// What an id looks like once it has arrived: HTTP takes spaces off the ends of a header (RFC 9110 §5.5).
-pub const PATTERN: &str = "^[!-~]([ -~]{0,44}[!-~])?$";
+pub(crate) const PATTERN: &str = "^[!-~]([ -~]{0,44}[!-~])?$";
 
 /// The id of one request, and whether the caller's own was unusable.
 #[derive(Debug, Clone)]
-pub struct RequestId {
+pub(crate) struct RequestId {
     text: String,
     denied_calls: bool,
 }
 
 impl RequestId {
     /// The id of the request with these headers.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut sent = headers.get_all(&HEADER);
         match (sent.next(), sent.next()) {
             (None, _) => Self { text: made_up(), denied_calls: false },
@@ -38,12 +38,12 @@ impl RequestId {
     }
 
     /// The id to answer and log under.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The fault, when the caller sent an id that cannot be used.
-    pub fn fault(&self) -> Option<FieldError> {
+    pub(crate) fn fault(&self) -> Option<FieldError> {
         self.denied_calls.then(|| {
             FieldError::new(FIELD, "Skal stå højst én gang og være 1 til 46 tegn, alle synlige ASCII-tegn.")
         })

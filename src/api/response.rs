@@ -21,15 +21,15 @@ use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 
 /// What the page calls an answer as a whole.
-pub const FIELD: &str = "response";
+pub(crate) const FIELD: &str = "response";
 /// The company in the examples of the documentation.
-pub const EXAMPLE_CVR_NUMMER: &str = "12345678";
+pub(crate) const EXAMPLE_CVR_NUMMER: &str = "12345678";
 /// The time in the examples of the documentation.
-pub const EXAMPLE_TIDSPUNKT: &str = "2026-11-23T09:00:00.000Z";
+pub(crate) const EXAMPLE_TIDSPUNKT: &str = "2026-11-23T09:00:00.000Z";
 
 /// A company's number on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CvrNummer(pub Cvr);
+pub(crate) struct CvrNummer(pub Cvr);
 
 impl Serialize for CvrNummer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -56,7 +56,7 @@ impl ToSchema for CvrNummer {
 
 /// A moment on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tidspunkt(pub Timestamp);
+pub(crate) struct Tidspunkt(pub Timestamp);
 
 impl Serialize for Tidspunkt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -85,7 +85,7 @@ impl ToSchema for Tidspunkt {
 
 /// En virksomhed og dens logins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct VirksomhedsLoginDto {
+pub(crate) struct VirksomhedsLoginDto {
     /// CVR nummer på virksomheden.
     #[serde(rename = "cvrNummer")]
     pub cvr_nummer: CvrNummer,
@@ -109,7 +109,7 @@ impl From<&Record> for VirksomhedsLoginDto {
 
 /// Svaret på GetLogin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct GetVirksomhedsLoginResponseDto {
+pub(crate) struct GetVirksomhedsLoginResponseDto {
     #[allow(missing_docs, reason = "the page says nothing of it, and what stood here would be printed")]
     #[serde(rename = "VirksomhedsLoginDto")]
     pub virksomheds_login_dto: VirksomhedsLoginDto,
@@ -117,19 +117,19 @@ pub struct GetVirksomhedsLoginResponseDto {
 
 /// Svaret på GetLogins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct GetVirksomhedsLoginResponseDtoCollection {
+pub(crate) struct GetVirksomhedsLoginResponseDtoCollection {
     /// Liste af virksomheder der er oprettet på JobAG
     pub virksomheder: VirksomhedsLoginDtoCollection,
 }
 
 /// Virksomheder, stigende efter CVR-nummer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct VirksomhedsLoginDtoCollection(pub Vec<VirksomhedsLoginDto>);
+pub(crate) struct VirksomhedsLoginDtoCollection(pub Vec<VirksomhedsLoginDto>);
 
 /// Et svar, der er en fejl (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemDto {
+pub(crate) struct ProblemDto {
     /// Altid about:blank; fejlkode siger, hvad der er galt.
     #[serde(rename = "type")]
     pub problem_type: String,

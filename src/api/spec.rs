@@ -19,7 +19,7 @@ use crate::domain::access::Method;
 
 /// A text in the two languages of the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Text {
+pub(crate) struct Text {
     /// Danish.
     pub da: &'static str,
     /// English.
@@ -28,7 +28,7 @@ pub struct Text {
 
 /// The verb of a method. Reads are also answered to HEAD; every path answers OPTIONS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Reads.
     Get,
     /// Writes.
@@ -37,7 +37,7 @@ pub enum Verb {
 
 impl Verb {
     /// As it stands in a request.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Put => "PUT",
@@ -45,7 +45,7 @@ impl Verb {
     }
 
     /// The verbs that its path takes, as `Allow` lists them.
-    pub const fn allow(self) -> &'static str {
+    pub(crate) const fn allow(self) -> &'static str {
         match self {
             Self::Get => "GET, HEAD, OPTIONS",
             Self::Put => "PUT, OPTIONS",
@@ -55,7 +55,7 @@ impl Verb {
 
 /// The schema of a type and of all that it refers to.
 #[derive(Debug, Clone, Copy)]
-pub struct TypeSchema {
+pub(crate) struct TypeSchema {
     name: fn() -> Cow<'static, str>,
     schema: fn() -> RefOr<Schema>,
     parts: fn(&mut Vec<(String, RefOr<Schema>)>),
@@ -63,22 +63,22 @@ pub struct TypeSchema {
 
 impl TypeSchema {
     /// That of `T`.
-    pub const fn of<T: ToSchema>() -> Self {
+    pub(crate) const fn of<T: ToSchema>() -> Self {
         Self { name: T::name, schema: <T as PartialSchema>::schema, parts: T::schemas }
     }
 
     /// The type's name.
-    pub fn name(self) -> Cow<'static, str> {
+    pub(crate) fn name(self) -> Cow<'static, str> {
         (self.name)()
     }
 
     /// The type's own schema.
-    pub fn schema(self) -> RefOr<Schema> {
+    pub(crate) fn schema(self) -> RefOr<Schema> {
         (self.schema)()
     }
 
     /// The schemas that the type refers to, by name.
-    pub fn parts(self) -> BTreeMap<String, RefOr<Schema>> {
+    pub(crate) fn parts(self) -> BTreeMap<String, RefOr<Schema>> {
         let mut parts = Vec::new();
         (self.parts)(&mut parts);
         parts.into_iter().collect()
@@ -87,7 +87,7 @@ impl TypeSchema {
 
 /// A JSON body.
 #[derive(Debug, Clone, Copy)]
-pub struct Body {
+pub(crate) struct Body {
     /// What the page calls it as a whole.
     pub name: &'static str,
     /// Its type.
@@ -96,7 +96,7 @@ pub struct Body {
 
 /// Where a method reads its input.
 #[derive(Debug, Clone, Copy)]
-pub enum Input {
+pub(crate) enum Input {
     /// Nowhere.
     Nothing,
     /// In the query: a parameter for each field of the type.
@@ -107,7 +107,7 @@ pub enum Input {
 
 /// The part of a path that varies.
 #[derive(Debug, Clone, Copy)]
-pub struct Segment {
+pub(crate) struct Segment {
     /// Its name, which stands in braces in the path.
     pub name: &'static str,
     /// Its type.
@@ -118,7 +118,7 @@ pub struct Segment {
 
 /// An error that only this method gives.
 #[derive(Debug, Clone, Copy)]
-pub struct OwnError {
+pub(crate) struct OwnError {
     /// Which: the table of errors has its code and its text.
     pub kind: Kind,
     /// What the page says of it.
@@ -127,7 +127,7 @@ pub struct OwnError {
 
 /// A method of the contract, as it is served.
 #[derive(Debug)]
-pub struct EndpointSpec {
+pub(crate) struct EndpointSpec {
     /// Which: gives the name, the scope and the row in the table of access.
     pub method: Method,
     /// What it does.
@@ -149,7 +149,7 @@ pub struct EndpointSpec {
 }
 
 /// `GET /v1/LoginSpan`
-pub static GET_LOGIN: EndpointSpec = EndpointSpec {
+pub(crate) static GET_LOGIN: EndpointSpec = EndpointSpec {
     method: Method::GetLogin,
     summary: Text {
         da: "Henter første og seneste login for én virksomhed.",
@@ -168,7 +168,7 @@ pub static GET_LOGIN: EndpointSpec = EndpointSpec {
 };
 
 /// `PUT /v1/LoginSpan/{CvrNummer}`
-pub static SET_LOGIN: EndpointSpec = EndpointSpec {
+pub(crate) static SET_LOGIN: EndpointSpec = EndpointSpec {
     method: Method::SetLogin,
     summary: Text {
         da: "Registrerer, at en virksomhed er logget ind nu. Tidspunktet er tjenestens eget.",
@@ -194,7 +194,7 @@ pub static SET_LOGIN: EndpointSpec = EndpointSpec {
 };
 
 /// `GET /v1/Logins`
-pub static GET_LOGINS: EndpointSpec = EndpointSpec {
+pub(crate) static GET_LOGINS: EndpointSpec = EndpointSpec {
     method: Method::GetLogins,
     summary: Text {
         da: "Henter første og seneste login for alle virksomheder, stigende efter CVR-nummer.",
@@ -214,20 +214,20 @@ pub static GET_LOGINS: EndpointSpec = EndpointSpec {
 
 impl EndpointSpec {
     /// Every method, in the order of the contract's page.
-    pub const ALL: [&'static Self; 3] = [&GET_LOGIN, &SET_LOGIN, &GET_LOGINS];
+    pub(crate) const ALL: [&'static Self; 3] = [&GET_LOGIN, &SET_LOGIN, &GET_LOGINS];
 
     /// The name on the page.
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         self.method.name()
     }
 
     /// The scope that a token must carry.
-    pub const fn scope(&self) -> &'static str {
+    pub(crate) const fn scope(&self) -> &'static str {
         self.method.scope()
     }
 
     /// The body that it reads, if any.
-    pub const fn body(&self) -> Option<&Body> {
+    pub(crate) const fn body(&self) -> Option<&Body> {
         match &self.input {
             Input::Body(body) => Some(body),
             Input::Nothing | Input::Query(_) => None,
@@ -235,7 +235,7 @@ impl EndpointSpec {
     }
 
     /// The errors that a call of this method may end in, in the order of the contract's table.
-    pub fn faults(&self) -> impl Iterator<Item = Kind> {
+    pub(crate) fn faults(&self) -> impl Iterator<Item = Kind> {
         Kind::ALL.into_iter().filter(|kind| self.may_end_in(*kind))
     }
 

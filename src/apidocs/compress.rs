@@ -16,7 +16,7 @@ const ZSTD_LEVEL: i32 = 3;
 ///
 /// # Errors
 /// When there is no memory.
-pub fn encode(text: Vec<u8>, coding: Coding) -> io::Result<Vec<u8>> {
+pub(super) fn encode(text: Vec<u8>, coding: Coding) -> io::Result<Vec<u8>> {
     match coding {
         Coding::Identity => Ok(text),
         Coding::Gzip => {

@@ -12,16 +12,16 @@ use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::Record;
 
-pub use crate::api::response::EXAMPLE_CVR_NUMMER as CVR_NUMMER;
+pub(crate) use crate::api::response::EXAMPLE_CVR_NUMMER as CVR_NUMMER;
 /// Its first login.
 const TIDLIGSTE: &str = "2026-11-23T08:15:30.123Z";
 /// Its latest login.
 const SENESTE: &str = EXAMPLE_TIDSPUNKT;
 /// The id of the example's call.
-pub const REQUEST_ID: &str = "0d9ff4c1-6a3e-4d0b-9c53-2f7f3f3b8a11";
+pub(crate) const REQUEST_ID: &str = "0d9ff4c1-6a3e-4d0b-9c53-2f7f3f3b8a11";
 
 /// The trace of the example's call.
-pub const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+pub(crate) const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// The record of the examples. A test holds that the three constants can be read.
 fn record() -> Record {
@@ -31,7 +31,7 @@ fn record() -> Record {
 }
 
 /// The 200 answer of this method; empty when it has none.
-pub fn output(method: Method) -> Vec<u8> {
+pub(crate) fn output(method: Method) -> Vec<u8> {
     match method {
         Method::GetLogin => one(),
         Method::GetLogins => list(),
@@ -51,13 +51,13 @@ fn list() -> Vec<u8> {
 }
 
 /// SetLogin's body.
-pub fn request() -> Vec<u8> {
+pub(crate) fn request() -> Vec<u8> {
     let login = SetVirksomhedsLoginDto { cvr_nummer: CVR_NUMMER.to_owned() };
     serde_json::to_vec(&SetVirksomhedsLoginRequestDto { virksomheds_login_dto: login }).unwrap_or_default()
 }
 
 /// The answer that tells this error.
-pub fn problem(kind: Kind) -> Vec<u8> {
+pub(crate) fn problem(kind: Kind) -> Vec<u8> {
     let fault = match kind {
         Kind::BadRequest => Some(FieldError::new(
             crate::api::request::CVR_NUMMER,

@@ -15,11 +15,11 @@ const MAX_NAME: usize = 253;
 
 /// A host with an optional port, safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host(String);
+pub(crate) struct Host(String);
 
 impl Host {
     /// That of the request with these headers.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut sent = headers.get_all(header::HOST);
         let only = match (sent.next(), sent.next()) {
             (Some(only), None) => only.to_str().ok(),
@@ -29,7 +29,7 @@ impl Host {
     }
 
     /// The address to call.
-    pub fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://{}", self.0)
     }
 }

@@ -7,11 +7,11 @@ use crate::api::MAX_ITEMS;
 use crate::api::spec::Text;
 
 /// The query parameter of the visible switch.
-pub const PARAMETER: &str = "sprog";
+pub(crate) const PARAMETER: &str = "sprog";
 
 /// A language of the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
+pub(crate) enum Language {
     /// Dansk.
     Danish,
     /// English.
@@ -20,10 +20,10 @@ pub enum Language {
 
 impl Language {
     /// Every language, the contract's own first.
-    pub const ALL: [Self; 2] = [Self::Danish, Self::English];
+    pub(crate) const ALL: [Self; 2] = [Self::Danish, Self::English];
 
     /// Its tag (RFC 5646).
-    pub const fn tag(self) -> &'static str {
+    pub(crate) const fn tag(self) -> &'static str {
         match self {
             Self::Danish => "da",
             Self::English => "en",
@@ -31,7 +31,7 @@ impl Language {
     }
 
     /// What it calls itself.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Danish => "Dansk",
             Self::English => "English",
@@ -39,7 +39,7 @@ impl Language {
     }
 
     /// The text in this language.
-    pub const fn of(self, text: Text) -> &'static str {
+    pub(crate) const fn of(self, text: Text) -> &'static str {
         match self {
             Self::Danish => text.da,
             Self::English => text.en,
@@ -51,7 +51,7 @@ impl Language {
     }
 
     /// The one that the switch chose, else the one that `Accept-Language` weighs highest (RFC 9110 §12.5.4), else Danish.
-    pub fn wanted(query: &str, headers: &HeaderMap) -> Self {
+    pub(crate) fn wanted(query: &str, headers: &HeaderMap) -> Self {
         let chosen = form_urlencoded::parse(query.as_bytes())
             .take(MAX_ITEMS)
             .find(|(name, _)| name == PARAMETER)

@@ -17,7 +17,7 @@ use crate::domain::access::AccessTable;
 ///
 /// # Errors
 /// When it cannot be written as JSON, which no request can cause.
-pub fn document(access_table: &AccessTable) -> Result<String, serde_json::Error> {
+pub(crate) fn document(access_table: &AccessTable) -> Result<String, serde_json::Error> {
     let paths = EndpointSpec::ALL.into_iter().fold(PathsBuilder::new(), |paths, declaration| {
         let verb = match declaration.verb {
             Verb::Get => HttpMethod::Get,

@@ -21,7 +21,7 @@ struct Cache(ArcSwapOption<Rendered>);
 
 /// What the documentation is made from.
 #[derive(Debug)]
-pub struct DocsState {
+pub(crate) struct DocsState {
     access_table: Arc<ArcSwap<AccessTable>>,
     cache: Cache,
 }
@@ -46,7 +46,7 @@ pub(super) struct Page {
 
 impl DocsState {
     /// The documentation of this access table and of those that replace it.
-    pub fn new(access_table: Arc<ArcSwap<AccessTable>>) -> Self {
+    pub(crate) fn new(access_table: Arc<ArcSwap<AccessTable>>) -> Self {
         Self { access_table, cache: Cache::default() }
     }
 

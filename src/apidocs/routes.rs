@@ -5,7 +5,7 @@ use actix_web::web;
 use crate::api::routes::{READ, path, read};
 
 /// The paths of the documentation.
-pub fn routes(config: &mut web::ServiceConfig) {
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(path("/", READ, [read().to(super::page)]))
         .service(path("/openapi.json", READ, [read().to(super::openapi)]))

@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 /// The style sheet.
-pub const TEXT: &str = include_str!("style.css");
+pub(crate) const TEXT: &str = include_str!("style.css");
 
 static NAME: LazyLock<String> = LazyLock::new(|| format!("{}.css", super::fingerprint(TEXT.as_bytes())));
 
 /// Its name below `/assets/`.
-pub fn name() -> &'static str {
+pub(crate) fn name() -> &'static str {
     &NAME
 }

@@ -13,7 +13,7 @@ const ANY_NUMBER: &str = "0 - *";
 
 /// A row: what the five columns hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     /// The name, indented by its level.
     pub element: String,
     /// The type's name.
@@ -30,7 +30,7 @@ pub struct Row {
 type Parts = std::collections::BTreeMap<String, RefOr<Schema>>;
 
 /// The rows of the method's input; none when it has none.
-pub fn input(declaration: &EndpointSpec) -> Vec<Row> {
+pub(crate) fn input(declaration: &EndpointSpec) -> Vec<Row> {
     match &declaration.input {
         Input::Nothing => Vec::new(),
         Input::Query(schema_of) => {
@@ -43,7 +43,7 @@ pub fn input(declaration: &EndpointSpec) -> Vec<Row> {
 }
 
 /// The rows of the method's output; none when it has none.
-pub fn output(declaration: &EndpointSpec) -> Vec<Row> {
+pub(crate) fn output(declaration: &EndpointSpec) -> Vec<Row> {
     declaration.output.as_ref().map(whole).unwrap_or_default()
 }
 

@@ -13,7 +13,7 @@ use crate::links::refuse_dangling_link;
 use crate::regular_file;
 
 /// The widest mode that an audit file may have.
-pub const WIDEST_MODE: u32 = 0o640;
+pub(crate) const WIDEST_MODE: u32 = 0o640;
 
 /// What stands at the path of an audit file that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub(super) fn at_path(file: &File, path: &Path) -> AtPath {
 }
 
 /// The file's mode, when that is wider than [`WIDEST_MODE`].
-pub fn wide_mode(file: &fs::Metadata) -> Option<u32> {
+pub(crate) fn wide_mode(file: &fs::Metadata) -> Option<u32> {
     let mode = file.permissions().mode() & 0o7777;
     (file.is_file() && mode & !WIDEST_MODE != 0).then_some(mode)
 }

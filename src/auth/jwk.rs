@@ -50,7 +50,7 @@ impl Material {
 
 /// A JWK that is not used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SkippedKey {
+pub(super) struct SkippedKey {
     /// Where it stands in `keys`, counted from 1.
     pub position: usize,
     /// Its `kid` when that is a string, shortened and escaped for a log line.

@@ -30,7 +30,7 @@ const LONG_VERSION: &str = concat!(
 /// When a Danish company first and last logged in to JobAG: SetLogin, GetLogin and GetLogins.
 #[derive(Debug, Parser)]
 #[command(name = "virksomhedslogin", version, long_version = LONG_VERSION, about, after_help = EXIT_CODES, max_term_width = 100)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -38,7 +38,7 @@ pub struct Arguments {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the service
     #[command(
         after_help = "Example:\n  virksomhedslogin serve --config /etc/virksomhedslogin/virksomhedslogin.toml"
@@ -97,22 +97,22 @@ pub enum Command {
 
 /// `--config`, which most commands take.
 #[derive(Debug, Clone, Args)]
-pub struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// The configuration file (TOML); see config/virksomhedslogin.toml for every key
     #[arg(long, value_name = "FILE", env = "VIRKSOMHEDSLOGIN_CONFIG")]
     pub config: PathBuf,
 }
 
 /// `serve`
-pub type ServeArgs = ConfigArgs;
+pub(crate) type ServeArgs = ConfigArgs;
 /// `check`
-pub type CheckArgs = ConfigArgs;
+pub(crate) type CheckArgs = ConfigArgs;
 /// `verify`
-pub type VerifyArgs = ConfigArgs;
+pub(crate) type VerifyArgs = ConfigArgs;
 
 /// `dev`
 #[derive(Debug, Args)]
-pub struct DevArgs {
+pub(crate) struct DevArgs {
     /// Where the API answers; loopback only
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = loopback)]
     pub listen: SocketAddr,
@@ -123,7 +123,7 @@ pub struct DevArgs {
 
 /// `explain`
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     /// `--config`
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -140,7 +140,7 @@ pub struct ExplainArgs {
 
 /// `export`
 #[derive(Debug, Args)]
-pub struct ExportArgs {
+pub(crate) struct ExportArgs {
     /// The configuration file (TOML); with --from none is needed
     #[arg(long, value_name = "FILE", env = "VIRKSOMHEDSLOGIN_CONFIG", required_unless_present = "from")]
     pub config: Option<PathBuf>,
@@ -154,7 +154,7 @@ pub struct ExportArgs {
 
 /// `import`
 #[derive(Debug, Args)]
-pub struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// `--config`
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -174,7 +174,7 @@ pub struct ImportArgs {
 
 /// The forms that `import` reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ImportFormat {
+pub(crate) enum ImportFormat {
     /// One JSON object a line, and a trailer
     Ndjson,
     /// A header line with the three names, comma-separated
@@ -183,7 +183,7 @@ pub enum ImportFormat {
 
 /// `completions`
 #[derive(Debug, Args)]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
@@ -191,7 +191,7 @@ pub struct CompletionsArgs {
 
 /// `health`
 #[derive(Debug, Args)]
-pub struct HealthArgs {
+pub(crate) struct HealthArgs {
     /// The address of the management listener: http://HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDRESS", value_parser = ManagementAddress::parse)]
     pub url: ManagementAddress,

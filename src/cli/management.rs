@@ -18,7 +18,7 @@ const UNIX_URL: &str = "http://127.0.0.1";
 
 /// Where a management listener is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ManagementAddress {
+pub(crate) enum ManagementAddress {
     /// The root of it, `http://HOST:PORT`.
     Http(Url),
     /// A Unix socket's path.
@@ -30,7 +30,7 @@ impl ManagementAddress {
     ///
     /// # Errors
     /// What is wrong, and what to write.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wanted = "write it as http://127.0.0.1:9090 or unix:/run/virksomhedslogin/management.sock";
         match text.strip_prefix("unix:") {
             Some("") => return Err(format!("names no path after unix:; {wanted}")),

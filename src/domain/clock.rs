@@ -156,7 +156,7 @@ pub struct SystemClock;
 
 /// The machine's clock within the limits of the service.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ServiceClock;
+pub(crate) struct ServiceClock;
 
 impl Clock for ServiceClock {
     fn now(&self) -> Timestamp {

@@ -9,10 +9,10 @@ use std::str::FromStr;
 use super::digits::write_digit_pairs;
 
 /// How many ASCII digits a CVR number has.
-pub const DIGITS: usize = 8;
+pub(crate) const DIGITS: usize = 8;
 
 /// The pattern as the contract prints it.
-pub const PATTERN: &str = "[0-9]{8}";
+pub(crate) const PATTERN: &str = "[0-9]{8}";
 
 /// The CVR number of a company: exactly eight ASCII digits, `00000000` to `99999999`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::digits::write_digit_pairs;
 
 /// How many ASCII characters a written timestamp has.
-pub const LENGTH: usize = 24;
+pub(crate) const LENGTH: usize = 24;
 
 pub(super) const MILLIS_PER_DAY: u64 = 86_400_000;
 

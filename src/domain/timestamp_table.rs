@@ -16,7 +16,7 @@ const MILLIS: u64 = 1_000;
 
 /// The parts of written timestamps, each as a number whose lowest byte is the first character.
 #[derive(Debug)]
-pub struct Tables {
+pub(crate) struct Tables {
     /// `YYYYMMDD` of each day.
     dates: Box<[u64]>,
     /// `Thh:mm` of each minute of the day, two characters further up.
@@ -37,14 +37,14 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
 
 impl Tables {
     /// The tables. To be asked for once and not for every timestamp.
-    pub fn get() -> &'static Self {
+    pub(crate) fn get() -> &'static Self {
         &TABLES
     }
 
     /// Puts here what [`Timestamp::write`] writes: word by word and not as a whole, because bytes that have only just been
     /// stored are slow to read again in another width.
     #[inline(always)]
-    pub fn write(&self, moment: Timestamp, out: &mut [u8; LENGTH]) {
+    pub(crate) fn write(&self, moment: Timestamp, out: &mut [u8; LENGTH]) {
         for (part, word) in out.as_chunks_mut::<8>().0.iter_mut().zip(self.words(moment)) {
             *part = word.to_le_bytes();
         }

@@ -10,16 +10,16 @@ use crate::store::{Block, ReadError, Record, RecordStream, Snapshot};
 const TEMPLATE: &[u8; OBJECT] =
     br#"{"cvrNummer":"00000000","tidligsteLoginTidspunkt":"0000-00-00T00:00:00.000Z","senesteLogintidspunkt":"0000-00-00T00:00:00.000Z"}"#;
 /// Where the CVR number stands in an object.
-pub const CVR_AT: usize = 14;
+pub(crate) const CVR_AT: usize = 14;
 /// Where the first login stands in an object.
-pub const FIRST_AT: usize = 51;
+pub(crate) const FIRST_AT: usize = 51;
 /// Where the latest login stands in an object.
-pub const LAST_AT: usize = 102;
+pub(crate) const LAST_AT: usize = 102;
 
 /// How many bytes a record's JSON object has.
 pub const OBJECT: usize = 128;
 /// How many bytes a record's line has.
-pub const ROW: usize = OBJECT + 1;
+pub(crate) const ROW: usize = OBJECT + 1;
 
 /// Appends the record's JSON object.
 pub fn write_object(out: &mut Vec<u8>, record: &Record) {
@@ -36,21 +36,21 @@ pub fn write_object(out: &mut Vec<u8>, record: &Record) {
 }
 
 /// Appends the record's line.
-pub fn write_row(out: &mut Vec<u8>, record: &Record) {
+pub(crate) fn write_row(out: &mut Vec<u8>, record: &Record) {
     write_object(out, record);
     out.push(b'\n');
 }
 
 /// An export that is made piece by piece, for whoever streams it.
 #[derive(Debug, Default)]
-pub struct Exporter {
+pub(crate) struct Exporter {
     hash: Sha256,
     count: u64,
 }
 
 impl Exporter {
     /// Appends the lines of these records.
-    pub fn records(&mut self, out: &mut Vec<u8>, records: &[Record]) {
+    pub(crate) fn records(&mut self, out: &mut Vec<u8>, records: &[Record]) {
         let from = out.len();
         out.reserve(records.len() * ROW);
         records.iter().for_each(|record| write_row(out, record));
@@ -59,14 +59,14 @@ impl Exporter {
     }
 
     /// Appends the trailer, which ends the export.
-    pub fn trailer(self, out: &mut Vec<u8>) {
+    pub(crate) fn trailer(self, out: &mut Vec<u8>) {
         let hash = data_encoding::HEXLOWER.encode(&self.hash.finalize());
         out.extend_from_slice(write_trailer(self.count, &hash).as_bytes());
     }
 }
 
 /// How many bytes the export of this snapshot has, its trailer included.
-pub fn length(snapshot: &Snapshot) -> u64 {
+pub(crate) fn length(snapshot: &Snapshot) -> u64 {
     let trailer = write_trailer(snapshot.len(), &"0".repeat(64));
     snapshot.len() * ROW as u64 + trailer.len() as u64
 }

@@ -12,7 +12,7 @@ use super::lines::{CsvSplitter, Lines, NAMES, ParsedLine, foreign_format, read_j
 use crate::store::Record;
 
 /// How many bad lines are told one by one; the others are only counted.
-pub const MOST_BAD_LINES: usize = 100;
+pub(crate) const MOST_BAD_LINES: usize = 100;
 
 /// How the records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ const LONGEST: usize = 4096;
 /// Lets an export through line by line. The trailer passes only when it is right, so that what was written of a wrong
 /// export can never be taken for a whole one.
 #[derive(Debug, Default)]
-pub struct ExportVerifier {
+pub(crate) struct ExportVerifier {
     hash: Sha256,
     count: u64,
     ended: bool,
@@ -20,7 +20,7 @@ pub struct ExportVerifier {
 
 impl ExportVerifier {
     /// How many records have passed.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
@@ -28,7 +28,7 @@ impl ExportVerifier {
     ///
     /// # Errors
     /// In words what is wrong: a line that is no record, a trailer that does not fit, anything after it.
-    pub fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    pub(crate) fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         let mut rest = std::mem::take(&mut self.rest);
         rest.extend_from_slice(bytes);
         let mut lines = rest.as_slice();
@@ -49,7 +49,7 @@ impl ExportVerifier {
     ///
     /// # Errors
     /// In words, that the end is missing.
-    pub fn finish(self) -> Result<u64, String> {
+    pub(crate) fn finish(self) -> Result<u64, String> {
         if self.ended && self.rest.is_empty() {
             Ok(self.count)
         } else if self.ended {
@@ -100,7 +100,8 @@ mod tests {
     use crate::domain::cvr::Cvr;
     use crate::domain::login_span::LoginSpan;
     use crate::domain::timestamp::Timestamp;
-    use crate::interchange::{ROW, write_row};
+    use crate::interchange::ROW;
+    use crate::interchange::export::write_row;
     use crate::store::Record;
 
     fn export(count: u32) -> Vec<u8> {

@@ -21,7 +21,7 @@ const FAR_BEHIND: i64 = 24 * 60 * 60 * 1_000;
 
 /// What the last check found.
 #[derive(Debug, Default)]
-pub struct ClockState {
+pub(crate) struct ClockState {
     wrong: AtomicBool,
     behind: AtomicI64,
     warned: AtomicBool,
@@ -29,12 +29,12 @@ pub struct ClockState {
 
 impl ClockState {
     /// Whether logins are refused because of the clock.
-    pub fn is_wrong(&self) -> bool {
+    pub(crate) fn is_wrong(&self) -> bool {
         self.wrong.load(Ordering::Relaxed)
     }
 
     /// Seconds that the clock is behind the latest login; 0 when it is not.
-    pub fn behind_seconds(&self) -> f64 {
+    pub(crate) fn behind_seconds(&self) -> f64 {
         Duration::from_millis(self.behind.load(Ordering::Relaxed).unsigned_abs()).as_secs_f64()
     }
 
@@ -66,7 +66,7 @@ impl ClockState {
 ///
 /// # Errors
 /// When logins are refused because of it.
-pub async fn check(state: &ManagementState) -> Result<(), WrongClock> {
+pub(crate) async fn check(state: &ManagementState) -> Result<(), WrongClock> {
     let api = &state.api;
     let Some(report) = api.store.check_clock(&*api.clock).await else { return Ok(()) };
     state.clock.note(&report, api.clock.now());
@@ -74,7 +74,7 @@ pub async fn check(state: &ManagementState) -> Result<(), WrongClock> {
 }
 
 /// Checks the clock every now and then, for as long as the service runs.
-pub async fn watch(state: web::Data<ManagementState>) {
+pub(crate) async fn watch(state: web::Data<ManagementState>) {
     while !state.lifecycle.is_stopping() {
         let _ = check(&state).await;
         rt::time::sleep(EVERY).await;

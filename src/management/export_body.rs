@@ -19,7 +19,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// The export of a listing, chunk by chunk.
 #[derive(Debug)]
-pub struct Export {
+pub(super) struct Export {
     records: Records,
     /// What has been written so far; nothing after the trailer.
     exporter: Option<Exporter>,
@@ -34,7 +34,7 @@ enum Records {
 
 impl Export {
     /// The export of this listing.
-    pub fn new(listing: RecordStream) -> Self {
+    pub(super) fn new(listing: RecordStream) -> Self {
         let records = match listing {
             RecordStream::InMemory(snapshot) => Records::InMemory(snapshot, 0),
             RecordStream::Fetched(fetched) => Records::Fetched(fetched),

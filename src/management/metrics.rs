@@ -41,7 +41,7 @@ struct Size {
 ///
 /// # Errors
 /// 500 when the text cannot be made, which does not happen.
-pub async fn scrape(state: web::Data<ManagementState>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn scrape(state: web::Data<ManagementState>) -> Result<HttpResponse, Problem> {
     let size = store_bytes(&state.size.0, &state.api.store).await;
     let page = ServiceCollector::of(&state, size);
     let mut registry = Registry::default();

@@ -7,7 +7,7 @@ use super::metrics;
 use crate::api::routes::{READ, no_path, path, read};
 
 /// The paths of the management listener.
-pub fn routes(config: &mut web::ServiceConfig) {
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
     let paths = web::scope("")
         .wrap(from_fn(super::refuse_web_pages))
         .service(path("/livez", READ, [read().to(super::livez)]))

@@ -24,7 +24,7 @@ pub(super) const MANAGEMENT_SOCKET_MODE: u32 = 0o600;
 
 /// A listener, bound but not yet served.
 #[derive(Debug)]
-pub enum ApiListener {
+pub(crate) enum ApiListener {
     /// TCP.
     Tcp(TcpListener),
     /// A Unix socket and its path.

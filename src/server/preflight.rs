@@ -26,7 +26,7 @@ use crate::store::{Backend, Database, OpenError, Options, Store, StoreState};
 
 /// What was found out.
 #[derive(Debug, Default)]
-pub struct Preflight {
+pub(crate) struct Preflight {
     /// What would stop the start, as the start itself would tell it.
     pub faults: Vec<StartError>,
     /// What need not be wrong, but should be known.
@@ -34,7 +34,7 @@ pub struct Preflight {
 }
 
 /// Tries everything that a start needs, but for the keys ([`crate::auth::check_source`] tries those).
-pub fn preflight(sections: &Sections) -> Preflight {
+pub(crate) fn preflight(sections: &Sections) -> Preflight {
     let mut found = Preflight::default();
     if let Some(AuditTarget::File(path)) = &sections.audit_file {
         found.tried(appendable(path).map_err(|error| StartError::Audit(path.clone(), error)));

@@ -12,20 +12,20 @@ use super::source::{joined, parse_toml, read_toml};
 use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
 
 /// The table as shipped, for `dev` and the tests.
-pub const SHIPPED: &str = include_str!("../../config/access.toml");
+pub(crate) const SHIPPED: &str = include_str!("../../config/access.toml");
 
 /// The only version of the file's form so far.
 const VERSION: i64 = 1;
 
 /// Reads the table from a file.
-pub fn read_matrix(file: &Path) -> Result<AccessTable, Vec<SettingError>> {
+pub(crate) fn read_matrix(file: &Path) -> Result<AccessTable, Vec<SettingError>> {
     let mut reader = Reader::new(file);
     read_toml(file, |table, text| reader.table(table, text))?;
     reader.finish()
 }
 
 /// Reads the table from a text; `file` only names it in messages.
-pub fn parse_matrix(text: &str, file: &Path) -> Result<AccessTable, Vec<SettingError>> {
+pub(crate) fn parse_matrix(text: &str, file: &Path) -> Result<AccessTable, Vec<SettingError>> {
     let mut reader = Reader::new(file);
     parse_toml(text, file, |table, text| reader.table(table, text))?;
     reader.finish()

@@ -5,7 +5,7 @@
 
 /// A key of the configuration.
 #[derive(Debug)]
-pub struct Key {
+pub(crate) struct Key {
     /// Section and name, with dots: `token.claims.scope`.
     pub path: &'static str,
     /// What kind of value it takes.
@@ -18,7 +18,7 @@ pub struct Key {
 
 /// What kind of value a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A string.
     Text,
     /// A path, relative to the configuration file's directory unless absolute.
@@ -44,7 +44,7 @@ pub enum Kind {
 
 /// What holds when a key is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Default {
+pub(crate) enum Default {
     /// The start stops.
     Mandatory,
     /// Nothing: the key is only needed in combination with others.
@@ -64,26 +64,26 @@ pub enum Default {
 }
 
 /// Every algorithm that may be allowed. HMAC and `none` are not among them, and never will be.
-pub const ALGORITHMS: [&str; 9] =
+pub(crate) const ALGORITHMS: [&str; 9] =
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
 /// What every variable of ours begins with. `VIRKSOMHEDSLOGIN_CONFIG` does not (one underscore), nor do the
 /// variables that Kubernetes sets for a service of this name.
-pub const PREFIX: &str = "VIRKSOMHEDSLOGIN__";
+pub(crate) const PREFIX: &str = "VIRKSOMHEDSLOGIN__";
 
 impl Key {
     /// The name of the environment variable that overrides this key.
-    pub fn variable(&self) -> String {
+    pub(crate) fn variable(&self) -> String {
         format!("{PREFIX}{}", self.path.to_uppercase().replace('.', "__"))
     }
 
     /// The last part of the path.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.path.rsplit_once('.').map_or(self.path, |(_, name)| name)
     }
 
     /// All of the path but its last part.
-    pub fn section(&self) -> &'static str {
+    pub(crate) fn section(&self) -> &'static str {
         self.path.rsplit_once('.').map_or("", |(section, _)| section)
     }
 }
@@ -92,10 +92,10 @@ macro_rules! keys {
     ($($name:ident = $path:literal, $kind:expr, $default:expr, $meaning:literal;)*) => {
         $(
             #[doc = $meaning]
-            pub const $name: Key = Key { path: $path, kind: $kind, default: $default, meaning: $meaning };
+            pub(crate) const $name: Key = Key { path: $path, kind: $kind, default: $default, meaning: $meaning };
         )*
         /// Every key, in the order of the reference.
-        pub const ALL: &[Key] = &[$($name),*];
+        pub(crate) const ALL: &[Key] = &[$($name),*];
     };
 }
 
@@ -187,11 +187,11 @@ keys! {
 }
 
 /// The key at this path.
-pub fn find(path: &str) -> Option<&'static Key> {
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
     ALL.iter().find(|key| key.path == path)
 }
 
 /// Whether some key lies within this section.
-pub fn is_section(path: &str) -> bool {
+pub(crate) fn is_section(path: &str) -> bool {
     ALL.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }

@@ -68,7 +68,8 @@ mod timestamptz;
 mod tls;
 mod writer;
 
-pub use address::{Address, AddressError};
+pub use address::Address;
+pub(crate) use address::AddressError;
 
 /// Statements that record at the same time: while one waits for the disk the next is being made.
 const WRITERS: usize = 2;

@@ -105,7 +105,7 @@ fn filters(wish: &OsStr) -> Result<&str, String> {
 }
 
 /// Waits until what has been logged is written, but no longer than a second. To be called before the process ends.
-pub fn flush() {
+pub(crate) fn flush() {
     if let Some(pipe) = PIPE.get() {
         pipe.drain();
     }

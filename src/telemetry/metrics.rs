@@ -25,7 +25,7 @@ impl Counter {
 
 /// What a histogram counts in, and where its buckets end.
 #[derive(Debug)]
-pub struct Buckets {
+pub(crate) struct Buckets {
     /// How many of the numbers that are observed make one of the unit that is read.
     per_unit: u64,
     /// The upper bounds, ascending, in what is observed; a value on a bound belongs below it.
@@ -34,12 +34,12 @@ pub struct Buckets {
 
 impl Buckets {
     /// Durations, observed in nanoseconds and read in seconds. The bounds are in nanoseconds, ascending.
-    pub const fn durations(bounds: &'static [u64]) -> Self {
+    pub(crate) const fn durations(bounds: &'static [u64]) -> Self {
         Self { per_unit: 1_000_000_000, bounds }
     }
 
     /// Plain numbers. The bounds are ascending.
-    pub const fn numbers(bounds: &'static [u64]) -> Self {
+    pub(crate) const fn numbers(bounds: &'static [u64]) -> Self {
         Self { per_unit: 1, bounds }
     }
 
@@ -51,7 +51,7 @@ impl Buckets {
 
 /// How often values of which size were observed.
 #[derive(Debug)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     scale: &'static Buckets,
     /// One a bound, and one for what lies above them all.
     buckets: Box<[AtomicU64]>,
@@ -71,13 +71,13 @@ pub struct HistogramSnapshot {
 
 impl Histogram {
     /// A histogram of nothing yet.
-    pub fn new(scale: &'static Buckets) -> Self {
+    pub(crate) fn new(scale: &'static Buckets) -> Self {
         let buckets = (0..=scale.bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Self { scale, buckets, sum: AtomicU64::new(0) }
     }
 
     /// Counts this value, in what the scale observes.
-    pub fn observe(&self, value: u64) {
+    pub(crate) fn observe(&self, value: u64) {
         let above = self.scale.bounds.iter().position(|bound| value <= *bound);
         if let Some(bucket) = self.buckets.get(above.unwrap_or(self.scale.bounds.len())) {
             bucket.fetch_add(1, Ordering::Relaxed);
@@ -86,12 +86,12 @@ impl Histogram {
     }
 
     /// Counts this duration, on a scale of durations.
-    pub fn observe_duration(&self, took: Duration) {
+    pub(crate) fn observe_duration(&self, took: Duration) {
         self.observe(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// What it holds now.
-    pub fn read(&self) -> HistogramSnapshot {
+    pub(crate) fn read(&self) -> HistogramSnapshot {
         let ends = self.scale.bounds.iter().map(|bound| self.scale.read(*bound)).chain([f64::INFINITY]);
         let counts = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
         let buckets: Vec<(f64, u64)> = ends.zip(counts).collect();

@@ -10,11 +10,11 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use data_encoding::HEXLOWER;
 
 /// The header (§3.2). Its name is compared without case.
-pub const HEADER: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("traceparent");
 /// The header's name as the documentation prints it.
-pub const FIELD: &str = "traceparent";
+pub(crate) const FIELD: &str = "traceparent";
 /// What the header of an answer looks like.
-pub const PATTERN: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]$";
+pub(crate) const PATTERN: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]$";
 /// How long it is in version 00, in bytes; later versions begin alike (§4.3).
 const LENGTH: usize = 55;
 
@@ -29,14 +29,14 @@ const RANDOM: u8 = 0b10;
 
 /// The trace of one call.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Trace {
+pub(crate) struct Trace {
     id: [u8; 32],
     flags: u8,
 }
 
 impl Trace {
     /// The trace of the request with these headers: its own, or a new one when it has none that can be used.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut sent = headers.get_all(&HEADER);
         match (sent.next(), sent.next()) {
             (Some(only), None) => parse(only.as_bytes()).unwrap_or_else(Self::begin),
@@ -53,13 +53,13 @@ impl Trace {
     }
 
     /// The trace's id: 32 lower-case hexadecimal digits.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         // Only hexadecimal digits are ever put in.
         str::from_utf8(&self.id).unwrap_or_default()
     }
 
     /// The header of the answer: the trace, and an id that is this call's own.
-    pub fn answer(&self) -> Option<HeaderValue> {
+    pub(crate) fn answer(&self) -> Option<HeaderValue> {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
         text[TRACE_ID].copy_from_slice(&self.id);
         HEXLOWER.encode_mut(&fastrand::u64(..).max(1).to_be_bytes(), &mut text[PARENT_ID]);

@@ -17,18 +17,18 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 use crate::support::programs::{available, give, programs, unprivileged};
 
 /// The role that owns the databases of these tests; it is no superuser.
-pub const ROLE: &str = "logins";
+pub(crate) const ROLE: &str = "logins";
 /// Its password and the superuser's, with characters that a URL has to encode.
-pub const PASSWORD: &str = "kode/ord@9%";
+pub(crate) const PASSWORD: &str = "kode/ord@9%";
 /// The same in a URL.
-pub const PASSWORD_IN_URL: &str = "kode%2Ford%409%25";
+pub(crate) const PASSWORD_IN_URL: &str = "kode%2Ford%409%25";
 
-pub const SUPERUSER: &str = "postgres";
+pub(crate) const SUPERUSER: &str = "postgres";
 /// How long a server may take to accept connections, and to end.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One server and its folder.
-pub struct Cluster {
+pub(crate) struct Cluster {
     pub folder: TempDir,
     pub port: u16,
     pub settings: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Cluster {
 
 /// A port for a server that goes away and comes back to it. Below those that the kernel gives to callers, which
 /// would otherwise sit on it while the server is away, or connect to themselves.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(15_000..32_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
@@ -47,7 +47,7 @@ pub fn free_port() -> u16 {
 }
 
 /// Asks until the answer is yes, or the patience is at its end.
-pub fn wait_until(at_most: Duration, mut done: impl FnMut() -> bool) -> bool {
+pub(crate) fn wait_until(at_most: Duration, mut done: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + at_most;
     while !done() {
         if Instant::now() > until {
@@ -59,19 +59,19 @@ pub fn wait_until(at_most: Duration, mut done: impl FnMut() -> bool) -> bool {
 }
 
 /// Sends a signal; a process that is gone is no fault.
-pub fn send(process: u32, signal: Signal) {
+pub(crate) fn send(process: u32, signal: Signal) {
     let _ = kill_process(Pid::from_raw(i32::try_from(process).unwrap()).unwrap(), signal);
 }
 
 impl Cluster {
     /// A new server with these settings (`name=value`), or `None` where there is no program for it. With `fsync=off` what
     /// was committed survives the server's death, not the machine's.
-    pub fn start(settings: &[&str]) -> Option<Self> {
+    pub(crate) fn start(settings: &[&str]) -> Option<Self> {
         Self::start_with(settings, &[])
     }
 
     /// As [`Self::start`], with these files (name, text) in the data directory.
-    pub fn start_with(settings: &[&str], files: &[(&str, &str)]) -> Option<Self> {
+    pub(crate) fn start_with(settings: &[&str], files: &[(&str, &str)]) -> Option<Self> {
         if !available() {
             return None;
         }
@@ -92,7 +92,7 @@ impl Cluster {
     }
 
     /// A folder without a server in it.
-    pub fn new(settings: &[&str]) -> Self {
+    pub(crate) fn new(settings: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         give(folder.path(), 0o700);
         let mut settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
@@ -101,7 +101,7 @@ impl Cluster {
     }
 
     /// The first start; another port where somebody was faster.
-    pub fn launch(mut self) -> Self {
+    pub(crate) fn launch(mut self) -> Self {
         for _ in 0..5 {
             if self.try_start() {
                 return self;
@@ -117,11 +117,11 @@ impl Cluster {
         self.folder.path().join("data")
     }
 
-    pub fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         unprivileged(programs().expect("PostgreSQL's programs").join(program), self.folder.path())
     }
 
-    pub fn try_start(&self) -> bool {
+    pub(crate) fn try_start(&self) -> bool {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
@@ -145,39 +145,39 @@ impl Cluster {
         true
     }
 
-    pub fn server(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+    pub(crate) fn server(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everything that the server has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// Where [`ROLE`] finds this database over TCP.
-    pub fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         self.url_as(ROLE, PASSWORD_IN_URL, database)
     }
 
     /// The same for another role, whose password is encoded already.
-    pub fn url_as(&self, role: &str, password: &str, database: &str) -> String {
+    pub(crate) fn url_as(&self, role: &str, password: &str, database: &str) -> String {
         format!("postgresql://{role}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// A new, empty database that belongs to [`ROLE`].
-    pub fn create_database(&self) -> String {
+    pub(crate) fn create_database(&self) -> String {
         let name = format!("logins_{:08x}", fastrand::u32(..));
         self.sql("postgres", &format!("CREATE DATABASE {name} OWNER {ROLE}"));
         name
     }
 
     /// Runs statements as the superuser: the rows of all of them, as text; NULL is empty.
-    pub fn sql(&self, database: &str, text: &str) -> Vec<Vec<String>> {
+    pub(crate) fn sql(&self, database: &str, text: &str) -> Vec<Vec<String>> {
         self.try_sql(database, text).unwrap_or_else(|error| panic!("{text}: {error}\n{}", self.log()))
     }
 
     /// As [`Self::sql`], where a failure is expected.
-    pub fn try_sql(&self, database: &str, text: &str) -> Result<Vec<Vec<String>>, String> {
+    pub(crate) fn try_sql(&self, database: &str, text: &str) -> Result<Vec<Vec<String>>, String> {
         let mut config = tokio_postgres::Config::new();
         config.host_path(self.folder.path()).port(self.port).dbname(database);
         config.user(SUPERUSER).password(PASSWORD).connect_timeout(Duration::from_secs(5));
@@ -185,7 +185,7 @@ impl Cluster {
     }
 
     /// Sends SIGSTOP to all processes of the server, after which connections stay and are silent, or SIGCONT.
-    pub fn signal_all(&self, signal: Signal) {
+    pub(crate) fn signal_all(&self, signal: Signal) {
         if let Some(child) = &*self.server() {
             let to_children = || children(child.id()).into_iter().for_each(|process| send(process, signal));
             // The parent stops first and goes on last, so that it starts no child meanwhile.
@@ -200,7 +200,7 @@ impl Cluster {
     }
 
     /// Kills all processes of the server at once.
-    pub fn kill_9(&self) {
+    pub(crate) fn kill_9(&self) {
         if let Some(mut child) = self.server().take() {
             // Held first, so that it starts no more.
             send(child.id(), Signal::STOP);
@@ -241,14 +241,14 @@ fn children(parent: u32) -> Vec<u32> {
     processes.collect()
 }
 
-pub fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap();
     let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert!(output.status.success(), "{command:?}: {}", told.concat());
 }
 
 /// Runs statements on a connection and a thread of its own, because the caller may be inside a runtime: the rows as text.
-pub fn query(config: &tokio_postgres::Config, text: &str) -> Result<Vec<Vec<String>>, String> {
+pub(crate) fn query(config: &tokio_postgres::Config, text: &str) -> Result<Vec<Vec<String>>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let asked = async {
         let (client, connection) = config.connect(NoTls).await?;

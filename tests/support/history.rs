@@ -10,22 +10,22 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use virksomhedslogin::domain::clock::{Clock, SystemClock};
+use virksomhedslogin::testing::{Clock, SystemClock};
 
 use crate::support::logins::{Logins, list};
 use crate::support::process::{Service, agent, put};
 
 /// Companies that all writers record, so that their calls meet.
-pub const SHARED: u32 = 5;
+pub(crate) const SHARED: u32 = 5;
 /// The first of the companies that are recorded once.
-pub const OWN: u32 = 10_000_000;
+pub(crate) const OWN: u32 = 10_000_000;
 const WRITERS: u32 = 8;
 /// From this company on a test may record outside the history.
-pub const BESIDE: u32 = 90_000_000;
+pub(crate) const BESIDE: u32 = 90_000_000;
 
 /// One call of SetLogin, with the milliseconds between which the service stamped it.
 #[derive(Debug, Clone, Copy)]
-pub struct Call {
+pub(crate) struct Call {
     pub cvr: u32,
     pub began: i64,
     pub ended: i64,
@@ -35,7 +35,7 @@ pub struct Call {
 
 /// All calls so far, and the best that was ever read of each company.
 #[derive(Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     calls: BTreeMap<u32, Vec<Call>>,
     seen: Logins,
     pub acknowledged: u64,
@@ -44,25 +44,25 @@ pub struct History {
 }
 
 /// Writers and a reader at work.
-pub struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     pub acknowledged: Arc<AtomicU64>,
     writers: Vec<JoinHandle<Vec<Call>>>,
     reader: JoinHandle<Vec<Logins>>,
 }
 
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     SystemClock.now().millis()
 }
 
-pub fn body(cvr: &str) -> String {
+pub(crate) fn body(cvr: &str) -> String {
     format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":"{cvr}"}}}}"#)
 }
 
 impl Load {
     /// Eight writers, each until its connection breaks or it is told to stop; every third call is for a company that
     /// all of them record. A reader lists everything meanwhile.
-    pub fn start(service: &Service, history: &History) -> Self {
+    pub(crate) fn start(service: &Service, history: &History) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
         let writers = (0..WRITERS)
@@ -110,7 +110,7 @@ impl Load {
     }
 
     /// Waits until so many more calls have been acknowledged.
-    pub fn wait_for(&self, more: u64, at_most: Duration) -> bool {
+    pub(crate) fn wait_for(&self, more: u64, at_most: Duration) -> bool {
         let (from, until) = (self.acknowledged.load(Ordering::Relaxed), Instant::now() + at_most);
         while self.acknowledged.load(Ordering::Relaxed) < from + more {
             if Instant::now() > until {
@@ -122,7 +122,7 @@ impl Load {
     }
 
     /// Ends the load and adds it to the history. Tells how often each status was answered.
-    pub fn finish(self, history: &mut History) -> BTreeMap<Option<u16>, u64> {
+    pub(crate) fn finish(self, history: &mut History) -> BTreeMap<Option<u16>, u64> {
         self.stop.store(true, Ordering::Relaxed);
         let mut answers = BTreeMap::new();
         for writer in self.writers {
@@ -140,13 +140,13 @@ impl Load {
 
 impl History {
     /// Takes note of a call.
-    pub fn add(&mut self, call: Call) {
+    pub(crate) fn add(&mut self, call: Call) {
         self.acknowledged += u64::from(call.status == Some(204));
         self.calls.entry(call.cvr).or_default().push(call);
     }
 
     /// Takes note of a list that was read; an error when an earlier one knew more.
-    pub fn read(&mut self, logins: Logins) -> Result<(), String> {
+    pub(crate) fn read(&mut self, logins: Logins) -> Result<(), String> {
         for (cvr, (first, last)) in &self.seen {
             match logins.get(cvr) {
                 None => return Err(format!("{cvr:08} was read before and is gone")),
@@ -163,7 +163,7 @@ impl History {
     }
 
     /// Whether a store with these logins agrees with all calls and with all that was read before; else all that is wrong.
-    pub fn check(&mut self, found: &Logins) -> Result<(), Vec<String>> {
+    pub(crate) fn check(&mut self, found: &Logins) -> Result<(), Vec<String>> {
         let mut wrong = Vec::new();
         for (cvr, calls) in &self.calls {
             let acknowledged = calls.iter().filter(|call| call.status == Some(204));
@@ -191,7 +191,7 @@ impl History {
     }
 
     /// Fails with what is wrong.
-    pub fn assert(&mut self, found: &Logins, when: &str) {
+    pub(crate) fn assert(&mut self, found: &Logins, when: &str) {
         if let Err(wrong) = self.check(found) {
             panic!("{when}: {} faults: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);
         }

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::testing::Timestamp;
 
 use super::process::{Service, agent};
 
 /// CVR number → first and last login in milliseconds.
-pub type Logins = BTreeMap<u32, (i64, i64)>;
+pub(crate) type Logins = BTreeMap<u32, (i64, i64)>;
 
 /// Whether this is the long run.
-pub fn long() -> bool {
+pub(crate) fn long() -> bool {
     std::env::var_os("VIRKSOMHEDSLOGIN_LONG").is_some_and(|value| value == "1")
 }
 
 /// Everything that the service lists; nothing when the connection breaks.
-pub fn list(address: &str, token: &str) -> Option<Logins> {
+pub(crate) fn list(address: &str, token: &str) -> Option<Logins> {
     let request = agent().get(format!("http://{address}/v1/Logins"));
     let mut response = request.header("Authorization", format!("Bearer {token}")).call().ok()?;
     let text = response.body_mut().with_config().limit(1 << 30).read_to_string().ok()?;
@@ -23,7 +23,7 @@ pub fn list(address: &str, token: &str) -> Option<Logins> {
 }
 
 /// What an answer of GetLogins tells.
-pub fn logins(text: &str) -> Logins {
+pub(crate) fn logins(text: &str) -> Logins {
     let body: serde_json::Value = serde_json::from_str(text).unwrap();
     let millis =
         |row: &serde_json::Value, name: &str| Timestamp::parse(row[name].as_str().unwrap()).unwrap().millis();
@@ -36,12 +36,12 @@ pub fn logins(text: &str) -> Logins {
 }
 
 /// What a running service lists.
-pub fn listed(service: &Service) -> Logins {
+pub(crate) fn listed(service: &Service) -> Logins {
     list(&service.address, &service.token).unwrap()
 }
 
 /// Kills the process as `kill -9` does.
-pub fn kill(service: &mut Service) {
+pub(crate) fn kill(service: &mut Service) {
     service.child.kill().unwrap();
     service.child.wait().unwrap();
 }

@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
-use virksomhedslogin::auth::Signer;
+use virksomhedslogin::testing::Signer;
 
 use crate::support::test_store::TestStore;
 
-pub const ISSUER: &str = "https://sts.example.dk";
+pub(crate) const ISSUER: &str = "https://sts.example.dk";
 
-pub fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_virksomhedslogin"));
     command.env_remove("VIRKSOMHEDSLOGIN_CONFIG").env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }
 
 /// A folder with a configuration, a key set and the shipped table of access.
-pub struct Fixture {
+pub(crate) struct Fixture {
     pub folder: TempDir,
     pub signer: Signer,
     /// Where its logins are.
@@ -29,7 +29,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let signer = Signer::generate_es256("test").unwrap();
         let store = TestStore::wanted();
@@ -50,20 +50,20 @@ impl Fixture {
         fixture
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    pub fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.path("virksomhedslogin.toml").display().to_string()
     }
 
     /// A token of STAR with both scopes, good under any clock that a test sets.
-    pub fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         let claims = json!({
             "iss": ISSUER, "aud": "aud", "exp": 4_000_000_000_i64, "sub": "tester",
             "scope": "virksomhedsinstats.login.read virksomhedsinstats.login.write",
@@ -73,12 +73,12 @@ impl Fixture {
     }
 
     /// Starts `serve` and waits until it listens.
-    pub fn serve(&self) -> Service {
+    pub(crate) fn serve(&self) -> Service {
         self.serve_with(&[])
     }
 
     /// As [`Self::serve`], with these environment variables.
-    pub fn serve_with(&self, variables: &[(&str, &str)]) -> Service {
+    pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Service {
         let mut command = binary();
         command.args(["serve", "--config", &self.config()]).envs(variables.iter().copied());
         Service::start(command, self.token())
@@ -86,7 +86,7 @@ impl Fixture {
 }
 
 /// A running process of the binary.
-pub struct Service {
+pub(crate) struct Service {
     pub child: Child,
     pub address: String,
     pub management: String,
@@ -97,17 +97,17 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn start(command: Command, token: String) -> Self {
+    pub(crate) fn start(command: Command, token: String) -> Self {
         Self::start_with(command, token, Stdio::null())
     }
 
     /// As [`Self::start`], with this standard output.
-    pub fn start_with(mut command: Command, token: String, stdout: Stdio) -> Self {
+    pub(crate) fn start_with(mut command: Command, token: String, stdout: Stdio) -> Self {
         Self::of(command.stderr(Stdio::piped()).stdout(stdout).spawn().unwrap(), token)
     }
 
     /// The service that this process, whose standard error is piped, becomes; waits until it listens.
-    pub fn of(mut child: Child, token: String) -> Self {
+    pub(crate) fn of(mut child: Child, token: String) -> Self {
         let (send, log) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
@@ -134,12 +134,12 @@ impl Service {
         }
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         signal(&self.child, name);
     }
 
     /// Waits for the process to end by itself.
-    pub fn wait(&mut self, at_most: Duration) -> ExitStatus {
+    pub(crate) fn wait(&mut self, at_most: Duration) -> ExitStatus {
         let until = Instant::now() + at_most;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -151,7 +151,7 @@ impl Service {
     }
 
     /// What it logged since the start.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let mut text = String::new();
         while let Ok(line) = self.log.recv_timeout(Duration::from_millis(200)) {
             text.push_str(&line);
@@ -160,18 +160,18 @@ impl Service {
         text
     }
 
-    pub fn put(&self, cvr: &str) -> Result<u16, ureq::Error> {
+    pub(crate) fn put(&self, cvr: &str) -> Result<u16, ureq::Error> {
         let body = format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":"{cvr}"}}}}"#);
         put(&agent(), &self.address, &self.token, cvr, &body)
     }
 
     /// Status and body of a path of the management listener.
-    pub fn management(&self, path: &str) -> (u16, String) {
+    pub(crate) fn management(&self, path: &str) -> (u16, String) {
         let mut response = agent().get(format!("http://{}{path}", self.management)).call().unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
     }
 
-    pub fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let request = agent().get(format!("http://{}{path}", self.address));
         let mut response = request.header("Authorization", format!("Bearer {}", self.token)).call().unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
@@ -179,7 +179,7 @@ impl Service {
 }
 
 /// Sends this process a signal by its name. Not with a command: a bare machine has no `kill` outside of shells.
-pub fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     use rustix::process::{Pid, Signal, kill_process};
     let signal = match name {
         "TERM" => Signal::TERM,
@@ -200,7 +200,7 @@ impl Drop for Service {
     }
 }
 
-pub fn agent() -> ureq::Agent {
+pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(20)))
@@ -208,7 +208,7 @@ pub fn agent() -> ureq::Agent {
         .into()
 }
 
-pub fn put(
+pub(crate) fn put(
     agent: &ureq::Agent,
     address: &str,
     token: &str,

@@ -13,12 +13,12 @@ use rustix::process::geteuid;
 use crate::support::cluster::PASSWORD;
 
 /// Whether there is a server program; else says once which tests are left out.
-pub fn available() -> bool {
+pub(crate) fn available() -> bool {
     found("PostgreSQL", programs().is_some(), "postgresql")
 }
 
 /// Whether a program of these tests is there; one that is absent is told once, or is a fault where it is required.
-pub fn found(name: &str, is_there: bool, package: &str) -> bool {
+pub(crate) fn found(name: &str, is_there: bool, package: &str) -> bool {
     static SAID: Once = Once::new();
     if !is_there {
         let required = std::env::var("VIRKSOMHEDSLOGIN_POSTGRES").is_ok_and(|value| value == "required");
@@ -35,7 +35,7 @@ pub fn found(name: &str, is_there: bool, package: &str) -> bool {
 }
 
 /// The folder of `initdb`, `postgres` and the others.
-pub fn programs() -> Option<&'static Path> {
+pub(crate) fn programs() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER
         .get_or_init(|| {
@@ -50,7 +50,7 @@ pub fn programs() -> Option<&'static Path> {
 }
 
 /// A program on `PATH`, with its links followed: the folder that a link points into holds the other programs.
-pub fn on_path(program: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).find_map(|folder| folder.join(program).canonicalize().ok())
 }
@@ -78,7 +78,7 @@ fn identity() -> Option<(u32, u32)> {
 }
 
 /// A command that runs in this folder, as nobody of importance.
-pub fn unprivileged(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
+pub(crate) fn unprivileged(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
     let mut command = Command::new(program);
     if let Some((user, group)) = identity() {
         command.uid(user).gid(group);
@@ -88,7 +88,7 @@ pub fn unprivileged(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Comm
 }
 
 /// Gives a file or folder to the user under which servers run, and to nobody else.
-pub fn give(path: &Path, mode: u32) {
+pub(crate) fn give(path: &Path, mode: u32) {
     if let Some((user, group)) = identity() {
         chown(path, Some(user), Some(group)).unwrap();
     }

@@ -16,7 +16,7 @@ const CLOSING_LINES: usize = 120;
 /// Runs them on a server of their own with these settings, if there is one on this machine. The tests of the module `own`
 /// (its `module_path!()`) are left out, because they know which store they want, and those of `left_out`: name below the
 /// module's parent, reason.
-pub fn rerun_on_postgres(own: &str, left_out: &[(&str, &str)], settings: &[&str], at_most: Duration) {
+pub(crate) fn rerun_on_postgres(own: &str, left_out: &[(&str, &str)], settings: &[&str], at_most: Duration) {
     let Some(cluster) = Cluster::start(settings) else { return };
     cluster.sql("postgres", &format!("ALTER ROLE {ROLE} CREATEDB"));
     let (_, own) = own.split_once("::").unwrap();

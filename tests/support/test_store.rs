@@ -4,10 +4,10 @@
 use super::cluster::query;
 
 /// Names the server; without it the store is the embedded one.
-pub const VARIABLE: &str = "VIRKSOMHEDSLOGIN_TEST_STORE";
+pub(crate) const VARIABLE: &str = "VIRKSOMHEDSLOGIN_TEST_STORE";
 
 /// The store of one service; a database is dropped with it.
-pub enum TestStore {
+pub(crate) enum TestStore {
     /// `store` in the service's folder.
     Embedded,
     /// A database on a server.
@@ -16,12 +16,12 @@ pub enum TestStore {
 
 impl TestStore {
     /// A new, empty store of the kind that the tests are asked to run on.
-    pub fn wanted() -> Self {
+    pub(crate) fn wanted() -> Self {
         std::env::var(VARIABLE).map_or(Self::Embedded, |server| Self::database_on(&server))
     }
 
     /// A new database on the server of this connection string.
-    pub fn database_on(server: &str) -> Self {
+    pub(crate) fn database_on(server: &str) -> Self {
         assert!(
             server.starts_with("postgres"),
             "{VARIABLE} is a connection string, as in postgresql://user@host/postgres, and not {server:?}"
@@ -34,7 +34,7 @@ impl TestStore {
     }
 
     /// The lines of `[store]` that name it.
-    pub fn configuration(&self) -> String {
+    pub(crate) fn configuration(&self) -> String {
         match self.url() {
             None => "store.path = \"store\"".to_owned(),
             Some(url) => format!("store.kind = \"postgres\"\nstore.url = {url:?}"),
@@ -42,7 +42,7 @@ impl TestStore {
     }
 
     /// The connection string of a database; `None` for the embedded store.
-    pub fn url(&self) -> Option<String> {
+    pub(crate) fn url(&self) -> Option<String> {
         let Self::Database { server, name } = self else { return None };
         let mut url = url::Url::parse(server).unwrap();
         url.set_path(name);

@@ -22,28 +22,28 @@ static ROWS: LazyLock<[u32; Block::CAPACITY + 1]> =
 
 /// The checksum of a text that grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Checksum(u32);
+pub(crate) struct Checksum(u32);
 
 impl Checksum {
     /// The checksum of this text.
-    pub fn of(text: &[u8]) -> Self {
+    pub(crate) fn of(text: &[u8]) -> Self {
         Self(crc32fast::hash(text))
     }
 
     /// The checksum as gzip has it at the end of a member.
-    pub fn value(self) -> u32 {
+    pub(crate) fn value(self) -> u32 {
         self.0
     }
 
     /// The checksum with this value.
-    pub fn from_value(value: u32) -> Self {
+    pub(crate) fn from_value(value: u32) -> Self {
         Self(value)
     }
 
     /// The checksum of this text and so many rows behind it. `missing` is how many bytes fewer than rows those are: the first
     /// row of a list has no comma.
     #[must_use]
-    pub fn then_rows(self, rows: usize, missing: usize, checksum: Self) -> Self {
+    pub(crate) fn then_rows(self, rows: usize, missing: usize, checksum: Self) -> Self {
         let factor = match ROWS.get(rows) {
             Some(factor) if missing == 0 => *factor,
             _ => power((rows * ROW - missing) as u64),
@@ -53,7 +53,7 @@ impl Checksum {
 
     /// The checksum of this text and another behind it.
     #[must_use]
-    pub fn then(self, text: &[u8]) -> Self {
+    pub(crate) fn then(self, text: &[u8]) -> Self {
         Self(times(power(text.len() as u64), self.0) ^ Self::of(text).0)
     }
 }

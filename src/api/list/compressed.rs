@@ -34,7 +34,7 @@ static PRESS: LazyLock<Mutex<FragmentEncoder>> = LazyLock::new(Mutex::default);
 
 /// The list of a snapshot in a coding.
 #[derive(Debug)]
-pub struct Compressed {
+pub(crate) struct Compressed {
     snapshot: Snapshot,
     packing: StreamCoding,
     at: At,
@@ -53,7 +53,7 @@ enum At {
 
 impl Compressed {
     /// The list of this snapshot.
-    pub fn body(snapshot: Snapshot, packing: StreamCoding) -> Throttled<Self> {
+    pub(crate) fn body(snapshot: Snapshot, packing: StreamCoding) -> Throttled<Self> {
         let sum = Checksum::of(OPEN);
         Throttled::of(Self { snapshot, packing, at: At::Opening, sum, making: None })
     }

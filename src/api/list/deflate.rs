@@ -1,5 +1,5 @@
 //! The deflate encoder for the list's rows.
 
-pub mod bits;
-pub mod huffman;
-pub mod row_encoder;
+pub(crate) mod bits;
+pub(crate) mod huffman;
+pub(crate) mod row_encoder;

@@ -18,12 +18,12 @@ use tokio::time::{Sleep, sleep};
 
 /// How many bytes a list may hand out at a time: what takes a quarter of a millisecond of the plain list, and less of a
 /// compressed one.
-pub const SHARE: usize = 512 * 1024;
+pub(super) const SHARE: usize = 512 * 1024;
 /// How long a list rests after a share while others are being answered.
 const PAUSE: Duration = Duration::from_millis(4);
 
 /// A list that is made chunk by chunk.
-pub trait Chunks: Unpin {
+pub(crate) trait Chunks: Unpin {
     /// How many bytes it has, where that is known.
     fn size(&self) -> BodySize;
 
@@ -33,14 +33,14 @@ pub trait Chunks: Unpin {
 
 /// The body that hands out these chunks in turns.
 #[derive(Debug)]
-pub struct Throttled<C> {
+pub(crate) struct Throttled<C> {
     chunks: C,
     turns: Turns,
 }
 
 impl<C> Throttled<C> {
     /// These chunks, of which none has been handed out.
-    pub fn of(chunks: C) -> Self {
+    pub(crate) fn of(chunks: C) -> Self {
         Self { chunks, turns: Turns::default() }
     }
 }
@@ -73,7 +73,7 @@ thread_local! {
 }
 
 /// Another request than a list was answered by this worker.
-pub fn count_response() {
+pub(crate) fn count_response() {
     OTHERS.set(OTHERS.get().wrapping_add(1));
 }
 

@@ -26,7 +26,7 @@ const ZSTD_LEVEL: i32 = 1;
 
 /// A coding whose pieces are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamCoding {
+pub(crate) enum StreamCoding {
     /// One gzip member.
     Gzip,
     /// One zstd frame after another, which is one stream as well (RFC 8878 §3.1).
@@ -35,12 +35,12 @@ pub enum StreamCoding {
 
 impl StreamCoding {
     /// The block's room for pieces of this kind.
-    pub fn slot(self) -> usize {
+    pub(crate) fn slot(self) -> usize {
         self as usize
     }
 
     /// What the stream begins with: the coding's own opening and the list's.
-    pub fn opening(self) -> Vec<u8> {
+    pub(crate) fn opening(self) -> Vec<u8> {
         match self {
             Self::Gzip => {
                 let mut bytes = GZIP_HEADER.to_vec();
@@ -52,7 +52,7 @@ impl StreamCoding {
     }
 
     /// What the stream ends with, `sum` and `length` being those of the text before.
-    pub fn closing(self, sum: Checksum, length: u64) -> Vec<u8> {
+    pub(crate) fn closing(self, sum: Checksum, length: u64) -> Vec<u8> {
         match self {
             Self::Gzip => {
                 let mut bytes = Vec::new();
@@ -67,7 +67,7 @@ impl StreamCoding {
     }
 
     /// What of a piece is sent.
-    pub fn sent(self, piece: &[u8]) -> &[u8] {
+    pub(crate) fn sent(self, piece: &[u8]) -> &[u8] {
         match self {
             Self::Gzip => piece.get(CHECKSUM..).unwrap_or_default(),
             Self::Zstd => piece,
@@ -75,7 +75,7 @@ impl StreamCoding {
     }
 
     /// The checksum of the text so far and that of a piece of so many records, which may be the list's first.
-    pub fn sum(self, sum: Checksum, piece: &[u8], first: bool, records: usize) -> Checksum {
+    pub(crate) fn sum(self, sum: Checksum, piece: &[u8], first: bool, records: usize) -> Checksum {
         match (self, piece.first_chunk::<CHECKSUM>()) {
             (Self::Gzip, Some(own)) => {
                 let missing = usize::from(first);
@@ -88,7 +88,7 @@ impl StreamCoding {
 
 /// Makes pieces, one at a time, in room that is used again.
 #[derive(Default)]
-pub struct FragmentEncoder {
+pub(crate) struct FragmentEncoder {
     text: Vec<u8>,
     bytes: Vec<u8>,
     zstd: Option<Compressor<'static>>,
@@ -99,7 +99,12 @@ impl FragmentEncoder {
     ///
     /// # Errors
     /// When zstd has no memory.
-    pub fn piece(&mut self, packing: StreamCoding, first: bool, records: &[Record]) -> io::Result<Box<[u8]>> {
+    pub(crate) fn piece(
+        &mut self,
+        packing: StreamCoding,
+        first: bool,
+        records: &[Record],
+    ) -> io::Result<Box<[u8]>> {
         self.text.clear();
         write_rows(first, records, &mut self.text);
         self.bytes.clear();

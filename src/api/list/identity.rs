@@ -14,7 +14,7 @@ use crate::store::{Block, Snapshot};
 
 /// The list of a snapshot. Its rows have a fixed width, so that its length is announced.
 #[derive(Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     snapshot: Snapshot,
     /// The key from which the next block is looked for; nothing when the list has been closed.
     next: Option<u32>,
@@ -22,7 +22,7 @@ pub struct Identity {
 
 impl Identity {
     /// The list of this snapshot.
-    pub fn body(snapshot: Snapshot) -> Throttled<Self> {
+    pub(crate) fn body(snapshot: Snapshot) -> Throttled<Self> {
         Throttled::of(Self { snapshot, next: Some(0) })
     }
 

@@ -25,7 +25,7 @@ type Making = JoinHandle<io::Result<Box<[u8]>>>;
 
 /// The list as a database sends it.
 #[derive(Debug)]
-pub struct Streamed {
+pub(crate) struct Streamed {
     pages: Fetched,
     /// The coding, or none for the list as it is.
     packing: Option<StreamCoding>,
@@ -47,7 +47,7 @@ enum At {
 
 impl Streamed {
     /// The list of these pages.
-    pub fn body(pages: Fetched, packing: Option<StreamCoding>) -> Throttled<Self> {
+    pub(crate) fn body(pages: Fetched, packing: Option<StreamCoding>) -> Throttled<Self> {
         let (sum, length) = (Checksum::of(OPEN), OPEN.len() as u64);
         Throttled::of(Self { pages, packing, at: At::Opening, sum, length, making: None })
     }

@@ -5,12 +5,12 @@ use crate::interchange;
 use crate::store::{Record, Snapshot};
 
 /// Before the first row.
-pub const OPEN: &[u8] = br#"{"virksomheder":["#;
+pub(crate) const OPEN: &[u8] = br#"{"virksomheder":["#;
 /// Behind the last row.
-pub const CLOSE: &[u8] = b"]}";
+pub(crate) const CLOSE: &[u8] = b"]}";
 
 /// Appends these records, each behind a comma, but for the very first of a list.
-pub fn write_rows(first: bool, records: &[Record], out: &mut Vec<u8>) {
+pub(crate) fn write_rows(first: bool, records: &[Record], out: &mut Vec<u8>) {
     out.reserve(records.len() * ROW);
     let mut others = records;
     if let (true, Some((record, after))) = (first, records.split_first()) {
@@ -24,7 +24,7 @@ pub fn write_rows(first: bool, records: &[Record], out: &mut Vec<u8>) {
 }
 
 /// The list of these few records, whole.
-pub fn whole(records: &[Record]) -> Vec<u8> {
+pub(crate) fn whole(records: &[Record]) -> Vec<u8> {
     let mut text = OPEN.to_vec();
     write_rows(true, records, &mut text);
     text.extend_from_slice(CLOSE);
@@ -32,7 +32,7 @@ pub fn whole(records: &[Record]) -> Vec<u8> {
 }
 
 /// How many bytes the list of this snapshot has.
-pub fn length(snapshot: &Snapshot) -> u64 {
+pub(crate) fn length(snapshot: &Snapshot) -> u64 {
     let rows = snapshot.len() * ROW as u64;
     (OPEN.len() + CLOSE.len()) as u64 + rows.saturating_sub(1)
 }

@@ -31,7 +31,7 @@ use crate::escape;
 use crate::telemetry::trace_context;
 
 /// Seconds after which a caller may try again while the audit line cannot be written.
-pub const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
+pub(crate) const RETRY_WITHOUT_AUDIT_SECONDS: u32 = 5;
 /// Seconds after which a caller may try again when there were too many connections.
 const RETRY_WITHOUT_ROOM_SECONDS: u32 = 2;
 /// Longest path that is logged; a longer one may be anything.
@@ -43,7 +43,7 @@ const LOGGED_CAUSE_LENGTH: usize = 1024;
 
 /// Marks an error answer whose body is meant as it is: a health check names what is missing, to operators only.
 #[derive(Debug, Clone, Copy)]
-pub struct PassThroughError;
+pub(crate) struct PassThroughError;
 
 /// What is kept of the request for the log, since the handler consumes it.
 struct RequestLine {

@@ -22,12 +22,12 @@ use std::time::Duration;
 
 use actix_web::dev::Extensions;
 
-pub use timeout_stream::TimeoutStream;
+pub(crate) use timeout_stream::TimeoutStream;
 
 /// Most bytes that are still read of a body after the answer.
-pub const DISCARDED: usize = 64 << 10;
+pub(crate) const DISCARDED: usize = 64 << 10;
 /// How long they are read after the answer.
-pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a connection may be held, and how many there may be.
 #[derive(Debug, Clone)]
@@ -258,7 +258,7 @@ impl Drop for InHand {
 }
 
 /// An IPv4 caller of a listener on `[::]` by its IPv4 address, and not as `::ffff:192.0.2.1`.
-pub fn canonical(peer: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 

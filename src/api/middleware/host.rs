@@ -21,7 +21,7 @@ const MAX_NAME: usize = 254;
 /// The middleware: lets through only what is for a host, or names none at all.
 ///
 /// A target in absolute form names the host itself, and whatever `Host` says instead is replaced by that (RFC 9112 §3.2.2).
-pub async fn checked_host<B: MessageBody + 'static>(
+pub(crate) async fn checked_host<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::mint::*;
-use crate::auth::{AuthError, Claim, ClaimError, Rules, TokenError as Fault};
+use crate::auth::error::Claim;
+use crate::auth::{AuthError, ClaimError, Rules, TokenError as Fault};
 use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
 
 fn outcome(rules: Rules, claims: &Value) -> Result<std::sync::Arc<crate::auth::Caller>, AuthError> {

@@ -1,7 +1,8 @@
 //! What an operator reads in the log and the audit line when somebody is refused: it names the rule.
 
+use crate::auth::error::{Claim, Part};
 use crate::auth::source::RefreshTiming;
-use crate::auth::{Algorithm, Claim, ClaimError, Part, TokenError};
+use crate::auth::{Algorithm, ClaimError, TokenError};
 use std::time::Duration;
 
 #[test]

@@ -2,7 +2,8 @@ use super::*;
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
-use crate::interchange::{OBJECT, ROW, export, write_object, write_row};
+use crate::interchange::export::write_row;
+use crate::interchange::{OBJECT, ROW, export, write_object};
 use crate::store::{RecordStream, Snapshot};
 use proptest::prelude::*;
 

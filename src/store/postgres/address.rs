@@ -21,7 +21,7 @@ mod error;
 mod tests;
 mod text;
 
-pub use error::AddressError;
+pub(crate) use error::AddressError;
 
 /// Every parameter that is known, and what it takes.
 const PARAMETERS: [(&str, &str); 23] = [

@@ -2,7 +2,7 @@
 //! an organisation type without a row here fails the build of the expectation.
 
 use serde_json::{Value, json};
-use virksomhedslogin::domain::access::{AccessMode, Method, OrganisationType};
+use virksomhedslogin::testing::{AccessMode, Method, OrganisationType};
 
 use crate::suites::api::harness::{TestApp, spawn_app};
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use socket2::SockRef;
-use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
 use crate::suites::api::harness::spawn_app;
 use crate::suites::api::raw::{AUTH, put};

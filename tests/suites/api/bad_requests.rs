@@ -1,6 +1,6 @@
 //! Requests that break a rule: each with every fault it has, and nothing written.
 
-use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
 use crate::suites::api::harness::{Answer, spawn_app};
 

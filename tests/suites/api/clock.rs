@@ -1,8 +1,8 @@
 //! A clock that is plainly wrong: SetLogin is refused, and nothing else.
 
 use serde_json::json;
-use virksomhedslogin::domain::access::OrganisationType::Star;
-use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::testing::OrganisationType::Star;
+use virksomhedslogin::testing::Timestamp;
 
 use crate::suites::api::harness::{EARLIEST, spawn_app_with};
 

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
 use crate::suites::api::harness::{Answer, TestApp, spawn_app};
 

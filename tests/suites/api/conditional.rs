@@ -1,6 +1,6 @@
 //! Preconditions (RFC 9110 §13): what names another state than the present one writes nothing and reads nothing.
 
-use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
 use crate::suites::api::harness::{Answer, Caller, TestApp, spawn_app};
 

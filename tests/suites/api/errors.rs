@@ -1,6 +1,6 @@
 //! The error table, row by row, and what the framework would have said by itself.
 
-use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
 use crate::suites::api::harness::spawn_app;
 

@@ -1,6 +1,6 @@
 //! Raw bytes on the wire: chunked bodies, absolute forms, requests that break off.
 
-use virksomhedslogin::domain::access::OrganisationType::Star;
+use virksomhedslogin::testing::OrganisationType::Star;
 
 use crate::suites::api::harness::spawn_app;
 

@@ -12,26 +12,26 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use virksomhedslogin::auth::Signer;
-use virksomhedslogin::domain::access::{AccessMode, Method, OrganisationType};
-use virksomhedslogin::domain::clock::{Clock, ClockLimits, ManualClock};
-use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::server::{App, Reload};
-use virksomhedslogin::settings;
+use virksomhedslogin::testing::Signer;
+use virksomhedslogin::testing::Timestamp;
+use virksomhedslogin::testing::settings;
+use virksomhedslogin::testing::{AccessMode, Method, OrganisationType};
+use virksomhedslogin::testing::{App, Reload};
+use virksomhedslogin::testing::{Clock, ClockLimits, ManualClock};
 
 use crate::suites::api::proxy::Proxy;
 use crate::support::test_store::TestStore;
 
-pub const ISSUER: &str = "https://sts.example.dk";
-pub const AUDIENCE: &str = "virksomhedslogin";
+pub(super) const ISSUER: &str = "https://sts.example.dk";
+pub(super) const AUDIENCE: &str = "virksomhedslogin";
 /// What the clock shows when a service starts.
-pub const START: &str = "2026-11-23T08:15:30.123Z";
+pub(super) const START: &str = "2026-11-23T08:15:30.123Z";
 /// Before it the clock is plainly wrong.
-pub const EARLIEST: &str = "2026-11-01T00:00:00.000Z";
-pub const ALL_SCOPES: &str = "virksomhedsinstats.login.read virksomhedsinstats.login.write";
+pub(super) const EARLIEST: &str = "2026-11-01T00:00:00.000Z";
+pub(super) const ALL_SCOPES: &str = "virksomhedsinstats.login.read virksomhedsinstats.login.write";
 
 /// A running service.
-pub struct TestApp {
+pub(super) struct TestApp {
     pub address: String,
     pub management: String,
     pub clock: Arc<ManualClock>,
@@ -47,12 +47,12 @@ pub struct TestApp {
 }
 
 /// Starts a service with the shipped table of access.
-pub fn spawn_app() -> TestApp {
+pub(super) fn spawn_app() -> TestApp {
     spawn_app_with("")
 }
 
 /// Starts a service with these lines added to its configuration.
-pub fn spawn_app_with(more: &str) -> TestApp {
+pub(super) fn spawn_app_with(more: &str) -> TestApp {
     let folder = TempDir::new().unwrap();
     let signer = Arc::new(Signer::generate_es256("test").unwrap());
     std::fs::write(folder.path().join("jwks.json"), signer.jwks()).unwrap();
@@ -113,13 +113,13 @@ fn start(
     }
 }
 
-pub fn shipped(name: &str) -> PathBuf {
+pub(super) fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name)
 }
 
 impl TestApp {
     /// A caller of this organisation type with all scopes, acting for all citizens.
-    pub fn as_org(&self, organisation: OrganisationType) -> Caller<'_> {
+    pub(super) fn as_org(&self, organisation: OrganisationType) -> Caller<'_> {
         let exp = self.clock.now().millis() / 1_000 + 3_600;
         self.as_claims(json!({
             "iss": ISSUER, "aud": AUDIENCE, "exp": exp, "sub": "tester", "client_id": "client-1",
@@ -129,28 +129,28 @@ impl TestApp {
     }
 
     /// A caller with exactly these claims.
-    pub fn as_claims(&self, claims: Value) -> Caller<'_> {
+    pub(super) fn as_claims(&self, claims: Value) -> Caller<'_> {
         Caller { app: self, claims: Some(claims) }
     }
 
     /// A caller without a token.
-    pub fn as_nobody(&self) -> Caller<'_> {
+    pub(super) fn as_nobody(&self) -> Caller<'_> {
         Caller { app: self, claims: None }
     }
 
     /// The lines of the audit log so far.
-    pub fn audit(&self) -> Vec<Value> {
+    pub(super) fn audit(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.folder.path().join("audit.ndjson")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// What the audit log calls the peer of a caller.
-    pub fn remote(&self) -> &'static str {
+    pub(super) fn remote(&self) -> &'static str {
         if self.proxy.is_some() { "unix" } else { "127.0.0.1" }
     }
 
     /// Sends these bytes on a connection of their own and returns everything that comes back until it is closed.
-    pub fn raw(&self, request: &[u8]) -> String {
+    pub(super) fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         stream.write_all(request).unwrap();
@@ -160,19 +160,19 @@ impl TestApp {
     }
 
     /// A request to the management listener.
-    pub fn management(&self, path: &str) -> Answer {
+    pub(super) fn management(&self, path: &str) -> Answer {
         Answer::of(agent().get(format!("http://{}{path}", self.management)).call().unwrap())
     }
 
     /// As [`App::management`], with another verb.
-    pub fn management_as(&self, verb: &str, path: &str) -> Answer {
+    pub(super) fn management_as(&self, verb: &str, path: &str) -> Answer {
         let uri = format!("http://{}{path}", self.management);
         let request = ureq::http::Request::builder().method(verb).uri(uri).body(()).unwrap();
         Answer::of(agent().run(request).unwrap())
     }
 
     /// Stops the service and starts it again on the same folder and the same store of its logins.
-    pub fn restart(mut self) -> Self {
+    pub(super) fn restart(mut self) -> Self {
         self.shut_down();
         let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
         let config = folder.path().join("virksomhedslogin.toml");
@@ -210,14 +210,14 @@ fn agent() -> ureq::Agent {
 
 /// Somebody who calls.
 #[derive(Clone)]
-pub struct Caller<'a> {
+pub(super) struct Caller<'a> {
     app: &'a TestApp,
     claims: Option<Value>,
 }
 
 impl Caller<'_> {
     /// The same caller with this claim instead; `null` takes it out.
-    pub fn with(mut self, claim: &str, value: Value) -> Self {
+    pub(super) fn with(mut self, claim: &str, value: Value) -> Self {
         if let Some(Value::Object(claims)) = self.claims.as_mut() {
             if value.is_null() {
                 claims.remove(claim);
@@ -228,12 +228,12 @@ impl Caller<'_> {
         self
     }
 
-    pub fn token(&self) -> Option<String> {
+    pub(super) fn token(&self) -> Option<String> {
         self.claims.as_ref().map(|claims| self.app.signer.sign(&claims.to_string()).unwrap())
     }
 
     /// Calls the method for company 12345678 in the plainest way.
-    pub fn call(&self, method: Method) -> Answer {
+    pub(super) fn call(&self, method: Method) -> Answer {
         match method {
             Method::GetLogin => self.get_login("12345678"),
             Method::SetLogin => self.set_login("12345678"),
@@ -241,25 +241,25 @@ impl Caller<'_> {
         }
     }
 
-    pub fn get_login(&self, cvr: &str) -> Answer {
+    pub(super) fn get_login(&self, cvr: &str) -> Answer {
         self.send("GET", &format!("/v1/Login?cvrNummer={cvr}"), &[], None)
     }
 
-    pub fn set_login(&self, cvr: &str) -> Answer {
+    pub(super) fn set_login(&self, cvr: &str) -> Answer {
         let body = format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":"{cvr}"}}}}"#);
         self.put(&format!("/v1/Login/{cvr}"), &body)
     }
 
-    pub fn put(&self, path: &str, body: &str) -> Answer {
+    pub(super) fn put(&self, path: &str, body: &str) -> Answer {
         self.send("PUT", path, &[("Content-Type", "application/json")], Some(body.as_bytes()))
     }
 
-    pub fn get_logins(&self) -> Answer {
+    pub(super) fn get_logins(&self) -> Answer {
         self.send("GET", "/v1/Logins", &[], None)
     }
 
     /// Reads this path with the one header that a read must have, on a connection of its own: the answer as it came.
-    pub fn raw_get(&self, path: &str) -> String {
+    pub(super) fn raw_get(&self, path: &str) -> String {
         let token = self.token().unwrap_or_default();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
@@ -267,7 +267,13 @@ impl Caller<'_> {
         self.app.raw(request.as_bytes())
     }
 
-    pub fn send(&self, verb: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
+    pub(super) fn send(
+        &self,
+        verb: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Answer {
         let uri = format!("http://{}{path}", self.app.address);
         let mut request = ureq::http::Request::builder().method(verb).uri(uri);
         if let Some(token) = self.token() {
@@ -286,7 +292,7 @@ impl Caller<'_> {
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
+pub(super) struct Answer {
     pub status: u16,
     pub body: Vec<u8>,
     headers: ureq::http::HeaderMap,
@@ -299,20 +305,20 @@ impl Answer {
         Self { status: parts.status.as_u16(), body, headers: parts.headers }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    pub fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// The status and the `fejlkode` of a problem that is shaped as the contract says.
-    pub fn problem(&self) -> (u16, String) {
+    pub(super) fn problem(&self) -> (u16, String) {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();
         assert_eq!(problem["status"], self.status, "{problem}");
@@ -323,7 +329,7 @@ impl Answer {
     }
 
     /// The fields of a 400's faults.
-    pub fn faulty_fields(&self) -> Vec<String> {
+    pub(super) fn faulty_fields(&self) -> Vec<String> {
         let faults = self.json()["fejl"].as_array().unwrap().clone();
         faults.iter().map(|fault| fault["felt"].as_str().unwrap().to_owned()).collect()
     }

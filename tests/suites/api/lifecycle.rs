@@ -1,7 +1,7 @@
 //! The management listener, reloading, and the audit lines.
 
 use serde_json::{Value, json};
-use virksomhedslogin::domain::access::OrganisationType::{AKasse, JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{AKasse, JobCenter, Star};
 
 use crate::suites::api::harness::{START, spawn_app};
 
@@ -94,7 +94,7 @@ fn keys_of_a_refused_reload_do_not_follow_by_themselves() {
     std::fs::write(&access, "version = 2\n").unwrap();
     // In one step, and the reload at once: the service looks at the file every two seconds.
     let new = app.folder.path().join("jwks.json.new");
-    std::fs::write(&new, virksomhedslogin::auth::Signer::generate_es256("other").unwrap().jwks()).unwrap();
+    std::fs::write(&new, virksomhedslogin::testing::Signer::generate_es256("other").unwrap().jwks()).unwrap();
     std::fs::rename(new, app.folder.path().join("jwks.json")).unwrap();
     assert!(app.reload.run().is_err());
     std::thread::sleep(std::time::Duration::from_secs(5));

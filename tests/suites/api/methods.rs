@@ -1,8 +1,8 @@
 //! What the three methods answer when all is well, byte for byte.
 
 use serde_json::json;
-use virksomhedslogin::domain::access::OrganisationType::{AKasse, JobCenter, Star};
-use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::testing::OrganisationType::{AKasse, JobCenter, Star};
+use virksomhedslogin::testing::Timestamp;
 
 use crate::suites::api::harness::{START, spawn_app};
 

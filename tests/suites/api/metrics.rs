@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
-use virksomhedslogin::domain::access::OrganisationType::{AKasse, JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{AKasse, JobCenter, Star};
 
 use crate::suites::api::harness::{TestApp, spawn_app};
 

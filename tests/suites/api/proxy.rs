@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running nginx.
-pub struct Proxy {
+pub(super) struct Proxy {
     /// Where it answers.
     pub address: String,
     socket: PathBuf,
@@ -18,7 +18,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Starts one for a service in this folder, when the tests are asked to go through one.
-    pub fn wanted(folder: &Path) -> Option<Self> {
+    pub(super) fn wanted(folder: &Path) -> Option<Self> {
         match std::env::var("VIRKSOMHEDSLOGIN_TEST_PROXY").as_deref() {
             Ok("nginx") => Some(Self::start(folder)),
             Ok(other) => panic!("no proxy {other:?} is known to the tests"),
@@ -27,7 +27,7 @@ impl Proxy {
     }
 
     /// What `server.listen` must be for it.
-    pub fn upstream(&self) -> String {
+    pub(super) fn upstream(&self) -> String {
         format!("unix:{}", self.socket.display())
     }
 

@@ -17,66 +17,66 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use virksomhedslogin::domain::access::OrganisationType::Star;
+use virksomhedslogin::testing::OrganisationType::Star;
 
 use crate::suites::api::harness::TestApp;
 
-pub const BODY: &str = r#"{"VirksomhedsLoginDto":{"cvrNummer":"12345678"}}"#;
+pub(super) const BODY: &str = r#"{"VirksomhedsLoginDto":{"cvrNummer":"12345678"}}"#;
 /// Where a row has it, the header with the token is put, or nothing.
-pub const AUTH: &str = "{auth}";
+pub(super) const AUTH: &str = "{auth}";
 /// The company that only the request behind a row names.
 const BEHIND: &str = "87654321";
 
 /// What becomes of the connection, and of the request behind the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum After {
+pub(super) enum After {
     /// It goes on: the request behind is answered.
     GoesOn,
     /// It is closed: the request behind is never looked at.
     Closed,
 }
-pub use After::{Closed, GoesOn};
+pub(super) use After::{Closed, GoesOn};
 
 /// Bytes, and how they are answered to a caller with a token: 0 for not at all.
-pub struct Row<'a> {
+pub(super) struct Row<'a> {
     pub name: &'a str,
     pub bytes: Vec<u8>,
     pub status: u16,
     pub after: After,
 }
 
-pub fn row<'a>(name: &'a str, bytes: impl Into<Vec<u8>>, status: u16, after: After) -> Row<'a> {
+pub(super) fn row<'a>(name: &'a str, bytes: impl Into<Vec<u8>>, status: u16, after: After) -> Row<'a> {
     Row { name, bytes: bytes.into(), status, after }
 }
 
 /// What came back on a connection.
 #[derive(Debug)]
-pub struct Heard {
+pub(super) struct Heard {
     pub answers: Vec<Reply>,
     pub closed: bool,
 }
 
 /// One answer.
 #[derive(Debug)]
-pub struct Reply {
+pub(super) struct Reply {
     pub status: u16,
     pub head: String,
     pub body: String,
 }
 
 impl Heard {
-    pub fn statuses(&self) -> Vec<u16> {
+    pub(super) fn statuses(&self) -> Vec<u16> {
         self.answers.iter().map(|answer| answer.status).collect()
     }
 }
 
 /// Sends these bytes and listens until the connection is closed, or as many answers have come and nothing more does.
-pub fn send(app: &TestApp, bytes: &[u8], expected: usize) -> Heard {
+pub(super) fn send(app: &TestApp, bytes: &[u8], expected: usize) -> Heard {
     send_to(&app.address, bytes, expected)
 }
 
 /// As [`send`], to the listener at this address.
-pub fn send_to(address: &str, bytes: &[u8], expected: usize) -> Heard {
+pub(super) fn send_to(address: &str, bytes: &[u8], expected: usize) -> Heard {
     let mut stream = TcpStream::connect(address).unwrap();
     // The service may have closed before all of it is sent.
     let _ = stream.write_all(bytes);
@@ -84,7 +84,7 @@ pub fn send_to(address: &str, bytes: &[u8], expected: usize) -> Heard {
 }
 
 /// Listens on a connection.
-pub fn listen(stream: &mut TcpStream, expected: usize) -> Heard {
+pub(super) fn listen(stream: &mut TcpStream, expected: usize) -> Heard {
     let (mut text, mut closed, until) = (Vec::new(), false, Instant::now() + Duration::from_secs(8));
     while Instant::now() < until {
         let enough = answers(&text).is_some_and(|answers| answers.len() >= expected);
@@ -149,19 +149,19 @@ fn chunks(text: &mut &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A request line and headers for SetLogin, `{auth}` among them, with this body's bytes behind.
-pub fn put(headers: &str, body: &str) -> String {
+pub(super) fn put(headers: &str, body: &str) -> String {
     format!(
         "PUT /v1/Login/12345678 HTTP/1.1\r\nHost: x\r\n{AUTH}Content-Type: application/json\r\n{headers}\r\n{body}"
     )
 }
 
 /// A request line and headers for GetLogins.
-pub fn get(target: &str, headers: &str) -> String {
+pub(super) fn get(target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: x\r\n{AUTH}{headers}\r\n")
 }
 
 /// Holds each row to what it says.
-pub fn hold(app: &TestApp, rows: &[Row<'_>]) {
+pub(super) fn hold(app: &TestApp, rows: &[Row<'_>]) {
     let token = app.as_org(Star).token().unwrap();
     let with_token = format!("Authorization: Bearer {token}\r\n");
     let behind = format!("GET /v1/Login?cvrNummer={BEHIND} HTTP/1.1\r\nHost: x\r\n{with_token}\r\n");

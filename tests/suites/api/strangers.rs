@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
 use crate::suites::api::harness::{Answer, TestApp, spawn_app, spawn_app_with};
 

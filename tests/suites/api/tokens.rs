@@ -1,8 +1,8 @@
 //! The token as the API sees it; the table of hostile tokens stands beside the code that reads them.
 
 use serde_json::{Value, json};
-use virksomhedslogin::domain::access::OrganisationType::Star;
-use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::testing::OrganisationType::Star;
+use virksomhedslogin::testing::Timestamp;
 
 use crate::suites::api::harness::{AUDIENCE, START, spawn_app, spawn_app_with};
 

@@ -1,6 +1,6 @@
 //! `traceparent`: taken, returned, and written down with the call.
 
-use virksomhedslogin::domain::access::OrganisationType::Star;
+use virksomhedslogin::testing::OrganisationType::Star;
 
 use crate::suites::api::harness::{Answer, spawn_app};
 

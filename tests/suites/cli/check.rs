@@ -14,10 +14,10 @@ use crate::suites::cli::program::{run, stderr, stdout};
 use crate::support::process::{Fixture, binary};
 
 /// Variables over the fixture's configuration.
-pub type Variables<'a> = &'a [(&'a str, &'a str)];
+pub(super) type Variables<'a> = &'a [(&'a str, &'a str)];
 
 /// A command that must end by itself; one that does not is killed, and the test fails.
-pub fn ended(mut command: Command) -> Output {
+pub(super) fn ended(mut command: Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let until = Instant::now() + Duration::from_secs(20);
     while child.try_wait().unwrap().is_none() {
@@ -31,7 +31,7 @@ pub fn ended(mut command: Command) -> Output {
     child.wait_with_output().unwrap()
 }
 
-pub fn command(what: &str, config: &str, variables: Variables<'_>) -> Command {
+pub(super) fn command(what: &str, config: &str, variables: Variables<'_>) -> Command {
     let mut command = binary();
     command.args([what, "--config", config]).envs(variables.iter().copied());
     command
@@ -42,7 +42,7 @@ fn check(fixture: &Fixture, variables: Variables<'_>) -> Output {
 }
 
 /// Every path below, with what kind it is, its mode, and its bytes.
-pub fn picture(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+pub(super) fn picture(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     let mut seen = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -73,7 +73,7 @@ fn foretold(name: &str, fixture: &Fixture, variables: Variables<'_>, code: i32, 
 }
 
 /// A fixture whose store has been written and closed.
-pub fn fixture_with_store() -> Fixture {
+pub(super) fn fixture_with_store() -> Fixture {
     let fixture = Fixture::new();
     let mut service = fixture.serve();
     assert_eq!(service.put("12345678").unwrap(), 204);

@@ -25,7 +25,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// A command as a user whom permissions stop: this one, or nobody where this one is root.
-pub struct Unprivileged {
+pub(super) struct Unprivileged {
     pub fixture: Fixture,
     pub program: PathBuf,
     pub root: bool,
@@ -33,9 +33,9 @@ pub struct Unprivileged {
 
 impl Unprivileged {
     /// Who it is where this user is root.
-    pub const USER: u32 = NOBODY;
+    pub(super) const USER: u32 = NOBODY;
 
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (fixture, root) = (fixture_with_store(), rustix::process::geteuid().is_root());
         let mut program = PathBuf::from(env!("CARGO_BIN_EXE_virksomhedslogin"));
         if root {
@@ -52,7 +52,7 @@ impl Unprivileged {
         Self { fixture, program, root }
     }
 
-    pub fn command(&self, what: &str) -> Command {
+    pub(super) fn command(&self, what: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args([what, "--config", &self.fixture.config()]).env_remove("RUST_LOG").stdin(Stdio::null());
         self.demote(&mut command);
@@ -60,7 +60,7 @@ impl Unprivileged {
     }
 
     /// Has the command run as nobody where this user is root.
-    pub fn demote(&self, command: &mut Command) {
+    pub(super) fn demote(&self, command: &mut Command) {
         if self.root {
             command.uid(NOBODY).gid(NOBODY);
         }

@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 
 use crate::support::process::{Service, binary};
 
-pub fn run(arguments: &[&str]) -> Output {
+pub(super) fn run(arguments: &[&str]) -> Output {
     binary().args(arguments).output().unwrap()
 }
 
-pub fn stdout(output: &Output) -> &str {
+pub(super) fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-pub fn stderr(output: &Output) -> &str {
+pub(super) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
 impl Service {
     /// Reads the log until it has this word.
-    pub fn wait_for_log(&self, word: &str) {
+    pub(crate) fn wait_for_log(&self, word: &str) {
         let (mut log, until) = (String::new(), Instant::now() + Duration::from_secs(30));
         while !log.contains(word) {
             assert!(Instant::now() < until, "the log never has {word:?}:\n{log}");
@@ -30,12 +30,12 @@ impl Service {
 }
 
 /// A shell command line as a user would paste it.
-pub fn shell(line: &str) -> String {
+pub(super) fn shell(line: &str) -> String {
     let output = Command::new("sh").args(["-c", line]).output().unwrap();
     assert!(output.status.success(), "{line}\n{}", stderr(&output));
     stdout(&output).to_owned()
 }
 
-pub fn exists(path: &Path) -> bool {
+pub(super) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

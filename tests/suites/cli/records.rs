@@ -12,49 +12,49 @@ use sha2::{Digest, Sha256};
 use crate::suites::cli::program::{run, stderr, stdout};
 use crate::support::process::{Fixture, agent, binary, put};
 
-pub const FIRST: &str = "2026-11-23T08:15:30.123Z";
-pub const LAST: &str = "2026-11-23T09:00:00.000Z";
+pub(super) const FIRST: &str = "2026-11-23T08:15:30.123Z";
+pub(super) const LAST: &str = "2026-11-23T09:00:00.000Z";
 
-pub fn row(cvr: u32, first: &str, last: &str) -> String {
+pub(super) fn row(cvr: u32, first: &str, last: &str) -> String {
     format!(
         "{{\"cvrNummer\":\"{cvr:08}\",\"tidligsteLoginTidspunkt\":\"{first}\",\"senesteLogintidspunkt\":\"{last}\"}}\n"
     )
 }
 
-pub fn with_trailer(rows: &str) -> String {
+pub(super) fn with_trailer(rows: &str) -> String {
     let hash: String = Sha256::digest(rows).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{rows}{{\"antal\":{},\"sha256\":\"{hash}\"}}\n", rows.lines().count())
 }
 
 /// An export of so many companies, as the service would write it.
-pub fn list(count: u32) -> String {
+pub(super) fn list(count: u32) -> String {
     with_trailer(&(0..count).map(|number| row(number * 7, FIRST, LAST)).collect::<String>())
 }
 
-pub fn command(fixture: &Fixture, name: &str, arguments: &[&str]) -> Output {
+pub(super) fn command(fixture: &Fixture, name: &str, arguments: &[&str]) -> Output {
     run(&[&[name, "--config", &fixture.config()], arguments].concat())
 }
 
-pub fn import(fixture: &Fixture, file: &str, text: &str, options: &[&str]) -> Output {
+pub(super) fn import(fixture: &Fixture, file: &str, text: &str, options: &[&str]) -> Output {
     fixture.write(file, text);
     let file = fixture.path(file).display().to_string();
     command(fixture, "import", &[options, &[&file]].concat())
 }
 
-pub fn exported(fixture: &Fixture) -> String {
+pub(super) fn exported(fixture: &Fixture) -> String {
     let output = command(fixture, "export", &[]);
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
     stdout(&output).to_owned()
 }
 
-pub fn assert_ended(output: &Output, code: i32, words: &[&str]) {
+pub(super) fn assert_ended(output: &Output, code: i32, words: &[&str]) {
     let told = stderr(output);
     assert_eq!(output.status.code(), Some(code), "{told}");
     words.iter().for_each(|word| assert!(told.contains(word), "{word} in\n{told}"));
 }
 
 /// How a command says that there is no store yet.
-pub fn none(fixture: &Fixture) -> &'static str {
+pub(super) fn none(fixture: &Fixture) -> &'static str {
     if fixture.store.url().is_none() { "no store at" } else { "has no tables of virksomhedslogin" }
 }
 

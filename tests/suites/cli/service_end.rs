@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use virksomhedslogin::auth::Signer;
+use virksomhedslogin::testing::Signer;
 
 use crate::suites::cli::check_machine::Unprivileged;
 use crate::suites::cli::program::stderr;

@@ -11,37 +11,37 @@ use crate::suites::cli::program::stderr;
 use crate::support::process::{Fixture, Service, binary};
 
 /// The service manager's end of `NOTIFY_SOCKET`.
-pub struct Manager {
+pub(super) struct Manager {
     socket: UnixDatagram,
     pub path: std::path::PathBuf,
 }
 
 impl Manager {
-    pub fn new(fixture: &Fixture) -> Self {
+    pub(super) fn new(fixture: &Fixture) -> Self {
         let path = fixture.path("notify");
         Self { socket: UnixDatagram::bind(&path).unwrap(), path }
     }
 
     /// The next message, as lines.
-    pub fn told(&self, at_most: Duration) -> Option<Vec<String>> {
+    pub(super) fn told(&self, at_most: Duration) -> Option<Vec<String>> {
         self.socket.set_read_timeout(Some(at_most)).unwrap();
         let mut message = [0; 4096];
         let length = self.socket.recv(&mut message).ok()?;
         Some(std::str::from_utf8(&message[..length]).unwrap().lines().map(ToOwned::to_owned).collect())
     }
 
-    pub fn next(&self) -> Vec<String> {
+    pub(super) fn next(&self) -> Vec<String> {
         self.told(Duration::from_secs(20)).expect("the manager is told something")
     }
 
-    pub fn command(&self, fixture: &Fixture) -> Command {
+    pub(super) fn command(&self, fixture: &Fixture) -> Command {
         let mut command = binary();
         command.args(["serve", "--config", &fixture.config()]);
         self.of(command)
     }
 
     /// This command, whose process tells this manager.
-    pub fn of(&self, mut command: Command) -> Command {
+    pub(super) fn of(&self, mut command: Command) -> Command {
         command.env("NOTIFY_SOCKET", &self.path);
         command
     }
@@ -118,7 +118,7 @@ fn without_a_watchdog_nothing_is_fed() {
 }
 
 /// `serve` with these sockets (first its standard input, then its standard output) as a service manager hands them over.
-pub fn handed_over(fixture: &Fixture, names: &str, sockets: Vec<OwnedFd>) -> Command {
+pub(super) fn handed_over(fixture: &Fixture, names: &str, sockets: Vec<OwnedFd>) -> Command {
     let mut command = Command::new("sh");
     let script = r#"exec 3<&0 4>&1 0</dev/null 1>/dev/null; LISTEN_PID=$$ exec "$@""#;
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_virksomhedslogin")]);

@@ -3,8 +3,8 @@
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use virksomhedslogin::domain::clock::{Clock, SystemClock};
-use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::testing::Timestamp;
+use virksomhedslogin::testing::{Clock, SystemClock};
 
 use crate::suites::cli::program::{run, stderr, stdout};
 use crate::suites::cli::records::{FIRST, LAST, import, row};

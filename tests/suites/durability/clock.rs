@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::testing::Timestamp;
 
 use crate::suites::durability::powercut::Forgetful;
 use crate::support::history::now;

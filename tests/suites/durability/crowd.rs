@@ -19,7 +19,7 @@ const STACK: usize = 128 << 10;
 
 /// The companies that a crowd records.
 #[derive(Debug, Clone, Copy)]
-pub enum Companies {
+pub(super) enum Companies {
     /// Each once.
     New,
     /// So many, again and again.
@@ -27,7 +27,7 @@ pub enum Companies {
 }
 
 /// Clients at work.
-pub struct Crowd {
+pub(super) struct Crowd {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
     clients: Vec<JoinHandle<Vec<Call>>>,
@@ -35,7 +35,7 @@ pub struct Crowd {
 
 impl Crowd {
     /// So many clients, each recording these companies until its connection breaks or it is stopped.
-    pub fn start(service: &Service, history: &History, clients: usize, companies: Companies) -> Self {
+    pub(super) fn start(service: &Service, history: &History, clients: usize, companies: Companies) -> Self {
         let files = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum }).unwrap();
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -68,7 +68,7 @@ impl Crowd {
     }
 
     /// Waits until so many calls have been acknowledged.
-    pub fn wait_for(&self, acknowledged: u64, at_most: Duration) {
+    pub(super) fn wait_for(&self, acknowledged: u64, at_most: Duration) {
         let until = Instant::now() + at_most;
         while self.acknowledged.load(Ordering::Relaxed) < acknowledged {
             assert!(
@@ -81,7 +81,7 @@ impl Crowd {
     }
 
     /// Ends the crowd and adds its calls to the history.
-    pub fn finish(self, history: &mut History) {
+    pub(super) fn finish(self, history: &mut History) {
         self.stop.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.join().unwrap().into_iter().for_each(|call| history.add(call));

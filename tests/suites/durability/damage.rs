@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login_span::LoginSpan;
-use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::Record;
+use virksomhedslogin::testing::Cvr;
+use virksomhedslogin::testing::LoginSpan;
+use virksomhedslogin::testing::Record;
+use virksomhedslogin::testing::Timestamp;
 
 use crate::suites::durability::restart::{Dice, copy, files, open, try_start};
 use crate::support::logins::{Logins, long};

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tempfile::TempDir;
-use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login_span::LoginSpan;
-use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::interchange;
-use virksomhedslogin::store::{Address, Backend, Database, Options, Record, Store};
+use virksomhedslogin::testing::Cvr;
+use virksomhedslogin::testing::LoginSpan;
+use virksomhedslogin::testing::Timestamp;
+use virksomhedslogin::testing::interchange;
+use virksomhedslogin::testing::{Address, Backend, Database, Options, Record, Store};
 
 use crate::suites::durability::restart::{PATIENCE, copy, open};
 use crate::support::cluster::Cluster;

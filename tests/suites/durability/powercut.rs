@@ -18,12 +18,12 @@ use crate::support::process::{Fixture, Service, binary};
 const SECTOR: usize = 512;
 
 /// A fixture whose disk forgets.
-pub struct Forgetful {
+pub(super) struct Forgetful {
     pub fixture: Fixture,
 }
 
 impl Forgetful {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { fixture: Fixture::new() }
     }
 
@@ -32,7 +32,7 @@ impl Forgetful {
     }
 
     /// The file whose presence makes syncs fail, or the clock differ.
-    pub fn trigger(&self) -> PathBuf {
+    pub(super) fn trigger(&self) -> PathBuf {
         self.fixture.path("trigger")
     }
 
@@ -60,7 +60,7 @@ impl Forgetful {
     }
 
     /// Starts the service under the shim.
-    pub fn serve(&self, more: &[(&str, &str)]) -> Service {
+    pub(super) fn serve(&self, more: &[(&str, &str)]) -> Service {
         self.settle();
         let variables = self.variables();
         let mut all: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -69,7 +69,7 @@ impl Forgetful {
     }
 
     /// Runs this command under the shim to its end.
-    pub fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {
+    pub(super) fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {
         self.settle();
         let mut command = binary();
         command.args(arguments).args(["--config", &self.fixture.config()]).envs(self.variables());
@@ -92,7 +92,7 @@ impl Forgetful {
     }
 
     /// Puts what survived the power cut in the store's place.
-    pub fn cut(&self, survivors: Option<&mut Dice>) {
+    pub(super) fn cut(&self, survivors: Option<&mut Dice>) {
         if let Some(dice) = survivors {
             for name in files(&self.tree()) {
                 if let Ok(real) = std::fs::read(self.store().join(&name)) {

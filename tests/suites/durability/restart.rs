@@ -6,16 +6,16 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use virksomhedslogin::store::{OpenError, Options, Store};
+use virksomhedslogin::testing::{OpenError, Options, Store};
 
 use crate::support::logins::{Logins, list};
 use crate::support::process::{Fixture, Service, binary};
 
 /// How long a start may take, well or ill.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The value of a series in a scrape of the running service.
-pub fn metric(service: &Service, series: &str) -> f64 {
+pub(super) fn metric(service: &Service, series: &str) -> f64 {
     let (_, text) = service.management("/metrics");
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("{series} is not in {text}")).parse().unwrap()
@@ -25,7 +25,7 @@ pub fn metric(service: &Service, series: &str) -> f64 {
 ///
 /// Other tests start processes meanwhile, and between fork and exec such a child holds a copy of every lock of ours, also of
 /// one that has just been let go. That passes within milliseconds.
-pub fn open(path: &Path) -> Store {
+pub(super) fn open(path: &Path) -> Store {
     let until = Instant::now() + Duration::from_secs(5);
     loop {
         match Store::open(&Options::new(path, PATIENCE)) {
@@ -38,7 +38,7 @@ pub fn open(path: &Path) -> Store {
 }
 
 /// Starts the service, reads everything and kills it; or, when it does not serve, its exit code and what happened.
-pub fn try_start(fixture: &Fixture) -> Result<Logins, (Option<i32>, String)> {
+pub(super) fn try_start(fixture: &Fixture) -> Result<Logins, (Option<i32>, String)> {
     let mut command = binary();
     command.args(["serve", "--config", &fixture.config()]).stderr(Stdio::piped()).stdout(Stdio::null());
     let mut child = command.spawn().unwrap();
@@ -69,12 +69,12 @@ pub fn try_start(fixture: &Fixture) -> Result<Logins, (Option<i32>, String)> {
 }
 
 /// As [`try_start`], where it must serve.
-pub fn restarted(fixture: &Fixture, when: &str) -> Logins {
+pub(super) fn restarted(fixture: &Fixture, when: &str) -> Logins {
     try_start(fixture).unwrap_or_else(|(_, how)| panic!("{when}: {how}"))
 }
 
 /// Copies a directory with everything in it.
-pub fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -88,7 +88,7 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// The files of a store, as paths below its directory, in the same order every time.
-pub fn files(root: &Path) -> Vec<String> {
+pub(super) fn files(root: &Path) -> Vec<String> {
     fn below(root: &Path, folder: &Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -106,10 +106,10 @@ pub fn files(root: &Path) -> Vec<String> {
 }
 
 /// Numbers that look random and are the same in every run (xorshift64*).
-pub struct Dice(pub u64);
+pub(super) struct Dice(pub u64);
 
 impl Dice {
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::testing::Timestamp;
 
 use crate::suites::postgres::instances::{Instances, command, done};
 use crate::support::cluster::Cluster;

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::support::cluster::{Cluster, PASSWORD_IN_URL, PATIENCE, ROLE, SUPERUSER, run, send, wait_until};
 
 /// Waits for a child to end, and kills it when it does not.
-pub fn reap(child: &mut Child, at_most: Duration) {
+pub(super) fn reap(child: &mut Child, at_most: Duration) {
     if !wait_until(at_most, || child.try_wait().unwrap().is_some()) {
         child.kill().unwrap();
         child.wait().unwrap();
@@ -17,18 +17,18 @@ pub fn reap(child: &mut Child, at_most: Duration) {
 
 impl Cluster {
     /// The same over the server's socket.
-    pub fn url_over_socket(&self, database: &str) -> String {
+    pub(crate) fn url_over_socket(&self, database: &str) -> String {
         let folder = self.folder.path().display().to_string().replace('/', "%2F");
         format!("postgresql://{ROLE}:{PASSWORD_IN_URL}@{folder}:{}/{database}", self.port)
     }
 
     /// Ends the server as a power cut would for its own memory (`-m immediate`).
-    pub fn stop_immediate(&self) {
+    pub(crate) fn stop_immediate(&self) {
         self.stop(Signal::QUIT);
     }
 
     /// Ends the server in order; connections are cut.
-    pub fn stop_fast(&self) {
+    pub(crate) fn stop_fast(&self) {
         self.stop(Signal::INT);
     }
 
@@ -40,23 +40,23 @@ impl Cluster {
     }
 
     /// Starts a server that was stopped, on the port that it had.
-    pub fn start_again(&self) {
+    pub(crate) fn start_again(&self) {
         assert!(self.server().is_none(), "it runs");
         assert!(wait_until(PATIENCE, || self.try_start()), "PostgreSQL does not come back:\n{}", self.log());
     }
 
     /// Freezes all processes of the server: connections stay, and are silent.
-    pub fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.signal_all(Signal::STOP);
     }
 
     /// Ends what [`Self::pause`] began.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.signal_all(Signal::CONT);
     }
 
     /// A second server that follows this one; from now on nothing is committed here before it is there as well.
-    pub fn standby(&self, name: &str) -> Self {
+    pub(crate) fn standby(&self, name: &str) -> Self {
         let mut standby = Self::new(&["hot_standby=on"]);
         standby.settings.clone_from(&self.settings);
         standby.settings.push(format!("cluster_name={name}"));
@@ -75,7 +75,7 @@ impl Cluster {
     }
 
     /// Makes a standby the primary.
-    pub fn promote(&self) {
+    pub(crate) fn promote(&self) {
         let mut promote = self.command("pg_ctl");
         run(promote.args(["promote", "-w", "-t", "30", "-D", "data"]));
     }

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::testing::Timestamp;
 
 use crate::suites::postgres::instances::Instances;
 use crate::support::history::{Call, History, OWN, SHARED, body, now};
@@ -17,14 +17,14 @@ use crate::support::process::{Fixture, agent};
 const LIST: &str = "/v1/Logins";
 
 /// What came of one request.
-pub struct Answer {
+pub(super) struct Answer {
     pub status: u16,
     pub retry_after: Option<String>,
     pub text: String,
 }
 
 /// Sends one request; a body makes it a PUT.
-pub fn ask(
+pub(super) fn ask(
     agent: &ureq::Agent,
     address: &str,
     token: &str,
@@ -46,7 +46,7 @@ pub fn ask(
 }
 
 /// First and last login in an answer of GetLogin.
-pub fn login(text: &str) -> (i64, i64) {
+pub(super) fn login(text: &str) -> (i64, i64) {
     let body: Value = serde_json::from_str(text).unwrap();
     let login = body.as_object().unwrap().values().next().unwrap();
     let millis = |name: &str| Timestamp::parse(login[name].as_str().unwrap()).unwrap().millis();
@@ -83,7 +83,7 @@ struct Shared {
 }
 
 /// Writers and readers at work.
-pub struct Load {
+pub(super) struct Load {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<Met>>,
 }
@@ -92,7 +92,7 @@ impl Load {
     /// Each writer goes from instance to instance; every third call is for a company that all of them record. What was
     /// acknowledged is at once read through another instance. Readers follow the shared companies, and one lists
     /// everything, from instance to instance.
-    pub fn start(instances: &Instances, history: &History, writers: u32, readers: u32) -> Self {
+    pub(super) fn start(instances: &Instances, history: &History, writers: u32, readers: u32) -> Self {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
@@ -112,7 +112,7 @@ impl Load {
     }
 
     /// Waits until so many more calls have been acknowledged.
-    pub fn wait_for(&self, more: u64, at_most: Duration) -> bool {
+    pub(super) fn wait_for(&self, more: u64, at_most: Duration) -> bool {
         let acknowledged = || self.shared.acknowledged.load(Ordering::Relaxed);
         let (from, until) = (acknowledged(), Instant::now() + at_most);
         while acknowledged() < from + more {
@@ -125,13 +125,13 @@ impl Load {
     }
 
     /// How long any answer took so far, those of lists left out.
-    pub fn slowest(&self) -> Duration {
+    pub(super) fn slowest(&self) -> Duration {
         Duration::from_millis(self.shared.slowest.load(Ordering::Relaxed))
     }
 
     /// Ends the load, adds it to the history, and fails with everything that nobody may see. Tells how often each
     /// answer came.
-    pub fn finish(self, instances: &Instances, history: &mut History) -> BTreeMap<String, u64> {
+    pub(super) fn finish(self, instances: &Instances, history: &mut History) -> BTreeMap<String, u64> {
         let (answers, faults) = self.end(instances, history);
         let some = &faults[..faults.len().min(10)];
         assert!(faults.is_empty(), "{} faults, {answers:?}: {some:#?}", faults.len());

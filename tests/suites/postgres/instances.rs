@@ -10,10 +10,10 @@ use crate::support::logins::kill;
 use crate::support::process::{Fixture, ISSUER, Service, agent, binary, put};
 
 /// How long a store's answer may take in these tests.
-pub const DEADLINE: Duration = Duration::from_secs(2);
+pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 
 /// A configuration for PostgreSQL; where that is, is said in the file `url`.
-pub fn fixture(url: &str) -> Fixture {
+pub(super) fn fixture(url: &str) -> Fixture {
     let fixture = Fixture::new();
     fixture.write("url", &format!("{url}\n"));
     fixture.write(
@@ -31,7 +31,7 @@ pub fn fixture(url: &str) -> Fixture {
 }
 
 /// When something was not there, in milliseconds.
-pub struct Away {
+pub(super) struct Away {
     /// `None` is the database.
     pub instance: Option<usize>,
     pub from: i64,
@@ -39,7 +39,7 @@ pub struct Away {
 }
 
 /// Instances with one configuration, some of them away at times.
-pub struct Instances {
+pub(super) struct Instances {
     pub fixture: Fixture,
     pub services: Vec<Option<Service>>,
     /// Where each instance answers, or answered last.
@@ -49,11 +49,11 @@ pub struct Instances {
 
 impl Instances {
     /// All at once, so that on an empty database they make the tables at the same moment.
-    pub fn start(url: &str, count: usize) -> Self {
+    pub(super) fn start(url: &str, count: usize) -> Self {
         Self::start_with(url, count, &[])
     }
 
-    pub fn start_with(url: &str, count: usize, variables: &[(&str, &str)]) -> Self {
+    pub(super) fn start_with(url: &str, count: usize, variables: &[(&str, &str)]) -> Self {
         let fixture = fixture(url);
         let services: Vec<_> = std::thread::scope(|scope| {
             let fixture = &fixture;
@@ -66,27 +66,27 @@ impl Instances {
         instances
     }
 
-    pub fn of(services: Vec<Service>, fixture: Fixture) -> Self {
+    pub(super) fn of(services: Vec<Service>, fixture: Fixture) -> Self {
         let addresses =
             services.iter().map(|service| Arc::new(Mutex::new(service.address.clone()))).collect();
         Self { fixture, services: services.into_iter().map(Some).collect(), addresses, away: Vec::new() }
     }
 
     /// Kills an instance as `kill -9` does.
-    pub fn kill(&mut self, number: usize) {
+    pub(super) fn kill(&mut self, number: usize) {
         self.away.push(Away { instance: Some(number), from: now(), until: i64::MAX });
         kill(&mut self.services[number].take().unwrap());
     }
 
     /// Ends an instance in order, which it must do while it is being called.
-    pub fn end(&mut self, number: usize) {
+    pub(super) fn end(&mut self, number: usize) {
         self.away.push(Away { instance: Some(number), from: now(), until: i64::MAX });
         let mut service = self.services[number].take().unwrap();
         service.signal("TERM");
         assert_eq!(service.wait(Duration::from_secs(10)).code(), Some(0), "{}", service.log());
     }
 
-    pub fn start_again(&mut self, number: usize) {
+    pub(super) fn start_again(&mut self, number: usize) {
         let service = instance(&self.fixture, number, &[]);
         self.addresses[number].lock().unwrap().clone_from(&service.address);
         self.services[number] = Some(service);
@@ -94,18 +94,18 @@ impl Instances {
     }
 
     /// Does something that takes the database away and brings it back.
-    pub fn without_database(&mut self, act: impl FnOnce()) {
+    pub(super) fn without_database(&mut self, act: impl FnOnce()) {
         let from = now();
         act();
         self.away.push(Away { instance: None, from, until: now() + 1_000 });
     }
 
-    pub fn running(&self) -> impl Iterator<Item = &Service> {
+    pub(super) fn running(&self) -> impl Iterator<Item = &Service> {
         self.services.iter().flatten()
     }
 
     /// Waits until every instance says that it is ready; tells how long that took.
-    pub fn until_ready(&self, at_most: Duration) -> Duration {
+    pub(super) fn until_ready(&self, at_most: Duration) -> Duration {
         let began = Instant::now();
         self.running().for_each(|service| {
             until_ready(service, at_most.saturating_sub(began.elapsed()));
@@ -120,31 +120,31 @@ fn instance(fixture: &Fixture, number: usize, variables: &[(&str, &str)]) -> Ser
 }
 
 /// Calls one instance, from any thread.
-pub struct Caller {
+pub(super) struct Caller {
     agent: ureq::Agent,
     address: String,
     token: String,
 }
 
 impl Caller {
-    pub fn of(service: &Service) -> Self {
+    pub(super) fn of(service: &Service) -> Self {
         Self { agent: agent(), address: service.address.clone(), token: service.token.clone() }
     }
 
     /// The status of SetLogin for this company.
-    pub fn put(&self, cvr: &str) -> u16 {
+    pub(super) fn put(&self, cvr: &str) -> u16 {
         put(&self.agent, &self.address, &self.token, cvr, &body(cvr)).unwrap()
     }
 
     /// The status of GetLogin for this company.
-    pub fn get(&self, cvr: &str) -> u16 {
+    pub(super) fn get(&self, cvr: &str) -> u16 {
         let path = format!("/v1/Login?cvrNummer={cvr}");
         ask(&self.agent, &self.address, &self.token, &path, None).unwrap().status
     }
 }
 
 /// Waits until an instance says that it is ready.
-pub fn until_ready(service: &Service, at_most: Duration) -> Duration {
+pub(super) fn until_ready(service: &Service, at_most: Duration) -> Duration {
     let began = Instant::now();
     loop {
         let (status, text) = service.management("/readyz");
@@ -157,7 +157,7 @@ pub fn until_ready(service: &Service, at_most: Duration) -> Duration {
 }
 
 /// A command of the program with this fixture's configuration.
-pub fn command(fixture: &Fixture, arguments: &[&str]) -> Command {
+pub(super) fn command(fixture: &Fixture, arguments: &[&str]) -> Command {
     let mut command = binary();
     let (name, rest) = arguments.split_first().unwrap();
     command.args([name, "--config", &fixture.config()]).args(rest);
@@ -165,7 +165,7 @@ pub fn command(fixture: &Fixture, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command that must end by itself; one that does not is killed, and the test fails.
-pub fn ended(mut command: Command) -> Output {
+pub(super) fn ended(mut command: Command) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let process = rustix::process::Pid::from_child(&child);
     let (done, end) = std::sync::mpsc::channel::<()>();
@@ -185,7 +185,7 @@ pub fn ended(mut command: Command) -> Output {
 }
 
 /// The same, where it must do its work; what it printed.
-pub fn done(command: Command) -> String {
+pub(super) fn done(command: Command) -> String {
     let told = format!("{command:?}");
     let output = ended(command);
     let errors = String::from_utf8_lossy(&output.stderr);

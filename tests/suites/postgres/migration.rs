@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use virksomhedslogin::domain::timestamp::Timestamp;
+use virksomhedslogin::testing::Timestamp;
 
 use crate::suites::postgres::instances::{command, done, fixture};
 use crate::support::cluster::Cluster;

@@ -16,7 +16,7 @@ use crate::support::programs::{found, give, on_path, unprivileged};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One PgBouncer; it ends with the value.
-pub struct Bouncer {
+pub(super) struct Bouncer {
     folder: TempDir,
     port: u16,
     child: Option<Child>,
@@ -29,7 +29,7 @@ fn program() -> Option<std::path::PathBuf> {
 
 impl Bouncer {
     /// Before this cluster, for [`ROLE`] and every database; `None`, said once, where there is no PgBouncer.
-    pub fn start(cluster: &Cluster) -> Option<Self> {
+    pub(super) fn start(cluster: &Cluster) -> Option<Self> {
         if !found("PgBouncer", program().is_some(), "pgbouncer") {
             return None;
         }
@@ -60,7 +60,7 @@ impl Bouncer {
     }
 
     /// Whether it listens now. A port that somebody else has does not end it, hence the look at its log.
-    pub fn start_again(&mut self) -> bool {
+    pub(super) fn start_again(&mut self) -> bool {
         let log = File::create(self.folder.path().join("log")).unwrap();
         let mut command = unprivileged(program().expect("PgBouncer"), self.folder.path());
         command.arg("pgbouncer.ini").stdout(log.try_clone().unwrap()).stderr(log);
@@ -75,18 +75,18 @@ impl Bouncer {
     }
 
     /// Ends it at once; connections are cut.
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             send(child.id(), Signal::TERM);
             reap(&mut child, PATIENCE);
         }
     }
 
-    pub fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    pub fn url(&self, database: &str) -> String {
+    pub(super) fn url(&self, database: &str) -> String {
         format!("postgresql://{ROLE}:{PASSWORD_IN_URL}@127.0.0.1:{}/{database}", self.port)
     }
 }

@@ -8,7 +8,13 @@ use crate::support::process::Fixture;
 const WRONG: &str = "forkert-kodeord";
 
 /// `check` and `serve` end with this code and say these words, and no password.
-pub fn assert_refused(name: &str, fixture: &Fixture, variables: &[(&str, &str)], code: i32, words: &[&str]) {
+pub(super) fn assert_refused(
+    name: &str,
+    fixture: &Fixture,
+    variables: &[(&str, &str)],
+    code: i32,
+    words: &[&str],
+) {
     let told = ["check", "serve"].map(|what| {
         let mut command = command(fixture, &[what]);
         command.envs(variables.iter().copied()).env("RUST_LOG", "trace");

@@ -2,67 +2,67 @@
 
 /// Up to 24 bits that belong together: the bits below, their number in the highest byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Code(u32);
+pub(crate) struct Code(u32);
 
 impl Code {
     /// The most bits that a code holds.
-    pub const MOST: u32 = 24;
+    pub(crate) const MOST: u32 = 24;
 
     /// These bits, the first in the lowest place.
-    pub const fn new(bits: u32, length: u32) -> Self {
+    pub(crate) const fn new(bits: u32, length: u32) -> Self {
         Self(bits | length << Self::MOST)
     }
 
     /// The bits.
-    pub const fn bits(self) -> u32 {
+    pub(crate) const fn bits(self) -> u32 {
         self.0 & ((1 << Self::MOST) - 1)
     }
 
     /// Their number.
-    pub const fn length(self) -> u32 {
+    pub(crate) const fn length(self) -> u32 {
         self.0 >> Self::MOST
     }
 
     /// This code, or an empty one.
     #[inline(always)]
-    pub const fn when(self, wanted: bool) -> Self {
+    pub(crate) const fn when(self, wanted: bool) -> Self {
         Self(self.0 & (wanted as u32).wrapping_neg())
     }
 
     /// This code with another behind it.
-    pub const fn then(self, next: Self) -> Self {
+    pub(crate) const fn then(self, next: Self) -> Self {
         Self::new(self.bits() | next.bits() << self.length(), self.length() + next.length())
     }
 }
 
 /// Codes that are written together: up to 56 bits. Groups are put together without waiting for what is before them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Group {
+pub(crate) struct Group {
     bits: u64,
     length: u32,
 }
 
 impl Group {
     /// The most bits that a group holds.
-    pub const MOST: u32 = 56;
+    pub(crate) const MOST: u32 = 56;
 
     /// These codes, one after another.
     #[inline(always)]
-    pub fn of<const N: usize>(codes: [Code; N]) -> Self {
+    pub(crate) fn of<const N: usize>(codes: [Code; N]) -> Self {
         codes.into_iter().fold(Self::default(), Self::then)
     }
 
     /// This group with another code behind it.
     #[inline(always)]
     #[must_use]
-    pub fn then(self, code: Code) -> Self {
+    pub(crate) fn then(self, code: Code) -> Self {
         Self { bits: self.bits | u64::from(code.bits()) << self.length, length: self.length + code.length() }
     }
 }
 
 /// Writes codes into a buffer that must be large enough for them and eight bytes more.
 #[derive(Debug)]
-pub struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     out: &'a mut [u8],
     at: usize,
     waiting: u64,
@@ -71,13 +71,13 @@ pub struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     /// Writes from the start of this buffer on.
-    pub fn new(out: &'a mut [u8]) -> Self {
+    pub(crate) fn new(out: &'a mut [u8]) -> Self {
         Self { out, at: 0, waiting: 0, count: 0 }
     }
 
     /// Writes a group; what does not fill a byte yet waits for the next.
     #[inline(always)]
-    pub fn write(&mut self, group: Group) {
+    pub(crate) fn write(&mut self, group: Group) {
         let waiting = self.waiting | group.bits << self.count;
         let count = self.count + group.length;
         self.out[self.at..self.at + 8].copy_from_slice(&waiting.to_le_bytes());
@@ -87,7 +87,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Fills the last byte with zeros; how many bytes have been written.
-    pub fn finish(mut self) -> usize {
+    pub(crate) fn finish(mut self) -> usize {
         self.write(Group { bits: 0, length: self.count.wrapping_neg() & 7 });
         self.at
     }

@@ -16,9 +16,9 @@ use super::huffman::{END_OF_BLOCK, LITERALS, block_header, match_at_129};
 use crate::interchange::{CVR_AT, FIRST_AT, LAST_AT, OBJECT};
 
 /// How many bytes a row has, its leading comma included.
-pub const ROW: usize = OBJECT + 1;
+pub(crate) const ROW: usize = OBJECT + 1;
 /// A row of the list.
-pub type Row = [u8; ROW];
+pub(crate) type Row = [u8; ROW];
 
 /// Where the changing parts of a row begin.
 const CVR: usize = CVR_AT + 1;
@@ -75,7 +75,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 });
 
 /// Appends these rows as a piece of a deflate stream. Every row must be one as `ndjson` writes it, behind a comma.
-pub fn deflate(rows: &[Row], out: &mut Vec<u8>) {
+pub(crate) fn deflate(rows: &[Row], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + rows.len() * MOST_BYTES_OF_ROW + MOST_BYTES_AROUND, 0);
     let tables = &*TABLES;

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use virksomhedslogin::store::{Address, Backend, Database, OpenError, Options, Store};
+use virksomhedslogin::testing::{Address, Backend, Database, OpenError, Options, Store};
 
 use super::stores::{cluster, get, now, read, record, version, write};
 use crate::support::cluster::{Cluster, PASSWORD, PASSWORD_IN_URL, ROLE, wait_until};

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use virksomhedslogin::domain::cvr::Cvr;
-use virksomhedslogin::domain::login_span::LoginSpan;
-use virksomhedslogin::domain::timestamp::Timestamp;
-use virksomhedslogin::store::{
+use virksomhedslogin::testing::Cvr;
+use virksomhedslogin::testing::LoginSpan;
+use virksomhedslogin::testing::Timestamp;
+use virksomhedslogin::testing::{
     Address, Backend, Database, Imported, Options, Record, RecordStream, Store, StoreError,
 };
 

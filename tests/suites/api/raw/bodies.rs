@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
 use super::{AUTH, get, put};
 use crate::suites::api::harness::{TestApp, spawn_app, spawn_app_with};

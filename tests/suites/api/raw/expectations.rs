@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use virksomhedslogin::domain::access::OrganisationType::{JobCenter, Star};
+use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
 use super::{AUTH, BODY, get, put};
 use crate::suites::api::harness::{TestApp, spawn_app};

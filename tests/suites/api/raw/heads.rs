@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{get, listen, send};
 use crate::suites::api::harness::{TestApp, spawn_app};
-use virksomhedslogin::domain::access::OrganisationType::Star;
+use virksomhedslogin::testing::OrganisationType::Star;
 
 /// Sends a request to nowhere with these headers, alone and behind a good one.
 fn statuses(app: &TestApp, headers: &str) -> (Vec<u16>, Vec<u16>) {

@@ -2,7 +2,7 @@
 
 use super::{AUTH, Closed, GoesOn, get, hold, row};
 use crate::suites::api::harness::spawn_app;
-use virksomhedslogin::domain::access::OrganisationType::Star;
+use virksomhedslogin::testing::OrganisationType::Star;
 
 #[test]
 fn a_header_that_is_none_is_refused() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{AUTH, BODY, Closed, GoesOn, get, hold, listen, put, row};
 use crate::suites::api::harness::spawn_app;
-use virksomhedslogin::domain::access::OrganisationType::Star;
+use virksomhedslogin::testing::OrganisationType::Star;
 
 /// What Java's HttpClient sends with every request over plain HTTP.
 const H2C: &str = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n";
