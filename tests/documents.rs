@@ -75,7 +75,7 @@ fn the_manual_of_operations_explains_every_log_message_and_every_reason_not_to_s
     sources(&root.join("src"), &mut files);
     let logged = messages(&files, &["log::error!(", "log::warn!(", "log::info!("]);
     assert!(logged.len() > 20, "the test sees the messages ({})", logged.len());
-    let files = ["src/app.rs", "src/store/fault.rs", "src/auth/keys.rs"].map(|name| root.join(name));
+    let files = ["src/server.rs", "src/store/error.rs", "src/auth/keys.rs"].map(|name| root.join(name));
     let refused = messages(&files, &["#[error(\"", "#[error(\n"]);
     assert!(refused.len() > 15, "the test sees the errors ({})", refused.len());
     let missing: Vec<_> = logged
