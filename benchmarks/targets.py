@@ -17,7 +17,7 @@ GROUPS = {
     "list-plain": [Target("list-plain", "nginx's time for the same file ÷ time of the list", "×", AT_LEAST, 1.0, 1.4)],
     "list-gzip": [Target("list-gzip", "nginx's time for the same .gz ÷ time of the gzip list", "×", AT_LEAST, 0.7, 1.0)],
     "list-zstd": [Target("list-zstd", "nginx's time for the same .gz ÷ time of the zstd list", "×", AT_LEAST)],
-    "list-changed": [Target("list-changed", "compressing anew ÷ time of the gzip list after 1,000 logins", "×",
+    "list-changed": [Target("list-changed", "compressing again ÷ time of the gzip list after 1,000 logins", "×",
                             AT_LEAST, 4, 10)],
     "list-size": [Target("list-size", "gzip list ÷ gzip -6 of the same text", "×", AT_MOST, 1.3)],
     "first-byte": [

@@ -1,4 +1,4 @@
-//! The audit line: who asked for what, and whether they were let in (INTERFACE: "Audit line").
+//! The audit line: who asked for what, and whether they were let in (docs/INTERFACE.md, "Audit line").
 //!
 //! One JSON object per call that reached a method, or `/export`, written before the answer is sent. Nothing that came from
 //! outside can break the line. Neither a token nor a part of one ever stands in it.

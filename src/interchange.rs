@@ -1,4 +1,4 @@
-//! Export and import: one record a line, as `INTERFACE.md` writes them.
+//! Export and import: one record a line, as docs/INTERFACE.md, "NDJSON", prints them.
 //!
 //! [`export`] writes every record of a snapshot and a trailer with their number and a SHA-256 of every byte before it, so that a
 //! file that was cut or changed on its way is noticed. [`ExportVerifier`] notices it while the bytes pass. [`read`] takes such a file, or a CSV, and finds *all* its

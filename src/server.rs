@@ -89,7 +89,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The exit code of the process (INTERFACE: "Commands"): 1 failed, 2 configuration, 3 store damaged or not ours.
+    /// The exit code of the process (docs/INTERFACE.md, "Commands"): 1 failed, 2 configuration, 3 store damaged or not ours.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Keys(_) | Self::Address(_) | Self::ActivatedSockets { .. } => 2,

@@ -75,7 +75,7 @@ fn the_manual_of_operations_explains_every_log_message_and_every_reason_not_to_s
     sources(&root.join("src"), &mut files);
     let logged = messages(&files, &["log::error!(", "log::warn!(", "log::info!("]);
     assert!(logged.len() > 20, "the test sees the messages ({})", logged.len());
-    let files = ["src/app.rs", "src/store/fault.rs", "src/auth/keys.rs"].map(|name| root.join(name));
+    let files = ["src/server.rs", "src/store/error.rs", "src/auth/keys.rs"].map(|name| root.join(name));
     let refused = messages(&files, &["#[error(\"", "#[error(\n"]);
     assert!(refused.len() > 15, "the test sees the errors ({})", refused.len());
     let missing: Vec<_> = logged
@@ -90,6 +90,59 @@ fn the_manual_of_operations_explains_every_log_message_and_every_reason_not_to_s
 fn messages_are_read_as_they_are_printed() {
     assert_eq!(message(r#"log::warn!("a {b} \"c\" {:?}", d)"#).unwrap(), "a … \"c\" …");
     assert_eq!(message("log::info!(\n    \"one \\\n     two\"").unwrap(), "one two");
+}
+
+/// The anchors of a page's headings, as GitHub makes them, and the headings themselves.
+fn headings(page: &str) -> BTreeSet<String> {
+    let lines = page.split("```").step_by(2).flat_map(str::lines);
+    let titles = lines.filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    titles
+        .flat_map(|title| {
+            let dropped = |letter: char| !letter.is_alphanumeric() && !"-_ ".contains(letter);
+            [title.to_lowercase().replace(dropped, "").replace(' ', "-"), title.to_owned()]
+        })
+        .collect()
+}
+
+#[test]
+fn links_and_citations_of_the_documents_resolve() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut broken = Vec::new();
+    let mut check = |from: &Path, target: &Path, heading: &str| {
+        let page = fs::read_to_string(target).unwrap_or_default();
+        if !target.exists() || !(heading.is_empty() || headings(&page).contains(heading)) {
+            broken.push(format!("{}: {} {heading}", from.display(), target.display()));
+        }
+    };
+    for directory in ["", "docs", "deploy"] {
+        for page in fs::read_dir(root.join(directory)).unwrap().map(|entry| entry.unwrap().path()) {
+            if page.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let text = fs::read_to_string(&page).unwrap();
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+                if !path.contains(':') {
+                    let target = if path.is_empty() { page.clone() } else { page.with_file_name(path) };
+                    check(&page, &target, heading);
+                }
+            }
+        }
+    }
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    for file in &files {
+        let text = fs::read_to_string(file).unwrap();
+        for citation in text.split("docs/").skip(1) {
+            if let Some((page, rest)) = citation.split_once(", \"")
+                && page.ends_with(".md")
+                && !page.contains(char::is_whitespace)
+            {
+                check(file, &root.join("docs").join(page), rest.split('"').next().unwrap());
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 /// The names under these headings of Cargo.toml.

@@ -1,4 +1,4 @@
-//! One table from fault to answer: status, `fejlkode`, `fejltekst` (CONTRACT: "Errors").
+//! One table from fault to answer: status, `fejlkode`, `fejltekst` (docs/CONTRACT.md, "Errors").
 //!
 //! Every error leaves the service as `application/problem+json` (RFC 9457), the framework's own included.
 //! What the table says is all that a caller learns; the cause stays in the log.

@@ -1,8 +1,8 @@
 //! What the three methods read, and how a fault in it is told.
 //!
 //! The bytes become members, the members a DTO, and validator checks the DTO; every fault found on the way is kept,
-//! so that a 400 lists all of them. Each name is also read with its first letter in the other case (CONTRACT: "JSON,
-//! exactly"); both spellings together are a duplicate.
+//! so that a 400 lists all of them. Each name is also read with its first letter in the other case
+//! (docs/CONTRACT.md, "JSON"); both spellings together are a duplicate.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -4,8 +4,8 @@
 //! declarations; name and scope are those of [`Method`]. What the fields of input and output are called, and what
 //! is said of them, is declared by the types named here ([`dto`], [`output`]).
 //!
-//! The texts are printed to callers, in Danish and in English. Where the contract's page has words for something,
-//! they are the page's.
+//! The texts are printed to callers, in Danish and in English. Where the published page
+//! (tests/fixtures/source-page.txt) has words, they are these.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! SIGHUP: matrix, key file and audit file are read or opened anew, all or nothing (INTERFACE: "Listeners").
+//! SIGHUP: matrix, key file and audit file are read or opened anew, all or nothing (docs/INTERFACE.md, "Signals").
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -111,7 +111,7 @@ keys! {
     WORKERS = "server.workers", number(1, 512), Default::Cores,
         "How many threads answer requests; default: the number of processor cores.";
     SHUTDOWN_TIMEOUT = "server.shutdown_timeout_seconds", number(1, 3600), Default::Number(10),
-        "How long requests in hand may take after SIGTERM or SIGINT.";
+        "How long requests in flight may take after SIGTERM or SIGINT.";
     DOCUMENTATION = "server.documentation", Kind::Boolean, Default::Boolean(true),
         "Whether the documentation page, /openapi.json and /swagger/ are served on listen.";
     CONNECTIONS = "limits.connections", number(16, 65_536), Default::Number(4096),
@@ -119,21 +119,21 @@ keys! {
     REQUEST_TIMEOUT = "limits.request_timeout_seconds", number(1, 300), Default::Number(10),
         "How long a request's head may take to arrive, and after it its body.";
     WRITE_TIMEOUT = "limits.write_timeout_seconds", number(1, 3600), Default::Number(60),
-        "How long a client may take nothing of an answer that waits for it.";
+        "How long a client may read nothing of its answer.";
     IDLE_TIMEOUT = "limits.idle_timeout_seconds", number(1, 3600), Default::Number(75),
-        "How long a connection is kept between two requests; longer than the proxy in front keeps it.";
+        "How long an idle connection is kept; must exceed the idle time of the proxy in front.";
     REQUESTS_PER_SECOND = "limits.requests_per_second", number(0, 100_000), Default::Number(0),
         "How many calls a second one client may make, on average; more are answered 429. 0 sets no limit.";
     BURST = "limits.burst", number(0, 100_000), Default::Number(0),
-        "How many calls one client may make at once after a pause; 0 stands for requests_per_second.";
+        "How many calls one client may make at once after a pause; 0 means requests_per_second.";
     REFUSED_PER_SECOND = "limits.refused_per_second", number(0, 100_000), Default::Number(50),
-        "How many refused calls a second one address may make without a good token; more are answered 429. 0 sets no limit.";
+        "How many denied calls a second one address may make without a valid token; more are answered 429. 0 sets no limit.";
     STORE_KIND = "store.kind", Kind::OneOf(&["embedded", "postgres"]), Default::Text("embedded"),
         "Which store keeps the logins: embedded or postgres.";
     STORE_PATH = "store.path", Kind::Path, Default::Nothing,
-        "Directory of the embedded store, made with mode 0700 when absent; mandatory for embedded.";
+        "Directory of the embedded store, created with mode 0700 when absent; mandatory for embedded.";
     STORE_CREATE = "store.create", Kind::Boolean, Default::Boolean(true),
-        "Embedded only: make a store that is not there (true), or refuse to, so that an absent volume is no empty register.";
+        "Embedded only: create an absent store (true), or fail, so that an unmounted volume is not taken for an empty register.";
     STORE_URL = "store.url", Kind::Text, Default::Nothing,
         "PostgreSQL connection string; for postgres exactly one of url and url_file.";
     STORE_URL_FILE = "store.url_file", Kind::Path, Default::Nothing,
@@ -177,9 +177,9 @@ keys! {
     CLAIM_ACTING_CVR = "token.claims.acting_cvr", Kind::Text, Default::Text("cvr"),
         "Claim that holds the CVR number of an acting third party; it goes to the audit log.";
     ORGANISATION_TYPES = "token.organisation_types", Kind::Table, Default::EmptyTable,
-        "What other values of the organisation type's claim stand for; the plain names stay valid.";
+        "Meaning of other values of the organisation type's claim; the plain names stay valid.";
     ACCESS_FILE = "access.file", Kind::Path, Default::Mandatory,
-        "The table of who may call which method, see access.toml.";
+        "The access table: who may call which method, see access.toml.";
     AUDIT_FILE = "audit.file", Kind::Text, Default::Text("-"),
         "Where the audit lines go: a file that is appended to, or - for standard output.";
     LOG_FORMAT = "log.format", Kind::OneOf(&["text", "json"]), Default::Text("text"),
