@@ -119,6 +119,9 @@ pub(crate) struct DevArgs {
     /// Keep the store in this directory instead of a temporary one
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Print one line of JSON for programs instead: addresses, tokens, paths
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `explain`

@@ -6,7 +6,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use super::arguments::DevArgs;
 use super::serve::Process;
@@ -52,10 +54,74 @@ pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, 
     }
     let settings = settings::load(&config, std::iter::empty()).map_err(|faults| refused(&faults))?;
     process.run_with(settings, |app| {
-        let text =
-            greeting(app, &signer, &store, folder.path(), arguments.data.is_none()).map_err(signing)?;
-        output.print(&text)
+        let started = Started::of(app, &signer, store, folder.path()).map_err(signing)?;
+        if arguments.json {
+            let line = serde_json::to_string(&started)
+                .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+            return output.print(&format!("{line}\n"));
+        }
+        output.print(&greeting(&started, arguments.data.is_none()))
     })
+}
+
+/// What is printed at the start: `--json` prints it as it is.
+#[derive(Serialize)]
+struct Started {
+    addresses: Addresses,
+    tokens: Tokens,
+    paths: Paths,
+}
+
+/// URLs; those of the listeners have no path.
+#[derive(Serialize)]
+struct Addresses {
+    api: String,
+    documentation: String,
+    swagger: String,
+    management: String,
+}
+
+/// A bearer token of each organisation type, under the contract's name for it.
+#[derive(Serialize)]
+struct Tokens {
+    #[serde(rename = "STAR")]
+    star: String,
+    #[serde(rename = "JobCenter")]
+    job_center: String,
+    #[serde(rename = "A-kasse")]
+    a_kasse: String,
+}
+
+#[derive(Serialize)]
+struct Paths {
+    store: PathBuf,
+    audit: PathBuf,
+    configuration: PathBuf,
+}
+
+impl Started {
+    fn of(app: &App, signer: &Signer, store: PathBuf, folder: &Path) -> Result<Self, SigningError> {
+        let api = format!("http://{}", app.address());
+        let all = format!("{READ} {WRITE}");
+        Ok(Self {
+            addresses: Addresses {
+                documentation: format!("{api}/"),
+                swagger: format!("{api}/swagger/"),
+                management: format!("http://{}", app.management_address().unwrap_or_default()),
+                api,
+            },
+            tokens: Tokens {
+                star: token(signer, OrganisationType::Star, "STAR", &all)?,
+                job_center: token(signer, OrganisationType::JobCenter, "101", &all)?,
+                a_kasse: token(signer, OrganisationType::AKasse, "12", READ)?,
+            },
+            paths: Paths {
+                store,
+                audit: folder.join("audit.ndjson"),
+                configuration: folder.join("virksomhedslogin.toml"),
+            },
+        })
+    }
 }
 
 fn signing(error: SigningError) -> Failure {
@@ -103,37 +169,29 @@ fn token(
     signer.sign(&claims.to_string())
 }
 
-fn greeting(
-    app: &App,
-    signer: &Signer,
-    store: &Path,
-    folder: &Path,
-    temporary: bool,
-) -> Result<String, SigningError> {
-    let base = format!("http://{}", app.address());
-    let management = app.management_address().unwrap_or_default();
-    let star = token(signer, OrganisationType::Star, "STAR", &format!("{READ} {WRITE}"))?;
-    let job_center = token(signer, OrganisationType::JobCenter, "101", &format!("{READ} {WRITE}"))?;
-    let fund = token(signer, OrganisationType::AKasse, "12", READ)?;
+fn greeting(started: &Started, temporary: bool) -> String {
+    let Addresses { api, documentation, swagger, management } = &started.addresses;
+    let Tokens { star, job_center, a_kasse } = &started.tokens;
+    let Paths { store, audit, configuration } = &started.paths;
     let put = |token: &str, number: &str| {
         format!(
-            "curl -i -X PUT '{base}/v1/Login/{number}' -H 'Authorization: Bearer {token}' \
+            "curl -i -X PUT '{api}/v1/Login/{number}' -H 'Authorization: Bearer {token}' \
              -H 'Content-Type: application/json' -d '{{\"VirksomhedsLoginDto\":{{\"cvrNummer\":\"{number}\"}}}}'"
         )
     };
-    let get = |token: &str, path: &str| format!("curl -i '{base}{path}' -H 'Authorization: Bearer {token}'");
+    let get = |token: &str, path: &str| format!("curl -i '{api}{path}' -H 'Authorization: Bearer {token}'");
     let kept = if temporary { " (temporary: gone when this stops)" } else { "" };
     let hours = TOKEN_SECONDS / 3_600;
-    Ok(format!(
+    format!(
         "virksomhedslogin runs for development; Ctrl-C stops it.
 
-  API            {base}
-  documentation  {base}/
-  Swagger UI     {base}/swagger/
-  management     http://{management}/readyz
+  API            {api}
+  documentation  {documentation}
+  Swagger UI     {swagger}
+  management     {management}/readyz
   store          {store}{kept}
   audit log      {audit}
-  configuration  {config}
+  configuration  {configuration}
 
 Paste these lines into another terminal. Their tokens are good for {hours} hours and for this run only.
 
@@ -144,7 +202,7 @@ Paste these lines into another terminal. Their tokens are good for {hours} hours
 {job_center_get}
 
 # A-kasse lists all companies: 200
-{fund_list}
+{a_kasse_list}
 
 # JobCenter may not record a login: 403
 {job_center_put}
@@ -153,15 +211,15 @@ The bare tokens:
 
 STAR       {star}
 JobCenter  {job_center}
-A-kasse    {fund}
+A-kasse    {a_kasse}
 
 ",
         store = store.display(),
-        audit = folder.join("audit.ndjson").display(),
-        config = folder.join("virksomhedslogin.toml").display(),
-        star_put = put(&star, "12345678"),
-        job_center_get = get(&job_center, "/v1/Login?cvrNummer=12345678"),
-        fund_list = get(&fund, "/v1/Logins"),
-        job_center_put = put(&job_center, "12345678"),
-    ))
+        audit = audit.display(),
+        configuration = configuration.display(),
+        star_put = put(star, "12345678"),
+        job_center_get = get(job_center, "/v1/Login?cvrNummer=12345678"),
+        a_kasse_list = get(a_kasse, "/v1/Logins"),
+        job_center_put = put(job_center, "12345678"),
+    )
 }

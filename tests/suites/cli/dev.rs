@@ -1,15 +1,17 @@
-//! `dev`: the printed lines do what they say when they are pasted.
+//! `dev`: the printed lines do what they say when they are pasted, and the JSON line says the same to programs.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::suites::cli::program::{run, shell, stderr};
-use crate::support::process::binary;
+use serde_json::Value;
+
+use crate::suites::cli::program::{exists, run, shell, stderr};
+use crate::support::process::{agent, binary, signal};
 
 #[test]
 fn the_printed_curl_lines_work_as_pasted() {
-    if std::process::Command::new("curl").arg("--version").output().is_err() {
+    if Command::new("curl").arg("--version").output().is_err() {
         let _ = writeln!(
             std::io::stderr(),
             "left out: pasting the curl lines of `dev`, because curl is not installed"
@@ -48,7 +50,7 @@ fn the_printed_curl_lines_work_as_pasted() {
         assert!(shell(&format!("curl -s --max-time 10 '{address}'")).contains(title), "{address}");
     }
 
-    crate::support::process::signal(&child, "INT");
+    signal(&child, "INT");
     let store = lines.iter().find_map(|line| line.trim().strip_prefix("store ")).unwrap().trim();
     let store = store.split(" (").next().unwrap().to_owned();
     for _ in 0..500 {
@@ -58,7 +60,7 @@ fn the_printed_curl_lines_work_as_pasted() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert!(!crate::suites::cli::program::exists(store.as_ref()), "the temporary store is gone");
+    assert!(!exists(store.as_ref()), "the temporary store is gone");
 }
 
 #[test]
@@ -70,20 +72,66 @@ fn it_refuses_to_be_reached_from_elsewhere() {
     }
 }
 
+const DEV: [&str; 4] = ["dev", "--listen", "127.0.0.1:0", "--json"];
+
+/// The line that `dev --json` prints at its start; on a terminal the log stands around it.
+fn started(child: &mut Child) -> Value {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.starts_with('{')).expect("a line of JSON");
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+}
+
+fn start(mut command: Command) -> (Child, Value) {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let line = started(&mut child);
+    (child, line)
+}
+
+fn dev() -> Command {
+    let mut command = binary();
+    command.args(DEV);
+    command
+}
+
+fn text<'a>(line: &'a Value, pointer: &str) -> &'a str {
+    line.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} is not in {line}"))
+}
+
+#[test]
+fn json_line_has_addresses_tokens_and_paths() {
+    let (mut child, line) = start(dev());
+    let (address, fetched) = (text(&line, "/addresses/api"), |url: String| agent().get(url).call().unwrap());
+    for (organisation, path, status) in [
+        ("STAR", "/v1/Logins", 200),
+        ("JobCenter", "/v1/Login?cvrNummer=12345678", 404),
+        ("A-kasse", "/v1/Logins", 200),
+    ] {
+        let request = agent().get(format!("{address}{path}"));
+        let token = text(&line, &format!("/tokens/{organisation}"));
+        let answer = request.header("Authorization", format!("Bearer {token}")).call().unwrap();
+        assert_eq!(answer.status(), status, "{organisation}");
+    }
+    assert_eq!(fetched(format!("{}/readyz", text(&line, "/addresses/management"))).status(), 200);
+    for page in ["/addresses/documentation", "/addresses/swagger"] {
+        assert_eq!(fetched(text(&line, page).to_owned()).status(), 200, "{page}");
+    }
+    for path in ["/paths/store", "/paths/audit", "/paths/configuration"] {
+        assert!(exists(text(&line, path).as_ref()), "{path}");
+    }
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 /// `dev` on a pseudo-terminal of its own, kept open by the process that is returned; the management listener's address.
-fn on_a_terminal() -> (std::process::Child, String) {
-    let line = format!("{} dev --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_virksomhedslogin"));
-    let mut script = std::process::Command::new("script")
-        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(script.stdout.take().unwrap()).lines().map_while(Result::ok);
+fn on_a_terminal() -> (Child, String) {
+    let line = format!("{} {}", env!("CARGO_BIN_EXE_virksomhedslogin"), DEV.join(" "));
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let mut script =
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let address =
-        lines.filter_map(|line| line.trim().strip_prefix("management ").map(str::to_owned)).next().unwrap();
-    let address = address.trim().trim_start_matches("http://").trim_end_matches("/readyz").to_owned();
+        text(&started(&mut script), "/addresses/management").trim_start_matches("http://").to_owned();
     (script, address)
 }
 
@@ -102,40 +150,25 @@ fn dev_ends_when_its_terminal_goes_away() {
 
 #[test]
 fn dev_ends_on_a_hangup() {
-    let mut child = binary()
-        .args(["dev", "--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let store = lines.find_map(|line| line.trim().strip_prefix("store ").map(str::to_owned)).unwrap();
-    let store = store.trim().split(" (").next().unwrap().to_owned();
-    assert!(lines.any(|line| line.starts_with("A-kasse  ")));
-    crate::support::process::signal(&child, "HUP");
+    let (mut child, line) = start(dev());
+    signal(&child, "HUP");
     let until = std::time::Instant::now() + Duration::from_secs(20);
     while child.try_wait().unwrap().is_none() {
         assert!(std::time::Instant::now() < until, "it goes on after SIGHUP");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert!(!crate::suites::cli::program::exists(store.as_ref()), "the temporary store is gone");
+    assert!(!exists(text(&line, "/paths/store").as_ref()), "the temporary store is gone");
 }
 
 #[test]
 fn dev_under_nohup_outlives_a_hangup() {
-    let mut child = std::process::Command::new("nohup")
-        .args([env!("CARGO_BIN_EXE_virksomhedslogin"), "dev", "--listen", "127.0.0.1:0"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.starts_with("A-kasse  ")));
-    crate::support::process::signal(&child, "HUP");
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_virksomhedslogin")).args(DEV);
+    let (mut child, _) = start(command);
+    signal(&child, "HUP");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(child.try_wait().unwrap(), None, "SIGHUP was ignored before");
-    crate::support::process::signal(&child, "TERM");
+    signal(&child, "TERM");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
