@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service import ROOT, Answer, Service
+from service import ROOT, Answer, Service, free_port
 
 SHIPPED = ROOT / "deploy" / "nginx" / "virksomhedslogin.conf"
 COMPANIES = 200_000
@@ -37,8 +37,7 @@ class Site:
         self.binary, self.folder, self.socket = binary, folder, folder / "api.sock"
         self.home = folder / "nginx"
         self.home.mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         certificate, key = self.home / "cert.pem", self.home / "key.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
                         "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from service import ROOT
+from service import ROOT, free_port
 from test_nginx import assert_answers_are_those_of_the_service, star
 
 SHIPPED = ROOT / "deploy" / "caddy" / "Caddyfile"
@@ -20,8 +20,7 @@ def caddy(site):
     """The port of a Caddy before the service of `site`, with the certificate of its nginx."""
     home = site.folder / "caddy"
     home.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     text = SHIPPED.read_text(encoding="utf-8")
     for shipped, here in [("login.example.dk {", f"localhost:{port} {{\n\ttls {site.home}/cert.pem {site.home}/key.pem"),
                           ("/var/log/caddy", str(home)), ("/run/virksomhedslogin/api.sock", str(site.socket))]:

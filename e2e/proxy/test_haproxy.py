@@ -1,15 +1,13 @@
 """HAProxy before the service, as shipped; and with health checks in HTTP/1.0, which must not cost a call."""
 
 import http.client
-import re
-import socket
 import subprocess
 import threading
 import time
 
 import pytest
 
-from service import ROOT
+from service import ROOT, free_port
 from test_nginx import BODY, assert_answers_are_those_of_the_service, star, without_id
 
 SHIPPED = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
@@ -26,7 +24,7 @@ OLD_CHECK = """    option httpchk OPTIONS /v1/Login
 
 def shipped(site, home, port):
     """The shipped file with this machine's places."""
-    management = re.findall(r"management on \S+:(\d+)", (site.folder / "service.log").read_text())[-1]
+    management = site.service.management.rpartition(":")[2]
     (home / "combined.pem").write_text((site.home / "cert.pem").read_text() + (site.home / "key.pem").read_text())
     text = SHIPPED.read_text(encoding="utf-8")
     for theirs, here in [("bind :443", f"bind 127.0.0.1:{port}"), ("/etc/ssl/virksomhedslogin", str(home)),
@@ -40,8 +38,7 @@ def shipped(site, home, port):
 @pytest.fixture
 def haproxy(site, tmp_path, request):
     """The port of an HAProxy before the service of `site`; it checks in HTTP/1.0 when the test asks for that."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     text = shipped(site, tmp_path, port)
     if getattr(request, "param", "1.1") == "1.0":
         text = text[:text.index("    # Whether the service can do its part")] + OLD_CHECK.format(socket=site.socket)

@@ -7,8 +7,8 @@ Whatever is started here is ended by its own process id when the tests end.
 import http.client
 import json
 import os
-import re
 import signal
+import socket
 import subprocess
 import time
 import tomllib
@@ -61,8 +61,13 @@ class Answer:
 class Service:
     """A running service with a store of its own."""
 
-    def __init__(self, binary, folder, access=SHIPPED, listen="127.0.0.1:0", jwks="file:jwks.json", more="", ready=200):
+    def __init__(self, binary, folder, access=SHIPPED, listen="127.0.0.1", jwks="file:jwks.json", more="", ready=200):
         self.key = ec.generate_private_key(ec.SECP256R1())
+        self.management = f"127.0.0.1:{free_port()}"
+        if not listen.startswith("unix:"):
+            self.port = free_port()
+            self.base = f"http://{listen}:{self.port}"
+            listen = f"{listen}:{self.port}"
         self.access = folder / "access.toml"
         self.access.write_text(access, encoding="utf-8")
         public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
@@ -71,7 +76,7 @@ class Service:
         config = folder / "virksomhedslogin.toml"
         config.write_text(f"""[server]
 listen = "{listen}"
-management = "127.0.0.1:0"
+management = "{self.management}"
 shutdown_timeout_seconds = 2
 [store]
 path = "store"
@@ -91,13 +96,15 @@ file = "audit.ndjson"
                            if key != "RUST_LOG" and not key.startswith("VIRKSOMHEDSLOGIN")}
             # Tests make thousands of calls without a token.
             environment["VIRKSOMHEDSLOGIN__LIMITS__REFUSED_PER_SECOND"] = "0"
+            # It tells its service manager when it serves, and when a reload is done.
+            self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            environment["NOTIFY_SOCKET"] = str(folder / "notify")
+            self.manager.bind(environment["NOTIFY_SOCKET"])
+            self.manager.setblocking(False)
             self.process = subprocess.Popen([str(binary), "serve", "--config", str(config)], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env=environment)
         try:
-            listen, self.management = self.told(r"listens on (\S+), management on (\S+)")
-            if not listen.startswith("unix:"):
-                self.port = int(listen.rpartition(":")[2])
-                self.base = f"http://{listen}"
+            self.notified()
             self.wait(lambda: self.ask_management("/readyz") == ready)
         except BaseException:
             self.stop()
@@ -115,15 +122,14 @@ file = "audit.ndjson"
         if code != 0:
             raise AssertionError(f"the service ended with {code}: {self.log.read_text(errors='replace')[-2000:]}")
 
-    def told(self, pattern, times=1):
-        """What the log says where it matches for the so-manieth time."""
-        found = []
-
-        def there():
-            found[:] = re.finditer(pattern, self.log.read_text(errors="replace"))
-            return len(found) >= times
-        self.wait(there)
-        return found[times - 1].groups()
+    def notified(self):
+        """Waits until the service has told its manager that it is ready."""
+        def ready():
+            try:
+                return b"READY=1" in self.manager.recv(4096).splitlines()
+            except BlockingIOError:
+                return False
+        self.wait(ready)
 
     def wait(self, ready):
         """Waits until `ready()` holds; an error when the service ends or time is up."""
@@ -140,11 +146,9 @@ file = "audit.ndjson"
 
     def reload(self, access):
         """Puts another table of access into force."""
-        text = r"SIGHUP: matrix, keys and audit file are read anew()"
-        before = len(re.findall(text, self.log.read_text(errors="replace")))
         self.access.write_text(access, encoding="utf-8")
         self.process.send_signal(signal.SIGHUP)
-        self.told(text, before + 1)
+        self.notified()
 
     def token(self, organisation, *modes, scope=f"{READ} {WRITE}", **claims):
         """A token of this organisation type in these access modes; `claims` are set over those it would have."""
@@ -169,6 +173,12 @@ file = "audit.ndjson"
         if method == "SetLogin":
             return self.ask("PUT", f"/v1/Login/{number}", token, {"VirksomhedsLoginDto": {"cvrNummer": number}})
         return self.ask("GET", f"/v1/Login?cvrNummer={number}" if method == "GetLogin" else "/v1/Logins", token)
+
+
+def free_port():
+    """A loopback port on which nothing listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def fetch(port, verb, path, body=None, headers=None):
