@@ -68,7 +68,7 @@ fn messages(files: &[PathBuf], marks: &[&str]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_manual_of_operations_explains_every_log_message_and_every_reason_not_to_start() {
+fn operations_explains_every_log_message_and_start_error() {
     let manual = read("docs/OPERATIONS.md");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
@@ -256,7 +256,7 @@ fn ci_never_leaves_the_advisories_out_in_silence() {
 }
 
 #[test]
-fn the_versions_in_the_table_of_dependencies_are_those_of_cargo_lock() {
+fn dependency_table_has_the_versions_of_cargo_lock() {
     let locked = locked();
     for line in read("docs/DEPENDENCIES.md").lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();

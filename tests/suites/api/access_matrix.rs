@@ -141,7 +141,7 @@ fn a_scope_of_another_type_is_a_missing_scope() {
 }
 
 #[test]
-fn scope_is_checked_before_the_table_and_both_before_the_request() {
+fn scope_is_checked_before_table_and_table_before_request() {
     let app = app_with_a_company();
     let stranger = app.as_org(OrganisationType::AKasse).with("adgang", json!("Ukendt"));
     let bad = "/v1/Login/x";

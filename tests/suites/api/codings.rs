@@ -73,7 +73,7 @@ fn every_coding_carries_the_same_text_before_and_after_a_change() {
 }
 
 #[test]
-fn a_list_that_is_empty_or_has_one_company_is_whole_in_every_coding() {
+fn empty_list_and_list_of_one_are_whole_in_every_coding() {
     let app = spawn_app();
     for expected in [
         r#"{"virksomheder":[]}"#,

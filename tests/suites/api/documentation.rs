@@ -66,7 +66,7 @@ fn the_page_is_small_and_needs_nothing_but_its_style_sheet() {
 }
 
 #[test]
-fn the_style_sheet_is_kept_for_ever_under_the_name_of_its_content() {
+fn style_sheet_is_immutable_under_the_hash_of_its_content() {
     let app = spawn_app();
     let page = get(&app, "/", &[]);
     let css = get(&app, sheet(page.text()), &[]);
@@ -140,7 +140,7 @@ fn the_page_speaks_the_readers_language() {
 }
 
 #[test]
-fn the_curl_lines_call_the_host_that_was_asked_and_never_what_is_no_host() {
+fn curl_lines_call_the_requested_host_if_it_is_valid() {
     let app = spawn_app();
     let page = |host: &str, more: &str| {
         app.raw(format!("GET / HTTP/1.1\r\nHost: {host}\r\n{more}Connection: close\r\n\r\n").as_bytes())

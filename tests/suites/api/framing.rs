@@ -32,7 +32,7 @@ fn the_absolute_form_is_the_same_request() {
 }
 
 #[test]
-fn what_follows_the_path_of_a_method_is_a_number_and_nothing_else() {
+fn only_a_number_may_follow_the_path_of_a_method() {
     let app = spawn_app();
     let token = app.as_org(Star).token().unwrap();
     for target in

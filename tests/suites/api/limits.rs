@@ -38,7 +38,7 @@ fn trickle(stream: &mut TcpStream, byte: u8) -> Duration {
 }
 
 #[test]
-fn a_head_that_trickles_is_cut_off_in_the_first_request_and_in_later_ones() {
+fn a_head_that_trickles_is_cut_off_in_every_request() {
     let app = spawn_app_with(IMPATIENT);
     let mut first = connect(&app);
     first.write_all(b"GET /v1/Logins HTTP/1.1\r\nHost: x\r\nX-A: ").unwrap();
@@ -228,7 +228,7 @@ fn memory() -> usize {
 }
 
 #[test]
-fn five_hundred_slow_heads_and_a_hundred_slow_readers_leave_the_others_alone() {
+fn five_hundred_slow_heads_and_slow_readers_delay_no_other() {
     let app = spawn_app_with("limits.request_timeout_seconds = 60\n");
     let token = app.as_org(Star).token().unwrap();
     for number in 0..2_000 {
@@ -260,7 +260,7 @@ fn five_hundred_slow_heads_and_a_hundred_slow_readers_leave_the_others_alone() {
         slowest = slowest.max(p99(&app, &token));
     }
     let grown = memory().saturating_sub(before);
-    // Generous: this is a debug build beside other tests. `e2e/load/run` measures the release build alone.
+    // Generous: this is a debug build beside other tests. `e2e/load/run` measures a build alone.
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     // A slow head holds two buffers of 8 KiB, a slow reader some pieces of its list.
     assert!(grown < 160 << 20, "{} KiB", grown >> 10);

@@ -80,9 +80,9 @@ fn web_pages_are_421() {
     let app = spawn_app();
     for path in PATHS {
         for header in [
-            "Sec-Fetch-Fixture: cross-fixture",
-            "Sec-Fetch-Fixture: same-fixture",
-            "Sec-Fetch-Fixture: none\r\nSec-Fetch-Fixture: cross-fixture",
+            "Sec-Fetch-Site: cross-site",
+            "Sec-Fetch-Site: same-site",
+            "Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site",
             "Origin: https://evil.example",
             "Origin: null",
             "Origin: http://127.0.0.1:3000",
@@ -91,9 +91,7 @@ fn web_pages_are_421() {
             assert_refused(&answer, &format!("{path} {header}"));
         }
     }
-    for header in
-        ["Sec-Fetch-Fixture: none", "Sec-Fetch-Fixture: same-origin", "Origin: http://127.0.0.1:9090"]
-    {
+    for header in ["Sec-Fetch-Site: none", "Sec-Fetch-Site: same-origin", "Origin: http://127.0.0.1:9090"] {
         let answer = get(&app, "/livez", &format!("Host: 127.0.0.1:9090\r\n{header}\r\n"));
         assert_eq!(status(&answer), 200, "{header}: {answer}");
     }

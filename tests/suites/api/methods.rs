@@ -41,7 +41,7 @@ fn the_list_ascends_by_number_and_keeps_leading_zeros() {
 }
 
 #[test]
-fn a_clock_that_steps_back_never_raises_the_first_or_lowers_the_last() {
+fn clock_stepping_back_raises_no_first_and_lowers_no_last() {
     let app = spawn_app();
     let star = app.as_org(Star);
     star.set_login("12345678");
@@ -110,7 +110,7 @@ fn a_read_that_is_unchanged_is_a_304_until_the_next_login() {
 }
 
 #[test]
-fn the_latest_login_tells_when_a_read_last_changed_and_only_the_tag_that_it_did_not() {
+fn last_modified_is_the_latest_login_and_only_the_tag_validates() {
     let app = spawn_app();
     let star = app.as_org(Star);
     assert_eq!(star.get_logins().header("last-modified"), None, "an empty register never changed");

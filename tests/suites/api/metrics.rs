@@ -80,7 +80,7 @@ fn a_scrape_is_prometheus_text_on_the_management_listener_alone() {
 }
 
 #[test]
-fn each_answer_is_counted_under_its_own_labels_and_the_scrapes_are_not() {
+fn answers_are_counted_by_label_and_scrapes_are_not() {
     let app = spawn_app();
     let (star, job_center) = (app.as_org(Star), app.as_org(JobCenter));
     star.set_login("12345678");

@@ -14,6 +14,6 @@ const LEFT_OUT: &[(&str, &str)] = &[];
 const PATIENCE: Duration = Duration::from_secs(400);
 
 #[test]
-fn the_contract_holds_on_postgresql_too() {
+fn contract_holds_on_postgresql() {
     rerun_on_postgres(module_path!(), LEFT_OUT, &["fsync=off"], PATIENCE);
 }

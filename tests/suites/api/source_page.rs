@@ -164,7 +164,7 @@ fn ours(page: &str) -> Rows {
 }
 
 #[test]
-fn our_page_is_the_contracts_page_but_for_what_is_meant_to_differ() {
+fn page_differs_from_the_source_page_only_as_intended() {
     let app = spawn_app();
     let page = app.as_nobody().send("GET", "/", &[], None);
     let (theirs, ours) = (theirs(), ours(page.text()));

@@ -46,7 +46,7 @@ fn a_token_is_good_until_its_expiry_and_leeway_have_passed() {
 }
 
 #[test]
-fn a_token_in_the_query_is_no_token_and_beside_the_header_an_error() {
+fn a_token_in_the_query_is_ignored_or_beside_a_header_an_error() {
     let app = spawn_app();
     let token = app.as_org(Star).token().unwrap();
     let path = format!("/v1/Logins?access_token={token}");

@@ -106,7 +106,7 @@ fn deleted_audit_file_is_made_again_before_the_next_answer() {
 }
 
 #[test]
-fn renamed_audit_file_is_noticed_without_sighup_and_no_line_is_lost() {
+fn renamed_audit_file_is_noticed_without_sighup_or_loss() {
     let fixture = Fixture::new();
     let audit = fixture.path("audit.ndjson");
     let service = fixture.serve();
@@ -144,7 +144,7 @@ fn replaced_audit_file_is_noticed_without_a_call() {
 }
 
 #[test]
-fn audit_directory_that_is_gone_is_503_and_not_ready_until_it_is_back() {
+fn missing_audit_directory_is_503_and_not_ready_until_back() {
     let fixture = Fixture::new();
     fs::create_dir(fixture.path("audit")).unwrap();
     let service = start(&fixture, "audit/audit.ndjson");
@@ -198,7 +198,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn full_disk_of_the_audit_file_is_503_and_not_ready_until_there_is_room() {
+fn full_audit_disk_is_503_and_not_ready_until_there_is_room() {
     let fixture = Fixture::new();
     let Some(disk) = SmallDisk::mount(fixture.path("disk")) else {
         let _ = writeln!(std::io::stderr(), "left out: a full disk, because mounting a tmpfs needs root");

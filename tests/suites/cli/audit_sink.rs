@@ -32,7 +32,7 @@ fn start(fixture: &Fixture, audit: &str) -> Service {
 }
 
 #[test]
-fn a_closed_pipe_on_standard_output_ends_the_answers_and_not_the_process() {
+fn closed_stdout_pipe_ends_the_answers_not_the_process() {
     let fixture = Fixture::new();
     let mut command = binary();
     command.args(["serve", "--config", &fixture.config()]).env("VIRKSOMHEDSLOGIN__AUDIT__FILE", "-");
@@ -87,7 +87,7 @@ fn a_full_disk_is_refused_until_sighup_opens_another_file() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_stops_the_start_and_on_sighup_changes_nothing() {
+fn unopenable_audit_file_stops_start_and_cancels_reload() {
     let fixture = Fixture::new();
     let mut command = binary();
     command.args(["serve", "--config", &fixture.config()]);

@@ -145,7 +145,7 @@ fn format_of(version: u32) -> String {
 type Spoilt = (&'static str, fn(&Path), &'static [&'static str]);
 
 #[test]
-fn a_store_that_is_not_ours_or_damaged_is_foretold_with_exit_code_3() {
+fn foreign_or_damaged_store_is_predicted_with_exit_code_3() {
     let spoil: [Spoilt; 9] = [
         (
             "a newer format",
@@ -204,7 +204,7 @@ fn a_store_that_is_not_ours_or_damaged_is_foretold_with_exit_code_3() {
 }
 
 #[test]
-fn keys_and_a_kind_of_store_that_cannot_be_used_are_foretold_with_exit_code_2() {
+fn unusable_keys_or_store_kind_are_predicted_with_exit_code_2() {
     for (name, keys) in [
         ("no keys", r#"{"keys":[]}"#),
         ("no JSON", "-----BEGIN PUBLIC KEY-----"),
@@ -268,7 +268,7 @@ fn every_fixture_is_told_by_check_and_by_serve_with_exit_code_2() {
 }
 
 #[test]
-fn faults_of_every_kind_are_told_together_and_configuration_decides_the_code() {
+fn errors_are_reported_together_and_configuration_sets_the_code() {
     let fixture = fixture_with_store();
     fs::remove_file(fixture.path("store/witness")).unwrap();
     let audit = ("VIRKSOMHEDSLOGIN__AUDIT__FILE", "absent/audit.ndjson");

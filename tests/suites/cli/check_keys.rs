@@ -89,7 +89,7 @@ fn an_answer_without_a_usable_key_is_a_fault_that_is_told_once() {
 }
 
 #[test]
-fn keys_that_cannot_be_told_apart_are_warned_of_and_a_double_is_not() {
+fn ambiguous_keys_are_warned_of_and_duplicates_are_not() {
     let fixture = Fixture::new();
     let (one, mut other) = (key(&fixture), key(&Fixture::new()));
     other["kid"] = one["kid"].clone();

@@ -76,7 +76,7 @@ impl Unprivileged {
 }
 
 #[test]
-fn permissions_that_are_missing_are_foretold() {
+fn missing_permissions_are_predicted() {
     for (name, mode, code) in [
         ("store", 0o000, 1),
         ("store/lock", 0o400, 1),
@@ -99,7 +99,7 @@ fn permissions_that_are_missing_are_foretold() {
 }
 
 #[test]
-fn files_of_another_user_are_foretold() {
+fn files_of_another_user_are_predicted() {
     if !rustix::process::geteuid().is_root() {
         let line = "left out: files of another user for `check`, because giving files away needs root";
         let _ = writeln!(std::io::stderr(), "{line}");
@@ -154,7 +154,7 @@ fn absent_store_is_named_where_it_could_not_be_made_either() {
 }
 
 #[test]
-fn what_a_start_mends_by_itself_is_no_fault() {
+fn what_a_start_repairs_itself_is_no_error() {
     let user = Unprivileged::new();
     for (name, mode) in [("store/witness", 0o400), ("store/sled-v2/db", 0o444), ("store", 0o500)] {
         set_mode(&user.fixture.path(name), mode);
@@ -165,7 +165,7 @@ fn what_a_start_mends_by_itself_is_no_fault() {
 }
 
 #[test]
-fn a_disk_that_is_full_or_read_only_is_foretold() {
+fn full_or_read_only_disk_is_predicted() {
     let fixture = Fixture::new();
     let disk = fixture.path("disk");
     fs::create_dir(&disk).unwrap();

@@ -29,7 +29,7 @@ fn serve(format: &str) -> (Fixture, Service) {
 }
 
 #[test]
-fn every_refused_request_is_one_line_with_the_address_of_its_client() {
+fn each_refused_request_is_one_line_with_its_client_address() {
     let (_site, mut service) = serve("json");
     let name = "n".repeat(65_536);
     for (bytes, status) in [

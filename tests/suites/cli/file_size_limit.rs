@@ -134,7 +134,7 @@ fn export_under_the_limit_fails_and_leaves_nothing() {
 }
 
 #[test]
-fn log_at_its_limit_stops_nothing_and_goes_on_in_a_line_of_its_own() {
+fn log_at_its_limit_stops_nothing_and_resumes_on_a_new_line() {
     let fixture = Fixture::new();
     let path = fixture.path("log");
     let mut service = binary();

@@ -35,7 +35,7 @@ fn ask(path: &std::path::Path, request: &str) -> String {
 }
 
 #[test]
-fn unix_socket_is_served_to_its_user_alone_and_asked_by_the_commands() {
+fn unix_socket_serves_its_user_alone_and_the_commands() {
     let fixture = Fixture::new();
     let filled = import(&fixture, "list.ndjson", &list(2_000), &[]);
     assert_eq!(filled.status.code(), Some(0), "{}", stderr(&filled));

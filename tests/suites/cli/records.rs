@@ -94,7 +94,7 @@ fn the_same_import_again_changes_nothing_and_a_merge_widens() {
 }
 
 #[test]
-fn an_import_killed_at_any_moment_is_completed_by_the_same_import() {
+fn import_killed_at_any_moment_is_completed_by_repeating_it() {
     let fixture = Fixture::new();
     let text = list(30_000);
     fixture.write("list.ndjson", &text);
@@ -191,7 +191,7 @@ fn a_trailer_that_is_cut_off_or_changed_is_refused() {
 }
 
 #[test]
-fn csv_is_read_by_its_ending_or_when_told_and_ndjson_from_standard_input() {
+fn csv_is_read_by_suffix_or_option_and_ndjson_from_stdin() {
     let csv = format!(
         "cvrNummer,senesteLogintidspunkt,tidligsteLoginTidspunkt\r\n00000000,{LAST},{FIRST}\r\n\"00000007\",{LAST},{FIRST}\r\n"
     );
@@ -237,7 +237,7 @@ fn verify_prints_count_span_and_sequence() {
 }
 
 #[test]
-fn damage_is_told_with_exit_code_3() {
+fn damage_is_reported_with_exit_code_3() {
     let fixture = Fixture::new();
     import(&fixture, "list.ndjson", &list(1), &[]);
     std::fs::write(fixture.path("store/format"), "something else").unwrap();
@@ -268,7 +268,7 @@ fn a_store_in_use_is_exported_by_asking_the_service() {
 }
 
 #[test]
-fn the_export_of_a_running_service_is_one_moment_while_writers_write() {
+fn export_of_a_running_service_is_a_consistent_snapshot() {
     let fixture = Fixture::new();
     import(&fixture, "list.ndjson", &list(30_000), &[]);
     let service = fixture.serve();

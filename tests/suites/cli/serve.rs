@@ -86,7 +86,7 @@ fn every_write_answered_204_is_there_after_kill_9() {
 }
 
 #[test]
-fn a_second_process_on_the_same_store_is_told_within_two_seconds() {
+fn second_process_on_the_same_store_fails_within_two_seconds() {
     let fixture = Fixture::new();
     let service = fixture.serve();
     let started = Instant::now();

@@ -150,7 +150,7 @@ fn stop(mut child: std::process::Child) {
 }
 
 #[test]
-fn tcp_sockets_that_were_handed_over_are_served_and_the_configured_ones_are_not_bound() {
+fn passed_tcp_sockets_replace_the_configured_addresses() {
     let fixture = Fixture::new();
     let (api, management) =
         (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());

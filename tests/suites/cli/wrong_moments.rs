@@ -48,7 +48,7 @@ fn import_warns_of_moments_in_the_future_and_takes_them() {
 }
 
 #[test]
-fn check_notes_a_clock_that_is_wrong_and_import_takes_its_moments() {
+fn check_notes_a_wrong_clock_and_import_takes_its_moments() {
     let fixture = Fixture::new();
     let trigger = fixture.path("trigger");
     std::fs::write(&trigger, "").unwrap();
@@ -97,7 +97,7 @@ fn list(service: &Service) -> (String, String) {
 }
 
 #[test]
-fn a_wrong_moment_is_corrected_as_the_manual_tells() {
+fn wrong_moment_is_corrected_as_documented() {
     let fixture = Fixture::new();
     imported(&fixture, &(row(11_111_111, FIRST, LAST) + &row(12_345_678, FIRST, FAR)));
     let mut service = fixture.serve();

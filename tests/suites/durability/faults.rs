@@ -90,7 +90,7 @@ fn assert_after_kill(fixture: &Fixture, mut service: Service, history: &mut Hist
 }
 
 #[test]
-fn a_sync_that_fails_is_told_lived_through_and_loses_nothing_even_at_a_power_cut() {
+fn failed_sync_is_reported_and_loses_nothing_at_a_power_cut() {
     for (error, refusal) in [("EIO", 503), ("ENOSPC", 507)] {
         let (disk, mut history) = (Forgetful::new(), History::default());
         let mut service = disk.serve(&[("POWERCUT_FAIL_FSYNC", error)]);
@@ -110,7 +110,7 @@ fn a_sync_that_fails_is_told_lived_through_and_loses_nothing_even_at_a_power_cut
 }
 
 #[test]
-fn a_stuck_disk_holds_no_write_beyond_the_deadline_and_no_read_at_all() {
+fn stuck_disk_delays_writes_to_the_deadline_and_reads_never() {
     let (disk, mut history) = (Forgetful::new(), History::default());
     let variables = [("POWERCUT_FAIL_FSYNC", "HANG"), ("VIRKSOMHEDSLOGIN__STORE__DEADLINE_SECONDS", "1")];
     let mut service = disk.serve(&variables);
@@ -220,7 +220,7 @@ fn sync_that_hangs_at_the_start_is_no_damage() {
 }
 
 #[test]
-fn a_read_only_file_system_is_told_at_the_start_with_exit_code_1() {
+fn read_only_file_system_stops_the_start_with_exit_code_1() {
     let fixture = Fixture::new();
     let folder = fixture.path("disk");
     let Some(_disk) = SmallDisk::mount(&folder) else {
@@ -311,7 +311,7 @@ fn a_directory_taken_away_is_told_and_writes_return_with_it() {
 }
 
 #[test]
-fn a_directory_removed_for_good_swallows_no_write_and_reads_go_on() {
+fn removed_directory_swallows_no_write_and_reads_go_on() {
     let (fixture, mut history) = (Fixture::new(), History::default());
     let service = fixture.serve();
     let load = Load::start(&service, &history);
@@ -325,7 +325,7 @@ fn a_directory_removed_for_good_swallows_no_write_and_reads_go_on() {
 }
 
 #[test]
-fn a_process_stopped_and_continued_in_the_middle_of_load_loses_nothing() {
+fn process_stopped_and_continued_under_load_loses_nothing() {
     let (fixture, mut history) = (Fixture::new(), History::default());
     let service = fixture.serve();
     let load = Load::start(&service, &history);
@@ -365,7 +365,7 @@ fn a_clock_set_back_an_hour_makes_no_last_login_fall() {
 }
 
 #[test]
-fn the_watchdog_starves_while_the_disk_stands_still_and_only_then() {
+fn watchdog_is_not_fed_while_the_disk_hangs_and_only_then() {
     let disk = Forgetful::new();
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("notify");

@@ -163,7 +163,7 @@ fn merge(model: &mut BTreeMap<u32, LoginSpan>, record: Record) {
 }
 
 #[test]
-fn any_sequence_of_calls_crashes_imports_and_restores_agrees_with_a_plain_map() {
+fn any_sequence_of_operations_agrees_with_a_plain_map() {
     agrees_with_a_plain_map(Directories::new);
 }
 

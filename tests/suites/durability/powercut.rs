@@ -199,7 +199,7 @@ fn an_import_in_any_order_syncs_before_a_segment_is_full() {
 }
 
 #[test]
-fn without_our_fdatasync_a_power_cut_loses_logins_and_the_checker_sees_it() {
+fn checker_sees_the_loss_of_a_power_cut_without_fdatasync() {
     let (disk, mut history, mut dice) = (Forgetful::new(), History::default(), Dice(5));
     load_and_cut(&disk, &mut history, &mut dice, &[("POWERCUT_IGNORE_FDATASYNC", "1")]);
     disk.cut(None);
@@ -210,7 +210,7 @@ fn without_our_fdatasync_a_power_cut_loses_logins_and_the_checker_sees_it() {
 }
 
 #[test]
-fn a_power_cut_while_an_empty_store_is_made_leaves_one_that_starts() {
+fn power_cut_during_creation_leaves_a_store_that_starts() {
     let rounds = if long() { 60 } else { 6 };
     let (mut dice, mut not_made) = (Dice(7), 0);
     for round in 0..rounds {

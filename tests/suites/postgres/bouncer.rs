@@ -12,7 +12,7 @@ use crate::support::logins::{listed, long};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[test]
-fn a_pooler_in_transaction_mode_is_enough_and_may_be_restarted_under_load() {
+fn transaction_pooler_suffices_and_may_restart_under_load() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let Some(mut bouncer) = Bouncer::start(&cluster) else { return };
     let url = bouncer.url(&cluster.create_database());

@@ -62,7 +62,7 @@ fn a_clock_two_minutes_from_the_database_records_nothing() {
 }
 
 #[test]
-fn a_database_that_is_away_says_nothing_about_the_clock() {
+fn unavailable_database_says_nothing_about_the_clock() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let (instances, folder) = instances_with_a_clock_off_by(&cluster, 120);
     let service = instances.running().next().unwrap();
@@ -99,7 +99,7 @@ fn a_clock_half_a_minute_from_the_database_records() {
 }
 
 #[test]
-fn logins_in_the_same_moment_as_a_step_are_never_recorded_at_a_wrong_time() {
+fn logins_during_a_clock_step_get_no_wrong_time() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let (instances, folder) = instances_with_a_clock_off_by(&cluster, 3_600);
     let service = instances.running().next().unwrap();
@@ -157,7 +157,7 @@ fn correction() -> &'static str {
 }
 
 #[test]
-fn a_login_in_the_future_is_a_warning_and_is_corrected_as_the_manual_tells() {
+fn future_login_is_warned_of_and_corrected_as_documented() {
     const FIRST: &str = "2026-11-23T08:00:00.000Z";
     const RIGHT: &str = "2026-11-23T08:15:30.123Z";
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };

@@ -299,7 +299,7 @@ fn apart(stores: &[&str]) -> Instances {
 }
 
 #[test]
-fn the_load_sees_nothing_wrong_with_one_store_and_everything_with_two() {
+fn load_checker_accepts_one_store_and_rejects_two() {
     let (instances, mut history) = (apart(&["one"]), History::default());
     let load = Load::start(&instances, &history, 4, 4);
     assert!(load.wait_for(100, Duration::from_secs(20)));
@@ -318,7 +318,7 @@ fn the_load_sees_nothing_wrong_with_one_store_and_everything_with_two() {
 }
 
 #[test]
-fn the_load_forgives_a_broken_connection_while_its_instance_is_away_and_only_then() {
+fn load_checker_forgives_broken_connections_in_outages_only() {
     let (mut instances, mut history) = (apart(&["one"]), History::default());
     for told in [true, false] {
         let load = Load::start(&instances, &history, 2, 1);

@@ -54,7 +54,7 @@ fn take_over(name: &str, settings: &[&str], prepared: &str, go: impl FnOnce(&Clu
 }
 
 #[test]
-fn a_standby_that_takes_over_has_every_acknowledged_login_and_is_found() {
+fn promoted_standby_has_every_acknowledged_login() {
     take_over("primary killed", &[], "false", Cluster::kill_9);
 }
 

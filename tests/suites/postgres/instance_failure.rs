@@ -11,7 +11,7 @@ use crate::support::logins::{listed, long};
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[test]
-fn three_instances_lose_nothing_when_one_is_killed_and_then_the_database() {
+fn killing_an_instance_and_then_the_database_loses_nothing() {
     let (rounds, pause) = if long() { (6, Duration::from_secs(8)) } else { (1, Duration::from_secs(1)) };
     let Some(cluster) = Cluster::start(&[]) else { return };
     let mut instances = Instances::start(&cluster.url(&cluster.create_database()), 3);

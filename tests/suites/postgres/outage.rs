@@ -105,7 +105,7 @@ fn assert_back(name: &str, service: &Service) {
 }
 
 #[test]
-fn a_database_that_is_away_or_stands_still_is_told_in_time_and_found_again() {
+fn unavailable_database_is_reported_in_time_and_found_again() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let fixture = fixture(&cluster.url(&cluster.create_database()));
     cluster.stop_fast();
@@ -144,7 +144,7 @@ fn a_database_that_stands_still_at_the_start_holds_up_no_start() {
 }
 
 #[test]
-fn a_server_that_takes_no_writes_is_as_good_as_none_until_it_does() {
+fn read_only_server_counts_as_unavailable_until_writable() {
     let Some(primary) = Cluster::start(&["fsync=off"]) else { return };
     let database = primary.create_database();
     let fixture_of_primary = fixture(&primary.url(&database));
@@ -158,7 +158,7 @@ fn a_server_that_takes_no_writes_is_as_good_as_none_until_it_does() {
 }
 
 #[test]
-fn tables_that_are_taken_away_are_told_and_never_made_anew() {
+fn removed_tables_are_reported_and_never_recreated() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let database = cluster.create_database();
     let fixture = fixture(&cluster.url(&database));

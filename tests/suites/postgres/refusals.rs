@@ -54,7 +54,7 @@ fn a_database_that_does_not_let_in_is_told_with_exit_code_1() {
 }
 
 #[test]
-fn tables_that_are_not_ours_are_told_with_exit_code_3_and_left_alone() {
+fn foreign_tables_are_exit_code_3_and_stay_as_they_are() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let foreign = [
         "CREATE TABLE virksomhedslogin_login (name text, visits int)",
@@ -90,7 +90,7 @@ fn tables_that_are_not_ours_are_told_with_exit_code_3_and_left_alone() {
 }
 
 #[test]
-fn a_connection_string_that_cannot_be_meant_is_told_with_exit_code_2() {
+fn implausible_connection_string_is_exit_code_2() {
     let malformed = [
         ("a port that is none", "postgresql://{}@127.0.0.1:fem/logins"),
         ("an unknown parameter", "postgresql://{}@127.0.0.1/logins?sslmod=disable"),

@@ -19,7 +19,7 @@ fn documented(words: &str) -> &'static str {
 }
 
 #[test]
-fn the_rights_that_are_documented_are_enough_and_none_of_them_makes_tables() {
+fn documented_rights_suffice_and_create_no_tables() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let database = cluster.create_database();
     cluster.sql(&database, &format!("SET ROLE {ROLE}; {}", documented("CREATE TABLE")));

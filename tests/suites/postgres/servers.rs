@@ -26,7 +26,7 @@ fn who(url: &str) -> Result<String, String> {
 }
 
 #[test]
-fn a_server_lets_in_with_the_password_alone_and_comes_back_after_each_kind_of_end() {
+fn server_requires_the_password_and_restarts_after_each_stop() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let database = cluster.create_database();
     assert_ne!(database, cluster.create_database());

@@ -19,7 +19,7 @@ fn keeps_a_row(cluster: &Cluster, database: &str, number: u32) -> bool {
 }
 
 #[test]
-fn logins_are_written_before_they_are_acknowledged_whatever_the_database_is_set_to() {
+fn logins_are_durable_whatever_the_database_settings() {
     // What is not written by the one who commits is written ten seconds later.
     let settings = ["fsync=off", "wal_writer_delay=10s", "wal_writer_flush_after=1GB"];
     let Some(cluster) = Cluster::start(&settings) else { return };
@@ -47,7 +47,7 @@ fn logins_are_written_before_they_are_acknowledged_whatever_the_database_is_set_
 }
 
 #[test]
-fn what_else_the_database_is_set_to_costs_no_answer_and_changes_no_moment() {
+fn other_database_settings_change_no_answer_and_no_moment() {
     const SETTINGS: [&str; 8] = [
         "timezone = 'Asia/Tokyo'",
         "datestyle = 'SQL, DMY'",

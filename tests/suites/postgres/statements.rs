@@ -76,7 +76,7 @@ CREATE FUNCTION raises() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCE
 CREATE FUNCTION swallows() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;";
 
 #[test]
-fn tables_that_refuse_a_login_are_reported_before_a_caller_meets_them() {
+fn tables_that_refuse_a_login_are_reported_before_a_call() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let database = cluster.create_database();
     drop(fixture(&cluster.url(&database)).serve());

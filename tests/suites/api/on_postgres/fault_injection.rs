@@ -58,7 +58,7 @@ fn under(
 }
 
 #[test]
-fn callers_that_do_not_wait_for_a_probe_do_not_make_more_of_them() {
+fn impatient_callers_start_no_further_probes() {
     let Some(cluster) = cluster() else { return };
     let database = cluster.create_database();
     let store = opened(&cluster.url(&database), 8, |_| ()).unwrap();
@@ -115,7 +115,7 @@ fn prepared_statements_survive_a_change_of_the_tables() {
 
 /// For a snapshot from before it, a table that is written anew is empty.
 #[test]
-fn a_list_that_waits_for_a_table_to_be_written_anew_shows_what_is_in_it() {
+fn list_waiting_for_a_table_rewrite_shows_its_rows() {
     let Some(cluster) = cluster() else { return };
     let database = cluster.create_database();
     let store = opened(&cluster.url(&database), 10, |_| ()).unwrap();
@@ -133,7 +133,7 @@ fn a_list_that_waits_for_a_table_to_be_written_anew_shows_what_is_in_it() {
 }
 
 #[test]
-fn a_list_that_is_idle_for_longer_than_the_database_allows_is_cut_off_and_nothing_else_happens() {
+fn list_idle_beyond_the_database_limit_is_cut_off_alone() {
     let Some(cluster) = cluster() else { return };
     let database = cluster.create_database();
     let timeout = "SET idle_in_transaction_session_timeout = '200ms'";
@@ -167,7 +167,7 @@ fn a_statement_that_is_sent_again_leaves_a_mark_of_its_own() {
 }
 
 #[test]
-fn tables_of_which_one_may_not_be_read_are_forbidden_and_not_foreign() {
+fn unreadable_table_is_reported_as_forbidden_not_foreign() {
     let Some(cluster) = cluster() else { return };
     let database = cluster.create_database();
     let url = cluster.url(&database);
@@ -184,7 +184,7 @@ fn tables_of_which_one_may_not_be_read_are_forbidden_and_not_foreign() {
 }
 
 #[test]
-fn marks_of_writers_that_are_long_gone_become_one_and_say_as_much() {
+fn old_writer_rows_are_merged_into_one_without_loss() {
     let Some(cluster) = cluster() else { return };
     let database = cluster.create_database();
     let store = opened(&cluster.url(&database), 5, |_| ()).unwrap();
@@ -210,7 +210,7 @@ fn marks_of_writers_that_are_long_gone_become_one_and_say_as_much() {
 }
 
 #[test]
-fn a_call_that_waits_for_a_silent_host_goes_on_when_it_speaks_again() {
+fn call_waiting_for_a_silent_host_goes_on_when_it_answers() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let database = cluster.create_database();
     let store = opened(&cluster.url(&database), 15, |_| ()).unwrap();

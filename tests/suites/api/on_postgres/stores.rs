@@ -79,7 +79,7 @@ pub(super) fn version(store: &Store) -> String {
 }
 
 #[test]
-fn two_instances_name_the_same_state_by_the_same_version_and_every_other_by_another() {
+fn instances_give_each_state_one_version_of_its_own() {
     let Some(cluster) = cluster() else { return };
     let url = cluster.url(&cluster.create_database());
     let stores = [open(&url, 8), open(&url, 8)];
@@ -158,7 +158,7 @@ fn a_list_is_one_moment_whatever_is_written_while_it_is_read() {
 }
 
 #[test]
-fn a_list_that_is_dropped_in_the_middle_gives_its_connection_back() {
+fn list_dropped_half_way_releases_its_connection() {
     let Some(cluster) = cluster() else { return };
     let database = cluster.create_database();
     let store = open(&cluster.url(&database), 6);
@@ -192,7 +192,7 @@ fn a_list_that_is_dropped_in_the_middle_gives_its_connection_back() {
 }
 
 #[test]
-fn lists_beyond_the_connections_are_told_so_and_everything_else_goes_on() {
+fn lists_beyond_the_connections_are_refused_and_writes_go_on() {
     let Some(cluster) = cluster() else { return };
     let store = open(&cluster.url(&cluster.create_database()), 8);
     write(&store, 1, 1);
@@ -229,7 +229,7 @@ fn lists_beyond_the_connections_are_told_so_and_everything_else_goes_on() {
 }
 
 #[test]
-fn an_import_merges_companies_that_stand_twice_and_changes_nothing_when_repeated() {
+fn import_merges_duplicates_and_is_idempotent() {
     let Some(cluster) = cluster() else { return };
     let store = open(&cluster.url(&cluster.create_database()), 8);
     // Twice in one batch, in another order, and again in a later one.
@@ -250,7 +250,7 @@ fn an_import_merges_companies_that_stand_twice_and_changes_nothing_when_repeated
 }
 
 #[test]
-fn one_company_recorded_by_many_callers_at_once_has_its_first_and_last() {
+fn company_recorded_by_many_at_once_has_first_and_last() {
     let Some(cluster) = cluster() else { return };
     let url = cluster.url(&cluster.create_database());
     let stores = [open(&url, 8), open(&url, 8)];

@@ -51,7 +51,7 @@ fn wanted_body_is_asked_for_once() {
 }
 
 #[test]
-fn client_that_does_not_wait_gets_one_interim_answer_before_its_own() {
+fn impatient_client_gets_one_interim_answer_before_its_own() {
     let app = spawn_app();
     let framing = format!("Content-Length: {}\r\n", BODY.len());
     let text = format!(

@@ -36,7 +36,7 @@ fn http_1_0_client_leaves_keep_alive_connections_alone() {
 }
 
 #[test]
-fn http_1_0_client_that_keeps_alive_is_kept_beside_one_that_closes() {
+fn http_1_0_keep_alive_works_beside_a_client_that_closes() {
     let app = spawn_app();
     let mut kept: Vec<_> = (0..CONNECTIONS).map(|_| TcpStream::connect(&app.address).unwrap()).collect();
     for _ in 0..3 {
