@@ -30,7 +30,7 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self.path))
 
 
-class Site:
+class Proxied:
     """Both processes, and requests to either."""
 
     def __init__(self, binary, folder):
@@ -169,8 +169,8 @@ def rss(pid):
 
 
 @pytest.fixture(scope="session")
-def site(binary, tmp_path_factory):
+def proxied(binary, tmp_path_factory):
     """One for the whole run."""
-    running = Site(binary, tmp_path_factory.mktemp("proxy"))
+    running = Proxied(binary, tmp_path_factory.mktemp("proxy"))
     yield running
     running.stop()

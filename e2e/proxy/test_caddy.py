@@ -16,14 +16,14 @@ SHIPPED = ROOT / "deploy" / "caddy" / "Caddyfile"
 
 
 @pytest.fixture(scope="module")
-def caddy(site):
-    """The port of a Caddy before the service of `site`, with the certificate of its nginx."""
-    home = site.folder / "caddy"
+def caddy(proxied):
+    """The port of a Caddy before the service of `proxied`, with the certificate of its nginx."""
+    home = proxied.folder / "caddy"
     home.mkdir()
     port = free_port()
     text = SHIPPED.read_text(encoding="utf-8")
-    for shipped, here in [("login.example.dk {", f"localhost:{port} {{\n\ttls {site.home}/cert.pem {site.home}/key.pem"),
-                          ("/var/log/caddy", str(home)), ("/run/virksomhedslogin/api.sock", str(site.socket))]:
+    for shipped, here in [("login.example.dk {", f"localhost:{port} {{\n\ttls {proxied.home}/cert.pem {proxied.home}/key.pem"),
+                          ("/var/log/caddy", str(home)), ("/run/virksomhedslogin/api.sock", str(proxied.socket))]:
         assert shipped in text, shipped
         text = text.replace(shipped, here)
     (home / "Caddyfile").write_text(text, encoding="utf-8")
@@ -44,9 +44,9 @@ def caddy(site):
     process.wait(20)
 
 
-def ask(site, port, verb, path, token=None, body=None, headers=None):
+def ask(proxied, port, verb, path, token=None, body=None, headers=None):
     """A request through Caddy."""
-    return site.send(http.client.HTTPSConnection("localhost", port, timeout=30, context=site.context), verb, path, token,
+    return proxied.send(http.client.HTTPSConnection("localhost", port, timeout=30, context=proxied.context), verb, path, token,
                      body, headers)
 
 
@@ -55,22 +55,22 @@ def test_the_shipped_file_is_formatted():
     assert subprocess.run(["caddy", "fmt", SHIPPED], capture_output=True, text=True).stdout == SHIPPED.read_text(encoding="utf-8")
 
 
-def test_answers_are_those_of_the_service(site, caddy):
+def test_answers_are_those_of_the_service(proxied, caddy):
     # Caddy tells the length of an answer that is shorter than its buffer, where the service streams it.
-    assert_answers_are_those_of_the_service(site, lambda *call: ask(site, caddy, *call), {"content-length"})
+    assert_answers_are_those_of_the_service(proxied, lambda *call: ask(proxied, caddy, *call), {"content-length"})
 
 
-def test_no_log_has_a_token_and_an_absent_service_is_told(site, caddy):
-    token = star(site)
-    site.stop_service()
-    answer = ask(site, caddy, "GET", "/v1/Login?cvrNummer=00000001", token)
+def test_no_log_has_a_token_and_an_absent_service_is_told(proxied, caddy):
+    token = star(proxied)
+    proxied.stop_service()
+    answer = ask(proxied, caddy, "GET", "/v1/Login?cvrNummer=00000001", token)
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["fejlkode"] == "1100" and answer.headers["content-type"] == "application/problem+json"
-    site.start_service()
-    ask(site, caddy, "GET", f"/v1/Login?access_token={token}")
-    ask(site, caddy, "GET", f"/{token}")
+    proxied.start_service()
+    ask(proxied, caddy, "GET", f"/v1/Login?access_token={token}")
+    ask(proxied, caddy, "GET", f"/{token}")
     time.sleep(0.3)
-    home = site.folder / "caddy"
+    home = proxied.folder / "caddy"
     access = (home / "virksomhedslogin.log").read_text()
     assert json.loads(access.splitlines()[-1])["status"] in (401, 404)
     parts = [part[:16] for part in token.split(".")] + [token[-16:]]

@@ -22,33 +22,33 @@ OLD_CHECK = """    option httpchk OPTIONS /v1/Login
 """
 
 
-def shipped(site, home, port):
+def shipped(proxied, home, port):
     """The shipped file with this machine's places."""
-    management = site.service.management.rpartition(":")[2]
-    (home / "combined.pem").write_text((site.home / "cert.pem").read_text() + (site.home / "key.pem").read_text())
+    management = proxied.service.management.rpartition(":")[2]
+    (home / "combined.pem").write_text((proxied.home / "cert.pem").read_text() + (proxied.home / "key.pem").read_text())
     text = SHIPPED.read_text(encoding="utf-8")
     for theirs, here in [("bind :443", f"bind 127.0.0.1:{port}"), ("/etc/ssl/virksomhedslogin", str(home)),
                          ("log /dev/log local0 info", "log stdout format raw local0 info"), ("port 9090", f"port {management}"),
-                         ("/run/virksomhedslogin/api.sock", str(site.socket))]:
+                         ("/run/virksomhedslogin/api.sock", str(proxied.socket))]:
         assert theirs in text, theirs
         text = text.replace(theirs, here)
     return text
 
 
 @pytest.fixture
-def haproxy(site, tmp_path, request):
-    """The port of an HAProxy before the service of `site`; it checks in HTTP/1.0 when the test asks for that."""
+def haproxy(proxied, tmp_path, request):
+    """The port of an HAProxy before the service of `proxied`; it checks in HTTP/1.0 when the test asks for that."""
     port = free_port()
-    text = shipped(site, tmp_path, port)
+    text = shipped(proxied, tmp_path, port)
     if getattr(request, "param", "1.1") == "1.0":
-        text = text[:text.index("    # Whether the service can do its part")] + OLD_CHECK.format(socket=site.socket)
+        text = text[:text.index("    # Whether the service can do its part")] + OLD_CHECK.format(socket=proxied.socket)
     (tmp_path / "haproxy.cfg").write_text(text, encoding="utf-8")
     with open(tmp_path / "haproxy.log", "wb") as log:
         process = subprocess.Popen(["haproxy", "-db", "-f", tmp_path / "haproxy.cfg"], stdout=log, stderr=log)
     deadline = time.monotonic() + 30
     while True:
         try:
-            if ask(site, port, "OPTIONS", "/v1/Login").status == 204:
+            if ask(proxied, port, "OPTIONS", "/v1/Login").status == 204:
                 break
         except OSError:
             pass
@@ -59,22 +59,22 @@ def haproxy(site, tmp_path, request):
     process.wait(20)
 
 
-def ask(site, port, verb, path, token=None, body=None, headers=None):
+def ask(proxied, port, verb, path, token=None, body=None, headers=None):
     """A request through HAProxy."""
-    return site.send(http.client.HTTPSConnection("localhost", port, timeout=30, context=site.context), verb, path, token,
+    return proxied.send(http.client.HTTPSConnection("localhost", port, timeout=30, context=proxied.context), verb, path, token,
                      body, headers)
 
 
-def test_answers_are_those_of_the_service(site, haproxy):
-    assert_answers_are_those_of_the_service(site, lambda *call: ask(site, haproxy, *call))
+def test_answers_are_those_of_the_service(proxied, haproxy):
+    assert_answers_are_those_of_the_service(proxied, lambda *call: ask(proxied, haproxy, *call))
 
 
 @pytest.mark.parametrize("haproxy", ["1.1", "1.0"], indirect=True)
-def test_no_login_is_lost_whatever_the_version_of_the_health_check(site, haproxy, request):
-    token, lost = star(site), []
+def test_no_login_is_lost_whatever_the_version_of_the_health_check(proxied, haproxy, request):
+    token, lost = star(proxied), []
 
     def call(number):
-        connection = http.client.HTTPSConnection("localhost", haproxy, timeout=30, context=site.context)
+        connection = http.client.HTTPSConnection("localhost", haproxy, timeout=30, context=proxied.context)
         for call in range(CALLS):
             cvr = b"%08d" % (50_000_000 + number * CALLS + call)
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -97,11 +97,11 @@ def test_no_login_is_lost_whatever_the_version_of_the_health_check(site, haproxy
     assert not lost, f"{len(lost)} of {CALLERS * CALLS}: {lost[:5]}"
 
 
-def test_no_log_has_a_token_and_an_absent_service_is_told(site, haproxy, tmp_path):
-    token = star(site)
-    site.stop_service()
-    answer = ask(site, haproxy, "GET", "/v1/Login?cvrNummer=00000001", token)
-    site.start_service()
+def test_no_log_has_a_token_and_an_absent_service_is_told(proxied, haproxy, tmp_path):
+    token = star(proxied)
+    proxied.stop_service()
+    answer = ask(proxied, haproxy, "GET", "/v1/Login?cvrNummer=00000001", token)
+    proxied.start_service()
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["fejlkode"] == "1100" and answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["requestId"] == answer.headers["x-requestid"]
@@ -111,8 +111,8 @@ def test_no_log_has_a_token_and_an_absent_service_is_told(site, haproxy, tmp_pat
     assert not [part for part in parts if part in log], "a part of a token"
 
 
-def test_an_address_that_calls_without_a_token_is_limited_and_leaves_a_bounded_log(site, haproxy, tmp_path):
-    connection = http.client.HTTPSConnection("localhost", haproxy, timeout=30, context=site.context)
+def test_an_address_that_calls_without_a_token_is_limited_and_leaves_a_bounded_log(proxied, haproxy, tmp_path):
+    connection = http.client.HTTPSConnection("localhost", haproxy, timeout=30, context=proxied.context)
     answers = []
     for _ in range(300):
         connection.request("GET", "/v1/Logins")
@@ -121,8 +121,8 @@ def test_an_address_that_calls_without_a_token_is_limited_and_leaves_a_bounded_l
         answer.read()
     assert answers[0] == (401, None) and answers[-1] == (429, "1")
     refused = sum(status == 401 for status, _ in answers)
-    answer = ask(site, haproxy, "GET", "/v1/Logins")
+    answer = ask(proxied, haproxy, "GET", "/v1/Logins")
     assert answer.status == 429 and without_id(answer)["fejlkode"] == "1100"
-    assert ask(site, haproxy, "GET", "/v1/Login?cvrNummer=00000001", star(site)).status == 200, "from the same address"
+    assert ask(proxied, haproxy, "GET", "/v1/Login?cvrNummer=00000001", star(proxied)).status == 200, "from the same address"
     time.sleep(0.3)
     assert (tmp_path / "haproxy.log").read_text().count('"status":4') == refused, "what HAProxy refuses leaves no line"

@@ -159,9 +159,9 @@ impl Load {
 impl Broken {
     /// Its instance was away, or it was a list, begun already, when the database fell.
     fn is_explained(&self, instances: &Instances) -> bool {
-        instances.away.iter().any(|away| {
-            let by_it = away.instance.map_or(self.is_list, |instance| instance == self.instance);
-            by_it && self.began <= away.until && away.from <= self.ended
+        instances.outages.iter().any(|outage| {
+            let by_it = outage.instance.map_or(self.is_list, |instance| instance == self.instance);
+            by_it && self.began <= outage.until && outage.from <= self.ended
         })
     }
 }
@@ -326,7 +326,7 @@ fn load_checker_forgives_broken_connections_in_outages_only() {
         instances.kill(0);
         std::thread::sleep(Duration::from_millis(200));
         if !told {
-            instances.away.clear();
+            instances.outages.clear();
         }
         let (answers, faults) = load.end(&instances, &mut history);
         assert!(answers["PUT -"] > 0, "{answers:?}");

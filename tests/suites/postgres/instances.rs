@@ -31,7 +31,7 @@ pub(super) fn fixture(url: &str) -> Fixture {
 }
 
 /// When something was not there, in milliseconds.
-pub(super) struct Away {
+pub(super) struct Outage {
     /// `None` is the database.
     pub instance: Option<usize>,
     pub from: i64,
@@ -44,7 +44,7 @@ pub(super) struct Instances {
     pub services: Vec<Option<Service>>,
     /// Where each instance answers, or answered last.
     pub addresses: Vec<Arc<Mutex<String>>>,
-    pub away: Vec<Away>,
+    pub outages: Vec<Outage>,
 }
 
 impl Instances {
@@ -69,18 +69,18 @@ impl Instances {
     pub(super) fn of(services: Vec<Service>, fixture: Fixture) -> Self {
         let addresses =
             services.iter().map(|service| Arc::new(Mutex::new(service.address.clone()))).collect();
-        Self { fixture, services: services.into_iter().map(Some).collect(), addresses, away: Vec::new() }
+        Self { fixture, services: services.into_iter().map(Some).collect(), addresses, outages: Vec::new() }
     }
 
     /// Kills an instance as `kill -9` does.
     pub(super) fn kill(&mut self, number: usize) {
-        self.away.push(Away { instance: Some(number), from: now(), until: i64::MAX });
+        self.outages.push(Outage { instance: Some(number), from: now(), until: i64::MAX });
         kill(&mut self.services[number].take().unwrap());
     }
 
     /// Ends an instance in order, which it must do while it is being called.
     pub(super) fn end(&mut self, number: usize) {
-        self.away.push(Away { instance: Some(number), from: now(), until: i64::MAX });
+        self.outages.push(Outage { instance: Some(number), from: now(), until: i64::MAX });
         let mut service = self.services[number].take().unwrap();
         service.signal("TERM");
         assert_eq!(service.wait(Duration::from_secs(10)).code(), Some(0), "{}", service.log());
@@ -90,14 +90,14 @@ impl Instances {
         let service = instance(&self.fixture, number, &[]);
         self.addresses[number].lock().unwrap().clone_from(&service.address);
         self.services[number] = Some(service);
-        self.away.iter_mut().rfind(|away| away.instance == Some(number)).unwrap().until = now();
+        self.outages.iter_mut().rfind(|outage| outage.instance == Some(number)).unwrap().until = now();
     }
 
     /// Does something that takes the database away and brings it back.
     pub(super) fn without_database(&mut self, act: impl FnOnce()) {
         let from = now();
         act();
-        self.away.push(Away { instance: None, from, until: now() + 1_000 });
+        self.outages.push(Outage { instance: None, from, until: now() + 1_000 });
     }
 
     pub(super) fn running(&self) -> impl Iterator<Item = &Service> {

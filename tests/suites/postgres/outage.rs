@@ -43,7 +43,7 @@ fn means(service: &Service) -> (u64, u64) {
 }
 
 /// Everything is answered in time, one by one and when 200 ask at once, and it costs neither threads nor memory.
-fn assert_away(name: &str, service: &Service, before: (u64, u64)) {
+fn assert_unavailable(name: &str, service: &Service, before: (u64, u64)) {
     let management = |path: &str| {
         let began = Instant::now();
         let mut response = agent().get(format!("http://{}{path}", service.management)).call().unwrap();
@@ -111,18 +111,18 @@ fn unavailable_database_is_reported_in_time_and_found_again() {
     cluster.stop_fast();
     let mut service = fixture.serve();
     let before = means(&service);
-    assert_away("away at the start", &service, before);
+    assert_unavailable("away at the start", &service, before);
     cluster.start_again();
     assert_back("come at last", &service);
     let before = means(&service);
     for (name, stop) in [("stopped", Cluster::stop_fast as fn(&Cluster)), ("killed", Cluster::kill_9)] {
         stop(&cluster);
-        assert_away(name, &service, before);
+        assert_unavailable(name, &service, before);
         cluster.start_again();
         assert_back(name, &service);
     }
     cluster.pause();
-    assert_away("standing still", &service, before);
+    assert_unavailable("standing still", &service, before);
     cluster.resume();
     assert_back("standing still", &service);
     cluster.pause();
@@ -138,7 +138,7 @@ fn a_database_that_stands_still_at_the_start_holds_up_no_start() {
     let fixture = fixture(&cluster.url(&cluster.create_database()));
     cluster.pause();
     let service = fixture.serve();
-    assert_away("still at the start", &service, means(&service));
+    assert_unavailable("still at the start", &service, means(&service));
     cluster.resume();
     assert_back("still at the start", &service);
 }
@@ -152,7 +152,7 @@ fn read_only_server_counts_as_unavailable_until_writable() {
     let standby = primary.standby("second");
     let fixture = fixture(&standby.url(&database));
     let service = fixture.serve();
-    assert_away("only a standby", &service, means(&service));
+    assert_unavailable("only a standby", &service, means(&service));
     standby.promote();
     assert_back("only a standby", &service);
 }
@@ -165,14 +165,14 @@ fn removed_tables_are_reported_and_never_recreated() {
     let service = fixture.serve();
     assert_eq!(service.put(CVR).unwrap(), 204);
     cluster.sql(&database, "ALTER TABLE virksomhedslogin_login RENAME TO elsewhere");
-    assert_away("one table away", &service, means(&service));
+    assert_unavailable("one table away", &service, means(&service));
     cluster.sql(&database, "ALTER TABLE elsewhere RENAME TO virksomhedslogin_login");
     assert_back("one table away", &service);
     cluster.sql(&database, "CREATE SCHEMA elsewhere");
     for table in ["login", "writer", "schema"] {
         cluster.sql(&database, &format!("ALTER TABLE virksomhedslogin_{table} SET SCHEMA elsewhere"));
     }
-    assert_away("all tables away", &service, means(&service));
+    assert_unavailable("all tables away", &service, means(&service));
     std::thread::sleep(Duration::from_secs(2));
     for table in ["login", "writer", "schema"] {
         cluster.sql(&database, &format!("ALTER TABLE elsewhere.virksomhedslogin_{table} SET SCHEMA public"));
