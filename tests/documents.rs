@@ -7,14 +7,16 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod sources;
+mod support {
+    pub(crate) mod sources;
+}
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use semver::{Version, VersionReq};
-use sources::sources;
+use support::sources::sources;
 
 fn read(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()

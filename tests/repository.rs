@@ -3,13 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod sources;
+mod support {
+    pub(crate) mod sources;
+}
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use sources::sources;
+use support::sources::sources;
 
 /// Crate → the only rooms that may name it.
 const OWNERS: [(&str, &[&str]); 15] = [
