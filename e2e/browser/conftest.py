@@ -6,7 +6,7 @@ import chromium
 from service import ROOT
 
 PICTURES = ROOT / ".ci" / "out" / "browser"
-AXE = ROOT / "target" / "live" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "target" / "e2e" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def pytest_addoption(parser):
