@@ -19,13 +19,8 @@ Example:
   virksomhedslogin dev";
 
 /// What `--version` tells; `-V` tells the number alone.
-const LONG_VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    "\ncommit: ",
-    env!("VIRKSOMHEDSLOGIN_BUILD_COMMIT"),
-    "\nfeatures: ",
-    env!("VIRKSOMHEDSLOGIN_BUILD_FEATURES")
-);
+const LONG_VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), "\ncommit: ", env!("VIRKSOMHEDSLOGIN_BUILD_COMMIT"));
 
 /// When a Danish company first and last logged in to JobAG: SetLogin, GetLogin and GetLogins.
 #[derive(Debug, Parser)]

@@ -18,11 +18,6 @@ const COMMIT: &str = match option_env!("VIRKSOMHEDSLOGIN_BUILD_COMMIT") {
     Some(commit) => commit,
     None => "unknown",
 };
-/// The features that it was built with, where the build tells them.
-const FEATURES: &str = match option_env!("VIRKSOMHEDSLOGIN_BUILD_FEATURES") {
-    Some(features) => features,
-    None => "none",
-};
 
 /// Everything that a scrape tells, read at one moment.
 #[derive(Debug)]
@@ -210,7 +205,7 @@ impl Collector for ServiceCollector {
         encoder.info(
             "virksomhedslogin_build",
             "The running program.",
-            &[("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT), ("features", FEATURES)],
+            &[("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)],
         )?;
         encoder.gauge(
             "virksomhedslogin_ready",
