@@ -248,10 +248,61 @@ fn crate_in_an_affected_range_is_found() {
     assert_eq!(found("slab", "0.4.11"), [""; 0]);
 }
 
+/// The first line of every recipe of the justfile.
+fn recipes() -> Vec<String> {
+    let is_head =
+        |line: &&str| line.starts_with(|letter: char| letter.is_ascii_lowercase()) && line.contains(':');
+    read("justfile").lines().filter(is_head).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_recipe_in_the_documents_exists() {
+    let recipes = recipes();
+    let mut named = 0;
+    for document in ["README.md", "CONTRIBUTING.md", "docs/TESTING.md", "docs/DEPENDENCIES.md"] {
+        let text = read(document);
+        for (at, _) in text.match_indices("just ") {
+            let name = text[at + 5..]
+                .split(|letter: char| !(letter.is_ascii_lowercase() || letter == '-'))
+                .next()
+                .unwrap();
+            let is_code = text[..at].ends_with(['`', '\n']);
+            if is_code && !name.is_empty() && !name.starts_with('-') {
+                named += 1;
+                let exists = recipes.iter().any(|head| head.split([' ', ':']).next() == Some(name));
+                assert!(exists, "{document} names `just {name}`");
+            }
+        }
+    }
+    assert!(named > 5, "the test sees the recipes ({named})");
+    let readme = read("README.md");
+    for command in ["cargo run -- dev", "cargo test"] {
+        assert!(readme.lines().any(|line| line == command), "README.md prints `{command}`");
+    }
+}
+
+#[test]
+fn every_path_in_contributing_exists() {
+    let text = read("CONTRIBUTING.md");
+    let code = text.split('`').skip(1).step_by(2).filter(|code| !code.contains(char::is_whitespace));
+    let is_path = |code: &&str| code.contains('/') && !code.contains("NAME") && !code.starts_with("target/");
+    let paths: Vec<_> = code.filter(is_path).collect();
+    assert!(paths.len() > 50, "the test sees the paths ({})", paths.len());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let gone: Vec<_> = paths.into_iter().filter(|path| !root.join(path).exists()).collect();
+    assert!(gone.is_empty(), "CONTRIBUTING.md names what is not there: {gone:?}");
+}
+
 #[test]
 fn ci_never_leaves_the_advisories_out_in_silence() {
-    let script = read(".ci/run");
-    assert!(script.contains("--test documents advisory"), "the dated table is checked by a step of its own");
+    let recipes = recipes();
+    let all = recipes.iter().find(|line| line.starts_with("all:")).unwrap();
+    assert!(
+        all.split(' ').any(|recipe| recipe == "advisories"),
+        "the dated table is checked by a recipe of its own"
+    );
+    let script = read(".ci/advisories");
+    assert!(script.contains("--test documents advisory"));
     assert!(script.contains("advisories.toml") && script.contains("check --disable-fetch advisories"));
     let table: toml::Table = read("advisories.toml").parse().unwrap();
     chrono::NaiveDate::parse_from_str(table["as_of"].as_str().unwrap(), "%Y-%m-%d").unwrap();

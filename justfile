@@ -1,0 +1,118 @@
+# What can be run here. Recipes after `all` need what `.ci/install` installs.
+
+# List the recipes
+[private]
+default:
+    @just --list --unsorted
+
+# Run the service on loopback and print curl lines with tokens
+dev *ARGS:
+    cargo run -- dev {{ ARGS }}
+
+# Format the sources
+format:
+    cargo fmt
+
+# Format check and clippy
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# All tests of cargo, or those whose name contains NAME
+test *NAME:
+    cargo test {{ NAME }}
+
+# Tests of the API on the embedded store
+test-embedded *NAME:
+    cargo test --test api {{ NAME }} -- --skip on_postgres
+
+# Tests of the API on a PostgreSQL server at URL, as a role that may create databases
+test-postgres URL *NAME:
+    VIRKSOMHEDSLOGIN_TEST_STORE={{ URL }} cargo test --test api {{ NAME }}
+
+# Everything that must hold before a change lands, as `.ci/run`
+all: lint doc deny advisories test durability postgres fuzz instructions scripts decoders metrics openapi httplint load browser systemd proxy logrotate debian docker
+
+# Documentation of the crate, without warnings
+doc:
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+# Bans, licences and sources of all crates (deny.toml)
+deny:
+    target/tools/bin/cargo-deny --locked --all-features check bans licenses sources
+
+# Cargo.lock against advisories.toml, and against RustSec's database where it is
+advisories:
+    .ci/advisories
+
+# Durability, the long run: kill -9, power cuts, damage, failing disks
+durability:
+    VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test durability -- --nocapture
+
+# The shared store, the long run: instances, database and standby killed under load, through a pooler
+postgres:
+    VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test postgres -- --nocapture
+
+# A million random inputs to the reader of tokens (five properties, 200,000 each)
+fuzz:
+    AUTH_FUZZ_CASES=200000 cargo test --locked --lib auth::tests::reader
+
+# Instructions of the hot paths, against their limits
+instructions:
+    benches/instructions
+
+# Syntax of the benchmark's scripts
+scripts:
+    for script in benchmarks/*.py benchmarks/run benches/instructions; do python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$script" || exit; done
+
+# The compressed list, unpacked by other programs
+decoders:
+    e2e/decoders/run
+
+# Metrics, alert rules and dashboard against the running service
+metrics:
+    e2e/metrics/run
+
+# The OpenAPI document, and the running service against it
+openapi:
+    e2e/openapi/run
+
+# An answer of every kind, read by httplint
+httplint:
+    e2e/httplint/run
+
+# Slow clients beside good ones, and HTTP/1.0 beside 1.1
+load:
+    e2e/load/run
+
+# The page and Swagger UI in Chromium (pictures in .ci/out/browser)
+browser:
+    e2e/browser/run
+
+# The systemd units: systemd's own check, and the service's system calls
+systemd:
+    deploy/tests/systemd
+
+# The contract through nginx, Caddy and HAProxy
+proxy:
+    e2e/proxy/run
+
+# The audit file, rotated under load
+logrotate:
+    deploy/tests/logrotate
+
+# The Debian package: installed, upgraded, removed, purged
+debian:
+    deploy/tests/debian
+
+# The root file system of the image
+docker:
+    deploy/tests/docker --binary target/release/virksomhedslogin
+
+# Not in `all`: two release builds in two places, byte for byte (ten minutes)
+reproducible:
+    deploy/tests/reproducible
+
+# Not in `all`: the service beside its peers, in one run
+benchmark *ARGS:
+    benchmarks/run {{ ARGS }}
