@@ -154,7 +154,9 @@ shown_by_name!(Method, OrganisationType, AccessMode);
 
 /// Access modes, as a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AccessModes(u8);
+pub struct AccessModes(u16);
+
+const _: () = assert!(AccessMode::ALL.len() <= 16, "one bit a mode");
 
 impl AccessModes {
     /// The set without this or any other mode.
