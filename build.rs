@@ -1,4 +1,4 @@
-//! Tells the program its commit and, in a release build, the day of that commit. Fetches nothing.
+//! Passes the commit and, in a release build, its day to the program. Fetches nothing.
 //!
 //! Commit: `VIRKSOMHEDSLOGIN_COMMIT` (builds without a repository: a source archive, a container), else in a release build
 //! `HEAD`, else `unknown`. A debug build does not ask git, because every commit would then rebuild the crate. Changes that
