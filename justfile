@@ -35,7 +35,7 @@ all: lint doc deny advisories test durability postgres fuzz instructions scripts
 
 # Documentation of the crate, without warnings
 doc:
-    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 
 # Bans, licences and sources of all crates (deny.toml)
 deny:
