@@ -1,25 +1,25 @@
-//! The address that the page's `curl` lines call: that of the request, once it is sure to be one.
+//! The address that the page's `curl` lines call: that of the request, once it is certain to be one.
 //!
-//! `Host` comes from outside and is printed, so only what cannot be anything but a host name or an IP address with an
-//! optional port is taken. `Forwarded` and `X-Forwarded-Host` are not read: there is no setting that says from whom
-//! they may be believed.
+//! `Host` comes from outside and is printed, so only a host name or an IP address with an optional port is accepted.
+//! `Forwarded` and `X-Forwarded-Host` are not read, because no setting says whose may be trusted.
 
 use std::net::Ipv6Addr;
 
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::uri::Authority;
 
-/// What is printed when the request names no usable host.
+/// Printed when the request names no usable host.
 const FALLBACK: &str = "localhost:8080";
 /// The longest host name (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 253;
 
 /// A host with an optional port, safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Host(String);
+pub(super) struct Host(String);
 
 impl Host {
     /// That of the request with these headers.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut sent = headers.get_all(header::HOST);
         let only = match (sent.next(), sent.next()) {
             (Some(only), None) => only.to_str().ok(),
@@ -29,39 +29,32 @@ impl Host {
     }
 
     /// The address to call.
-    pub(crate) fn base(&self) -> String {
+    pub(super) fn base(&self) -> String {
         format!("http://{}", self.0)
     }
 }
 
 fn is_host(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, "")) => return address.parse::<Ipv6Addr>().is_ok(),
-        Some((address, after)) => {
-            if address.parse::<Ipv6Addr>().is_err() {
-                return false;
-            }
-            ("", after.strip_prefix(':'))
-        }
-        None => match text.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => return is_name(text),
-        },
+    let Ok(authority) = text.parse::<Authority>() else { return false };
+    let host = authority.host();
+    // Neither user information nor an empty port.
+    let is_whole = match authority.port() {
+        Some(port) => text == format!("{host}:{port}"),
+        None => text == host,
     };
-    let is_port = port
-        .is_some_and(|port| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit()));
-    is_port && (host.is_empty() == text.starts_with('[')) && (host.is_empty() || is_name(host))
+    is_whole
+        && match host.strip_prefix('[').and_then(|address| address.strip_suffix(']')) {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => host.len() <= MAX_NAME && host.split('.').all(is_label),
+        }
 }
 
-/// Labels of letters, digits and inner hyphens (RFC 1123 §2.1); IPv4 addresses are such names too.
-fn is_name(text: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    text.len() <= MAX_NAME && text.split('.').all(is_label)
+/// Letters, digits and inner hyphens (RFC 1123 §2.1); the parts of an IPv4 address are such labels, too.
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 #[cfg(test)]

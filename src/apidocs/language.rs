@@ -1,45 +1,37 @@
-//! Which language a reader is written to in: Danish, unless the address or the browser asks for English.
+//! The language of the page: Danish, unless the address or the browser asks for English.
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::HttpRequest;
+use actix_web::http::header::{AcceptLanguage, Header, LanguageTag, Preference};
 use url::form_urlencoded;
 
 use crate::api::MAX_ITEMS;
 use crate::api::spec::Text;
 
 /// The query parameter of the visible switch.
-pub(crate) const PARAMETER: &str = "sprog";
+pub(super) const PARAMETER: &str = "sprog";
 
-/// A language of the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Language {
-    /// Dansk.
+pub(super) enum Language {
     Danish,
-    /// English.
     English,
 }
 
 impl Language {
-    /// Every language, the contract's own first.
-    pub(crate) const ALL: [Self; 2] = [Self::Danish, Self::English];
+    /// The contract's own first.
+    pub(super) const ALL: [Self; 2] = [Self::Danish, Self::English];
 
     /// Its tag (RFC 5646).
-    pub(crate) const fn tag(self) -> &'static str {
-        match self {
-            Self::Danish => "da",
-            Self::English => "en",
-        }
+    pub(super) const fn tag(self) -> &'static str {
+        self.of(Text { da: "da", en: "en" })
     }
 
     /// What it calls itself.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Danish => "Dansk",
-            Self::English => "English",
-        }
+    pub(super) const fn name(self) -> &'static str {
+        self.of(Text { da: "Dansk", en: "English" })
     }
 
     /// The text in this language.
-    pub(crate) const fn of(self, text: Text) -> &'static str {
+    pub(super) const fn of(self, text: Text) -> &'static str {
         match self {
             Self::Danish => text.da,
             Self::English => text.en,
@@ -51,43 +43,32 @@ impl Language {
     }
 
     /// The one that the switch chose, else the one that `Accept-Language` weighs highest (RFC 9110 §12.5.4), else Danish.
-    pub(crate) fn wanted(query: &str, headers: &HeaderMap) -> Self {
-        let chosen = form_urlencoded::parse(query.as_bytes())
+    pub(super) fn wanted(request: &HttpRequest) -> Self {
+        let chosen = form_urlencoded::parse(request.query_string().as_bytes())
             .take(MAX_ITEMS)
             .find(|(name, _)| name == PARAMETER)
             .and_then(|(_, value)| Self::parse(&value));
-        chosen.or_else(|| preferred(headers)).unwrap_or(Self::Danish)
+        chosen.or_else(|| Self::preferred(request)).unwrap_or(Self::Danish)
     }
-}
 
-/// The language of ours that is weighed highest; among equals the one that is named first. Only the first [`MAX_ITEMS`] are
-/// read.
-fn preferred(headers: &HeaderMap) -> Option<Language> {
-    let mut best: Option<(f32, Language)> = None;
-    let lines = headers.get_all(header::ACCEPT_LANGUAGE).filter_map(|value| value.to_str().ok());
-    for item in lines.flat_map(|line| line.split(',')).take(MAX_ITEMS) {
-        let (range, parameter) = item.split_once(';').unwrap_or((item, "q=1"));
-        let primary = range.trim().split('-').next().unwrap_or_default();
-        let weight: Option<f32> = parameter.trim().strip_prefix("q=").and_then(|value| value.parse().ok());
-        let weight = weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0);
-        if let Some(language) = Language::parse(primary)
-            && weight > best.map_or(0.0, |(highest, _)| highest)
-        {
-            best = Some((weight, language));
-        }
+    fn preferred(request: &HttpRequest) -> Option<Self> {
+        let ours = |range: Preference<LanguageTag>| Self::parse(range.item()?.primary_language());
+        let mut accepted = AcceptLanguage::parse(request).ok()?;
+        accepted.truncate(MAX_ITEMS);
+        accepted.retain(|range| ours(range.item.clone()).is_some());
+        ours(accepted.preference())
     }
-    best.map(|(_, language)| language)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::HeaderValue;
+    use actix_web::http::header;
+    use actix_web::test::TestRequest;
 
     fn wanted(query: &str, accepted: &str) -> &'static str {
-        let mut headers = HeaderMap::new();
-        headers.append(header::ACCEPT_LANGUAGE, HeaderValue::from_str(accepted).unwrap());
-        Language::wanted(query, &headers).tag()
+        let request = TestRequest::with_uri(&format!("/?{query}"));
+        Language::wanted(&request.insert_header((header::ACCEPT_LANGUAGE, accepted)).to_http_request()).tag()
     }
 
     #[test]
@@ -113,8 +94,8 @@ mod tests {
 
     #[test]
     fn languages_behind_the_most_are_not_read() {
-        assert_eq!(wanted("", &format!("{}en", "x,".repeat(MAX_ITEMS - 1))), "en");
-        assert_eq!(wanted("", &format!("{}en", "x,".repeat(MAX_ITEMS))), "da");
+        assert_eq!(wanted("", &format!("{}en", "de,".repeat(MAX_ITEMS - 1))), "en");
+        assert_eq!(wanted("", &format!("{}en", "de,".repeat(MAX_ITEMS))), "da");
         assert_eq!(wanted(&format!("{}sprog=en", "x&".repeat(MAX_ITEMS)), ""), "da");
     }
 
@@ -129,6 +110,6 @@ mod tests {
 
     #[test]
     fn without_a_wish_it_is_danish() {
-        assert_eq!(Language::wanted("", &HeaderMap::new()), Language::Danish);
+        assert_eq!(Language::wanted(&TestRequest::get().to_http_request()), Language::Danish);
     }
 }

@@ -1,29 +1,29 @@
 //! The page and the OpenAPI document, rendered once for each access table.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
-use super::compress;
+use super::entity_tag::{entity_tag, fingerprint};
 use super::host::Host;
 use super::language::Language;
-use super::{fingerprint, openapi, page};
+use super::{openapi, page};
 use crate::api::encoding::Coding;
 use crate::domain::access::AccessTable;
 
-/// Where the page's address goes; not a character of any text.
+/// Stands for the page's address; not a character of any text.
 const BASE: &str = "\u{fdd0}";
-
-/// What was rendered last. A reload replaces the access table, and with it this.
-#[derive(Debug, Default)]
-struct Cache(ArcSwapOption<Rendered>);
 
 /// What the documentation is made from.
 #[derive(Debug)]
 pub(crate) struct DocsState {
     access_table: Arc<ArcSwap<AccessTable>>,
-    cache: Cache,
+    /// What was rendered last; a reload replaces the access table, and with it this.
+    cache: ArcSwapOption<Rendered>,
 }
 
 /// What is rendered of one access table.
@@ -32,49 +32,44 @@ pub(super) struct Rendered {
     access_table: Arc<AccessTable>,
     danish: Page,
     english: Page,
-    /// As it is, in gzip and in zstd.
+    /// In every coding, in the order of [`Coding::ALL`].
     document: [Bytes; 3],
     fingerprint: String,
 }
 
-/// The page in one language, without the address that its calls go to.
+/// The page in one language, with [`BASE`] for the address that its calls go to.
 #[derive(Debug)]
 pub(super) struct Page {
-    between: Vec<String>,
+    text: String,
     fingerprint: String,
 }
 
 impl DocsState {
-    /// The documentation of this access table and of those that replace it.
     pub(crate) fn new(access_table: Arc<ArcSwap<AccessTable>>) -> Self {
-        Self { access_table, cache: Cache::default() }
+        Self { access_table, cache: ArcSwapOption::empty() }
     }
 
     /// What is rendered of the access table that is loaded now.
-    ///
-    /// # Errors
-    /// When the document cannot be written, which no request can cause.
-    pub(super) fn rendered(&self) -> Result<Arc<Rendered>, Box<dyn std::error::Error>> {
-        let (cache, access_table) = (&self.cache.0, self.access_table.load_full());
-        if let Some(rendered) =
-            cache.load_full().filter(|rendered| Arc::ptr_eq(&rendered.access_table, &access_table))
-        {
+    pub(super) fn rendered(&self) -> io::Result<Arc<Rendered>> {
+        let access_table = self.access_table.load_full();
+        let cached = self.cache.load_full();
+        if let Some(rendered) = cached.filter(|rendered| Arc::ptr_eq(&rendered.access_table, &access_table)) {
             return Ok(rendered);
         }
         let rendered = Arc::new(Rendered::new(access_table)?);
-        cache.store(Some(Arc::clone(&rendered)));
+        self.cache.store(Some(Arc::clone(&rendered)));
         Ok(rendered)
     }
 }
 
 impl Rendered {
-    fn new(access_table: Arc<AccessTable>) -> Result<Self, Box<dyn std::error::Error>> {
+    fn new(access_table: Arc<AccessTable>) -> io::Result<Self> {
         let document = openapi::document(&access_table)?.into_bytes();
-        let coded = |coding| compress::encode(document.clone(), coding).map(Bytes::from);
+        let [identity, gzip, zstd] = Coding::ALL.map(|coding| encode(&document, coding));
         Ok(Self {
-            danish: Page::new(&page::render(&access_table, Language::Danish, BASE)),
-            english: Page::new(&page::render(&access_table, Language::English, BASE)),
-            document: [coded(Coding::Identity)?, coded(Coding::Gzip)?, coded(Coding::Zstd)?],
+            danish: Page::new(&access_table, Language::Danish),
+            english: Page::new(&access_table, Language::English),
+            document: [identity?.into(), gzip?.into(), zstd?.into()],
             fingerprint: fingerprint(&document),
             access_table,
         })
@@ -89,31 +84,37 @@ impl Rendered {
 
     /// The document in this coding, and its entity tag.
     pub(super) fn document(&self, coding: Coding) -> (Bytes, String) {
-        let [identity, gzip, zstd] = &self.document;
-        let bytes = match coding {
-            Coding::Identity => identity,
-            Coding::Gzip => gzip,
-            Coding::Zstd => zstd,
-        };
-        (bytes.clone(), super::coded_tag(&self.fingerprint, coding))
+        (self.document[coding as usize].clone(), entity_tag(&self.fingerprint, coding))
     }
 }
 
 impl Page {
-    fn new(page: &str) -> Self {
-        Self {
-            between: page.split(BASE).map(str::to_owned).collect(),
-            fingerprint: fingerprint(page.as_bytes()),
-        }
+    fn new(access_table: &AccessTable, language: Language) -> Self {
+        let text = page::render(access_table, language, BASE);
+        Self { fingerprint: fingerprint(text.as_bytes()), text }
     }
 
     /// The page whose calls go to this host.
     pub(super) fn text(&self, host: &Host) -> String {
-        self.between.join(&host.base())
+        self.text.replace(BASE, &host.base())
     }
 
     /// The entity tag of that.
     pub(super) fn tag(&self, host: &Host) -> String {
-        format!(r#"W/"{}{}""#, self.fingerprint, fingerprint(host.base().as_bytes()))
+        let host = fingerprint(host.base().as_bytes());
+        entity_tag(&format!("{}{host}", self.fingerprint), Coding::Identity)
+    }
+}
+
+/// The text in this coding.
+fn encode(text: &[u8], coding: Coding) -> io::Result<Vec<u8>> {
+    match coding {
+        Coding::Identity => Ok(text.to_vec()),
+        Coding::Gzip => {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+            gzip.write_all(text)?;
+            gzip.finish()
+        }
+        Coding::Zstd => zstd::bulk::compress(text, zstd::DEFAULT_COMPRESSION_LEVEL),
     }
 }

@@ -2,14 +2,14 @@
 
 use actix_web::web;
 
+use super::handlers;
 use crate::api::routes::{READ, path, read};
 
-/// The paths of the documentation.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(path("/", READ, [read().to(super::page)]))
-        .service(path("/openapi.json", READ, [read().to(super::openapi)]))
-        .service(path("/swagger", READ, [read().to(super::to_swagger)]))
-        .service(path("/swagger/{file:.*}", READ, [read().to(super::swagger)]))
-        .service(path("/assets/{file}", READ, [read().to(super::asset)]));
+        .service(path("/", READ, [read().to(handlers::page)]))
+        .service(path("/openapi.json", READ, [read().to(handlers::openapi)]))
+        .service(path("/swagger", READ, [read().to(handlers::to_swagger)]))
+        .service(path("/swagger/{file:.*}", READ, [read().to(handlers::swagger)]))
+        .service(path("/assets/{file}", READ, [read().to(handlers::asset)]));
 }

@@ -2,12 +2,13 @@
 
 use std::sync::LazyLock;
 
-/// The style sheet.
-pub(crate) const TEXT: &str = include_str!("style.css");
+use super::entity_tag::fingerprint;
 
-static NAME: LazyLock<String> = LazyLock::new(|| format!("{}.css", super::fingerprint(TEXT.as_bytes())));
+pub(super) const TEXT: &str = include_str!("style.css");
+
+static NAME: LazyLock<String> = LazyLock::new(|| format!("{}.css", fingerprint(TEXT.as_bytes())));
 
 /// Its name below `/assets/`.
-pub(crate) fn name() -> &'static str {
+pub(super) fn name() -> &'static str {
     &NAME
 }

@@ -1,8 +1,7 @@
 //! Swagger UI, served from inside the binary and pointed at `/openapi.json`.
 //!
-//! The files are those of the vendored release; its `index.html` is replaced by one that says what this is and has a
-//! way out for those without JavaScript. Nothing is fetched from elsewhere: the validator badge is off, and the policy
-//! lets the browser talk to this service alone.
+//! The files are those of the vendored release; its `index.html` is replaced by one with a title and a text for readers without
+//! JavaScript. Nothing is fetched from elsewhere: the validator badge is off, and the policy limits the browser to this service.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,11 +11,13 @@ use bytes::Bytes;
 use maud::{DOCTYPE, html};
 use utoipa_swagger_ui::Config;
 
-/// Its own scripts and styles, its calls to this service, and the icons that its style sheet carries as data.
+use super::entity_tag::fingerprint;
+
+/// Allows its own scripts and styles, calls to this service, and the icons that its style sheet carries as data.
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                                  connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The files that the page loads, all there is of the release that is served.
+/// The files that the page loads, and all that is served of the release.
 const LOADED: [&str; 7] = [
     "swagger-ui.css",
     "index.css",
@@ -27,7 +28,7 @@ const LOADED: [&str; 7] = [
     "favicon-16x16.png",
 ];
 
-/// Beside them: names that are wider than a small screen, in fonts that are wide, are wrapped.
+/// Our own: wraps names that are wider than a small screen.
 const NARROW: &str = "narrow.css";
 const NARROW_STYLE: &str =
     ".swagger-ui .info .title, .swagger-ui .json-schema-2020-12__title { overflow-wrap: anywhere; }\n";
@@ -35,29 +36,25 @@ const NARROW_STYLE: &str =
 /// A file of Swagger UI.
 #[derive(Debug)]
 pub(super) struct File {
-    /// Its bytes as they are kept.
+    /// As stored.
     pub(super) bytes: Bytes,
-    /// Its media type.
     pub(super) content_type: String,
-    /// Whether the bytes are gzip.
-    pub(super) packed: bool,
-    /// How many bytes they are unpacked.
+    /// Whether it is stored in gzip.
+    pub(super) compressed: bool,
+    /// How many bytes it has uncompressed.
     pub(super) length: u64,
-    /// A short name for the bytes.
     pub(super) fingerprint: String,
 }
 
 impl File {
-    fn new(bytes: Bytes, content_type: String, packed: bool) -> Self {
-        let fingerprint = super::fingerprint(&bytes);
-        let length = if packed { unpacked_length(&bytes) } else { bytes.len() as u64 };
-        Self { bytes, content_type, packed, length, fingerprint }
+    fn new(bytes: Bytes, content_type: &str, compressed: bool) -> Self {
+        let fingerprint = fingerprint(&bytes);
+        // gzip ends with the length (RFC 1952 §2.3.1, ISIZE).
+        let stated =
+            bytes.last_chunk().filter(|_| compressed).map(|length| u32::from_le_bytes(*length).into());
+        let length = stated.unwrap_or(bytes.len() as u64);
+        Self { bytes, content_type: content_type.to_owned(), compressed, length, fingerprint }
     }
-}
-
-/// What gzip's trailer says (RFC 1952 §2.3.1, ISIZE), which is the length of what is shorter than 4 GiB.
-fn unpacked_length(gzip: &[u8]) -> u64 {
-    gzip.last_chunk().map_or(0, |length| u32::from_le_bytes(*length).into())
 }
 
 static FILES: LazyLock<BTreeMap<&'static str, File>> = LazyLock::new(|| {
@@ -69,20 +66,18 @@ static FILES: LazyLock<BTreeMap<&'static str, File>> = LazyLock::new(|| {
         .persist_authorization(false)
         .validator_url("none");
     let config = Arc::new(config);
-    let mut files = BTreeMap::new();
-    for name in LOADED {
-        // What is missing is a 404, and a test asks for every one.
-        let Ok(Some(file)) = utoipa_swagger_ui::serve(name, Arc::clone(&config)) else { continue };
+    // A missing file is a 404, and a test asks for each.
+    let loaded = LOADED.into_iter().filter_map(|name| {
+        let file = utoipa_swagger_ui::serve(name, Arc::clone(&config)).ok()??;
         let bytes = match file.bytes {
             Cow::Borrowed(bytes) => Bytes::from_static(bytes),
             Cow::Owned(bytes) => bytes.into(),
         };
-        files.insert(name, File::new(bytes, file.content_type, file.gzpipped));
-    }
-    files
-        .insert(NARROW, File::new(Bytes::from_static(NARROW_STYLE.as_bytes()), "text/css".to_owned(), false));
-    files.insert("", File::new(index().into(), "text/html; charset=utf-8".to_owned(), false));
-    files
+        Some((name, File::new(bytes, &file.content_type, file.gzpipped)))
+    });
+    let narrow = File::new(Bytes::from_static(NARROW_STYLE.as_bytes()), "text/css", false);
+    let index = File::new(index().into(), "text/html; charset=utf-8", false);
+    loaded.chain([(NARROW, narrow), ("", index)]).collect()
 });
 
 /// The file of this name below `/swagger/`; the page itself has none.
@@ -129,7 +124,7 @@ mod tests {
         for name in LOADED {
             let file = file(name).unwrap_or_else(|| panic!("{name}"));
             let mut plain = Vec::new();
-            if file.packed {
+            if file.compressed {
                 flate2::read::GzDecoder::new(file.bytes.as_ref()).read_to_end(&mut plain).unwrap();
             } else {
                 plain.extend_from_slice(&file.bytes);
@@ -141,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_our_document_and_asks_nobody_else() {
+    fn it_reads_our_document_and_calls_no_other_host() {
         let file = file("swagger-initializer.js").unwrap();
         let text = str::from_utf8(&file.bytes).unwrap();
         assert!(text.contains(r#""url": "/openapi.json""#), "{text}");
