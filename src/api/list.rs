@@ -2,90 +2,64 @@
 //!
 //! | module | is for |
 //! |---|---|
-//! | [`text`] | what stands around the rows, and the rows |
-//! | [`plain`] | the list as it is |
-//! | [`packed`] | the list in gzip or zstd, joined of kept pieces |
-//! | [`fetched`] | the list of a shared database, in any coding |
-//! | [`piece`] | what each coding makes of a block |
-//! | [`row_deflate`], [`huffman`], [`bits`] | the deflate encoder for rows |
-//! | [`checksum`] | a CRC-32 joined of those of the pieces |
-//! | `turns` | letting other requests go first |
+//! | `text` | what surrounds the rows, and the rows |
+//! | `identity` | a snapshot, uncompressed |
+//! | `compressed` | a snapshot in gzip or zstd, joined from cached fragments |
+//! | `paged` | the list of a shared database, in any coding |
+//! | `fragment` | what each coding makes of a block, and how fragments become one stream |
+//! | `deflate` | the deflate encoder for rows |
+//! | `fairness` | letting other requests go first |
 //!
-//! `docs/ARCHITECTURE.md`, "How the list is compressed", tells why it is done this way.
+//! `docs/ARCHITECTURE.md`, "How the list is compressed", gives the reasons.
 
-pub(crate) mod checksum;
-pub(crate) mod compressed;
-pub(crate) mod deflate;
+mod compressed;
+mod deflate;
 mod fairness;
-pub(crate) mod fragment;
-pub(crate) mod identity;
-pub(crate) mod paged;
+mod fragment;
+mod identity;
+mod paged;
 pub(crate) mod text;
 
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::io;
 
-use actix_web::HttpResponse;
-use actix_web::HttpResponseBuilder;
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{BodyStream, SizedStream};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, LocalBoxStream};
 
 use super::encoding::Coding;
 use crate::store::RecordStream;
-use compressed::Compressed;
-use fragment::StreamCoding;
-use identity::Identity;
-use paged::Streamed;
 
 pub(crate) use fairness::count_response;
 
-/// How many bytes a chunk has at least, unless it is the first, the last, or the next piece is still being made.
-///
-/// Every chunk is a system call, which may wake a client that has nothing to read: with 64 KiB a client that is as fast as
-/// we are sleeps and is woken for each. Larger ones than this bring little and are held for every slow reader.
-pub(crate) const CHUNK: usize = 256 * 1024;
-
-/// The list in this coding, or for HEAD what is to be said of it.
+/// The list in this coding; for HEAD its headers only.
 pub(crate) fn answer(
     response: &mut HttpResponseBuilder,
     listing: RecordStream,
     coding: Coding,
     head_only: bool,
 ) -> HttpResponse {
-    let packing = match coding {
-        Coding::Identity => None,
-        Coding::Gzip => Some(StreamCoding::Gzip),
-        Coding::Zstd => Some(StreamCoding::Zstd),
+    let length = match (&listing, coding) {
+        (RecordStream::InMemory(snapshot), Coding::Identity) => Some(text::length(snapshot)),
+        _ => None,
     };
-    let snapshot = match listing {
-        RecordStream::InMemory(snapshot) => snapshot,
-        RecordStream::Fetched(_) if head_only => return response.body(Unsent(BodySize::Stream)),
-        RecordStream::Fetched(pages) => return response.body(Streamed::body(pages, packing)),
-    };
-    match (packing, head_only) {
-        (None, false) => response.body(Identity::body(snapshot)),
-        (Some(packing), false) => response.body(Compressed::body(snapshot, packing)),
-        (None, true) => response.body(Unsent(BodySize::Sized(text::length(&snapshot)))),
-        (Some(_), true) => response.body(Unsent(BodySize::Stream)),
+    // actix-http would make all of the body of an answer to HEAD only to discard it.
+    let chunks = if head_only { stream::empty().boxed_local() } else { chunks(listing, coding) };
+    match length {
+        Some(length) => response.body(SizedStream::new(length, chunks)),
+        None => response.body(BodyStream::new(chunks)),
     }
 }
 
-/// The body of an answer to HEAD, which is never made: the dispatcher would ask for all of it only to throw it away.
-#[derive(Debug)]
-pub(crate) struct Unsent(pub BodySize);
-
-impl MessageBody for Unsent {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        self.0
-    }
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        Poll::Ready(None)
-    }
+fn chunks(listing: RecordStream, coding: Coding) -> LocalBoxStream<'static, io::Result<Bytes>> {
+    let chunks = match (listing, coding) {
+        (RecordStream::InMemory(snapshot), Coding::Identity) => identity::chunks(snapshot).boxed_local(),
+        (RecordStream::InMemory(snapshot), _) => compressed::chunks(snapshot, coding).boxed_local(),
+        (RecordStream::Fetched(pages), _) => paged::chunks(pages, coding).boxed_local(),
+    };
+    fairness::throttled(chunks).boxed_local()
 }

@@ -1,168 +1,121 @@
-//! The list in a coding, made of pieces that are kept with their blocks.
+//! The list of a snapshot in gzip or zstd, joined from fragments that are cached with their blocks.
 //!
-//! A worker only joins pieces that are there. Where one is missing, the blocking pool makes it and some of the following
-//! ones; one thread at a time, so that lists asked for together do not do the same work, and so that at most one core is
-//! busy with it.
+//! A worker only joins fragments that exist. Where one is missing, the blocking pool encodes it and some of the following ones.
 
+use std::future::ready;
 use std::io;
-use std::sync::{LazyLock, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::OnceLock;
 
-use actix_web::body::BodySize;
 use actix_web::rt::task::{JoinHandle, spawn_blocking};
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{Stream, StreamExt, stream};
 
-use super::CHUNK;
-use super::checksum::Checksum;
-use super::fairness::{Chunks, Throttled};
-use super::fragment::{FragmentEncoder, StreamCoding};
-use super::text;
-use super::text::OPEN;
+use super::fairness::CHUNK;
+use super::fragment::{Joiner, with_encoder};
+use crate::api::encoding::Coding;
 use crate::store::{Block, Snapshot};
 
-/// How many pieces are made before a list that waits for them goes on: half a chunk, a millisecond or two.
+/// How many fragments are encoded before a list that waits for them goes on: half a chunk, a millisecond or two.
 const BATCH: usize = 32;
-
-/// Room for the pieces of a chunk, most of which have four to six kilobytes.
-const PIECES: usize = CHUNK / 4096;
-/// Room for what the last chunk ends with.
+/// Expected fragments of a chunk: most have four to six kilobytes.
+const FRAGMENTS: usize = CHUNK / 4096;
+/// Most bytes of what the stream ends with.
 const CLOSING: usize = 32;
 
-/// Where pieces are made.
-static PRESS: LazyLock<Mutex<FragmentEncoder>> = LazyLock::new(Mutex::default);
-
-/// The list of a snapshot in a coding.
-#[derive(Debug)]
-pub(crate) struct Compressed {
-    snapshot: Snapshot,
-    packing: StreamCoding,
-    at: At,
-    sum: Checksum,
-    /// The making of missing pieces; its result is the key from which it goes on, or nothing when none is missing.
-    making: Option<JoinHandle<io::Result<Option<u32>>>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
-    Opening,
-    /// The key from which the next block is looked for.
-    Rows(u32),
-    End,
-}
-
-impl Compressed {
-    /// The list of this snapshot.
-    pub(crate) fn body(snapshot: Snapshot, packing: StreamCoding) -> Throttled<Self> {
-        let sum = Checksum::of(OPEN);
-        Throttled::of(Self { snapshot, packing, at: At::Opening, sum, making: None })
-    }
-
-    fn make_from(&mut self, key: u32) -> &mut JoinHandle<io::Result<Option<u32>>> {
-        let (snapshot, packing) = (self.snapshot.clone(), self.packing);
-        self.making.insert(spawn_blocking(move || make(&snapshot, packing, key)))
-    }
-
-    /// What of the list is ready, at most a chunk or so, and where the next begins; `Err` is the key of a block without a piece.
-    ///
-    /// The pieces are looked up before the first is copied: the blocks lie all over memory, and the processor waits for
-    /// many of them at once only as long as nothing long is done in between.
-    fn ready_from(&mut self, from: u32) -> Result<(Vec<u8>, At), u32> {
-        let mut pieces = Vec::with_capacity(PIECES);
-        let (mut length, mut next) = (0, None);
-        for (key, block) in self.snapshot.blocks_from(from) {
-            if length >= CHUNK {
-                next = Some(key);
-                break;
-            }
-            let Some(piece) = kept(block, self.packing) else {
-                next = Some(key);
-                break;
-            };
-            pieces.push((key, block.records().len(), piece));
-            length += piece.len();
-        }
-        if let (true, Some(missing)) = (pieces.is_empty(), next) {
-            return Err(missing);
-        }
-        let mut bytes = Vec::with_capacity(length + CLOSING);
-        for (key, records, piece) in pieces {
-            bytes.extend_from_slice(self.packing.sent(piece));
-            self.sum = self.packing.sum(self.sum, piece, key == 0, records);
-        }
-        match next {
-            Some(key) => Ok((bytes, At::Rows(key))),
-            None => {
-                bytes.extend_from_slice(&self.packing.closing(self.sum, text::length(&self.snapshot)));
-                Ok((bytes, At::End))
-            }
-        }
-    }
-}
-
-fn kept(block: &Block, packing: StreamCoding) -> Option<&[u8]> {
-    block.cached_encodings(packing.slot())?.get().map(AsRef::as_ref)
-}
-
-/// Makes the next missing pieces from this key on; returns the key from which the others are looked for.
-fn make(snapshot: &Snapshot, packing: StreamCoding, from: u32) -> io::Result<Option<u32>> {
-    let mut press = PRESS.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut made = 0;
-    for (key, block) in snapshot.blocks_from(from) {
-        if kept(block, packing).is_some() {
-            continue;
-        }
-        if made == BATCH {
-            return Ok(Some(key));
-        }
-        if let Some(room) = block.cached_encodings(packing.slot()) {
-            // Already set only if the block is in two lists that are made at once, with the same bytes.
-            let _ = room.set(press.piece(packing, key == 0, block.records())?);
-        }
-        made += 1;
-    }
-    Ok(None)
-}
-
-impl Chunks for Compressed {
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let from = match self.at {
-            At::Opening => {
-                self.at = At::Rows(0);
-                return Poll::Ready(Some(Ok(self.packing.opening().into())));
-            }
-            At::Rows(from) => from,
-            At::End => return Poll::Ready(None),
-        };
+/// The list in this coding, which is not identity.
+pub(super) fn chunks(snapshot: Snapshot, coding: Coding) -> impl Stream<Item = io::Result<Bytes>> {
+    let joiner = Joiner::new(coding);
+    let opening = stream::once(ready(Ok(joiner.opening().into())));
+    let list = Compressed { snapshot, coding, joiner, encoding: None };
+    let rest = stream::try_unfold(Some((list, 0)), |state| async move {
+        let Some((mut list, from)) = state else { return Ok(None) };
         loop {
-            let missing = match self.ready_from(from) {
-                Ok((bytes, at)) => {
-                    self.at = at;
-                    return Poll::Ready(Some(Ok(bytes.into())));
+            let missing = match list.ready(from) {
+                Ok((bytes, next)) => {
+                    return Ok::<_, io::Error>(Some((bytes.into(), next.map(|key| (list, key)))));
                 }
                 Err(key) => key,
             };
-            let making = match self.making.as_mut() {
-                Some(making) => making,
-                None => self.make_from(missing),
-            };
-            let made = ready!(making.poll_unpin(context)).map_err(io::Error::other).flatten();
-            self.making = None;
-            match made {
-                // The next pieces are made while these are sent.
-                Ok(Some(key)) => {
-                    self.make_from(key);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    self.at = At::End;
-                    return Poll::Ready(Some(Err(error)));
-                }
+            let encoding = list.encoding.take().unwrap_or_else(|| list.encode_from(missing));
+            // The next fragments are encoded while these are sent.
+            if let Some(key) = encoding.await.map_err(io::Error::other)?? {
+                list.encoding = Some(list.encode_from(key));
             }
         }
+    });
+    opening.chain(rest)
+}
+
+struct Compressed {
+    snapshot: Snapshot,
+    coding: Coding,
+    joiner: Joiner,
+    /// Encodes missing fragments; results in the key from which to go on, or nothing when none is missing.
+    encoding: Option<JoinHandle<io::Result<Option<u32>>>>,
+}
+
+impl Compressed {
+    fn encode_from(&self, key: u32) -> JoinHandle<io::Result<Option<u32>>> {
+        let (snapshot, coding) = (self.snapshot.clone(), self.coding);
+        spawn_blocking(move || encode(&snapshot, coding, key))
     }
+
+    /// At most a chunk or so of what is cached, and the key at which the next begins; `Err` is the key of a block without a
+    /// fragment.
+    ///
+    /// All fragments are looked up before the first is copied: the blocks lie all over memory, and the processor waits for many of
+    /// them at once only when nothing long is done in between.
+    fn ready(&mut self, from: u32) -> Result<(Vec<u8>, Option<u32>), u32> {
+        let mut fragments = Vec::with_capacity(FRAGMENTS);
+        let (mut length, mut next) = (0, None);
+        for (key, block) in self.snapshot.blocks_from(from) {
+            let fragment = cache(block, self.coding).and_then(OnceLock::get).filter(|_| length < CHUNK);
+            let Some(fragment) = fragment else {
+                next = Some(key);
+                break;
+            };
+            fragments.push((block.records().len(), fragment));
+            length += fragment.len();
+        }
+        if let (true, Some(missing)) = (fragments.is_empty(), next) {
+            return Err(missing);
+        }
+        let mut bytes = Vec::with_capacity(length + CLOSING);
+        for (records, fragment) in fragments {
+            bytes.extend_from_slice(self.joiner.join(fragment, records));
+        }
+        if next.is_none() {
+            bytes.extend_from_slice(&self.joiner.closing());
+        }
+        Ok((bytes, next))
+    }
+}
+
+/// Where the block's fragment in this coding is cached.
+pub(super) fn cache(block: &Block, coding: Coding) -> Option<&OnceLock<Box<[u8]>>> {
+    match coding {
+        Coding::Identity => None,
+        Coding::Gzip => block.cached_encodings(0),
+        Coding::Zstd => block.cached_encodings(1),
+    }
+}
+
+/// Encodes the next missing fragments from this key on; returns the key from which to look for others.
+fn encode(snapshot: &Snapshot, coding: Coding, from: u32) -> io::Result<Option<u32>> {
+    with_encoder(|encoder| {
+        let mut encoded = 0;
+        for (key, block) in snapshot.blocks_from(from) {
+            let cache = cache(block, coding).ok_or(io::ErrorKind::Unsupported)?;
+            if cache.get().is_some() {
+                continue;
+            }
+            if encoded == BATCH {
+                return Ok(Some(key));
+            }
+            // Set meanwhile only by another list with the same block, to the same bytes.
+            let _ = cache.set(encoder.encode(coding, key == 0, block.records())?);
+            encoded += 1;
+        }
+        Ok(None)
+    })
 }

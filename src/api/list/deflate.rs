@@ -1,5 +1,5 @@
 //! The deflate encoder for the list's rows.
 
-pub(crate) mod bits;
-pub(crate) mod huffman;
-pub(crate) mod row_encoder;
+mod bits;
+mod huffman;
+pub(super) mod row_encoder;

@@ -1,127 +1,64 @@
-//! Compressed pieces: what each coding makes of a block's rows, and of what stands around them.
+//! Fragments: what each coding makes of a block's rows, and how fragments become one stream.
 //!
-//! A piece stands on its own, so it is kept with its block and joined with the pieces of the other blocks, whichever
-//! those are at the time. A block that changes is a new block without a piece.
+//! A fragment refers to nothing before it, so it is kept with its block and joined with those of the other blocks. A block that
+//! changes is a new block without a fragment.
 
 use std::io;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
+use crc32fast::Hasher;
 use zstd::bulk::Compressor;
 
-use super::checksum::Checksum;
-use super::deflate::row_encoder::{ROW, deflate};
+use super::deflate::row_encoder::deflate;
 use super::text::{CLOSE, OPEN, write_rows};
+use crate::api::encoding::Coding;
+use crate::interchange::ROW;
 use crate::store::Record;
 
 /// A gzip member's header (RFC 1952 §2.3): deflate, no flags, no time, unknown operating system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// How many bytes of a gzip piece are the checksum of its text, which is not sent.
-const CHECKSUM: usize = 4;
 /// The first rows of the list are stored as they are: a row can only be compressed behind one that has a comma.
 const STORED_ROWS: usize = 2;
-/// A zstd frame's magic number, and a header that says: one segment, no checksum, the length in one byte (RFC 8878 §3.1.1).
+/// A zstd frame's magic number and header: one segment, no checksum, the length in one byte (RFC 8878 §3.1.1).
 const ZSTD_HEADER: [u8; 5] = [0x28, 0xb5, 0x2f, 0xfd, 0x20];
 /// Measured on a million rows: level 1 takes two thirds of the time of level 3 and comes out smaller, the higher ones cost more
 /// than they save.
 const ZSTD_LEVEL: i32 = 1;
 
-/// A coding whose pieces are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StreamCoding {
-    /// One gzip member.
-    Gzip,
-    /// One zstd frame after another, which is one stream as well (RFC 8878 §3.1).
-    Zstd,
-}
+/// One thread at a time encodes: lists that are requested together do not repeat the work, and the other cores stay free.
+static ENCODER: LazyLock<Mutex<FragmentEncoder>> = LazyLock::new(Mutex::default);
 
-impl StreamCoding {
-    /// The block's room for pieces of this kind.
-    pub(crate) fn slot(self) -> usize {
-        self as usize
-    }
-
-    /// What the stream begins with: the coding's own opening and the list's.
-    pub(crate) fn opening(self) -> Vec<u8> {
-        match self {
-            Self::Gzip => {
-                let mut bytes = GZIP_HEADER.to_vec();
-                store(OPEN, false, &mut bytes);
-                bytes
-            }
-            Self::Zstd => raw_frame(OPEN),
-        }
-    }
-
-    /// What the stream ends with, `sum` and `length` being those of the text before.
-    pub(crate) fn closing(self, sum: Checksum, length: u64) -> Vec<u8> {
-        match self {
-            Self::Gzip => {
-                let mut bytes = Vec::new();
-                store(CLOSE, true, &mut bytes);
-                bytes.extend_from_slice(&sum.then(CLOSE).value().to_le_bytes());
-                // The length modulo 2³², as RFC 1952 has it.
-                bytes.extend_from_slice(&(length as u32).to_le_bytes());
-                bytes
-            }
-            Self::Zstd => raw_frame(CLOSE),
-        }
-    }
-
-    /// What of a piece is sent.
-    pub(crate) fn sent(self, piece: &[u8]) -> &[u8] {
-        match self {
-            Self::Gzip => piece.get(CHECKSUM..).unwrap_or_default(),
-            Self::Zstd => piece,
-        }
-    }
-
-    /// The checksum of the text so far and that of a piece of so many records, which may be the list's first.
-    pub(crate) fn sum(self, sum: Checksum, piece: &[u8], first: bool, records: usize) -> Checksum {
-        match (self, piece.first_chunk::<CHECKSUM>()) {
-            (Self::Gzip, Some(own)) => {
-                let missing = usize::from(first);
-                sum.then_rows(records, missing, Checksum::from_value(u32::from_le_bytes(*own)))
-            }
-            _ => sum,
-        }
-    }
-}
-
-/// Makes pieces, one at a time, in room that is used again.
+/// Makes fragments, one at a time, in buffers that are reused.
 #[derive(Default)]
-pub(crate) struct FragmentEncoder {
+pub(super) struct FragmentEncoder {
     text: Vec<u8>,
     bytes: Vec<u8>,
     zstd: Option<Compressor<'static>>,
 }
 
 impl FragmentEncoder {
-    /// The piece of these records, which may be the first of their list.
-    ///
-    /// # Errors
-    /// When zstd has no memory.
-    pub(crate) fn piece(
+    /// The fragment of these records; in gzip the CRC-32 of their text comes first. `first`: they begin the list.
+    pub(super) fn encode(
         &mut self,
-        packing: StreamCoding,
+        coding: Coding,
         first: bool,
         records: &[Record],
     ) -> io::Result<Box<[u8]>> {
         self.text.clear();
         write_rows(first, records, &mut self.text);
         self.bytes.clear();
-        match packing {
-            StreamCoding::Gzip => {
-                self.bytes.extend_from_slice(&Checksum::of(&self.text).value().to_le_bytes());
-                let rows = if first {
-                    let stored = (STORED_ROWS * ROW - 1).min(self.text.len());
-                    let (stored, rows) = self.text.split_at(stored);
+        match coding {
+            Coding::Identity => return Ok(self.text.as_slice().into()),
+            Coding::Gzip => {
+                self.bytes.extend_from_slice(&crc32fast::hash(&self.text).to_le_bytes());
+                let stored = if first { (STORED_ROWS * ROW - 1).min(self.text.len()) } else { 0 };
+                let (stored, rows) = self.text.split_at(stored);
+                if first {
                     store(stored, false, &mut self.bytes);
-                    rows
-                } else {
-                    &self.text
-                };
+                }
                 deflate(rows.as_chunks::<ROW>().0, &mut self.bytes);
             }
-            StreamCoding::Zstd => {
+            Coding::Zstd => {
                 let zstd = match &mut self.zstd {
                     Some(zstd) => zstd,
                     none => none.insert(Compressor::new(ZSTD_LEVEL)?),
@@ -131,6 +68,77 @@ impl FragmentEncoder {
             }
         }
         Ok(self.bytes.as_slice().into())
+    }
+}
+
+/// Runs the work with the one encoder, once no other list uses it.
+pub(super) fn with_encoder<T>(work: impl FnOnce(&mut FragmentEncoder) -> T) -> T {
+    work(&mut ENCODER.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The stream that fragments are joined to. In gzip it is one member; in zstd one frame after another (RFC 8878 §3.1).
+#[derive(Debug)]
+pub(super) struct Joiner {
+    coding: Coding,
+    /// Of the text so far.
+    crc: Hasher,
+    length: u64,
+}
+
+impl Joiner {
+    pub(super) fn new(coding: Coding) -> Self {
+        let mut crc = Hasher::new();
+        crc.update(OPEN);
+        Self { coding, crc, length: OPEN.len() as u64 }
+    }
+
+    /// Whether no fragment has been joined yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == OPEN.len() as u64
+    }
+
+    /// What the stream begins with.
+    pub(super) fn opening(&self) -> Vec<u8> {
+        match self.coding {
+            Coding::Identity => OPEN.to_vec(),
+            Coding::Gzip => {
+                let mut bytes = GZIP_HEADER.to_vec();
+                store(OPEN, false, &mut bytes);
+                bytes
+            }
+            Coding::Zstd => raw_frame(OPEN),
+        }
+    }
+
+    /// What is sent of the fragment of so many records.
+    pub(super) fn join<'a>(&mut self, fragment: &'a [u8], records: usize) -> &'a [u8] {
+        // The first row of a list has no comma.
+        let length = (records * ROW).saturating_sub(usize::from(self.is_empty())) as u64;
+        self.length += length;
+        match (self.coding, fragment.split_first_chunk()) {
+            (Coding::Gzip, Some((crc, sent))) => {
+                self.crc.combine(&Hasher::new_with_initial_len(u32::from_le_bytes(*crc), length));
+                sent
+            }
+            _ => fragment,
+        }
+    }
+
+    /// What the stream ends with.
+    pub(super) fn closing(&mut self) -> Vec<u8> {
+        match self.coding {
+            Coding::Identity => CLOSE.to_vec(),
+            Coding::Gzip => {
+                let mut bytes = Vec::new();
+                store(CLOSE, true, &mut bytes);
+                self.crc.update(CLOSE);
+                bytes.extend_from_slice(&self.crc.clone().finalize().to_le_bytes());
+                // The length modulo 2³² (RFC 1952 §2.3.1).
+                bytes.extend_from_slice(&((self.length + CLOSE.len() as u64) as u32).to_le_bytes());
+                bytes
+            }
+            Coding::Zstd => raw_frame(CLOSE),
+        }
     }
 }
 

@@ -5,21 +5,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use actix_web::HttpResponse;
-use actix_web::body::{self, BodySize, MessageBody};
+use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use flate2::read::DeflateDecoder;
 use proptest::prelude::*;
 
-use super::compressed::Compressed;
-use super::deflate::row_encoder::{ROW, deflate};
-use super::fairness::SHARE;
-use super::fragment::StreamCoding;
-use super::identity::Identity;
+use super::compressed::cache;
+use super::deflate::row_encoder::deflate;
+use super::fairness::{CHUNK, SHARE};
+use super::fragment::Joiner;
 use super::text::{CLOSE, OPEN, write_rows};
 use crate::api::encoding::Coding;
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
-use crate::interchange;
+use crate::interchange::{self, ROW};
 use crate::store::{Block, Record, RecordStream, Snapshot};
 
 fn record(number: u32, one: i64, other: i64) -> Record {
@@ -83,6 +82,10 @@ fn expected(records: impl Iterator<Item = Record>) -> Vec<u8> {
     format!(r#"{{"virksomheder":[{}]}}"#, rows.join(",")).into_bytes()
 }
 
+fn body(snapshot: Snapshot, coding: Coding) -> BoxBody {
+    super::answer(&mut HttpResponse::Ok(), RecordStream::InMemory(snapshot), coding, false).into_body()
+}
+
 fn sent(body: impl MessageBody) -> Vec<u8> {
     actix_web::rt::System::new()
         .block_on(async { body::to_bytes(body).await.unwrap_or_else(|_| panic!("the body fails")) })
@@ -91,18 +94,18 @@ fn sent(body: impl MessageBody) -> Vec<u8> {
 
 fn check(snapshot: &Snapshot) {
     let text = expected(snapshot.records());
-    assert_eq!(sent(Identity::body(snapshot.clone())), text);
+    assert_eq!(sent(body(snapshot.clone(), Coding::Identity)), text);
     assert_eq!(super::text::length(snapshot), text.len() as u64);
     // Twice: with the pieces made, and with them found.
     for _ in 0..2 {
-        let gzip = sent(Compressed::body(snapshot.clone(), StreamCoding::Gzip));
+        let gzip = sent(body(snapshot.clone(), Coding::Gzip));
         let mut read = Vec::new();
         // One member and nothing behind it.
         let mut member = flate2::bufread::GzDecoder::new(&gzip[..]);
         member.read_to_end(&mut read).unwrap();
         assert!(member.into_inner().is_empty());
         assert_eq!(read, text);
-        let zstd = sent(Compressed::body(snapshot.clone(), StreamCoding::Zstd));
+        let zstd = sent(body(snapshot.clone(), Coding::Zstd));
         assert_eq!(zstd::stream::decode_all(&zstd[..]).unwrap(), text);
     }
 }
@@ -171,9 +174,9 @@ fn a_row_of_random_logins_takes_less_than_31_bytes_in_either_coding() {
         })
         .collect();
     let snapshot = Snapshot::default().with(&records);
-    for packing in [StreamCoding::Gzip, StreamCoding::Zstd] {
-        let bytes = sent(Compressed::body(snapshot.clone(), packing)).len();
-        assert!(bytes < rows as usize * 31, "{packing:?}: {} bytes a row", bytes as f64 / f64::from(rows));
+    for coding in [Coding::Gzip, Coding::Zstd] {
+        let bytes = sent(body(snapshot.clone(), coding)).len();
+        assert!(bytes < rows as usize * 31, "{coding:?}: {} bytes a row", bytes as f64 / f64::from(rows));
     }
 }
 
@@ -182,8 +185,7 @@ fn a_change_costs_the_piece_of_its_block_and_no_other() {
     let records: Vec<_> = (0..2_000).map(|number| record(number * 5, 1, 2)).collect();
     let snapshot = Snapshot::default().with(&records);
     let made = |snapshot: &Snapshot| {
-        let slot = StreamCoding::Gzip.slot();
-        snapshot.blocks().filter(|block| block.cached_encodings(slot).unwrap().get().is_some()).count()
+        snapshot.blocks().filter(|block| cache(block, Coding::Gzip).unwrap().get().is_some()).count()
     };
     assert_eq!(made(&snapshot), 0);
     check(&snapshot);
@@ -207,10 +209,8 @@ fn head_makes_nothing() {
         assert_eq!(answer.body().size(), size);
         assert!(sent(answer.into_body()).is_empty());
     }
-    for packing in [StreamCoding::Gzip, StreamCoding::Zstd] {
-        assert!(
-            snapshot.blocks().all(|block| block.cached_encodings(packing.slot()).unwrap().get().is_none())
-        );
+    for coding in [Coding::Gzip, Coding::Zstd] {
+        assert!(snapshot.blocks().all(|block| cache(block, coding).unwrap().get().is_none()));
     }
 }
 
@@ -235,20 +235,20 @@ fn a_list_gives_way_after_its_share() {
         .map(|number| record(number * 5, moment(number.into()), moment(i64::from(number) + 70_000)))
         .collect();
     let snapshot = Snapshot::default().with(&records);
-    sent(Compressed::body(snapshot.clone(), StreamCoding::Gzip));
-    let share = SHARE..SHARE + super::CHUNK + Block::CAPACITY * ROW;
-    let mut plain = Identity::body(snapshot.clone());
-    let mut packed = Compressed::body(snapshot, StreamCoding::Gzip);
+    sent(body(snapshot.clone(), Coding::Gzip));
+    let share = SHARE..SHARE + CHUNK + Block::CAPACITY * ROW;
+    let mut plain = body(snapshot.clone(), Coding::Identity);
+    let mut compressed = body(snapshot, Coding::Gzip);
     for _ in 0..2 {
         assert!(share.contains(&turn(&mut plain)));
-        assert!(share.contains(&turn(&mut packed)));
+        assert!(share.contains(&turn(&mut compressed)));
     }
 }
 
 #[actix_rt::test]
 async fn a_list_rests_while_others_are_answered() {
     let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
-    let mut list = Identity::body(Snapshot::default().with(&records));
+    let mut list = body(Snapshot::default().with(&records), Coding::Identity);
     assert!(turn(&mut list) >= SHARE);
     // Nobody came: asked again, it goes on.
     assert!(turn(&mut list) >= SHARE);
@@ -266,13 +266,11 @@ async fn a_list_rests_while_others_are_answered() {
 #[test]
 fn the_first_bytes_wait_for_no_piece_and_the_worker_makes_none() {
     let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
-    for packing in [StreamCoding::Gzip, StreamCoding::Zstd] {
+    for coding in [Coding::Gzip, Coding::Zstd] {
         let snapshot = Snapshot::default().with(&records);
-        let mut packed = Compressed::body(snapshot.clone(), packing);
-        assert_eq!(asked_once(&mut packed), Some(packing.opening().len()));
-        assert!(
-            snapshot.blocks().all(|block| block.cached_encodings(packing.slot()).unwrap().get().is_none())
-        );
+        let mut compressed = body(snapshot.clone(), coding);
+        assert_eq!(asked_once(&mut compressed), Some(Joiner::new(coding).opening().len()));
+        assert!(snapshot.blocks().all(|block| cache(block, coding).unwrap().get().is_none()));
     }
 }
 
@@ -285,7 +283,6 @@ fn an_object_has_its_changing_parts_where_the_encoder_looks_for_them() {
     assert_eq!(object[interchange::FIRST_AT..][..24], *b"1970-01-01T00:00:00.000Z");
     assert_eq!(object[interchange::LAST_AT..][..24], *b"9999-12-31T23:59:59.999Z");
     assert_eq!(OPEN.len() + CLOSE.len(), br#"{"virksomheder":[]}"#.len());
-    assert!(Block::SLOTS > StreamCoding::Zstd.slot());
 }
 
 proptest! {

@@ -1,7 +1,6 @@
-//! The list's text: what stands around the rows, the rows themselves, and how long all of it is.
+//! The list's text: what surrounds the rows, the rows themselves, and the length of all of it.
 
-use super::deflate::row_encoder::ROW;
-use crate::interchange;
+use crate::interchange::{self, ROW};
 use crate::store::{Record, Snapshot};
 
 /// Before the first row.
@@ -9,21 +8,20 @@ pub(crate) const OPEN: &[u8] = br#"{"virksomheder":["#;
 /// Behind the last row.
 pub(crate) const CLOSE: &[u8] = b"]}";
 
-/// Appends these records, each behind a comma, but for the very first of a list.
+/// Appends these records, each behind a comma except the first of a list.
 pub(crate) fn write_rows(first: bool, records: &[Record], out: &mut Vec<u8>) {
     out.reserve(records.len() * ROW);
-    let mut others = records;
-    if let (true, Some((record, after))) = (first, records.split_first()) {
+    let (head, rest) = records.split_at(usize::from(first).min(records.len()));
+    for record in head {
         interchange::write_object(out, record);
-        others = after;
     }
-    for record in others {
+    for record in rest {
         out.push(b',');
         interchange::write_object(out, record);
     }
 }
 
-/// The list of these few records, whole.
+/// The whole list of these few records.
 pub(crate) fn whole(records: &[Record]) -> Vec<u8> {
     let mut text = OPEN.to_vec();
     write_rows(true, records, &mut text);

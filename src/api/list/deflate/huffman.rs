@@ -11,7 +11,7 @@ use super::bits::Code;
 /// What a symbol of the literal/length alphabet is used for, how often in a thousand rows, and the length that
 /// Huffman's algorithm gives it. Counted over records of one company in a hundred whose two logins are spread evenly
 /// over ten years, in pieces of 192 rows.
-pub(crate) const STATISTIC: [(u16, u32, u8); 25] = [
+pub(super) const STATISTIC: [(u16, u32, u8); 25] = [
     (b'-' as u16, 3_759, 4),
     (b'.' as u16, 2_000, 4),
     (b'0' as u16, 5_536, 3),
@@ -41,7 +41,7 @@ pub(crate) const STATISTIC: [(u16, u32, u8); 25] = [
 ];
 
 /// The symbol that ends a block.
-pub(crate) const END_OF_BLOCK: usize = 256;
+pub(super) const END_OF_BLOCK: usize = 256;
 /// Symbols 0 to 275: literals, the end of a block, and matches of up to 58 bytes.
 const SYMBOLS: usize = 276;
 /// The symbol of distances 129 to 192, of six extra bits.
@@ -73,7 +73,7 @@ const MATCHES: [(u16, u32); 19] = [
 ];
 
 /// The code of each symbol.
-pub(crate) static LITERALS: LazyLock<[Code; SYMBOLS]> = LazyLock::new(|| canonical(&lengths()));
+pub(super) static LITERALS: LazyLock<[Code; SYMBOLS]> = LazyLock::new(|| canonical(&lengths()));
 
 /// How long each symbol's code is; 0 for one that is not used.
 fn lengths() -> [u8; SYMBOLS] {
@@ -99,7 +99,7 @@ fn canonical<const N: usize>(lengths: &[u8; N]) -> [Code; N] {
 }
 
 /// A match of this length at distance 129. Lengths that the statistic has no symbol for have no code.
-pub(crate) fn match_at_129(length: u16) -> Code {
+pub(super) fn match_at_129(length: u16) -> Code {
     let Some(index) = MATCHES.iter().rposition(|(shortest, _)| *shortest <= length) else {
         return Code::default();
     };
@@ -114,7 +114,7 @@ pub(crate) fn match_at_129(length: u16) -> Code {
 }
 
 /// The header of every block: not the last, dynamic codes, and the codes' lengths.
-pub(crate) fn block_header() -> Vec<Code> {
+pub(super) fn block_header() -> Vec<Code> {
     let mut distances = [0; DISTANCE_SYMBOL + 1];
     (distances[0], distances[DISTANCE_SYMBOL]) = (DISTANCE_BITS, DISTANCE_BITS);
     let mut header = vec![

@@ -1,54 +1,50 @@
 //! Deflate (RFC 1951) for rows of the list, and for nothing else.
 //!
-//! A row has 129 bytes, its leading comma included, of which only the digits ever change. So every constant stretch is a
-//! match at distance 129, whatever stands before, and whatever follows it unchanged from the row before makes it longer:
-//! the leading digits of the number, the year, the month. The rest is literals, of which the tables here hold
-//! two or three at a time. One row takes a handful of look-ups; a compressor that searches takes a hundred times as long.
+//! A row has 129 bytes, its leading comma included, of which only the digits change. So every constant part is a match at
+//! distance 129, whatever precedes it, and whatever follows it unchanged from the row before makes the match longer: the leading
+//! digits of the number, the year, the month. The rest is literals, two or three to a table look-up. One row takes a
+//! handful of look-ups; a compressor that searches takes a hundred times as long.
 //!
-//! A piece begins and ends on a byte (its end is the empty stored block of RFC 1951 §3.2.4) and refers to nothing that
-//! the row before the piece does not have in common with every other row. So pieces may be kept, and joined anew with
-//! others. What it needs before it: one whole row, leading comma included, of any content.
+//! A fragment begins and ends on a byte (its end is the empty stored block of RFC 1951 §3.2.4) and refers to nothing but the
+//! constant parts of the row before it. So it may be cached and joined with others. Before it must come one whole row, leading comma
+//! included, of any content.
 
 use std::sync::LazyLock;
 
-use super::bits::{Bits, Code, Group};
+use super::bits::{BitWriter, Code, Group};
 use super::huffman::{END_OF_BLOCK, LITERALS, block_header, match_at_129};
-use crate::interchange::{CVR_AT, FIRST_AT, LAST_AT, OBJECT};
+use crate::interchange::{CVR_AT, FIRST_AT, LAST_AT, ROW};
 
-/// How many bytes a row has, its leading comma included.
-pub(crate) const ROW: usize = OBJECT + 1;
-/// A row of the list.
-pub(crate) type Row = [u8; ROW];
+type Row = [u8; ROW];
 
-/// Where the changing parts of a row begin.
+/// Where the changing parts of a row begin, behind its comma.
 const CVR: usize = CVR_AT + 1;
 const FIRST: usize = FIRST_AT + 1;
 const LAST: usize = LAST_AT + 1;
 const CVR_DIGITS: usize = 8;
 /// The part of a timestamp that changes: all but its `Z`.
-const MOMENT: usize = 23;
+const TIMESTAMP: usize = 23;
 /// `2026`: the fields of a timestamp, three characters each, begin with the last two digits of the year.
 const CENTURY: usize = 2;
 const FIELDS: usize = 6;
 /// What follows the two digits of each field but the last, which has three digits and nothing behind them.
 const SEPARATORS: [u8; FIELDS] = *b"--T::.";
 
-/// The constant stretches: `Z"}`, `,{"cvrNummer":"`, `","tidligsteLoginTidspunkt":"`, `Z","senesteLogintidspunkt":"`.
-const TAIL: usize = ROW - LAST - MOMENT;
+/// The constant parts: `Z"}`, `,{"cvrNummer":"`, `","tidligsteLoginTidspunkt":"`, `Z","senesteLogintidspunkt":"`.
+const TAIL: usize = ROW - LAST - TIMESTAMP;
 const LEAD: usize = CVR;
 const MIDDLE: usize = FIRST - CVR - CVR_DIGITS;
-const SECOND: usize = LAST - FIRST - MOMENT;
+const SECOND: usize = LAST - FIRST - TIMESTAMP;
 /// The longest match that is ever written.
-const LONGEST: usize = MIDDLE + MOMENT;
+const LONGEST: usize = MIDDLE + TIMESTAMP;
 
 /// More than a row can take: three matches and 54 literals of five bits are 408 bits.
 const MOST_BYTES_OF_ROW: usize = 56;
-/// More than what surrounds the rows of a piece can take, with room for the last write.
+/// More than what surrounds the rows of a fragment can take, with room for the last write.
 const MOST_BYTES_AROUND: usize = 80;
 /// An empty stored block behind its three bits of header, which the byte before has room for or not.
 const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// Everything that can be looked up.
 struct Tables {
     header: Vec<Code>,
     literals: [Code; 256],
@@ -74,12 +70,12 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     }
 });
 
-/// Appends these rows as a piece of a deflate stream. Every row must be one as `ndjson` writes it, behind a comma.
+/// Appends these rows as a fragment of a deflate stream. Every row must be a comma and an object of `interchange`.
 pub(crate) fn deflate(rows: &[Row], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + rows.len() * MOST_BYTES_OF_ROW + MOST_BYTES_AROUND, 0);
     let tables = &*TABLES;
-    let mut bits = Bits::new(&mut out[start..]);
+    let mut bits = BitWriter::new(&mut out[start..]);
     tables.header.iter().for_each(|code| bits.write(Group::of([*code])));
     if let Some(first) = rows.first() {
         row(&mut bits, tables, tables.matches[LEAD], first, Shared::default());
@@ -110,8 +106,8 @@ impl Shared {
     fn between(before: &Row, this: &Row) -> Self {
         Self {
             cvr: common(before, this, CVR, CVR_DIGITS),
-            first: common(before, this, FIRST, MOMENT),
-            last: common(before, this, LAST, MOMENT),
+            first: common(before, this, FIRST, TIMESTAMP),
+            last: common(before, this, LAST, TIMESTAMP),
         }
     }
 }
@@ -129,12 +125,11 @@ fn common(before: &Row, this: &Row, at: usize, most: usize) -> usize {
     before.iter().zip(this).take_while(|(one, other)| one == other).count()
 }
 
-/// A row from its number to the last digit of its last timestamp. `lead` is the match that leads to it.
+/// A row from its number to the last digit of its last timestamp. `lead` is the match before it.
 ///
-/// What is shared is left out by writing an empty code in its place: which part that is can't be foreseen, and a branch
-/// that the processor guesses wrong costs more than three codes.
+/// What is shared is omitted by writing an empty code in its place, because a mispredicted branch costs more than three codes.
 #[inline(always)]
-fn row(bits: &mut Bits<'_>, tables: &Tables, lead: Code, row: &Row, shared: Shared) {
+fn row(bits: &mut BitWriter<'_>, tables: &Tables, lead: Code, row: &Row, shared: Shared) {
     let digit = |at: usize| tables.literals[usize::from(row[CVR + at])].when(at >= shared.cvr);
     let mut group = Group::of([lead]);
     // Seldom more than none: neighbours have most of their digits in common.
@@ -144,16 +139,23 @@ fn row(bits: &mut Bits<'_>, tables: &Tables, lead: Code, row: &Row, shared: Shar
     bits.write(group);
     let digits = Group::of([digit(5), digit(6), digit(7)]);
     let end =
-        moment(bits, tables, digits.then(tables.matches[MIDDLE + shared.first]), row, FIRST, shared.first);
+        timestamp(bits, tables, digits.then(tables.matches[MIDDLE + shared.first]), row, FIRST, shared.first);
     let lead = Group::of([end, tables.matches[SECOND + shared.last]]);
-    let end = moment(bits, tables, lead, row, LAST, shared.last);
+    let end = timestamp(bits, tables, lead, row, LAST, shared.last);
     bits.write(Group::of([end]));
 }
 
 /// The characters of the timestamp at `at`, but for the first `shared` and the milliseconds, which are returned. `lead` is
 /// what stands before them, up to 38 bits.
 #[inline(always)]
-fn moment(bits: &mut Bits<'_>, tables: &Tables, lead: Group, row: &Row, at: usize, shared: usize) -> Code {
+fn timestamp(
+    bits: &mut BitWriter<'_>,
+    tables: &Tables,
+    lead: Group,
+    row: &Row,
+    at: usize,
+    shared: usize,
+) -> Code {
     // The first field that is written whole, and where it begins. Up to two characters before it are not shared.
     let whole = shared.saturating_sub(CENTURY).div_ceil(3);
     let begin = CENTURY + whole * 3;
