@@ -30,6 +30,7 @@ pub(crate) use metrics::Status;
 pub use postgres::Address;
 pub(crate) use postgres::AddressError;
 pub use record::Record;
+pub(crate) use record::merge_by_company;
 pub use record_stream::RecordStream;
 pub(crate) use record_stream::{Fetched, ReadError};
 

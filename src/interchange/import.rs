@@ -1,18 +1,19 @@
-//! Reading a whole file and finding all its faults, before anything is done with it.
+//! Reading a whole file and finding all its errors, before anything is written.
 //!
-//! A file of another kind (compressed, a workbook, UTF-16) is told as such and not read.
+//! A file of another kind (compressed, a workbook, UTF-16) is named as such and not read.
 //!
-//! Tolerated: lines that end with CR LF, a byte order mark, blank lines, a last line without an end, members that we do not know. A
-//! company that stands twice is merged. Not tolerated: a file without its trailer, or anything after it.
+//! Accepted: lines that end with CR LF, a byte order mark, blank lines, a last line without an end, unknown members. A repeated company
+//! is merged. Rejected: a file without its trailer, or anything after it.
 
-use std::fmt;
 use std::io::{self, BufRead};
 
-use super::lines::{CsvSplitter, Lines, NAMES, ParsedLine, foreign_format, read_json, read_parts};
-use crate::store::Record;
+use super::csv::CsvParser;
+use super::lines::Lines;
+use super::ndjson::{NAMES, ParsedLine, parse_line};
+use crate::store::{Record, merge_by_company};
 
-/// How many bad lines are told one by one; the others are only counted.
-pub(crate) const MOST_BAD_LINES: usize = 100;
+/// How many bad lines are reported one by one; the others are only counted.
+const MOST_BAD_LINES: usize = 100;
 
 /// How the records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,67 +28,45 @@ pub enum Format {
     Csv,
 }
 
-/// A line that is no record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadLine {
-    /// Which line of the file; the first is 1.
-    pub number: u64,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 /// What a file says.
 #[derive(Debug, Default)]
 pub struct ImportReport {
     /// The records of the good lines, ascending, one a company.
     pub records: Vec<Record>,
-    /// How many lines were good, the same company twice counted twice.
+    /// Number of good lines, each line of a repeated company counted.
     pub good: u64,
-    /// How many lines were bad.
+    /// Number of bad lines.
     pub bad: u64,
-    /// The first [`MOST_BAD_LINES`] of them.
-    pub bad_lines: Vec<BadLine>,
-    /// What is wrong with the file as a whole: its header, its trailer, what follows it.
-    pub faults: Vec<String>,
-}
-
-/// Why a file is not taken. Displays as one line a fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportRejected {
-    /// What is wrong with the file as a whole.
-    pub faults: Vec<String>,
-    /// How many lines are bad.
-    pub bad: u64,
-    /// The first [`MOST_BAD_LINES`] of them.
-    pub bad_lines: Vec<BadLine>,
-}
-
-impl std::error::Error for ImportRejected {}
-
-impl fmt::Display for ImportRejected {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let faults = self.faults.iter().cloned();
-        let lines = self.bad_lines.iter().map(|line| format!("line {}: {}", line.number, line.reason));
-        let unnamed = self.bad - self.bad_lines.len() as u64;
-        let more = (unnamed > 0).then(|| format!("and {unnamed} more bad lines"));
-        let all: Vec<_> = faults.chain(lines).chain(more).collect();
-        formatter.write_str(&all.join("\n"))
-    }
+    /// The first hundred of them, each with its number and what is wrong.
+    pub bad_lines: Vec<String>,
+    /// What is wrong with the file as a whole: its format, its header, its trailer, what follows it.
+    pub errors: Vec<String>,
 }
 
 impl ImportReport {
-    /// The records, unless something is wrong. With `skip_bad` bad lines are left out; a fault of the whole file is
-    /// never passed over.
-    pub fn accept(self, skip_bad: bool) -> Result<Vec<Record>, ImportRejected> {
-        if self.faults.is_empty() && (self.bad == 0 || skip_bad) {
-            Ok(self.records)
-        } else {
-            Err(ImportRejected { faults: self.faults, bad: self.bad, bad_lines: self.bad_lines })
+    /// The records. With `skip_bad` bad lines are left out, but errors of the whole file never are.
+    ///
+    /// # Errors
+    /// Everything that is wrong, one line each.
+    pub fn accept(self, skip_bad: bool) -> Result<Vec<Record>, String> {
+        if self.errors.is_empty() && (self.bad == 0 || skip_bad) {
+            return Ok(self.records);
+        }
+        let lines = (self.bad > 0).then(|| self.bad_lines());
+        Err(self.errors.into_iter().chain(lines).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// What is wrong with the bad lines, one line each.
+    pub(crate) fn bad_lines(&self) -> String {
+        let named = self.bad_lines.join("\n");
+        match self.bad - self.bad_lines.len() as u64 {
+            0 => named,
+            unnamed => format!("{named}\nand {unnamed} more bad lines"),
         }
     }
 
-    fn take(&mut self, number: u64, read: Result<Record, String>) {
-        match read {
+    fn take(&mut self, number: u64, line: Result<Record, String>) {
+        match line {
             Ok(record) => {
                 self.good += 1;
                 self.records.push(record);
@@ -95,86 +74,65 @@ impl ImportReport {
             Err(reason) => {
                 self.bad += 1;
                 if self.bad_lines.len() < MOST_BAD_LINES {
-                    self.bad_lines.push(BadLine { number, reason });
+                    self.bad_lines.push(format!("line {number}: {reason}"));
                 }
             }
         }
     }
-
-    fn sort(&mut self) {
-        if !self.records.is_sorted_by(|one, other| one.cvr < other.cvr) {
-            self.records.sort_by_key(|record| record.cvr);
-            self.records.dedup_by(|later, kept| {
-                let same = later.cvr == kept.cvr;
-                if same {
-                    kept.login = kept.login.merge(later.login);
-                }
-                same
-            });
-        }
-    }
 }
 
-/// Reads all of it. `progress` is told how many lines have been read so far, every now and then.
+/// Reads the whole file. `progress` is called now and then with the number of lines so far.
+///
+/// # Errors
+/// Only when the input cannot be read; what is wrong with it is in the report.
 pub fn read(
     mut input: impl BufRead,
     format: Format,
     mut progress: impl FnMut(u64),
 ) -> io::Result<ImportReport> {
-    const EVERY: u64 = 8192;
-    if let Some(told) = foreign_format(input.fill_buf()?) {
-        return Ok(ImportReport { faults: vec![told.to_owned()], ..ImportReport::default() });
+    let mut report = ImportReport::default();
+    if let Some(error) = foreign_format(input.fill_buf()?) {
+        report.errors.push(error.to_owned());
+        return Ok(report);
     }
-    let mut lines = Lines::new(input);
-    let mut reading = ImportReport::default();
-    let mut tell = |number: u64| {
-        if number.is_multiple_of(EVERY) {
-            progress(number);
-        }
-    };
+    let mut lines = Lines::new(input, &mut progress);
     match format {
-        Format::Ndjson { trailer } => read_ndjson(&mut lines, trailer, &mut reading, &mut tell)?,
-        Format::Csv => read_csv(&mut lines, &mut reading, &mut tell)?,
+        Format::Ndjson { trailer } => read_ndjson(&mut lines, trailer, &mut report)?,
+        Format::Csv => read_csv(&mut lines, &mut report)?,
     }
-    reading.sort();
-    progress(lines.number());
-    Ok(reading)
+    let read = lines.number();
+    progress(read);
+    if !report.records.is_sorted_by(|one, other| one.cvr < other.cvr) {
+        merge_by_company(&mut report.records);
+    }
+    Ok(report)
 }
 
-fn read_ndjson<R: BufRead>(
-    lines: &mut Lines<R>,
+fn read_ndjson<R: BufRead, P: FnMut(u64)>(
+    lines: &mut Lines<R, P>,
     must_end: bool,
-    reading: &mut ImportReport,
-    tell: &mut impl FnMut(u64),
+    report: &mut ImportReport,
 ) -> io::Result<()> {
     let mut ended = None;
-    while lines.advance()? {
-        tell(lines.number());
-        let text = lines.text();
-        if text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
-            continue;
-        }
-        if let Some(line) = ended
-            && must_end
-        {
-            reading
-                .faults
-                .push(format!("line {}: there is data after the trailer in line {line}", lines.number()));
+    while lines.advance_past_blank()? {
+        let number = lines.number();
+        if let Some(end) = ended {
+            report.errors.push(format!("line {number}: there is data after the trailer in line {end}"));
             return Ok(());
         }
-        match text.and_then(read_json) {
-            Ok(ParsedLine::Trailer { count, hash }) => {
-                ended = Some(lines.number());
-                if must_end {
-                    check_trailer(reading, lines.number(), count, &hash, &lines.hash_before());
-                }
+        match lines.text().and_then(parse_line) {
+            Ok(ParsedLine::Record(record)) => report.take(number, Ok(record)),
+            Ok(ParsedLine::Trailer(trailer)) if must_end => {
+                ended = Some(number);
+                let errors = trailer.check(report.good + report.bad, lines.hash_before());
+                report.errors.extend(errors.into_iter().map(|error| format!("line {number}: {error}")));
             }
-            Ok(ParsedLine::Record(record)) => reading.take(lines.number(), Ok(record)),
-            Err(reason) => reading.take(lines.number(), Err(reason)),
+            Ok(ParsedLine::Trailer(_)) => {}
+            Err(reason) => report.take(number, Err(reason)),
         }
     }
     if must_end && ended.is_none() {
-        reading.faults.push(format!(
+        report.errors.push(format!(
             "the file ends after {} lines without its trailer {{\"antal\":…,\"sha256\":…}}: it is cut off, or was made by \
              another system (then say --no-trailer)",
             lines.number()
@@ -183,56 +141,53 @@ fn read_ndjson<R: BufRead>(
     Ok(())
 }
 
-fn check_trailer(reading: &mut ImportReport, number: u64, count: u64, hash: &str, expected: &str) {
-    let found = reading.good + reading.bad;
-    if count != found {
-        reading
-            .faults
-            .push(format!("line {number}: the trailer promises {count} records, the file has {found}"));
-    }
-    if hash != expected {
-        reading
-            .faults
-            .push(format!("line {number}: the trailer's sha256 is {hash}, that of the file {expected}"));
-    }
-}
-
-fn read_csv<R: BufRead>(
-    lines: &mut Lines<R>,
-    reading: &mut ImportReport,
-    tell: &mut impl FnMut(u64),
-) -> io::Result<()> {
+fn read_csv<R: BufRead, P: FnMut(u64)>(lines: &mut Lines<R, P>, report: &mut ImportReport) -> io::Result<()> {
     let header = if lines.advance()? { lines.text() } else { Err("no line at all".to_owned()) };
-    let header = header.and_then(|header| {
-        let mut splitter = CsvSplitter::of_header(header)?;
-        let names = splitter.split(header)?;
-        let place = |name: &str| {
-            names.iter().position(|field| field == name).ok_or_else(|| format!("no column {name}"))
-        };
-        Ok((splitter, [place(NAMES[0])?, place(NAMES[1])?, place(NAMES[2])?]))
-    });
-    let (mut splitter, order) = match header {
-        Ok(header) => header,
+    let mut parser = match header.and_then(CsvParser::new) {
+        Ok(parser) => parser,
         Err(reason) => {
-            reading.faults.push(format!(
+            report.errors.push(format!(
                 "line 1: {reason}; the header is {}, in any order, separated by commas or by semicolons",
                 NAMES.join(",")
             ));
             return Ok(());
         }
     };
-    while lines.advance()? {
-        tell(lines.number());
-        let text = lines.text();
-        if text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
-            continue;
-        }
-        let read = text
-            .and_then(|text| splitter.split(text))
-            .and_then(|fields| read_parts(order.map(|at| fields[at].as_str())));
-        reading.take(lines.number(), read);
+    while lines.advance_past_blank()? {
+        report.take(lines.number(), lines.text().and_then(|text| parser.record(text)));
     }
     Ok(())
+}
+
+/// What a file is that another program must convert, and how; nothing for text in UTF-8.
+fn foreign_format(start: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 8] = [
+        (b"\x1f\x8b", "it is compressed by gzip: pipe it in, zcat FILE | virksomhedslogin import … -"),
+        (
+            b"\x28\xb5\x2f\xfd",
+            "it is compressed by zstd: pipe it in, zstdcat FILE | virksomhedslogin import … -",
+        ),
+        (b"\xfd7zXZ", "it is compressed by xz: pipe it in, xzcat FILE | virksomhedslogin import … -"),
+        (b"BZh", "it is compressed by bzip2: pipe it in, bzcat FILE | virksomhedslogin import … -"),
+        (
+            b"PK\x03\x04",
+            "it is an Excel workbook or another ZIP archive: unpack it, or save the sheet as CSV UTF-8",
+        ),
+        (b"\xd0\xcf\x11\xe0", "it is an Excel workbook: save the sheet as CSV UTF-8"),
+        (b"\xff\xfe", "it is UTF-16: convert it, iconv -f UTF-16 -t UTF-8 FILE"),
+        (b"\xfe\xff", "it is UTF-16: convert it, iconv -f UTF-16 -t UTF-8 FILE"),
+    ];
+    let known = KINDS.iter().find(|(magic, _)| start.starts_with(magic));
+    // No text of ours has a zero byte; UTF-16 without a mark has one beside every ASCII letter.
+    known.map(|(_, help)| *help).or(match start {
+        [first, 0, second, 0, ..] if *first != 0 && *second != 0 => {
+            Some("it is UTF-16: convert it, iconv -f UTF-16LE -t UTF-8 FILE")
+        }
+        [0, first, 0, second, ..] if *first != 0 && *second != 0 => {
+            Some("it is UTF-16: convert it, iconv -f UTF-16BE -t UTF-8 FILE")
+        }
+        _ => None,
+    })
 }
 
 #[cfg(test)]

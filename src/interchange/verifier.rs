@@ -1,20 +1,20 @@
-//! Checking an export while its bytes pass, for whoever copies one and does not hold it.
+//! Checking an export while its bytes pass, for a copy that is never held whole.
 
 use sha2::{Digest, Sha256};
 
-use super::lines::{ParsedLine, read_json};
+use super::ndjson::{ParsedLine, parse_line};
 
 /// No line of an export is longer, by far.
 const LONGEST: usize = 4096;
 
-/// Lets an export through line by line. The trailer passes only when it is right, so that what was written of a wrong
+/// Passes an export on line by line. The trailer passes only when it is right, so that what was written of a wrong
 /// export can never be taken for a whole one.
 #[derive(Debug, Default)]
 pub(crate) struct ExportVerifier {
     hash: Sha256,
     count: u64,
     ended: bool,
-    /// The beginning of a line whose end has not come yet.
+    /// The beginning of a line whose end has not arrived.
     rest: Vec<u8>,
 }
 
@@ -27,7 +27,7 @@ impl ExportVerifier {
     /// Takes the next bytes and appends to `out` the lines that may pass.
     ///
     /// # Errors
-    /// In words what is wrong: a line that is no record, a trailer that does not fit, anything after it.
+    /// What is wrong: a line that is no record, a trailer that does not agree, anything after it.
     pub(crate) fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         let mut rest = std::mem::take(&mut self.rest);
         rest.extend_from_slice(bytes);
@@ -39,53 +39,42 @@ impl ExportVerifier {
             lines = after;
         }
         if lines.len() > LONGEST {
-            return Err(format!("line {}: longer than any record", self.number()));
+            return Err(self.bad_line("longer than any record"));
         }
         self.rest = lines.to_vec();
         Ok(())
     }
 
-    /// That was all; returns how many records the export has.
+    /// Ends the export; returns how many records it has.
     ///
     /// # Errors
-    /// In words, that the end is missing.
+    /// That the end is missing, or is not the trailer.
     pub(crate) fn finish(self) -> Result<u64, String> {
-        if self.ended && self.rest.is_empty() {
-            Ok(self.count)
-        } else if self.ended {
-            Err("there is data after the trailer".to_owned())
-        } else {
-            Err(format!("it is cut off after {} records, without its trailer", self.count))
+        match (self.ended, self.rest.is_empty()) {
+            (true, true) => Ok(self.count),
+            (true, false) => Err(AFTER_TRAILER.to_owned()),
+            (false, _) => Err(format!("it is cut off after {} records, without its trailer", self.count)),
         }
     }
 
-    fn number(&self) -> u64 {
-        self.count + 1
+    fn bad_line(&self, reason: &str) -> String {
+        format!("line {}: {reason}", self.count + 1)
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
         if self.ended {
-            return Err("there is data after the trailer".to_owned());
+            return Err(AFTER_TRAILER.to_owned());
         }
-        let told = |reason: String| format!("line {}: {reason}", self.count + 1);
-        let text = std::str::from_utf8(line).map_err(|_| told("not UTF-8".to_owned()))?;
-        match read_json(text.trim_end()).map_err(told)? {
+        let text = std::str::from_utf8(line).map_err(|_| self.bad_line("not UTF-8"))?;
+        match parse_line(text.trim_end()).map_err(|reason| self.bad_line(&reason))? {
             ParsedLine::Record(_) => {
                 self.hash.update(line);
                 self.count += 1;
             }
-            ParsedLine::Trailer { count, hash } => {
-                let found = data_encoding::HEXLOWER.encode(&self.hash.clone().finalize());
-                if count != self.count {
-                    return Err(format!(
-                        "the trailer promises {count} records, but there came {}",
-                        self.count
-                    ));
-                }
-                if hash != found {
-                    return Err(format!(
-                        "the trailer's sha256 is {hash:?}, that of what came {found:?}: it was changed on its way"
-                    ));
+            ParsedLine::Trailer(trailer) => {
+                let errors = trailer.check(self.count, self.hash.clone());
+                if !errors.is_empty() {
+                    return Err(errors.join("; "));
                 }
                 self.ended = true;
             }
@@ -93,6 +82,8 @@ impl ExportVerifier {
         Ok(())
     }
 }
+
+const AFTER_TRAILER: &str = "there is data after the trailer";
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ pub struct Record {
 }
 
 /// Sorts logins by company and merges those of the same one, so that each company stands there once.
-pub(super) fn merge_by_company(logins: &mut Vec<Record>) {
+pub(crate) fn merge_by_company(logins: &mut Vec<Record>) {
     logins.sort_by_key(|record| record.cvr);
     logins.dedup_by(|next, kept| {
         let same = next.cvr == kept.cvr;

@@ -14,8 +14,7 @@ use crate::cli::arguments::{ImportArgs, ImportFormat};
 use crate::cli::{Exit, Failure, Output, load_settings};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
-use crate::interchange;
-use crate::interchange::{Format, ImportRejected, ImportReport};
+use crate::interchange::{self, Format, ImportReport};
 use crate::store::Record;
 
 const BUFFER: usize = 256 << 10;
@@ -35,8 +34,7 @@ pub(in crate::cli) fn run(
         .map_err(|error| Failure::new(Exit::Failed, format!("{input} cannot be read: {error}")))?;
     let (good, bad) = (reading.good, reading.bad);
     if arguments.skip_bad && bad > 0 {
-        let skipped = ImportRejected { faults: vec![], bad, bad_lines: reading.bad_lines.clone() };
-        let _ = writeln!(errors, "{input}: left out\n{}", printable(&skipped.to_string()));
+        let _ = writeln!(errors, "{input}: left out\n{}", printable(&reading.bad_lines()));
     }
     let records = reading.accept(arguments.skip_bad).map_err(|refused| {
         let told = format!("{input} is refused, nothing is written\n{refused}");
