@@ -7,146 +7,133 @@ use super::language::Language;
 use super::method::{code, curl};
 use crate::api::problem::Kind;
 use crate::api::request_id::{FIELD as REQUEST_ID, MAX_LENGTH};
-use crate::api::spec::{GET_LOGIN, GET_LOGINS, SET_LOGIN};
+use crate::api::spec::{GET_LOGIN, GET_LOGINS, SET_LOGIN, Text};
+
+/// A step: its heading, what to know, and the label of its code. Texts are marked up as [`prose`] reads them.
+struct Step {
+    heading: Text,
+    text: Text,
+    label: Text,
+}
+
+const TOKEN: Step = Step {
+    heading: Text { da: "Få et adgangstoken", en: "Get an access token" },
+    text: Text {
+        da: "Dit fagsystem henter et signeret adgangstoken (JWT) hos den tokenudsteder, som er aftalt for tjenesten. \
+             Det skal bære metodens scope (`{read}` for at læse, `{write}` for at registrere), jeres \
+             organisationstype og organisationskode og den adgang, I kalder med. Det sendes i headeren \
+             `Authorization`, aldrig i adressen.",
+        en: "Your system fetches a signed access token (JWT) from the issuer that was agreed on for this service. It \
+             must carry the method's scope (`{read}` to read, `{write}` to record), your organisation type and \
+             organisation code, and the access mode that you call in. It is sent in the header `Authorization`, \
+             never in the address.",
+    },
+    label: Text { da: "Tokenet i en variabel", en: "The token in a variable" },
+};
+const CALL: Step = Step {
+    heading: Text { da: "Kald en metode", en: "Call a method" },
+    text: Text {
+        da: "Linjerne her på siden kan sættes direkte ind i en terminal. Adressen er den, du selv læser siden på; \
+             står der TLS foran tjenesten, så skriv `https`. Prøv også metoderne i",
+        en: "The lines on this page can be pasted into a terminal. Their address is the one at which you read the \
+             page; behind a TLS proxy, write `https`. The methods can also be tried in",
+    },
+    label: Text { da: "Et kald af GetLogin", en: "A call of GetLogin" },
+};
+const ERRORS: Step = Step {
+    heading: Text { da: "Håndtér fejl", en: "Handle errors" },
+    text: Text {
+        da: "Enhver fejl er `application/problem+json`. Styr efter status og `fejlkode`; `fejltekst` er til mennesker.",
+        en: "Every error is `application/problem+json`. Decide by status and `fejlkode`; `fejltekst` is for people, in \
+             Danish.",
+    },
+    label: Text { da: "Eksempel på en fejl", en: "Example of an error" },
+};
+const ERROR_RULES: [Text; 6] = [
+    Text {
+        da: "401: hent et nyt token, og prøv én gang til.",
+        en: "401: fetch a new token and try once more.",
+    },
+    Text {
+        da: "403: kaldet er ikke tilladt; det hjælper ikke at gentage det.",
+        en: "403: the call is not allowed; repeating it does not help.",
+    },
+    Text {
+        da: "404 med `{unknown}`: virksomheden har aldrig brugt JobAG. Det er et svar, ikke et nedbrud.",
+        en: "404 with `{unknown}`: the company has never used JobAG. That is an answer, not a failure.",
+    },
+    Text {
+        da: "400: `fejl` nævner alle de felter, der skal rettes.",
+        en: "400: `fejl` lists every field that must be corrected.",
+    },
+    Text {
+        da: "429, 503 og 507: vent det antal sekunder, som `Retry-After` siger, og send det samme kald igen. \
+             SetLogin må gentages frit.",
+        en: "429, 503 and 507: wait as many seconds as `Retry-After` says and send the same call again. SetLogin may \
+             be repeated freely.",
+    },
+    Text {
+        da: "Send gerne `{id}` (højst {length} tegn). Det kommer igen i svaret og står i tjenestens log; oplys det, \
+             når du beder om hjælp.",
+        en: "Send an `{id}` if you like (at most {length} characters). It comes back in the answer and is in the \
+             service's log; quote it when you ask for help.",
+    },
+];
+const LIST: Step = Step {
+    heading: Text { da: "Hent listen billigt", en: "Fetch the list cheaply" },
+    text: Text {
+        da: "GetLogins og GetLogin har en `ETag`. Send den med som `If-None-Match`, og svaret er 304 uden krop, så \
+             længe intet er ændret. Bed om komprimering af listen med `Accept-Encoding: gzip`. Linjen her gør begge \
+             dele, hver gang den køres:",
+        en: "GetLogins and GetLogin carry an `ETag`. Send it back in `If-None-Match`, and the answer is a 304 without \
+             a body while nothing has changed. Ask for compression of the list with `Accept-Encoding: gzip`. This \
+             line does both each time it is run:",
+    },
+    label: Text { da: "Hent listen, når den er ændret", en: "Fetch the list when it has changed" },
+};
 
 /// The guide in this language, its calls to this address.
 pub(super) fn render(language: Language, base: &str) -> Markup {
-    match language {
-        Language::Danish => danish(base),
-        Language::English => english(base),
-    }
-}
-
-/// What is pasted before everything else.
-const TOKEN: &str = "TOKEN='eyJ…'";
-
-/// Fetches the list, compressed, and only when it has changed since it was fetched last.
-fn poll(base: &str) -> String {
-    let list = curl(&GET_LOGINS, base).replace("curl -i ", "");
-    format!("curl -fsS --compressed --etag-compare liste.etag --etag-save liste.etag -o liste.json {list}")
-}
-
-fn problem() -> String {
-    String::from_utf8_lossy(&example::problem(Kind::CompanyUnknown)).into_owned()
-}
-
-fn danish(base: &str) -> Markup {
+    let problem = String::from_utf8_lossy(&example::problem(Kind::CompanyUnknown)).into_owned();
+    // Fetches the list, compressed, and only when it has changed since it was fetched last.
+    let poll = format!(
+        "curl -fsS --compressed --etag-compare liste.etag --etag-save liste.etag -o liste.json {}",
+        curl(&GET_LOGINS, base).replace("curl -i ", "")
+    );
+    let swagger = html! { " " a href="/swagger/" { "Swagger UI" } "." };
+    let rules = html! { ul { @for rule in ERROR_RULES { li { (prose(language.of(rule))) } } } };
     html! {
         ol.steps {
-            li {
-                h3 { "Få et adgangstoken" }
-                p {
-                    "Dit fagsystem henter et signeret adgangstoken (JWT) hos den tokenudsteder, som er aftalt for tjenesten. "
-                    "Det skal bære metodens scope (" code { (GET_LOGIN.scope()) } " for at læse, "
-                    code { (SET_LOGIN.scope()) } " for at registrere), jeres organisationstype og organisationskode og "
-                    "den adgang, I kalder med. Det sendes i headeren " code { "Authorization" } ", aldrig i adressen."
-                }
-                (code("Tokenet i en variabel", TOKEN))
-            }
-            li {
-                h3 { "Kald en metode" }
-                p {
-                    "Linjerne her på siden kan sættes direkte ind i en terminal. Adressen er den, du selv læser siden på; "
-                    "står der TLS foran tjenesten, så skriv " code { "https" } ". Prøv også metoderne i "
-                    a href="/swagger/" { "Swagger UI" } "."
-                }
-                (code("Et kald af GetLogin", &curl(&GET_LOGIN, base)))
-            }
-            li {
-                h3 { "Håndtér fejl" }
-                p {
-                    "Enhver fejl er " code { "application/problem+json" } ". Styr efter status og " code { "fejlkode" }
-                    "; " code { "fejltekst" } " er til mennesker."
-                }
-                (code("Eksempel på en fejl", &problem()))
-                ul {
-                    li { "401: hent et nyt token, og prøv én gang til." }
-                    li { "403: kaldet er ikke tilladt; det hjælper ikke at gentage det." }
-                    li {
-                        "404 med " code { (Kind::CompanyUnknown.row().1) }
-                        ": virksomheden har aldrig brugt JobAG. Det er et svar, ikke et nedbrud."
-                    }
-                    li { "400: " code { "fejl" } " nævner alle de felter, der skal rettes." }
-                    li {
-                        "429, 503 og 507: vent det antal sekunder, som " code { "Retry-After" }
-                        " siger, og send det samme kald igen. SetLogin må gentages frit."
-                    }
-                    li {
-                        "Send gerne " code { (REQUEST_ID) } " (højst " (MAX_LENGTH)
-                        " tegn). Det kommer igen i svaret og står i tjenestens log; oplys det, når du beder om hjælp."
-                    }
-                }
-            }
-            li {
-                h3 { "Hent listen billigt" }
-                p {
-                    "GetLogins og GetLogin har en " code { "ETag" } ". Send den med som " code { "If-None-Match" }
-                    ", og svaret er 304 uden krop, så længe intet er ændret. Bed om komprimering med "
-                    code { "Accept-Encoding: gzip" } ". Linjen her gør begge dele, hver gang den køres:"
-                }
-                (code("Hent listen, når den er ændret", &poll(base)))
-            }
+            (step(language, &TOKEN, "TOKEN='eyJ…'", html! {}, html! {}))
+            (step(language, &CALL, &curl(&GET_LOGIN, base), swagger, html! {}))
+            (step(language, &ERRORS, &problem, html! {}, rules))
+            (step(language, &LIST, &poll, html! {}, html! {}))
         }
     }
 }
 
-fn english(base: &str) -> Markup {
+fn step(language: Language, step: &Step, example: &str, last_words: Markup, rest: Markup) -> Markup {
     html! {
-        ol.steps {
-            li {
-                h3 { "Get an access token" }
-                p {
-                    "Your system fetches a signed access token (JWT) from the issuer that was agreed on for this service. It "
-                    "must carry the method's scope (" code { (GET_LOGIN.scope()) } " to read, "
-                    code { (SET_LOGIN.scope()) } " to record), your organisation type and organisation code, and the access "
-                    "mode that you call in. It is sent in the header " code { "Authorization" } ", never in the address."
-                }
-                (code("The token in a variable", TOKEN))
-            }
-            li {
-                h3 { "Call a method" }
-                p {
-                    "The lines on this page can be pasted into a terminal. Their address is the one at which you read the "
-                    "page; where TLS stands before the service, write " code { "https" } ". The methods can also be tried in "
-                    a href="/swagger/" { "Swagger UI" } "."
-                }
-                (code("A call of GetLogin", &curl(&GET_LOGIN, base)))
-            }
-            li {
-                h3 { "Handle errors" }
-                p {
-                    "Every error is " code { "application/problem+json" } ". Decide by status and " code { "fejlkode" }
-                    "; " code { "fejltekst" } " is for people, in Danish."
-                }
-                (code("Example of an error", &problem()))
-                ul {
-                    li { "401: fetch a new token and try once more." }
-                    li { "403: the call is not allowed; repeating it does not help." }
-                    li {
-                        "404 with " code { (Kind::CompanyUnknown.row().1) }
-                        ": the company has never used JobAG. That is an answer, not a failure."
-                    }
-                    li { "400: " code { "fejl" } " lists every field that must be mended." }
-                    li {
-                        "429, 503 and 507: wait as many seconds as " code { "Retry-After" }
-                        " says and send the same call again. SetLogin may be repeated freely."
-                    }
-                    li {
-                        "Send an " code { (REQUEST_ID) } " if you like (at most " (MAX_LENGTH)
-                        " characters). It comes back in the answer and stands in the service's log; tell it when you ask "
-                        "for help."
-                    }
-                }
-            }
-            li {
-                h3 { "Fetch the list cheaply" }
-                p {
-                    "GetLogins and GetLogin carry an " code { "ETag" } ". Send it back in " code { "If-None-Match" }
-                    ", and the answer is a 304 without a body while nothing has changed. Ask for compression with "
-                    code { "Accept-Encoding: gzip" } ". This line does both each time it is run:"
-                }
-                (code("Fetch the list when it has changed", &poll(base)))
-            }
+        li {
+            h3 { (language.of(step.heading)) }
+            p { (prose(language.of(step.text))) (last_words) }
+            (code(language.of(step.label), example))
+            (rest)
+        }
+    }
+}
+
+/// A text in which names of the interface stand in braces and code between backticks.
+fn prose(text: &str) -> Markup {
+    let text = text
+        .replace("{read}", GET_LOGIN.scope())
+        .replace("{write}", SET_LOGIN.scope())
+        .replace("{unknown}", Kind::CompanyUnknown.row().1)
+        .replace("{id}", REQUEST_ID)
+        .replace("{length}", &MAX_LENGTH.to_string());
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 0 { (part) } @else { code { (part) } }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document (3.1): the declared methods, their schemas, the table of errors and the table of access.
+//! The OpenAPI document (3.1): the methods, their schemas, the table of errors and the access table.
 
 use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::{HttpMethod, PathItem, PathsBuilder};
@@ -13,17 +13,17 @@ use crate::api::response::{CvrNummer, ProblemDto};
 use crate::api::spec::{EndpointSpec, Input, TypeSchema, Verb};
 use crate::domain::access::AccessTable;
 
-/// The document over this table of access, as pretty JSON that ends with a line feed.
+/// The document over this access table, as pretty JSON that ends with a line feed.
 ///
 /// # Errors
 /// When it cannot be written as JSON, which no request can cause.
 pub(crate) fn document(access_table: &AccessTable) -> Result<String, serde_json::Error> {
-    let paths = EndpointSpec::ALL.into_iter().fold(PathsBuilder::new(), |paths, declaration| {
-        let verb = match declaration.verb {
+    let paths = EndpointSpec::ALL.into_iter().fold(PathsBuilder::new(), |paths, endpoint| {
+        let verb = match endpoint.verb {
             Verb::Get => HttpMethod::Get,
             Verb::Put => HttpMethod::Put,
         };
-        paths.path(declaration.path, PathItem::new(verb, operation::of(declaration, access_table)))
+        paths.path(endpoint.path, PathItem::new(verb, operation::of(endpoint, access_table)))
     });
     let licence = LicenseBuilder::new()
         .name(env!("CARGO_PKG_LICENSE"))
@@ -57,16 +57,17 @@ fn components() -> Components {
         .schema(CvrNummer::name(), CvrNummer::schema())
         .schema(ProblemDto::name(), ProblemDto::schema())
         .schemas_from_iter(TypeSchema::of::<ProblemDto>().parts());
-    for declaration in EndpointSpec::ALL {
-        // The fields of a query are parameters, so that the type around them is nothing that is sent.
-        let (whole, query) = match declaration.input {
-            Input::Body(body) => (Some(body.schema_of), None),
+    for endpoint in EndpointSpec::ALL {
+        let (body, query) = match endpoint.input {
+            Input::Body(body) => (Some(body), None),
+            // The fields of a query are parameters: the type around them is never sent.
             Input::Query(schema_of) => (None, Some(schema_of)),
             Input::Nothing => (None, None),
         };
-        for schema_of in whole.into_iter().chain(declaration.output.map(|output| output.schema_of)) {
-            components =
-                components.schema(schema_of.name(), schema_of.schema()).schemas_from_iter(schema_of.parts());
+        for sent in body.into_iter().chain(endpoint.output) {
+            let name = sent.schema_of.name();
+            components = components.schema(name, sent.schema_of.schema());
+            components = components.schemas_from_iter(sent.schema_of.parts());
         }
         components = components.schemas_from_iter(query.into_iter().flat_map(TypeSchema::parts));
     }

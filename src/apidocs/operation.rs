@@ -15,8 +15,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, RefOr, Required, Schema};
 
-use super::example;
-use super::{table, texts};
+use super::{example, table, texts};
 use crate::api::problem::Kind;
 use crate::api::request_id;
 use crate::api::response::ProblemDto;
@@ -24,44 +23,42 @@ use crate::api::spec::{Body, EndpointSpec, Input, TypeSchema, Verb};
 use crate::domain::access::{AccessTable, Method, OrganisationType};
 use crate::telemetry::trace_context;
 
-/// What the security scheme is called in the document.
+/// The name of the security scheme.
 pub(super) const SCHEME: &str = "adgangstoken";
-/// What the methods are gathered under.
 pub(super) const TAG: &str = "Virksomhedslogin";
 
-/// Where the table of access stands in an operation.
+/// The extension that holds the access table.
 const ACCESS: &str = "x-tilladte-organisationer";
 
-/// The operation.
-pub(super) fn of(declaration: &EndpointSpec, access_table: &AccessTable) -> Operation {
+pub(super) fn of(endpoint: &EndpointSpec, access_table: &AccessTable) -> Operation {
     let mut operation = OperationBuilder::new()
         .tag(TAG)
-        .operation_id(Some(declaration.name()))
-        .summary(Some(declaration.summary.da))
-        .description(Some(description(declaration)))
-        .request_body(declaration.body().map(request_body))
-        .security(SecurityRequirement::new(SCHEME, [declaration.scope()]))
+        .operation_id(Some(endpoint.name()))
+        .summary(Some(endpoint.summary.da))
+        .description(Some(description(endpoint)))
+        .request_body(endpoint.body().map(request_body))
+        .security(SecurityRequirement::new(SCHEME, [endpoint.scope()]))
         .extensions(Some(
-            ExtensionsBuilder::new().add(ACCESS, access(declaration.method, access_table)).build(),
+            ExtensionsBuilder::new().add(ACCESS, access(endpoint.method, access_table)).build(),
         ));
-    for parameter in parameters(declaration) {
+    for parameter in parameters(endpoint) {
         operation = operation.parameter(parameter);
     }
-    for (status, response) in responses(declaration) {
+    for (status, response) in responses(endpoint) {
         operation = operation.response(status.to_string(), response);
     }
     operation.build()
 }
 
-fn description(declaration: &EndpointSpec) -> String {
-    let path_aliases = match declaration.path_aliases {
+fn description(endpoint: &EndpointSpec) -> String {
+    let path_aliases = match endpoint.path_aliases {
         [] => String::new(),
         forms => format!(" Stien kan også skrives `{}`.", forms.join("`, `")),
     };
-    format!("Kræver scope `{}`.{path_aliases}", declaration.scope())
+    format!("Kræver scope `{}`.{path_aliases}", endpoint.scope())
 }
 
-/// The marks of the loaded table: organisation type → access modes.
+/// What the loaded access table allows: organisation type → access modes.
 fn access(method: Method, access_table: &AccessTable) -> Value {
     let rows = OrganisationType::ALL.into_iter().map(|organisation| {
         let modes =
@@ -84,13 +81,13 @@ fn content(schema_of: TypeSchema, example: &[u8]) -> Content {
     ContentBuilder::new().schema(Some(schema)).example(serde_json::from_slice(example).ok()).build()
 }
 
-fn parameters(declaration: &EndpointSpec) -> Vec<Parameter> {
+fn parameters(endpoint: &EndpointSpec) -> Vec<Parameter> {
     let mut parameters = Vec::new();
-    if let Some(segment) = &declaration.segment {
+    if let Some(segment) = &endpoint.segment {
         let schema = Ref::from_schema_name(segment.schema_of.name());
         parameters.push(parameter(segment.name, ParameterIn::Path, true, segment.description.da, schema));
     }
-    if let Input::Query(schema_of) = &declaration.input
+    if let Input::Query(schema_of) = &endpoint.input
         && let RefOr::T(Schema::Object(query)) = schema_of.schema()
     {
         for (name, member) in &query.properties {
@@ -99,23 +96,40 @@ fn parameters(declaration: &EndpointSpec) -> Vec<Parameter> {
             parameters.push(parameter(name, ParameterIn::Query, required, &description, bare(member)));
         }
     }
-    let id = text().min_length(Some(1)).max_length(Some(request_id::MAX_LENGTH));
-    let id = id.pattern(Some(request_id::PATTERN)).examples([example::REQUEST_ID]);
-    parameters.push(parameter(request_id::FIELD, ParameterIn::Header, false, texts::REQUEST_ID_SENT, id));
-    let trace = text().examples([example::TRACE]);
-    parameters.push(parameter(trace_context::FIELD, ParameterIn::Header, false, texts::TRACE_SENT, trace));
-    let tag = text().examples(["*"]);
-    parameters.push(parameter("If-Match", ParameterIn::Header, false, texts::IF_MATCH, tag));
-    if declaration.verb == Verb::Get {
-        let tag = text().examples([r#"W/"1a20b3a43a3-1a20b3a43a3""#]);
-        parameters.push(parameter("If-None-Match", ParameterIn::Header, false, texts::IF_NONE_MATCH, tag));
+    let mut header = |name: &str, description: &str, schema: ObjectBuilder| {
+        parameters.push(parameter(name, ParameterIn::Header, false, description, schema));
+    };
+    let id = request_id_schema().pattern(Some(request_id::PATTERN));
+    header(
+        request_id::FIELD,
+        "Kaldets id, 1 til 46 synlige ASCII-tegn. Uden det finder tjenesten selv på et.",
+        id,
+    );
+    header(
+        trace_context::FIELD,
+        "Den sporing, kaldet hører til (W3C Trace Context). En, der ikke kan læses, erstattes af en ny.",
+        text().examples([example::TRACE]),
+    );
+    header(
+        "If-Match",
+        "ETag fra et tidligere svar om det samme: 412, hvis tilstanden siden er ændret. `*` kræver kun, at der er en.",
+        text().examples(["*"]),
+    );
+    if endpoint.verb == Verb::Get {
+        header(
+            "If-None-Match",
+            "ETag fra et tidligere svar: 304, så længe intet er ændret.",
+            text().examples([r#"W/"1a20b3a43a3-1a20b3a43a3""#]),
+        );
+    }
+    if is_compressed(endpoint) {
         let coding = text().examples(["gzip"]);
-        parameters.push(parameter("Accept-Encoding", ParameterIn::Header, false, texts::CODING, coding));
+        header("Accept-Encoding", "gzip eller zstd giver et komprimeret svar.", coding);
     }
     parameters
 }
 
-/// The member's schema without what is said of the member, which its parameter says.
+/// The member's schema without its description, which the parameter has.
 fn bare(member: &RefOr<Schema>) -> RefOr<Schema> {
     match member {
         RefOr::Ref(reference) => RefOr::Ref(Ref::new(reference.ref_location.as_str())),
@@ -143,59 +157,79 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-fn header(description: &str, schema: ObjectBuilder) -> Header {
-    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+fn request_id_schema() -> ObjectBuilder {
+    let id = text().min_length(Some(1)).max_length(Some(request_id::MAX_LENGTH));
+    id.examples([example::REQUEST_ID])
 }
 
 /// Every answer that a call may get, by status.
-fn responses(declaration: &EndpointSpec) -> BTreeMap<u16, Response> {
-    let mut responses = BTreeMap::new();
-    match &declaration.output {
+fn responses(endpoint: &EndpointSpec) -> BTreeMap<u16, Response> {
+    let mut errors: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    for kind in endpoint.faults() {
+        errors.entry(kind.row().0.as_u16()).or_default().push(kind);
+    }
+    let mut responses: BTreeMap<_, _> =
+        errors.into_iter().map(|(status, kinds)| (status, error_response(&kinds))).collect();
+    match &endpoint.output {
         Some(output) => {
-            let body = content(output.schema_of, &example::output(declaration.method));
-            responses.insert(200, read(texts::FOUND).content("application/json", body).build());
-            responses.insert(304, read(texts::UNCHANGED).build());
+            let body = content(output.schema_of, &example::output(endpoint.method));
+            let mut found = read("Fundet.", endpoint).content("application/json", body);
+            found = found.header("Last-Modified", header("Det seneste login i svaret, på sekundet.", text()));
+            if is_compressed(endpoint) {
+                let coding = header("gzip eller zstd, når svaret er komprimeret.", text());
+                found = found.header("Content-Encoding", coding);
+            }
+            responses.insert(200, found.build());
+            let unchanged = read("Uændret siden det svar, hvis ETag blev sendt.", endpoint);
+            responses.insert(304, unchanged.build());
         }
         None => {
-            responses.insert(204, answered(texts::RECORDED).build());
+            responses.insert(204, response("Registreret og skrevet til disken.").build());
         }
-    }
-    for status in declaration.faults().map(|kind| kind.row().0.as_u16()) {
-        responses.entry(status).or_insert_with(|| {
-            let kinds: Vec<Kind> =
-                declaration.faults().filter(|kind| kind.row().0.as_u16() == status).collect();
-            told(&kinds)
-        });
     }
     responses
 }
 
-/// An answer, with the headers that all of them have.
-fn answered(description: &str) -> ResponseBuilder {
-    let id = text().min_length(Some(1)).max_length(Some(request_id::MAX_LENGTH));
-    let trace = text().pattern(Some(trace_context::PATTERN));
-    ResponseBuilder::new()
-        .description(description)
-        .header(request_id::FIELD, header(texts::REQUEST_ID_RETURNED, id.examples([example::REQUEST_ID])))
-        .header(trace_context::FIELD, header(texts::TRACE_RETURNED, trace.examples([example::TRACE])))
+/// Whether its answer comes in the coding that the caller accepts; one login is shorter than its compressed form.
+fn is_compressed(endpoint: &EndpointSpec) -> bool {
+    endpoint.method == Method::GetLogins
 }
 
-/// An answer of a read.
-fn read(description: &str) -> ResponseBuilder {
-    let answer = answered(description)
-        .header("ETag", header(texts::ETAG, text()))
-        .header("Cache-Control", header(texts::CACHE_CONTROL, text()))
-        .header("Vary", header(texts::VARY, text()));
-    if description == texts::UNCHANGED {
-        return answer;
+/// An answer of a read, with a body or without.
+fn read(description: &str, endpoint: &EndpointSpec) -> ResponseBuilder {
+    let response = response(description)
+        .header("ETag", header("Svarets svage mærke, til If-None-Match.", text()))
+        .header("Cache-Control", header("Svaret må kun gemmes af den, der fik det.", text()));
+    if is_compressed(endpoint) {
+        return response.header("Vary", header("Accept-Encoding.", text()));
     }
-    answer
-        .header("Last-Modified", header(texts::LAST_MODIFIED, text()))
-        .header("Content-Encoding", header(texts::CONTENT_ENCODING, text()))
+    response
+}
+
+fn header(description: &str, schema: ObjectBuilder) -> Header {
+    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+}
+
+/// An answer, with the headers that all of them have.
+fn response(description: &str) -> ResponseBuilder {
+    let trace = text().pattern(Some(trace_context::PATTERN)).examples([example::TRACE]);
+    ResponseBuilder::new()
+        .description(description)
+        .header(
+            request_id::FIELD,
+            header("Kaldets id: det, der blev sendt, ellers et, tjenesten fandt på.", request_id_schema()),
+        )
+        .header(
+            trace_context::FIELD,
+            header(
+                "Kaldets sporing: den, der blev sendt, ellers en ny; med tjenestens eget id for kaldet.",
+                trace,
+            ),
+        )
 }
 
 /// The errors of one status in one response, an example for each.
-fn told(kinds: &[Kind]) -> Response {
+fn error_response(kinds: &[Kind]) -> Response {
     let descriptions: Vec<String> =
         kinds.iter().map(|kind| format!("{} ({})", texts::when(*kind).da, kind.row().1)).collect();
     let examples = kinds.iter().map(|kind| {
@@ -205,13 +239,14 @@ fn told(kinds: &[Kind]) -> Response {
     });
     let schema = Ref::from_schema_name(ProblemDto::name());
     let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
-    let mut response = answered(&descriptions.join(" ")).content("application/problem+json", content);
+    let mut response = response(&descriptions.join(" ")).content("application/problem+json", content);
     if kinds.iter().any(|kind| kind.challenges()) {
-        response = response.header("WWW-Authenticate", header(texts::CHALLENGE, text()));
+        response = response.header("WWW-Authenticate", header("Hvad tokenet mangler (RFC 6750).", text()));
     }
     if kinds.iter().any(|kind| kind.is_temporary()) {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-        response = response.header("Retry-After", header(texts::RETRY_AFTER, seconds));
+        let header = header("Sekunder, før det samme kald kan sendes igen.", seconds);
+        response = response.header("Retry-After", header);
     }
     response.build()
 }

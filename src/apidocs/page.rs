@@ -1,24 +1,32 @@
-//! The page at `/`: what stands around the methods, in the order of the contract's page.
+//! The page at `/`: what surrounds the methods, in the order of the contract's page.
 
 use maud::{DOCTYPE, Markup, html};
 
 use super::language::{Language, PARAMETER};
-use super::texts::PAGE;
 use super::{guide, method, stylesheet};
 use crate::api::spec::{EndpointSpec, Text};
 use crate::domain::access::AccessTable;
 
-/// What the contract's page begins with; here it is true of the table of access as well.
+/// What the contract's page begins with; here it holds for the access table as well.
 const FOLLOWS_THE_CODE: Text = Text {
     da: "Siden opdateres automatisk til at afspejle koden.",
     en: "This page is generated from the running service and always shows what it does.",
 };
+const DESCRIPTION: Text = Text {
+    da: "Hvornår en virksomhed første gang og senest er logget ind på JobAG: metoderne, deres adgang og deres fejl.",
+    en: "When a company first and last logged in to JobAG: the methods, who may call them, and their errors.",
+};
+const SKIP: Text = Text { da: "Spring til indholdet", en: "Skip to the content" };
+const CONTENTS: Text = Text { da: "Indhold", en: "Contents" };
+const START_HEADING: Text = Text { da: "Kom godt i gang", en: "Getting started" };
+const METHODS_HEADING: Text = Text { da: "Metoder", en: "Methods" };
+const LANGUAGE: Text = Text { da: "Sprog", en: "Language" };
 const TITLE: &str = "Virksomhedslogin";
 const CONTENT: &str = "indhold";
 const START: &str = "kom-godt-i-gang";
 const METHODS: &str = "metoder";
 
-/// The page over this table of access, whose calls go to this address.
+/// The page for this access table, whose calls go to this address.
 pub(super) fn render(access_table: &AccessTable, language: Language, base: &str) -> String {
     let say = |text: Text| language.of(text);
     let page = html! {
@@ -26,7 +34,7 @@ pub(super) fn render(access_table: &AccessTable, language: Language, base: &str)
         html lang=(language.tag()) {
             (head(language))
             body {
-                a.skip href={ "#" (CONTENT) } { (say(PAGE.skip)) }
+                a.skip href={ "#" (CONTENT) } { (say(SKIP)) }
                 header {
                     div.bar {
                         p.brand { (TITLE) " " span.version { (env!("CARGO_PKG_VERSION")) } }
@@ -38,13 +46,13 @@ pub(super) fn render(access_table: &AccessTable, language: Language, base: &str)
                     h1 { (TITLE) }
                     p.lead { (say(FOLLOWS_THE_CODE)) }
                     section aria-labelledby=(START) {
-                        h2 id=(START) { (say(PAGE.start)) }
+                        h2 id=(START) { (say(START_HEADING)) }
                         (guide::render(language, base))
                     }
                     section aria-labelledby=(METHODS) {
-                        h2 id=(METHODS) { (say(PAGE.methods)) }
-                        @for declaration in EndpointSpec::ALL {
-                            (method::render(declaration, access_table, language, base))
+                        h2 id=(METHODS) { (say(METHODS_HEADING)) }
+                        @for endpoint in EndpointSpec::ALL {
+                            (method::render(endpoint, access_table, language, base))
                         }
                     }
                 }
@@ -67,8 +75,8 @@ fn head(language: Language) -> Markup {
             meta charset="utf-8";
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
-            meta name="description" content=(language.of(PAGE.description));
-            title { (TITLE) " – " (language.of(PAGE.methods)) }
+            meta name="description" content=(language.of(DESCRIPTION));
+            title { (TITLE) " – " (language.of(METHODS_HEADING)) }
             link rel="stylesheet" href={ "/assets/" (stylesheet::name()) };
             @for other in Language::ALL {
                 link rel="alternate" hreflang=(other.tag()) href=(address(other));
@@ -83,7 +91,7 @@ fn address(language: Language) -> String {
 
 fn switch(language: Language) -> Markup {
     html! {
-        nav.languages aria-label=(language.of(PAGE.language)) {
+        nav.languages aria-label=(language.of(LANGUAGE)) {
             ul {
                 @for other in Language::ALL {
                     li {
@@ -98,11 +106,11 @@ fn switch(language: Language) -> Markup {
 
 fn contents(language: Language) -> Markup {
     html! {
-        nav.contents aria-label=(language.of(PAGE.contents)) {
+        nav.contents aria-label=(language.of(CONTENTS)) {
             ul {
-                li { a href={ "#" (START) } { (language.of(PAGE.start)) } }
-                @for declaration in EndpointSpec::ALL {
-                    li { a href={ "#" (declaration.name()) } { (declaration.name()) } }
+                li { a href={ "#" (START) } { (language.of(START_HEADING)) } }
+                @for endpoint in EndpointSpec::ALL {
+                    li { a href={ "#" (endpoint.name()) } { (endpoint.name()) } }
                 }
                 li { a href="/openapi.json" { "OpenAPI" } }
                 li { a href="/swagger/" { "Swagger UI" } }

@@ -5,33 +5,31 @@ use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 
 use crate::api::spec::{Body, EndpointSpec, Input};
 
-/// What stands before an element for each level that it is within.
+/// Precedes an element once for each level that it is within.
 const LEVEL: &str = "- ";
 const EXACTLY_ONE: &str = "1";
 const AT_MOST_ONE: &str = "0 - 1";
 const ANY_NUMBER: &str = "0 - *";
 
-/// A row: what the five columns hold.
+/// What the five columns hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(super) struct FieldRow {
     /// The name, indented by its level.
-    pub element: String,
+    pub(super) element: String,
     /// The type's name.
-    pub kind: String,
+    pub(super) kind: String,
     /// What its value must look like.
-    pub details: String,
-    /// How many there may be.
-    pub occurrence: &'static str,
-    /// What it is.
-    pub description: String,
+    pub(super) details: String,
+    pub(super) occurrence: &'static str,
+    pub(super) description: String,
 }
 
 /// The schemas that references in a table point to.
 type Parts = std::collections::BTreeMap<String, RefOr<Schema>>;
 
 /// The rows of the method's input; none when it has none.
-pub(crate) fn input(declaration: &EndpointSpec) -> Vec<Row> {
-    match &declaration.input {
+pub(super) fn input(endpoint: &EndpointSpec) -> Vec<FieldRow> {
+    match &endpoint.input {
         Input::Nothing => Vec::new(),
         Input::Query(schema_of) => {
             let mut rows = Vec::new();
@@ -43,24 +41,25 @@ pub(crate) fn input(declaration: &EndpointSpec) -> Vec<Row> {
 }
 
 /// The rows of the method's output; none when it has none.
-pub(crate) fn output(declaration: &EndpointSpec) -> Vec<Row> {
-    declaration.output.as_ref().map(whole).unwrap_or_default()
+pub(super) fn output(endpoint: &EndpointSpec) -> Vec<FieldRow> {
+    endpoint.output.as_ref().map(whole).unwrap_or_default()
 }
 
-fn whole(body: &Body) -> Vec<Row> {
-    let mut rows = vec![Row {
+fn whole(body: &Body) -> Vec<FieldRow> {
+    let (schema, parts) = (body.schema_of.schema(), body.schema_of.parts());
+    let mut rows = vec![FieldRow {
         element: body.name.to_owned(),
         kind: body.schema_of.name().into_owned(),
         details: String::new(),
         occurrence: EXACTLY_ONE,
         description: String::new(),
     }];
-    members(&body.schema_of.schema(), &body.schema_of.parts(), 1, &mut rows);
+    members(&schema, &parts, 1, &mut rows);
     rows
 }
 
 /// Appends a row for each member of this schema and, below it, the rows of its own members.
-fn members(schema: &RefOr<Schema>, parts: &Parts, level: usize, rows: &mut Vec<Row>) {
+fn members(schema: &RefOr<Schema>, parts: &Parts, level: usize, rows: &mut Vec<FieldRow>) {
     match resolved(schema, parts) {
         Some(Schema::Object(object)) => {
             for (name, member) in &object.properties {
@@ -80,23 +79,29 @@ fn members(schema: &RefOr<Schema>, parts: &Parts, level: usize, rows: &mut Vec<R
     }
 }
 
-fn row(name: &str, schema: &RefOr<Schema>, parts: &Parts, level: usize, occurrence: &'static str) -> Row {
-    let value = match resolved(schema, parts) {
+fn row(
+    name: &str,
+    schema: &RefOr<Schema>,
+    parts: &Parts,
+    level: usize,
+    occurrence: &'static str,
+) -> FieldRow {
+    let pattern = match resolved(schema, parts) {
         Some(Schema::Object(object)) => object.pattern.as_deref(),
         _ => None,
     };
-    let anchors: &[char] = &['^', '$'];
-    let details = value.map(|pattern| format!("Pattern: {}", pattern.trim_matches(anchors)));
-    Row {
+    FieldRow {
         element: format!("{}{name}", LEVEL.repeat(level)),
         kind: type_name(schema, parts),
-        details: details.unwrap_or_default(),
+        details: pattern
+            .map(|pattern| format!("Pattern: {}", pattern.trim_matches(['^', '$'])))
+            .unwrap_or_default(),
         occurrence,
         description: described(schema),
     }
 }
 
-/// What is said of a member where it is declared; what its type says of itself is not repeated.
+/// The description of a member where it is declared, not that of its type.
 pub(super) fn described(schema: &RefOr<Schema>) -> String {
     match schema {
         RefOr::Ref(reference) => reference.description.clone(),
