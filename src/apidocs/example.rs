@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_examples_are_the_contracts() {
+    fn examples_are_those_of_the_contract() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         assert_eq!(
             text(output(Method::GetLogin)),

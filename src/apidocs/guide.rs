@@ -95,7 +95,7 @@ const LIST: Step = Step {
 /// The guide in this language, its calls to this address.
 pub(super) fn render(language: Language, base: &str) -> Markup {
     let problem = String::from_utf8_lossy(&example::problem(Kind::CompanyUnknown)).into_owned();
-    // Fetches the list, compressed, and only when it has changed since it was fetched last.
+    // Gets the list, compressed, and only when it has changed since the last time.
     let poll = format!(
         "curl -fsS --compressed --etag-compare liste.etag --etag-save liste.etag -o liste.json {}",
         curl(&GET_LOGINS, base).replace("curl -i ", "")
@@ -123,7 +123,7 @@ fn step(language: Language, step: &Step, example: &str, last_words: Markup, rest
     }
 }
 
-/// A text in which names of the interface stand in braces and code between backticks.
+/// A text with names of the interface in braces and code between backticks.
 fn prose(text: &str) -> Markup {
     let text = text
         .replace("{read}", GET_LOGIN.scope())

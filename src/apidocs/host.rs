@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_not_printed() {
+    fn anything_else_is_replaced_by_the_fallback() {
         for host in [
             "",
             "a'b",
@@ -129,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_a_shell_or_a_page_would_read_is_printed(text in "\\PC{0,40}") {
+        fn no_character_of_a_shell_or_of_html_is_printed(text in "\\PC{0,40}") {
             let printed = match HeaderValue::from_bytes(text.as_bytes()) {
                 Ok(_) => printed(&[text.as_bytes()]),
                 Err(_) => return Ok(()),

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_browsers_wish_decides() {
+    fn highest_weight_of_the_browser_decides() {
         for accepted in ["en", "EN-gb", "en-US,en;q=0.9,da;q=0.8", "de, en;q=0.5", "da;q=0, en;q=0.001"] {
             assert_eq!(wanted("", accepted), "en", "{accepted}");
         }
@@ -93,14 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn languages_behind_the_most_are_not_read() {
+    fn items_beyond_the_limit_are_not_read() {
         assert_eq!(wanted("", &format!("{}en", "de,".repeat(MAX_ITEMS - 1))), "en");
         assert_eq!(wanted("", &format!("{}en", "de,".repeat(MAX_ITEMS))), "da");
         assert_eq!(wanted(&format!("{}sprog=en", "x&".repeat(MAX_ITEMS)), ""), "da");
     }
 
     #[test]
-    fn the_switch_goes_before_the_browser() {
+    fn switch_overrides_the_browser() {
         assert_eq!(wanted("sprog=en", "da"), "en");
         assert_eq!(wanted("sprog=da", "en"), "da");
         assert_eq!(wanted("x=1&sprog=en&sprog=da", "da"), "en");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_wish_it_is_danish() {
+    fn default_is_danish() {
         assert_eq!(Language::wanted(&TestRequest::get().to_http_request()), Language::Danish);
     }
 }

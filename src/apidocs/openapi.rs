@@ -1,81 +1,76 @@
 //! The OpenAPI document (3.1): the methods, their schemas, the table of errors and the access table.
 
-use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
-use utoipa::openapi::path::{HttpMethod, PathItem, PathsBuilder};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::server::Server;
-use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{Components, ComponentsBuilder, OpenApiBuilder};
-use utoipa::{PartialSchema, ToSchema};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, json};
+use utoipa::openapi::{RefOr, Schema};
 
 use super::operation::{self, SCHEME, TAG};
 use crate::api::response::{CvrNummer, ProblemDto};
-use crate::api::spec::{EndpointSpec, Input, TypeSchema, Verb};
+use crate::api::spec::{EndpointSpec, Input, TypeSchema};
 use crate::domain::access::AccessTable;
 
-/// The document over this access table, as pretty JSON that ends with a line feed.
+/// The document for this access table, as pretty JSON that ends with a line feed.
 ///
 /// # Errors
 /// When it cannot be written as JSON, which no request can cause.
 pub(crate) fn document(access_table: &AccessTable) -> Result<String, serde_json::Error> {
-    let paths = EndpointSpec::ALL.into_iter().fold(PathsBuilder::new(), |paths, endpoint| {
-        let verb = match endpoint.verb {
-            Verb::Get => HttpMethod::Get,
-            Verb::Put => HttpMethod::Put,
-        };
-        paths.path(endpoint.path, PathItem::new(verb, operation::of(endpoint, access_table)))
+    let mut paths = Map::new();
+    for endpoint in EndpointSpec::ALL {
+        let verb = endpoint.verb.name().to_lowercase();
+        paths.insert(endpoint.path.to_owned(), json!({ verb: operation::of(endpoint, access_table) }));
+    }
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Virksomhedslogin",
+            "description":
+                "Hvornår en virksomhed første gang og senest er logget ind på JobAG. STAR registrerer med SetLogin; \
+                 jobcentre og a-kasser læser med GetLogin og GetLogins. Dokumentet dannes af tjenestens egen kode og \
+                 af den adgangstabel, der gælder nu (`x-tilladte-organisationer`). En sti tager kun sine egne verber \
+                 samt OPTIONS, og HEAD hvor den tager GET; andre besvares med 405.",
+            "license": { "name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE") },
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": { SCHEME: {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description":
+                    "Et signeret adgangstoken (RFC 9068) i headeren Authorization. Metodens scope skal stå i tokenet, \
+                     og organisationstype og adgang i tokenet skal have et kryds i metodens \
+                     `x-tilladte-organisationer`.",
+            } },
+        },
+        "tags": [{ "name": TAG, "description": "De tre metoder." }],
     });
-    let licence = LicenseBuilder::new()
-        .name(env!("CARGO_PKG_LICENSE"))
-        .identifier(Some(env!("CARGO_PKG_LICENSE")))
-        .build();
-    let info = InfoBuilder::new()
-        .title("Virksomhedslogin")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(
-            "Hvornår en virksomhed første gang og senest er logget ind på JobAG. STAR registrerer med SetLogin; \
-             jobcentre og a-kasser læser med GetLogin og GetLogins. Dokumentet dannes af tjenestens egen kode og af den \
-             adgangstabel, der gælder nu (`x-tilladte-organisationer`). En sti tager kun sine egne verber samt OPTIONS, og \
-             HEAD hvor den tager GET; andre besvares med 405.",
-        ))
-        .license(Some(licence))
-        .build();
-    let tag = TagBuilder::new().name(TAG).description(Some("De tre metoder.")).build();
-    let document = OpenApiBuilder::new()
-        .info(info)
-        .servers(Some([Server::new("/")]))
-        .tags(Some([tag]))
-        .paths(paths)
-        .components(Some(components()))
-        .build();
-    Ok(document.to_pretty_json()? + "\n")
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-/// Every schema that a method refers to, the problem's, and the one way to authorise.
-fn components() -> Components {
-    let mut components = ComponentsBuilder::new()
-        .schema(CvrNummer::name(), CvrNummer::schema())
-        .schema(ProblemDto::name(), ProblemDto::schema())
-        .schemas_from_iter(TypeSchema::of::<ProblemDto>().parts());
+/// Every schema that a method refers to, and the problem's.
+fn schemas() -> BTreeMap<String, RefOr<Schema>> {
+    let mut schemas = BTreeMap::new();
+    let mut add = |schema_of: TypeSchema| {
+        schemas.insert(schema_of.name().into_owned(), schema_of.schema());
+        schemas.extend(schema_of.parts());
+    };
+    add(TypeSchema::of::<CvrNummer>());
+    add(TypeSchema::of::<ProblemDto>());
+    let bodies = EndpointSpec::ALL
+        .iter()
+        .flat_map(|endpoint| endpoint.body().copied().into_iter().chain(endpoint.output));
+    bodies.for_each(|body| add(body.schema_of));
     for endpoint in EndpointSpec::ALL {
-        let (body, query) = match endpoint.input {
-            Input::Body(body) => (Some(body), None),
-            // The fields of a query are parameters: the type around them is never sent.
-            Input::Query(schema_of) => (None, Some(schema_of)),
-            Input::Nothing => (None, None),
-        };
-        for sent in body.into_iter().chain(endpoint.output) {
-            let name = sent.schema_of.name();
-            components = components.schema(name, sent.schema_of.schema());
-            components = components.schemas_from_iter(sent.schema_of.parts());
+        // The fields of a query are parameters: the type around them is never sent.
+        if let Input::Query(schema_of) = endpoint.input {
+            schemas.extend(schema_of.parts());
         }
-        components = components.schemas_from_iter(query.into_iter().flat_map(TypeSchema::parts));
     }
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
-        "Et signeret adgangstoken (RFC 9068) i headeren Authorization. Metodens scope skal stå i tokenet, og \
-         organisationstype og adgang i tokenet skal have et kryds i metodens `x-tilladte-organisationer`.",
-    ));
-    components.security_scheme(SCHEME, SecurityScheme::Http(bearer.build())).build()
+    schemas
 }
 
 #[cfg(test)]
@@ -102,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_leads_somewhere_and_every_schema_is_referred_to() {
+    fn every_reference_resolves_and_every_schema_is_used() {
         let document = shipped();
         let mut found = Vec::new();
         references(&document, &mut found);
@@ -117,21 +112,21 @@ mod tests {
     }
 
     #[test]
-    fn it_is_3_1_and_names_version_licence_and_every_method() {
+    fn document_has_version_licence_and_every_method() {
         let document = shipped();
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(document["info"]["license"]["identifier"], "Apache-2.0");
-        for declaration in EndpointSpec::ALL {
-            let verb = declaration.verb.name().to_lowercase();
-            let operation = &document["paths"][declaration.path][verb];
-            assert_eq!(operation["operationId"], declaration.name());
-            assert_eq!(operation["security"][0][SCHEME][0], declaration.scope());
+        for endpoint in EndpointSpec::ALL {
+            let verb = endpoint.verb.name().to_lowercase();
+            let operation = &document["paths"][endpoint.path][verb];
+            assert_eq!(operation["operationId"], endpoint.name());
+            assert_eq!(operation["security"][0][SCHEME][0], endpoint.scope());
         }
     }
 
     #[test]
-    fn every_status_of_the_table_of_errors_stands_where_it_can_come() {
+    fn each_method_lists_the_statuses_that_it_can_return() {
         let document = shipped();
         let statuses = |path: &str, verb: &str| -> Vec<String> {
             document["paths"][path][verb]["responses"].as_object().unwrap().keys().cloned().collect()

@@ -2,24 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-use utoipa::ToSchema;
-use utoipa::openapi::content::{Content, ContentBuilder};
-use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::extensions::ExtensionsBuilder;
-use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Ref, RefOr, Required, Schema};
+use serde_json::{Map, Value, json};
 
 use super::{example, table, texts};
 use crate::api::problem::Kind;
 use crate::api::request_id;
 use crate::api::response::ProblemDto;
-use crate::api::spec::{Body, EndpointSpec, Input, TypeSchema, Verb};
+use crate::api::spec::{EndpointSpec, Input, TypeSchema, Verb};
 use crate::domain::access::{AccessTable, Method, OrganisationType};
 use crate::telemetry::trace_context;
 
@@ -27,167 +16,58 @@ use crate::telemetry::trace_context;
 pub(super) const SCHEME: &str = "adgangstoken";
 pub(super) const TAG: &str = "Virksomhedslogin";
 
-/// The extension that holds the access table.
-const ACCESS: &str = "x-tilladte-organisationer";
-
-pub(super) fn of(endpoint: &EndpointSpec, access_table: &AccessTable) -> Operation {
-    let mut operation = OperationBuilder::new()
-        .tag(TAG)
-        .operation_id(Some(endpoint.name()))
-        .summary(Some(endpoint.summary.da))
-        .description(Some(description(endpoint)))
-        .request_body(endpoint.body().map(request_body))
-        .security(SecurityRequirement::new(SCHEME, [endpoint.scope()]))
-        .extensions(Some(
-            ExtensionsBuilder::new().add(ACCESS, access(endpoint.method, access_table)).build(),
-        ));
-    for parameter in parameters(endpoint) {
-        operation = operation.parameter(parameter);
+pub(super) fn of(endpoint: &EndpointSpec, access_table: &AccessTable) -> Value {
+    let mut operation = json!({
+        "tags": [TAG],
+        "summary": endpoint.summary.da,
+        "description": description(endpoint),
+        "operationId": endpoint.name(),
+        "parameters": parameters(endpoint),
+    });
+    if let Some(body) = endpoint.body() {
+        operation["requestBody"] = json!({
+            "content": { "application/json": content(body.schema_of, &example::request()) },
+            "required": true,
+        });
     }
-    for (status, response) in responses(endpoint) {
-        operation = operation.response(status.to_string(), response);
-    }
-    operation.build()
+    operation["responses"] = json!(responses(endpoint));
+    operation["security"] = json!([{ SCHEME: [endpoint.scope()] }]);
+    operation["x-tilladte-organisationer"] = access(endpoint.method, access_table);
+    operation
 }
 
 fn description(endpoint: &EndpointSpec) -> String {
     let path_aliases = match endpoint.path_aliases {
         [] => String::new(),
-        forms => format!(" Stien kan også skrives `{}`.", forms.join("`, `")),
+        aliases => format!(" Stien kan også skrives `{}`.", aliases.join("`, `")),
     };
     format!("Kræver scope `{}`.{path_aliases}", endpoint.scope())
 }
 
 /// What the loaded access table allows: organisation type → access modes.
 fn access(method: Method, access_table: &AccessTable) -> Value {
-    let rows = OrganisationType::ALL.into_iter().map(|organisation| {
-        let modes =
-            access_table.allowed(method, organisation).iter().map(|mode| mode.name().into()).collect();
-        (organisation.name().to_owned(), Value::Array(modes))
-    });
-    Value::Object(rows.filter(|(_, modes)| modes != &json!([])).collect())
+    let mut allowed = Map::new();
+    for organisation in OrganisationType::ALL {
+        let modes: Vec<_> =
+            access_table.allowed(method, organisation).iter().map(|mode| mode.name()).collect();
+        if !modes.is_empty() {
+            allowed.insert(organisation.name().to_owned(), json!(modes));
+        }
+    }
+    Value::Object(allowed)
 }
 
-fn request_body(body: &Body) -> RequestBody {
-    RequestBodyBuilder::new()
-        .required(Some(Required::True))
-        .content("application/json", content(body.schema_of, &example::request()))
-        .build()
+fn reference(schema_of: TypeSchema) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{}", schema_of.name()) })
 }
 
 /// A JSON body of this type, with this example of it.
-fn content(schema_of: TypeSchema, example: &[u8]) -> Content {
-    let schema = Ref::from_schema_name(schema_of.name());
-    ContentBuilder::new().schema(Some(schema)).example(serde_json::from_slice(example).ok()).build()
+fn content(schema_of: TypeSchema, example: &[u8]) -> Value {
+    json!({ "schema": reference(schema_of), "example": parsed(example) })
 }
 
-fn parameters(endpoint: &EndpointSpec) -> Vec<Parameter> {
-    let mut parameters = Vec::new();
-    if let Some(segment) = &endpoint.segment {
-        let schema = Ref::from_schema_name(segment.schema_of.name());
-        parameters.push(parameter(segment.name, ParameterIn::Path, true, segment.description.da, schema));
-    }
-    if let Input::Query(schema_of) = &endpoint.input
-        && let RefOr::T(Schema::Object(query)) = schema_of.schema()
-    {
-        for (name, member) in &query.properties {
-            let required = query.required.contains(name);
-            let description = table::described(member);
-            parameters.push(parameter(name, ParameterIn::Query, required, &description, bare(member)));
-        }
-    }
-    let mut header = |name: &str, description: &str, schema: ObjectBuilder| {
-        parameters.push(parameter(name, ParameterIn::Header, false, description, schema));
-    };
-    let id = request_id_schema().pattern(Some(request_id::PATTERN));
-    header(
-        request_id::FIELD,
-        "Kaldets id, 1 til 46 synlige ASCII-tegn. Uden det finder tjenesten selv på et.",
-        id,
-    );
-    header(
-        trace_context::FIELD,
-        "Den sporing, kaldet hører til (W3C Trace Context). En, der ikke kan læses, erstattes af en ny.",
-        text().examples([example::TRACE]),
-    );
-    header(
-        "If-Match",
-        "ETag fra et tidligere svar om det samme: 412, hvis tilstanden siden er ændret. `*` kræver kun, at der er en.",
-        text().examples(["*"]),
-    );
-    if endpoint.verb == Verb::Get {
-        header(
-            "If-None-Match",
-            "ETag fra et tidligere svar: 304, så længe intet er ændret.",
-            text().examples([r#"W/"1a20b3a43a3-1a20b3a43a3""#]),
-        );
-    }
-    if is_compressed(endpoint) {
-        let coding = text().examples(["gzip"]);
-        header("Accept-Encoding", "gzip eller zstd giver et komprimeret svar.", coding);
-    }
-    parameters
-}
-
-/// The member's schema without its description, which the parameter has.
-fn bare(member: &RefOr<Schema>) -> RefOr<Schema> {
-    match member {
-        RefOr::Ref(reference) => RefOr::Ref(Ref::new(reference.ref_location.as_str())),
-        RefOr::T(schema) => RefOr::T(schema.clone()),
-    }
-}
-
-fn parameter(
-    name: &str,
-    place: ParameterIn,
-    required: bool,
-    description: &str,
-    schema: impl Into<RefOr<Schema>>,
-) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(place)
-        .required(if required { Required::True } else { Required::False })
-        .description(Some(description))
-        .schema(Some(schema))
-        .build()
-}
-
-fn text() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String)
-}
-
-fn request_id_schema() -> ObjectBuilder {
-    let id = text().min_length(Some(1)).max_length(Some(request_id::MAX_LENGTH));
-    id.examples([example::REQUEST_ID])
-}
-
-/// Every answer that a call may get, by status.
-fn responses(endpoint: &EndpointSpec) -> BTreeMap<u16, Response> {
-    let mut errors: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
-    for kind in endpoint.faults() {
-        errors.entry(kind.row().0.as_u16()).or_default().push(kind);
-    }
-    let mut responses: BTreeMap<_, _> =
-        errors.into_iter().map(|(status, kinds)| (status, error_response(&kinds))).collect();
-    match &endpoint.output {
-        Some(output) => {
-            let body = content(output.schema_of, &example::output(endpoint.method));
-            let mut found = read("Fundet.", endpoint).content("application/json", body);
-            found = found.header("Last-Modified", header("Det seneste login i svaret, på sekundet.", text()));
-            if is_compressed(endpoint) {
-                let coding = header("gzip eller zstd, når svaret er komprimeret.", text());
-                found = found.header("Content-Encoding", coding);
-            }
-            responses.insert(200, found.build());
-            let unchanged = read("Uændret siden det svar, hvis ETag blev sendt.", endpoint);
-            responses.insert(304, unchanged.build());
-        }
-        None => {
-            responses.insert(204, response("Registreret og skrevet til disken.").build());
-        }
-    }
-    responses
+fn parsed(example: &[u8]) -> Value {
+    serde_json::from_slice(example).unwrap_or_default()
 }
 
 /// Whether its answer comes in the coding that the caller accepts; one login is shorter than its compressed form.
@@ -195,58 +75,136 @@ fn is_compressed(endpoint: &EndpointSpec) -> bool {
     endpoint.method == Method::GetLogins
 }
 
-/// An answer of a read, with a body or without.
-fn read(description: &str, endpoint: &EndpointSpec) -> ResponseBuilder {
-    let response = response(description)
-        .header("ETag", header("Svarets svage mærke, til If-None-Match.", text()))
-        .header("Cache-Control", header("Svaret må kun gemmes af den, der fik det.", text()));
-    if is_compressed(endpoint) {
-        return response.header("Vary", header("Accept-Encoding.", text()));
+fn parameters(endpoint: &EndpointSpec) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    let mut add = |name: &str, place: &str, description: &str, required: bool, schema: Value| {
+        parameters.push(json!({
+            "name": name, "in": place, "description": description, "required": required, "schema": schema,
+        }));
+    };
+    if let Some(segment) = &endpoint.segment {
+        add(segment.name, "path", segment.description.da, true, reference(segment.schema_of));
     }
-    response
+    if let Input::Query(schema_of) = &endpoint.input {
+        for (name, member, required) in table::members(&json!(schema_of.schema())) {
+            let mut schema = member.clone();
+            let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+            let description = description.as_ref().and_then(Value::as_str).unwrap_or_default();
+            add(name, "query", description, required, schema);
+        }
+    }
+    let mut header = |name, description, schema| add(name, "header", description, false, schema);
+    let mut id = id_schema();
+    id["pattern"] = json!(request_id::PATTERN);
+    let description = "Kaldets id, 1 til 46 synlige ASCII-tegn. Uden det finder tjenesten selv på et.";
+    header(request_id::FIELD, description, id);
+    let description =
+        "Den sporing, kaldet hører til (W3C Trace Context). En, der ikke kan læses, erstattes af en ny.";
+    header(trace_context::FIELD, description, text(&[example::TRACE]));
+    let description = "ETag fra et tidligere svar om det samme: 412, hvis tilstanden siden er ændret. `*` kræver kun, \
+                       at der er en.";
+    header("If-Match", description, text(&["*"]));
+    if endpoint.verb == Verb::Get {
+        let description = "ETag fra et tidligere svar: 304, så længe intet er ændret.";
+        header("If-None-Match", description, text(&[r#"W/"1a20b3a43a3-1a20b3a43a3""#]));
+    }
+    if is_compressed(endpoint) {
+        header("Accept-Encoding", "gzip eller zstd giver et komprimeret svar.", text(&["gzip"]));
+    }
+    parameters
 }
 
-fn header(description: &str, schema: ObjectBuilder) -> Header {
-    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+/// The schema of a text.
+fn text(examples: &[&str]) -> Value {
+    json!({ "type": "string", "examples": examples })
 }
 
-/// An answer, with the headers that all of them have.
-fn response(description: &str) -> ResponseBuilder {
-    let trace = text().pattern(Some(trace_context::PATTERN)).examples([example::TRACE]);
-    ResponseBuilder::new()
-        .description(description)
-        .header(
+/// The schema of a request id.
+fn id_schema() -> Value {
+    let mut id = text(&[example::REQUEST_ID]);
+    (id["maxLength"], id["minLength"]) = (request_id::MAX_LENGTH.into(), 1.into());
+    id
+}
+
+/// Every answer that a call may get, by status.
+fn responses(endpoint: &EndpointSpec) -> BTreeMap<u16, Value> {
+    let mut errors: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    for kind in endpoint.faults() {
+        errors.entry(kind.row().0.as_u16()).or_default().push(kind);
+    }
+    let mut responses: BTreeMap<_, _> =
+        errors.into_iter().map(|(status, kinds)| (status, error_response(&kinds))).collect();
+    let Some(output) = &endpoint.output else {
+        responses.insert(204, response("Registreret og skrevet til disken.", &[]));
+        return responses;
+    };
+    let mut headers = vec![
+        ("ETag", "Svarets svage mærke, til If-None-Match."),
+        ("Cache-Control", "Svaret må kun gemmes af den, der fik det."),
+    ];
+    if is_compressed(endpoint) {
+        headers.push(("Vary", "Accept-Encoding."));
+    }
+    responses.insert(304, response("Uændret siden det svar, hvis ETag blev sendt.", &headers));
+    headers.push(("Last-Modified", "Det seneste login i svaret, på sekundet."));
+    if is_compressed(endpoint) {
+        headers.push(("Content-Encoding", "gzip eller zstd, når svaret er komprimeret."));
+    }
+    let mut found = response("Fundet.", &headers);
+    let body = content(output.schema_of, &example::output(endpoint.method));
+    found["content"] = json!({ "application/json": body });
+    responses.insert(200, found);
+    responses
+}
+
+/// An answer with the headers that all of them have, and these.
+fn response(description: &str, more: &[(&str, &str)]) -> Value {
+    let mut trace = text(&[example::TRACE]);
+    trace["pattern"] = json!(trace_context::PATTERN);
+    let mut headers = BTreeMap::from([
+        (
             request_id::FIELD,
-            header("Kaldets id: det, der blev sendt, ellers et, tjenesten fandt på.", request_id_schema()),
-        )
-        .header(
+            header("Kaldets id: det, der blev sendt, ellers et, tjenesten fandt på.", id_schema()),
+        ),
+        (
             trace_context::FIELD,
             header(
                 "Kaldets sporing: den, der blev sendt, ellers en ny; med tjenestens eget id for kaldet.",
                 trace,
             ),
-        )
+        ),
+    ]);
+    headers.extend(more.iter().map(|(name, description)| {
+        let schema = match *name {
+            "Retry-After" => json!({ "type": "integer", "minimum": 1 }),
+            _ => json!({ "type": "string" }),
+        };
+        (*name, header(description, schema))
+    }));
+    json!({ "description": description, "headers": headers })
+}
+
+fn header(description: &str, schema: Value) -> Value {
+    json!({ "schema": schema, "description": description })
 }
 
 /// The errors of one status in one response, an example for each.
-fn error_response(kinds: &[Kind]) -> Response {
-    let descriptions: Vec<String> =
-        kinds.iter().map(|kind| format!("{} ({})", texts::when(*kind).da, kind.row().1)).collect();
-    let examples = kinds.iter().map(|kind| {
-        let value = serde_json::from_slice(&example::problem(*kind)).ok();
-        let example = ExampleBuilder::new().summary(texts::when(*kind).da).value(value).build();
-        (format!("{kind:?}"), RefOr::T(example))
-    });
-    let schema = Ref::from_schema_name(ProblemDto::name());
-    let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
-    let mut response = response(&descriptions.join(" ")).content("application/problem+json", content);
-    if kinds.iter().any(|kind| kind.challenges()) {
-        response = response.header("WWW-Authenticate", header("Hvad tokenet mangler (RFC 6750).", text()));
+fn error_response(kinds: &[Kind]) -> Value {
+    let (mut descriptions, mut examples, mut headers) = (Vec::new(), BTreeMap::new(), Vec::new());
+    for kind in kinds {
+        let when = texts::when(*kind).da;
+        descriptions.push(format!("{when} ({})", kind.row().1));
+        let example = json!({ "summary": when, "value": parsed(&example::problem(*kind)) });
+        examples.insert(format!("{kind:?}"), example);
+        if kind.challenges() {
+            headers.push(("WWW-Authenticate", "Hvad tokenet mangler (RFC 6750)."));
+        }
+        if kind.is_temporary() {
+            headers.push(("Retry-After", "Sekunder, før det samme kald kan sendes igen."));
+        }
     }
-    if kinds.iter().any(|kind| kind.is_temporary()) {
-        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-        let header = header("Sekunder, før det samme kald kan sendes igen.", seconds);
-        response = response.header("Retry-After", header);
-    }
-    response.build()
+    let mut response = response(&descriptions.join(" "), &headers);
+    let schema = reference(TypeSchema::of::<ProblemDto>());
+    response["content"] = json!({ "application/problem+json": { "schema": schema, "examples": examples } });
+    response
 }

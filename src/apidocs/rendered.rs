@@ -15,7 +15,7 @@ use super::{openapi, page};
 use crate::api::encoding::Coding;
 use crate::domain::access::AccessTable;
 
-/// Stands for the page's address; not a character of any text.
+/// Placeholder for the page's address; not a character of any text.
 const BASE: &str = "\u{fdd0}";
 
 /// What the documentation is made from.

@@ -1,7 +1,7 @@
 //! Swagger UI, served from inside the binary and pointed at `/openapi.json`.
 //!
 //! The files are those of the vendored release; its `index.html` is replaced by one with a title and a text for readers without
-//! JavaScript. Nothing is fetched from elsewhere: the validator badge is off, and the policy limits the browser to this service.
+//! JavaScript. Nothing is loaded from elsewhere: the validator badge is off, and the policy limits the browser to this service.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -123,14 +123,14 @@ mod tests {
     fn every_file_that_the_page_loads_is_in_the_binary() {
         for name in LOADED {
             let file = file(name).unwrap_or_else(|| panic!("{name}"));
-            let mut plain = Vec::new();
+            let mut text = Vec::new();
             if file.compressed {
-                flate2::read::GzDecoder::new(file.bytes.as_ref()).read_to_end(&mut plain).unwrap();
+                flate2::read::GzDecoder::new(file.bytes.as_ref()).read_to_end(&mut text).unwrap();
             } else {
-                plain.extend_from_slice(&file.bytes);
+                text.extend_from_slice(&file.bytes);
             }
-            assert!(!plain.is_empty(), "{name}");
-            assert_eq!(file.length, plain.len() as u64, "{name}");
+            assert!(!text.is_empty(), "{name}");
+            assert_eq!(file.length, text.len() as u64, "{name}");
             assert!(index().contains(&format!("\"{name}\"")), "{name} is not loaded");
         }
     }

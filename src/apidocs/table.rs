@@ -1,9 +1,8 @@
-//! The tables of input and output as the contract's page prints them, read off the schemas of the declared types.
+//! The tables of input and output as the contract's page prints them, read off the schemas of the endpoint specs.
 
-use utoipa::openapi::schema::{ArrayItems, Object, SchemaType, Type};
-use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
+use serde_json::{Value, json};
 
-use crate::api::spec::{Body, EndpointSpec, Input};
+use crate::api::spec::{Body, EndpointSpec, Input, TypeSchema};
 
 /// Precedes an element once for each level that it is within.
 const LEVEL: &str = "- ";
@@ -24,124 +23,94 @@ pub(super) struct FieldRow {
     pub(super) description: String,
 }
 
-/// The schemas that references in a table point to.
-type Parts = std::collections::BTreeMap<String, RefOr<Schema>>;
-
 /// The rows of the method's input; none when it has none.
 pub(super) fn input(endpoint: &EndpointSpec) -> Vec<FieldRow> {
-    match &endpoint.input {
-        Input::Nothing => Vec::new(),
-        Input::Query(schema_of) => {
-            let mut rows = Vec::new();
-            members(&schema_of.schema(), &schema_of.parts(), 0, &mut rows);
-            rows
-        }
-        Input::Body(body) => whole(body),
+    let mut table = Table::default();
+    match endpoint.input {
+        Input::Nothing => {}
+        Input::Query(schema_of) => table.members_of(schema_of, 0),
+        Input::Body(body) => table.body(body),
     }
+    table.rows
 }
 
 /// The rows of the method's output; none when it has none.
 pub(super) fn output(endpoint: &EndpointSpec) -> Vec<FieldRow> {
-    endpoint.output.as_ref().map(whole).unwrap_or_default()
+    let mut table = Table::default();
+    endpoint.output.into_iter().for_each(|body| table.body(body));
+    table.rows
 }
 
-fn whole(body: &Body) -> Vec<FieldRow> {
-    let (schema, parts) = (body.schema_of.schema(), body.schema_of.parts());
-    let mut rows = vec![FieldRow {
-        element: body.name.to_owned(),
-        kind: body.schema_of.name().into_owned(),
-        details: String::new(),
-        occurrence: EXACTLY_ONE,
-        description: String::new(),
-    }];
-    members(&schema, &parts, 1, &mut rows);
-    rows
+/// The members of an object's schema, each with its name and whether it is required.
+pub(super) fn members(schema: &Value) -> impl Iterator<Item = (&String, &Value, bool)> {
+    let required = schema["required"].as_array();
+    let is_required = move |name: &str| required.is_some_and(|names| names.iter().any(|other| other == name));
+    let members = schema["properties"].as_object().into_iter().flatten();
+    members.map(move |(name, member)| (name, member, is_required(name)))
 }
 
-/// Appends a row for each member of this schema and, below it, the rows of its own members.
-fn members(schema: &RefOr<Schema>, parts: &Parts, level: usize, rows: &mut Vec<FieldRow>) {
-    match resolved(schema, parts) {
-        Some(Schema::Object(object)) => {
-            for (name, member) in &object.properties {
-                let required = object.required.contains(name);
-                let occurrence = if required { EXACTLY_ONE } else { AT_MOST_ONE };
-                rows.push(row(name, member, parts, level, occurrence));
-                members(member, parts, level + 1, rows);
-            }
+#[derive(Default)]
+struct Table {
+    rows: Vec<FieldRow>,
+}
+
+impl Table {
+    fn body(&mut self, body: Body) {
+        self.rows.push(FieldRow {
+            element: body.name.to_owned(),
+            kind: body.schema_of.name().into_owned(),
+            details: String::new(),
+            occurrence: EXACTLY_ONE,
+            description: String::new(),
+        });
+        self.members_of(body.schema_of, 1);
+    }
+
+    fn members_of(&mut self, schema_of: TypeSchema, level: usize) {
+        self.members(&json!(schema_of.schema()), &json!(schema_of.parts()), level);
+    }
+
+    /// Appends a row for each member of this schema and, below it, the rows of its own members. References lead to `parts`.
+    fn members(&mut self, schema: &Value, parts: &Value, level: usize) {
+        let schema = resolved(schema, parts);
+        for (name, member, required) in members(schema) {
+            let occurrence = if required { EXACTLY_ONE } else { AT_MOST_ONE };
+            self.row(name, member, parts, level, occurrence);
         }
-        Some(Schema::Array(array)) => {
-            if let ArrayItems::RefOrSchema(item) = &array.items {
-                rows.push(row(&type_name(item, parts), item, parts, level, ANY_NUMBER));
-                members(item, parts, level + 1, rows);
-            }
+        if let Some(item) = schema.get("items") {
+            self.row(type_name(item, parts), item, parts, level, ANY_NUMBER);
         }
-        _ => {}
+    }
+
+    fn row(&mut self, name: &str, schema: &Value, parts: &Value, level: usize, occurrence: &'static str) {
+        let pattern = resolved(schema, parts)["pattern"].as_str();
+        let details = pattern.map(|pattern| format!("Pattern: {}", pattern.trim_matches(['^', '$'])));
+        self.rows.push(FieldRow {
+            element: format!("{}{name}", LEVEL.repeat(level)),
+            kind: type_name(schema, parts).to_owned(),
+            details: details.unwrap_or_default(),
+            occurrence,
+            // That of the member; its type's own is not repeated.
+            description: schema["description"].as_str().unwrap_or_default().to_owned(),
+        });
+        self.members(schema, parts, level + 1);
     }
 }
 
-fn row(
-    name: &str,
-    schema: &RefOr<Schema>,
-    parts: &Parts,
-    level: usize,
-    occurrence: &'static str,
-) -> FieldRow {
-    let pattern = match resolved(schema, parts) {
-        Some(Schema::Object(object)) => object.pattern.as_deref(),
-        _ => None,
-    };
-    FieldRow {
-        element: format!("{}{name}", LEVEL.repeat(level)),
-        kind: type_name(schema, parts),
-        details: pattern
-            .map(|pattern| format!("Pattern: {}", pattern.trim_matches(['^', '$'])))
-            .unwrap_or_default(),
-        occurrence,
-        description: described(schema),
-    }
+/// The name of a composed type, or the page's word for a simple value.
+fn type_name<'a>(schema: &'a Value, parts: &'a Value) -> &'a str {
+    let resolved = resolved(schema, parts);
+    let is_composed = resolved.get("properties").or(resolved.get("items")).is_some();
+    let composed = schema["$ref"].as_str().filter(|_| is_composed).map(type_of);
+    let format = resolved["format"].as_str().filter(|format| *format == "date-time");
+    composed.or(format).or(resolved["type"].as_str()).unwrap_or("string")
 }
 
-/// The description of a member where it is declared, not that of its type.
-pub(super) fn described(schema: &RefOr<Schema>) -> String {
-    match schema {
-        RefOr::Ref(reference) => reference.description.clone(),
-        RefOr::T(Schema::Object(object)) => object.description.clone().unwrap_or_default(),
-        RefOr::T(_) => String::new(),
-    }
-}
-
-/// The name of a composed type, or what a plain value is called on the page.
-fn type_name(schema: &RefOr<Schema>, parts: &Parts) -> String {
-    match (resolved(schema, parts), schema) {
-        (Some(Schema::Object(object)), _) if object.properties.is_empty() => value_name(object).to_owned(),
-        (_, RefOr::Ref(reference)) => last(&reference.ref_location).to_owned(),
-        (Some(Schema::Array(_)), RefOr::T(_)) => "array".to_owned(),
-        _ => "object".to_owned(),
-    }
-}
-
-fn value_name(object: &Object) -> &'static str {
-    match (&object.schema_type, &object.format) {
-        (_, Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))) => "date-time",
-        (SchemaType::Type(Type::Integer), _) => "integer",
-        (SchemaType::Type(Type::Number), _) => "number",
-        (SchemaType::Type(Type::Boolean), _) => "boolean",
-        (SchemaType::Type(Type::Object), _) => "object",
-        _ => "string",
-    }
-}
-
-fn resolved<'a>(schema: &'a RefOr<Schema>, parts: &'a Parts) -> Option<&'a Schema> {
-    match schema {
-        RefOr::T(schema) => Some(schema),
-        RefOr::Ref(reference) => match parts.get(last(&reference.ref_location))? {
-            RefOr::T(schema) => Some(schema),
-            RefOr::Ref(_) => None,
-        },
-    }
+fn resolved<'a>(schema: &'a Value, parts: &'a Value) -> &'a Value {
+    schema["$ref"].as_str().and_then(|reference| parts.get(type_of(reference))).unwrap_or(schema)
 }
 
 /// The type's name at the end of a reference.
-fn last(location: &str) -> &str {
-    location.rsplit('/').next().unwrap_or_default()
+fn type_of(reference: &str) -> &str {
+    reference.rsplit('/').next().unwrap_or_default()
 }

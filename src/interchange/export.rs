@@ -1,4 +1,4 @@
-//! Writing records as lines of fixed width. The list of the HTTP interface has the same objects.
+//! Writing records as lines of fixed width. The list and GetLogin have the same objects.
 
 use std::io::{self, Write};
 
@@ -9,16 +9,16 @@ use crate::store::{Block, ReadError, Record, RecordStream, Snapshot};
 
 const TEMPLATE: &[u8; OBJECT] =
     br#"{"cvrNummer":"00000000","tidligsteLoginTidspunkt":"0000-00-00T00:00:00.000Z","senesteLogintidspunkt":"0000-00-00T00:00:00.000Z"}"#;
-/// Where the CVR number stands in an object.
+/// Offset of the CVR number in an object.
 pub(crate) const CVR_AT: usize = 14;
-/// Where the first login stands in an object.
+/// Offset of the first login in an object.
 pub(crate) const FIRST_AT: usize = 51;
-/// Where the latest login stands in an object.
+/// Offset of the latest login in an object.
 pub(crate) const LAST_AT: usize = 102;
 
-/// How many bytes a record's JSON object has.
+/// Bytes of a record's JSON object.
 pub const OBJECT: usize = 128;
-/// How many bytes a record's line has.
+/// Bytes of a record's line, or of a row of the list with its comma.
 pub(crate) const ROW: usize = OBJECT + 1;
 
 /// Appends the record's JSON object.
@@ -27,9 +27,9 @@ pub fn write_object(out: &mut Vec<u8>, record: &Record) {
     out.extend_from_slice(TEMPLATE);
     if let Some(object) = out.last_chunk_mut::<OBJECT>() {
         object[CVR_AT..CVR_AT + 8].copy_from_slice(&record.cvr.digits());
-        for (at, moment) in [(FIRST_AT, record.login.first()), (LAST_AT, record.login.last())] {
+        for (at, timestamp) in [(FIRST_AT, record.login.first()), (LAST_AT, record.login.last())] {
             if let Some(text) = object[at..].first_chunk_mut() {
-                tables.write(moment, text);
+                tables.write(timestamp, text);
             }
         }
     }
@@ -41,7 +41,7 @@ pub(crate) fn write_row(out: &mut Vec<u8>, record: &Record) {
     out.push(b'\n');
 }
 
-/// An export that is made piece by piece, for whoever streams it.
+/// An export in the making, for a caller that streams it.
 #[derive(Debug, Default)]
 pub(crate) struct Exporter {
     hash: Sha256,
@@ -65,7 +65,7 @@ impl Exporter {
     }
 }
 
-/// How many bytes the export of this snapshot has, its trailer included.
+/// Bytes of the export of this snapshot, its trailer included.
 pub(crate) fn length(snapshot: &Snapshot) -> u64 {
     let trailer = write_trailer(snapshot.len(), &"0".repeat(64));
     snapshot.len() * ROW as u64 + trailer.len() as u64
@@ -75,7 +75,7 @@ fn write_trailer(count: u64, hash: &str) -> String {
     format!("{{\"antal\":{count},\"sha256\":\"{hash}\"}}\n")
 }
 
-/// Writes every record and the trailer; returns how many records. `progress` is told how many are written so far.
+/// Writes every record and the trailer; returns how many records. `progress` gets the number so far.
 ///
 /// # Errors
 /// When the records cannot be read, or not be written.
@@ -84,21 +84,21 @@ pub fn export(
     out: &mut impl Write,
     mut progress: impl FnMut(u64),
 ) -> Result<u64, ReadError<io::Error>> {
-    const PIECE: usize = 64 << 10;
+    const CHUNK: usize = 64 << 10;
     let mut exporter = Exporter::default();
-    let mut piece = Vec::with_capacity(PIECE + Block::CAPACITY * ROW);
+    let mut chunk = Vec::with_capacity(CHUNK + Block::CAPACITY * ROW);
     listing.read(|records| {
-        exporter.records(&mut piece, records);
-        if piece.len() >= PIECE {
-            out.write_all(&piece)?;
-            piece.clear();
+        exporter.records(&mut chunk, records);
+        if chunk.len() >= CHUNK {
+            out.write_all(&chunk)?;
+            chunk.clear();
             progress(exporter.count);
         }
         Ok(())
     })?;
     let count = exporter.count;
-    exporter.trailer(&mut piece);
-    out.write_all(&piece).and_then(|()| out.flush()).map_err(ReadError::Reader)?;
+    exporter.trailer(&mut chunk);
+    out.write_all(&chunk).and_then(|()| out.flush()).map_err(ReadError::Reader)?;
     progress(count);
     Ok(count)
 }

@@ -178,7 +178,7 @@ fn foreign_format(start: &[u8]) -> Option<&'static str> {
         (b"\xfe\xff", "it is UTF-16: convert it, iconv -f UTF-16 -t UTF-8 FILE"),
     ];
     let known = KINDS.iter().find(|(magic, _)| start.starts_with(magic));
-    // No text of ours has a zero byte; UTF-16 without a mark has one beside every ASCII letter.
+    // No text of ours has a zero byte; UTF-16 without a byte order mark has one beside every ASCII letter.
     known.map(|(_, help)| *help).or(match start {
         [first, 0, second, 0, ..] if *first != 0 && *second != 0 => {
             Some("it is UTF-16: convert it, iconv -f UTF-16LE -t UTF-8 FILE")

@@ -106,44 +106,44 @@ mod tests {
         text
     }
 
-    fn checked(text: &[u8], piece: usize) -> (Vec<u8>, Result<u64, String>) {
-        let (mut checker, mut out) = (ExportVerifier::default(), Vec::new());
-        for piece in text.chunks(piece) {
-            if let Err(reason) = checker.take(piece, &mut out) {
+    fn verified(text: &[u8], chunk: usize) -> (Vec<u8>, Result<u64, String>) {
+        let (mut verifier, mut out) = (ExportVerifier::default(), Vec::new());
+        for chunk in text.chunks(chunk) {
+            if let Err(reason) = verifier.take(chunk, &mut out) {
                 return (out, Err(reason));
             }
         }
-        (out, checker.finish())
+        (out, verifier.finish())
     }
 
     #[test]
-    fn a_whole_export_passes_unchanged_in_pieces_of_any_size() {
+    fn whole_export_passes_unchanged_in_chunks_of_any_size() {
         for count in [0, 1, 7] {
             let text = export(count);
-            for piece in [1, 2, 100, 129, 10_000] {
-                assert_eq!(checked(&text, piece), (text.clone(), Ok(u64::from(count))));
+            for chunk in [1, 2, 100, 129, 10_000] {
+                assert_eq!(verified(&text, chunk), (text.clone(), Ok(u64::from(count))));
             }
         }
     }
 
     #[test]
-    fn every_cut_and_every_changed_byte_is_told_and_the_trailer_held_back() {
+    fn cut_or_changed_export_is_rejected_without_its_trailer() {
         let text = export(3);
         let rows = 3 * ROW;
         for at in 0..text.len() {
-            let (out, told) = checked(&text[..at], 50);
-            assert!(told.is_err() && out.len() <= rows, "cut at {at}: {told:?}");
+            let (out, result) = verified(&text[..at], 50);
+            assert!(result.is_err() && out.len() <= rows, "cut at {at}: {result:?}");
             let mut changed = text.clone();
             changed[at] ^= 1;
-            let (out, told) = checked(&changed, 50);
-            assert!(told.is_err() && out.len() <= rows, "changed at {at}: {told:?}");
+            let (out, result) = verified(&changed, 50);
+            assert!(result.is_err() && out.len() <= rows, "changed at {at}: {result:?}");
         }
     }
 
     #[test]
-    fn data_after_the_trailer_and_endless_lines_are_told() {
+    fn data_after_the_trailer_and_endless_lines_are_rejected() {
         let text = [export(1), b"x".to_vec()].concat();
-        assert_eq!(checked(&text, 64).1, Err("there is data after the trailer".to_owned()));
-        assert_eq!(checked(&[b'x'; 10_000], 64).1, Err("line 1: longer than any record".to_owned()));
+        assert_eq!(verified(&text, 64).1, Err("there is data after the trailer".to_owned()));
+        assert_eq!(verified(&[b'x'; 10_000], 64).1, Err("line 1: longer than any record".to_owned()));
     }
 }

@@ -1,4 +1,4 @@
-//! Every coding reads back as the list's text, whatever the register holds and however it came about.
+//! Every coding reads back as the list's text, whatever the store holds.
 
 use std::io::Read;
 use std::pin::Pin;
@@ -22,13 +22,13 @@ use crate::interchange::{self, ROW};
 use crate::store::{Block, Record, RecordStream, Snapshot};
 
 fn record(number: u32, one: i64, other: i64) -> Record {
-    let moment = |millis| Timestamp::from_millis(millis).unwrap();
-    let login = LoginSpan::new(moment(one.min(other)), moment(one.max(other))).unwrap();
+    let timestamp = |millis| Timestamp::from_millis(millis).unwrap();
+    let login = LoginSpan::new(timestamp(one.min(other)), timestamp(one.max(other))).unwrap();
     Record { cvr: Cvr::from_number(number).unwrap(), login }
 }
 
-/// Moments that a careless encoder would get wrong, and any other.
-fn moment() -> impl Strategy<Value = i64> {
+/// Timestamps that a careless encoder would get wrong, and any other.
+fn timestamp() -> impl Strategy<Value = i64> {
     const LAST: i64 = 253_402_300_799_999;
     let edges = [
         "1970-01-01T00:00:00.000Z",
@@ -51,12 +51,12 @@ fn moment() -> impl Strategy<Value = i64> {
     ]
 }
 
-/// Registers of all sizes, with companies close together and far apart.
+/// Stores of all sizes, with companies close together and far apart.
 fn records(most: usize) -> impl Strategy<Value = Vec<Record>> {
     let row = (
         prop_oneof![3 => 0u32..400, 1 => 0u32..100_000_000, 1 => 99_999_000u32..100_000_000],
-        moment(),
-        moment(),
+        timestamp(),
+        timestamp(),
     );
     prop::collection::vec(row, 0..most).prop_map(|rows| {
         let mut records: Vec<_> =
@@ -67,7 +67,7 @@ fn records(most: usize) -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
-/// The list written in the plainest way there is.
+/// The list written in the identityest way there is.
 fn expected(records: impl Iterator<Item = Record>) -> Vec<u8> {
     let rows: Vec<String> = records
         .map(|record| {
@@ -96,7 +96,7 @@ fn check(snapshot: &Snapshot) {
     let text = expected(snapshot.records());
     assert_eq!(sent(body(snapshot.clone(), Coding::Identity)), text);
     assert_eq!(super::text::length(snapshot), text.len() as u64);
-    // Twice: with the pieces made, and with them found.
+    // Twice: first with the fragments encoded, then with them cached.
     for _ in 0..2 {
         let gzip = sent(body(snapshot.clone(), Coding::Gzip));
         let mut read = Vec::new();
@@ -111,7 +111,7 @@ fn check(snapshot: &Snapshot) {
 }
 
 #[test]
-fn lists_of_every_size_around_the_edges_read_back() {
+fn lists_of_sizes_around_the_block_edges_read_back() {
     for length in [0, 1, 2, 3, 191, 192, 193, 255, 256, 257, 513, 5_000] {
         let records: Vec<_> =
             (0..length).map(|number| record(number * 7, i64::from(number), 1 << 40)).collect();
@@ -134,14 +134,14 @@ fn the_years_1970_and_9999_and_equal_rows_read_back() {
 }
 
 #[test]
-fn a_piece_refers_to_nothing_but_the_frame_of_the_row_before() {
+fn fragment_refers_only_to_constants_of_the_row_before() {
     let records: Vec<_> =
         (0..40).map(|number| record(number * 3, 1_764_000_000_000, 1_764_000_000_000)).collect();
     let mut text = Vec::new();
     write_rows(false, &records, &mut text);
     let rows = text.as_chunks::<ROW>().0;
-    let mut piece = Vec::new();
-    deflate(rows, &mut piece);
+    let mut fragment = Vec::new();
+    deflate(rows, &mut fragment);
     for before in
         [record(0, 0, 0), record(99_999_999, Timestamp::MAX.millis(), Timestamp::MAX.millis()), records[0]]
     {
@@ -150,7 +150,7 @@ fn a_piece_refers_to_nothing_but_the_frame_of_the_row_before() {
         write_rows(false, &[before], &mut row);
         stream.extend_from_slice(&[0, ROW as u8, 0, !(ROW as u8), 0xff]);
         stream.extend_from_slice(&row);
-        stream.extend_from_slice(&piece);
+        stream.extend_from_slice(&fragment);
         // A last, empty block.
         stream.extend_from_slice(&[3, 0]);
         let mut read = Vec::new();
@@ -160,7 +160,7 @@ fn a_piece_refers_to_nothing_but_the_frame_of_the_row_before() {
 }
 
 #[test]
-fn a_row_of_random_logins_takes_less_than_31_bytes_in_either_coding() {
+fn compressed_row_of_random_logins_takes_less_than_31_bytes() {
     let mut state = 1u64;
     let mut random = |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -169,8 +169,8 @@ fn a_row_of_random_logins_takes_less_than_31_bytes_in_either_coding() {
     let rows = 20_000;
     let records: Vec<_> = (0..rows)
         .map(|row| {
-            let mut moment = || 1_420_000_000_000 + (random(345_600_000) * 1_000 + random(1_000)) as i64;
-            record(25_000_000 + row * 100 + (row * 31) % 97, moment(), moment())
+            let mut timestamp = || 1_420_000_000_000 + (random(345_600_000) * 1_000 + random(1_000)) as i64;
+            record(25_000_000 + row * 100 + (row * 31) % 97, timestamp(), timestamp())
         })
         .collect();
     let snapshot = Snapshot::default().with(&records);
@@ -181,7 +181,7 @@ fn a_row_of_random_logins_takes_less_than_31_bytes_in_either_coding() {
 }
 
 #[test]
-fn a_change_costs_the_piece_of_its_block_and_no_other() {
+fn change_discards_only_the_fragment_of_its_block() {
     let records: Vec<_> = (0..2_000).map(|number| record(number * 5, 1, 2)).collect();
     let snapshot = Snapshot::default().with(&records);
     let made = |snapshot: &Snapshot| {
@@ -196,7 +196,7 @@ fn a_change_costs_the_piece_of_its_block_and_no_other() {
 }
 
 #[test]
-fn head_makes_nothing() {
+fn head_encodes_nothing() {
     let records: Vec<_> = (0..2_000).map(|number| record(number * 5, 1, 2)).collect();
     let snapshot = Snapshot::default().with(&records);
     for (coding, size) in [
@@ -214,8 +214,8 @@ fn head_makes_nothing() {
     }
 }
 
-/// What the body hands out when it is asked once: a chunk's length, or nothing when it makes the caller wait.
-fn asked_once(body: &mut (impl MessageBody + Unpin)) -> Option<usize> {
+/// The length of the chunk that one poll returns, or nothing while the list yields.
+fn poll_once(body: &mut (impl MessageBody + Unpin)) -> Option<usize> {
     match Pin::new(body).poll_next(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Some(Ok(chunk))) => Some(chunk.len()),
         Poll::Ready(_) => panic!("the list is at its end"),
@@ -223,38 +223,38 @@ fn asked_once(body: &mut (impl MessageBody + Unpin)) -> Option<usize> {
     }
 }
 
-/// How much the body hands out before it makes the caller wait.
-fn turn(body: &mut (impl MessageBody + Unpin)) -> usize {
-    std::iter::from_fn(|| asked_once(body)).sum()
+/// How many bytes the body sends before it yields.
+fn until_yield(body: &mut (impl MessageBody + Unpin)) -> usize {
+    std::iter::from_fn(|| poll_once(body)).sum()
 }
 
 #[test]
-fn a_list_gives_way_after_its_share() {
-    let moment = |seed: i64| (1 << 40) + seed * 7_919_777_777 % 300_000_000_000;
+fn list_yields_after_its_share() {
+    let timestamp = |seed: i64| (1 << 40) + seed * 7_919_777_777 % 300_000_000_000;
     let records: Vec<_> = (0..60_000)
-        .map(|number| record(number * 5, moment(number.into()), moment(i64::from(number) + 70_000)))
+        .map(|number| record(number * 5, timestamp(number.into()), timestamp(i64::from(number) + 70_000)))
         .collect();
     let snapshot = Snapshot::default().with(&records);
     sent(body(snapshot.clone(), Coding::Gzip));
     let share = SHARE..SHARE + CHUNK + Block::CAPACITY * ROW;
-    let mut plain = body(snapshot.clone(), Coding::Identity);
+    let mut identity = body(snapshot.clone(), Coding::Identity);
     let mut compressed = body(snapshot, Coding::Gzip);
     for _ in 0..2 {
-        assert!(share.contains(&turn(&mut plain)));
-        assert!(share.contains(&turn(&mut compressed)));
+        assert!(share.contains(&until_yield(&mut identity)));
+        assert!(share.contains(&until_yield(&mut compressed)));
     }
 }
 
 #[actix_rt::test]
-async fn a_list_rests_while_others_are_answered() {
+async fn list_pauses_while_others_are_answered() {
     let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
     let mut list = body(Snapshot::default().with(&records), Coding::Identity);
-    assert!(turn(&mut list) >= SHARE);
-    // Nobody came: asked again, it goes on.
-    assert!(turn(&mut list) >= SHARE);
+    assert!(until_yield(&mut list) >= SHARE);
+    // No other response: polled again, it goes on.
+    assert!(until_yield(&mut list) >= SHARE);
     super::count_response();
-    assert!(turn(&mut list) >= SHARE);
-    assert_eq!(turn(&mut list), 0);
+    assert!(until_yield(&mut list) >= SHARE);
+    assert_eq!(until_yield(&mut list), 0);
     // The timer wakes it, and it goes on to its end.
     let rest = std::future::poll_fn(|context| match Pin::new(&mut list).poll_next(context) {
         Poll::Ready(chunk) => Poll::Ready(chunk.map_or(0, |chunk| chunk.map_or(0, |chunk| chunk.len()))),
@@ -264,18 +264,18 @@ async fn a_list_rests_while_others_are_answered() {
 }
 
 #[test]
-fn the_first_bytes_wait_for_no_piece_and_the_worker_makes_none() {
+fn first_bytes_wait_for_no_fragment_and_the_worker_encodes_none() {
     let records: Vec<_> = (0..20_000).map(|number| record(number * 5, 1, 2)).collect();
     for coding in [Coding::Gzip, Coding::Zstd] {
         let snapshot = Snapshot::default().with(&records);
         let mut compressed = body(snapshot.clone(), coding);
-        assert_eq!(asked_once(&mut compressed), Some(Joiner::new(coding).opening().len()));
+        assert_eq!(poll_once(&mut compressed), Some(Joiner::new(coding).opening().len()));
         assert!(snapshot.blocks().all(|block| cache(block, coding).unwrap().get().is_none()));
     }
 }
 
 #[test]
-fn an_object_has_its_changing_parts_where_the_encoder_looks_for_them() {
+fn object_has_its_changing_parts_where_the_encoder_expects_them() {
     let mut object = Vec::new();
     interchange::write_object(&mut object, &record(12_345_678, 0, Timestamp::MAX.millis()));
     assert_eq!(object.len(), interchange::OBJECT);
@@ -288,7 +288,7 @@ fn an_object_has_its_changing_parts_where_the_encoder_looks_for_them() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
-    fn every_register_reads_back_before_and_after_a_change(records in records(900), changes in records(20)) {
+    fn every_list_reads_back_before_and_after_a_change(records in records(900), changes in records(20)) {
         let snapshot = Snapshot::default().with(&records);
         check(&snapshot);
         let diff = snapshot.diff(&changes);

@@ -13,7 +13,7 @@ fn tags(page: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_tag_that_opens_is_closed_in_its_turn() {
+fn every_tag_is_closed_in_order() {
     let page = page(&AccessTable::deny_all(), Language::Danish);
     let mut open = Vec::new();
     for tag in tags(&page) {
@@ -27,7 +27,7 @@ fn every_tag_that_opens_is_closed_in_its_turn() {
 }
 
 #[test]
-fn every_id_stands_once_and_every_reference_to_one_leads_to_it() {
+fn every_id_is_unique_and_every_reference_resolves() {
     let mut access_table = AccessTable::deny_all();
     let modes: AccessModes = AccessMode::ALL.into_iter().collect();
     for method in Method::ALL {
@@ -44,7 +44,7 @@ fn every_id_stands_once_and_every_reference_to_one_leads_to_it() {
         };
         let ids = values("id");
         for (index, id) in ids.iter().enumerate() {
-            assert!(!ids[..index].contains(id), "{id} stands twice");
+            assert!(!ids[..index].contains(id), "{id} is repeated");
         }
         for reference in values("aria-labelledby") {
             assert!(ids.contains(&reference), "{reference}");
@@ -56,7 +56,7 @@ fn every_id_stands_once_and_every_reference_to_one_leads_to_it() {
 }
 
 #[test]
-fn every_mark_and_every_empty_cell_is_there() {
+fn every_allowed_mode_and_every_empty_cell_is_there() {
     let mut access_table = AccessTable::deny_all();
     access_table.set(
         Method::GetLogins,
@@ -70,10 +70,10 @@ fn every_mark_and_every_empty_cell_is_there() {
 }
 
 #[test]
-fn every_error_of_every_method_is_told() {
+fn every_error_of_every_method_is_listed() {
     let page = page(&AccessTable::deny_all(), Language::English);
-    for declaration in EndpointSpec::ALL {
-        for kind in declaration.faults() {
+    for endpoint in EndpointSpec::ALL {
+        for kind in endpoint.faults() {
             let (status, code, _) = kind.row();
             let row = format!("<th scope=\"row\">{}</th><td>{code}</td>", status.as_u16());
             assert!(page.contains(&row), "{row}");

@@ -1,16 +1,15 @@
 //! The one Huffman code of the list (RFC 1951 §3.2.2 and §3.2.7), the same in every block.
 //!
-//! It is made for [`STATISTIC`] and not for the rows at hand, so that nothing has to be counted and the header of a
-//! block is a constant. Rows with other timestamps only take a little more room; a register whose timestamps lie all
-//! over the years 1970 to 9999 takes 2 % more than with the best code for it.
+//! It is made for [`STATISTIC`] and not for the actual rows, so that nothing has to be counted and the header of a
+//! block is a constant. Timestamps spread over the years 1970 to 9999 take 2 % more than with the best code for them.
 
 use std::sync::LazyLock;
 
 use super::bits::Code;
 
-/// What a symbol of the literal/length alphabet is used for, how often in a thousand rows, and the length that
-/// Huffman's algorithm gives it. Counted over records of one company in a hundred whose two logins are spread evenly
-/// over ten years, in pieces of 192 rows.
+/// A symbol of the literal/length alphabet, how often it occurs in a thousand rows, and the length that Huffman's algorithm
+/// gives it. Counted over records of one company in a hundred whose two logins are spread evenly over ten years, in
+/// fragments of 192 rows.
 pub(super) const STATISTIC: [(u16, u32, u8); 25] = [
     (b'-' as u16, 3_759, 4),
     (b'.' as u16, 2_000, 4),
@@ -46,36 +45,23 @@ pub(super) const END_OF_BLOCK: usize = 256;
 const SYMBOLS: usize = 276;
 /// The symbol of distances 129 to 192, of six extra bits.
 const DISTANCE_SYMBOL: usize = 14;
-/// One bit tells distance 14 from a distance that is never used; with both the code is complete, which the
-/// strictest decoder accepts.
+/// Distance 14 and a distance that is never used have one bit each: the strictest decoders accept only a complete code.
 const DISTANCE_BITS: u8 = 1;
-/// Length symbols 257 and on: the shortest match and the number of extra bits (RFC 1951 §3.2.5).
-const MATCHES: [(u16, u32); 19] = [
-    (3, 0),
-    (4, 0),
-    (5, 0),
-    (6, 0),
-    (7, 0),
-    (8, 0),
-    (9, 0),
-    (10, 0),
-    (11, 1),
-    (13, 1),
-    (15, 1),
-    (17, 1),
-    (19, 2),
-    (23, 2),
-    (27, 2),
-    (31, 2),
-    (35, 3),
-    (43, 3),
-    (51, 3),
-];
+/// Length symbols, from 257 on.
+const LENGTH_SYMBOLS: u16 = 19;
+
+/// The shortest match of this length symbol, counted from 0, and the number of extra bits (the table of RFC 1951 §3.2.5).
+fn shortest_match(index: u16) -> (u16, u32) {
+    match index {
+        0..8 => (3 + index, 0),
+        _ => (3 + ((4 + index % 4) << (index / 4 - 1)), u32::from(index / 4 - 1)),
+    }
+}
 
 /// The code of each symbol.
 pub(super) static LITERALS: LazyLock<[Code; SYMBOLS]> = LazyLock::new(|| canonical(&lengths()));
 
-/// How long each symbol's code is; 0 for one that is not used.
+/// The length of each symbol's code; 0 for an unused one.
 fn lengths() -> [u8; SYMBOLS] {
     let mut lengths = [0; SYMBOLS];
     for (symbol, _, length) in STATISTIC {
@@ -100,11 +86,11 @@ fn canonical<const N: usize>(lengths: &[u8; N]) -> [Code; N] {
 
 /// A match of this length at distance 129. Lengths that the statistic has no symbol for have no code.
 pub(super) fn match_at_129(length: u16) -> Code {
-    let Some(index) = MATCHES.iter().rposition(|(shortest, _)| *shortest <= length) else {
+    let mut symbols = (0..LENGTH_SYMBOLS).rev().map(|index| (index, shortest_match(index)));
+    let Some((index, (shortest, extra_bits))) = symbols.find(|(_, (shortest, _))| *shortest <= length) else {
         return Code::default();
     };
-    let (shortest, extra_bits) = MATCHES[index];
-    let symbol = LITERALS[257 + index];
+    let symbol = LITERALS[END_OF_BLOCK + 1 + usize::from(index)];
     if symbol == Code::default() {
         return symbol;
     }
@@ -124,7 +110,7 @@ pub(super) fn block_header() -> Vec<Code> {
         Code::new(DISTANCE_SYMBOL as u32, 5),
         Code::new(ORDER.len() as u32 - 4, 4),
     ];
-    // The lengths themselves are written in a code of sixteen symbols of four bits: it is complete and needs no thought.
+    // The lengths themselves are written in a code of sixteen symbols of four bits: it is complete.
     let length_lengths: [u8; 19] =
         std::array::from_fn(|symbol| if (14..=16).contains(&symbol) { 0 } else { 4 });
     header.extend(ORDER.iter().map(|&symbol| Code::new(u32::from(length_lengths[symbol]), 3)));
@@ -155,7 +141,7 @@ mod tests {
     use std::collections::BinaryHeap;
 
     #[test]
-    fn the_code_is_complete_and_no_longer_than_deflate_allows() {
+    fn code_is_complete_and_within_deflates_limit() {
         let lengths = lengths();
         assert!(lengths.iter().all(|length| *length <= 15));
         let taken: u32 = lengths.iter().filter(|length| **length > 0).map(|length| 1 << (15 - length)).sum();
@@ -190,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn every_match_of_a_row_has_a_code_that_fits() {
+    fn every_match_of_a_row_has_a_code() {
         for length in [3].into_iter().chain(15..=58) {
             assert!(
                 match_at_129(length).length() > 7 && match_at_129(length).length() <= Code::MOST,

@@ -146,7 +146,7 @@ fn row(bits: &mut BitWriter<'_>, tables: &Tables, lead: Code, row: &Row, shared:
 }
 
 /// The characters of the timestamp at `at`, but for the first `shared` and the milliseconds, which are returned. `lead` is
-/// what stands before them, up to 38 bits.
+/// what precedes them, up to 38 bits.
 #[inline(always)]
 fn timestamp(
     bits: &mut BitWriter<'_>,
