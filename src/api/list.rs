@@ -7,12 +7,14 @@
 //! | `compressed` | a snapshot in gzip or zstd, joined from cached fragments |
 //! | `paged` | the list of a shared database, in any coding |
 //! | `fragment` | what each coding makes of a block, and how fragments become one stream |
+//! | `crc` | the CRC-32 of joined fragments |
 //! | `deflate` | the deflate encoder for rows |
 //! | `fairness` | letting other requests go first |
 //!
 //! `docs/ARCHITECTURE.md`, "How the list is compressed", gives the reasons.
 
 mod compressed;
+mod crc;
 mod deflate;
 mod fairness;
 mod fragment;

@@ -6,9 +6,9 @@
 use std::io;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use crc32fast::Hasher;
 use zstd::bulk::Compressor;
 
+use super::crc;
 use super::deflate::row_encoder::deflate;
 use super::text::{CLOSE, OPEN, write_rows};
 use crate::api::encoding::Coding;
@@ -81,15 +81,13 @@ pub(super) fn with_encoder<T>(work: impl FnOnce(&mut FragmentEncoder) -> T) -> T
 pub(super) struct Joiner {
     coding: Coding,
     /// Of the text so far.
-    crc: Hasher,
+    crc: u32,
     length: u64,
 }
 
 impl Joiner {
     pub(super) fn new(coding: Coding) -> Self {
-        let mut crc = Hasher::new();
-        crc.update(OPEN);
-        Self { coding, crc, length: OPEN.len() as u64 }
+        Self { coding, crc: crc32fast::hash(OPEN), length: OPEN.len() as u64 }
     }
 
     /// Whether no fragment has been joined yet.
@@ -117,7 +115,7 @@ impl Joiner {
         self.length += length;
         match (self.coding, fragment.split_first_chunk()) {
             (Coding::Gzip, Some((crc, sent))) => {
-                self.crc.combine(&Hasher::new_with_initial_len(u32::from_le_bytes(*crc), length));
+                self.crc = crc::join(self.crc, u32::from_le_bytes(*crc), length);
                 sent
             }
             _ => fragment,
@@ -125,16 +123,17 @@ impl Joiner {
     }
 
     /// What the stream ends with.
-    pub(super) fn closing(&mut self) -> Vec<u8> {
+    pub(super) fn closing(&self) -> Vec<u8> {
         match self.coding {
             Coding::Identity => CLOSE.to_vec(),
             Coding::Gzip => {
                 let mut bytes = Vec::new();
                 store(CLOSE, true, &mut bytes);
-                self.crc.update(CLOSE);
-                bytes.extend_from_slice(&self.crc.clone().finalize().to_le_bytes());
+                let length = CLOSE.len() as u64;
+                let crc = crc::join(self.crc, crc32fast::hash(CLOSE), length);
+                bytes.extend_from_slice(&crc.to_le_bytes());
                 // The length modulo 2³² (RFC 1952 §2.3.1).
-                bytes.extend_from_slice(&((self.length + CLOSE.len() as u64) as u32).to_le_bytes());
+                bytes.extend_from_slice(&((self.length + length) as u32).to_le_bytes());
                 bytes
             }
             Coding::Zstd => raw_frame(CLOSE),
