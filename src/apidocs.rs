@@ -44,7 +44,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::api::conditional::{if_match_fails, is_unchanged};
+use crate::api::conditional::{if_match_fails, if_none_match_fails};
 use crate::api::encoding::Coding;
 use crate::api::list::Unsent;
 use crate::api::problem::{Kind, Problem};
@@ -164,7 +164,7 @@ fn answer<B: MessageBody + 'static>(
     protect(&mut response, policy);
     response.insert_header((header::CACHE_CONTROL, ASK_AGAIN));
     response.insert_header((header::ETAG, tag));
-    if is_unchanged(request.headers(), tag) {
+    if if_none_match_fails(request.headers(), &[tag]) {
         let mut unchanged = response.status(actix_web::http::StatusCode::NOT_MODIFIED).finish();
         // What describes the bytes goes with the bytes (RFC 9110 §15.4.5).
         for name in [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::CONTENT_ENCODING] {

@@ -68,7 +68,7 @@ pub(crate) fn problem(kind: Kind) -> Vec<u8> {
         }
         _ => None,
     };
-    Problem::new(kind).with_faults(fault.into_iter().collect()).text(REQUEST_ID)
+    Problem::new(kind).with_errors(fault.into_iter().collect()).text(REQUEST_ID)
 }
 
 #[cfg(test)]

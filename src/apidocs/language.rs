@@ -3,7 +3,7 @@
 use actix_web::http::header::{self, HeaderMap};
 use url::form_urlencoded;
 
-use crate::api::MAX_ITEMS;
+use crate::api::request::MAX_ITEMS;
 use crate::api::spec::Text;
 
 /// The query parameter of the visible switch.

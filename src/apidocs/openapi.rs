@@ -9,7 +9,8 @@ use utoipa::openapi::{Components, ComponentsBuilder, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::operation::{self, SCHEME, TAG};
-use crate::api::response::{CvrNummer, ProblemDto};
+use crate::api::problem::ProblemDto;
+use crate::api::response::CvrNummer;
 use crate::api::spec::{EndpointSpec, Input, TypeSchema, Verb};
 use crate::domain::access::AccessTable;
 

@@ -17,9 +17,8 @@ use utoipa::openapi::{Ref, RefOr, Required, Schema};
 
 use super::example;
 use super::{table, texts};
-use crate::api::problem::Kind;
+use crate::api::problem::{Kind, ProblemDto};
 use crate::api::request_id;
-use crate::api::response::ProblemDto;
 use crate::api::spec::{Body, EndpointSpec, Input, TypeSchema, Verb};
 use crate::domain::access::{AccessTable, Method, OrganisationType};
 use crate::telemetry::trace_context;
