@@ -1,8 +1,8 @@
 //! Conditional requests (RFC 9110 §13): `If-None-Match` and `If-Match`.
 //!
 //! Tags are compared weakly (§8.8.3.2) in both. For `If-Match` the RFC says strongly, but every tag here is weak and none
-//! would ever match; a client that sends one back means the state that it saw. Not actix-web's typed headers, which drop
-//! a whole header for one foreign tag in it, and allocate for each.
+//! would ever match; a client that sends one back means the state that it saw. Not by actix-web's typed headers, which drop
+//! the whole header for one foreign tag that is not ASCII, and split tags at their commas.
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 
@@ -21,13 +21,28 @@ pub(crate) fn if_none_match_fails(headers: &HeaderMap, present: &[&str]) -> bool
     lists(headers, header::IF_NONE_MATCH, present)
 }
 
-/// Whether one of these weak tags is listed in the header, over all of its lines; `*` lists any. None of ours has a comma.
+/// Whether one of these weak tags is listed in the header, over all of its lines; `*` lists any.
 fn lists(headers: &HeaderMap, name: HeaderName, tags: &[&str]) -> bool {
-    let elements = headers.get_all(name).flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    elements.map(<[u8]>::trim_ascii).any(|element| {
-        let opaque = element.strip_prefix(b"W/").unwrap_or(element);
-        let is_tag = |tag: &&str| tag.strip_prefix("W/").map(str::as_bytes) == Some(opaque);
+    headers.get_all(name).flat_map(|line| elements(line.as_bytes())).any(|element| {
+        let is_tag = |tag: &&str| tag.strip_prefix("W/").map(str::as_bytes) == Some(element);
         !tags.is_empty() && element == b"*" || tags.iter().any(is_tag)
+    })
+}
+
+/// The elements of one line up to the first that is none: `*`, or the opaque part (quotes included) of an entity tag.
+fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let start = rest.iter().position(|byte| !b" \t,".contains(byte))?;
+        let opaque = rest[start..].strip_prefix(b"W/").unwrap_or(&rest[start..]);
+        let length = match opaque.split_first()? {
+            (b'*', _) => 1,
+            (b'"', tag) => tag.iter().position(|byte| *byte == b'"')? + 2,
+            _ => return None,
+        };
+        let (element, after) = opaque.split_at(length);
+        rest = after.trim_ascii_start();
+        (rest.is_empty() || rest.starts_with(b",")).then_some(element)
     })
 }
 

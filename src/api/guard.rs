@@ -43,6 +43,7 @@ pub(super) trait Endpoint: 'static {
 #[derive(Debug)]
 pub(crate) struct Authorised<M> {
     pub(super) context: SharedContext,
+    /// With every error in the request's head.
     pub(super) target: RequestTarget,
     method: PhantomData<M>,
 }
@@ -57,12 +58,13 @@ impl<M: Endpoint> FromRequest for Authorised<M> {
             let context = RequestContext::of(&request);
             context.note(|record| record.method = Some(M::METHOD));
             let decision = authorise(&request, &context, M::METHOD).await;
-            let target = match decision {
+            let mut target = match decision {
                 Err(_) if request.query_string().len() > AUDITED_QUERY => RequestTarget::default(),
                 _ => M::target(&request),
             };
             context.note(|record| record.cvr = target.company);
             decision?;
+            target.errors.splice(0..0, context.request_id.error());
             Ok(Self { context, target, method: PhantomData })
         })
     }

@@ -33,9 +33,7 @@ impl Endpoint for GetLogin {
     const METHOD: Method = Method::GetLogin;
 
     fn target(request: &HttpRequest) -> RequestTarget {
-        let mut errors = Vec::new();
-        let company = request::company_in_query(request.query_string(), &mut errors);
-        RequestTarget { company, errors }
+        RequestTarget::read(|errors| request::company_in_query(request.query_string(), errors))
     }
 }
 
@@ -43,11 +41,11 @@ impl Endpoint for SetLogin {
     const METHOD: Method = Method::SetLogin;
 
     fn target(request: &HttpRequest) -> RequestTarget {
-        let mut errors = Vec::new();
-        request::repeated_parameters(request.query_string(), &mut errors);
         let segment = spec::SET_LOGIN.segment.and_then(|segment| request.match_info().get(segment.name));
-        let company = request::company_in_path(segment.unwrap_or_default(), &mut errors);
-        RequestTarget { company, errors }
+        RequestTarget::read(|errors| {
+            request::repeated_parameters(request.query_string(), errors);
+            request::company_in_path(segment.unwrap_or_default(), errors)
+        })
     }
 }
 
@@ -55,9 +53,10 @@ impl Endpoint for GetLogins {
     const METHOD: Method = Method::GetLogins;
 
     fn target(request: &HttpRequest) -> RequestTarget {
-        let mut errors = Vec::new();
-        request::repeated_parameters(request.query_string(), &mut errors);
-        RequestTarget { company: None, errors }
+        RequestTarget::read(|errors| {
+            request::repeated_parameters(request.query_string(), errors);
+            None
+        })
     }
 }
 
@@ -67,7 +66,7 @@ pub(crate) async fn get_login(
     request: HttpRequest,
     api: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (company, errors) = read_head(authorised.target, &authorised.context);
+    let RequestTarget { company, errors } = authorised.target;
     let (Some(company), true) = (company, errors.is_empty()) else {
         return Err(Problem::bad_request(errors));
     };
@@ -100,7 +99,7 @@ pub(crate) async fn set_login(
     api: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let text = body::read(&request, payload, api.body_timeout).await?;
-    let (in_path, mut errors) = read_head(authorised.target, &authorised.context);
+    let RequestTarget { company: in_path, mut errors } = authorised.target;
     let in_body = request::company_in_body(&text, &mut errors);
     if let (Some(in_path), Some(in_body)) = (in_path, in_body)
         && in_path != in_body
@@ -111,13 +110,11 @@ pub(crate) async fn set_login(
     let (Some(company), true) = (in_path, errors.is_empty()) else {
         return Err(Problem::bad_request(errors));
     };
+    let store_problem = |error| store_problem(&authorised.context, error);
     if conditional::has_precondition(request.headers()) {
-        let found =
-            api.store.get(company).await.map_err(|error| store_problem(&authorised.context, error))?;
-        check_write(request.headers(), found)?;
+        check_write(request.headers(), api.store.get(company).await.map_err(store_problem)?)?;
     }
-    let now = api.clock.now();
-    api.store.record(company, now).await.map_err(|error| store_problem(&authorised.context, error))?;
+    api.store.record(company, api.clock.now()).await.map_err(store_problem)?;
     Ok(HttpResponse::NoContent().insert_header((header::CACHE_CONTROL, "no-store")).finish())
 }
 
@@ -127,9 +124,8 @@ pub(crate) async fn get_logins(
     request: HttpRequest,
     api: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, errors) = read_head(authorised.target, &authorised.context);
-    if !errors.is_empty() {
-        return Err(Problem::bad_request(errors));
+    if !authorised.target.errors.is_empty() {
+        return Err(Problem::bad_request(authorised.target.errors));
     }
     let listing = api.store.list().await.map_err(|error| store_problem(&authorised.context, error))?;
     let coding = Coding::wanted(request.headers());
@@ -150,11 +146,6 @@ pub(crate) async fn get_logins(
     Ok(list::answer(&mut response, listing, coding, head_only))
 }
 
-/// The company that was asked for, and every error in the request's head.
-fn read_head(target: RequestTarget, context: &RequestContext) -> (Option<Cvr>, Vec<FieldError>) {
-    (target.company, context.request_id.error().into_iter().chain(target.errors).collect())
-}
-
 /// The weak entity tag of the list in this coding; each coding has one of its own (RFC 9110 §8.8.3.3).
 fn list_tag(version: &str, coding: Coding) -> String {
     match coding.name() {
@@ -173,16 +164,16 @@ fn company_tag(login: LoginSpan) -> String {
 /// The state may change between this reading and the write. Nothing is lost by it, because logins only ever merge.
 fn check_write(headers: &HeaderMap, found: Option<LoginSpan>) -> Result<(), Problem> {
     let tag = found.map(company_tag);
-    let tags = tag.as_deref();
-    if conditional::if_match_fails(headers, tags.as_slice())
-        || conditional::if_none_match_fails(headers, tags.as_slice())
+    let tag = tag.as_deref();
+    if conditional::if_match_fails(headers, tag.as_slice())
+        || conditional::if_none_match_fails(headers, tag.as_slice())
     {
         return Err(Problem::new(Kind::PreconditionFailed));
     }
     Ok(())
 }
 
-/// Whether the caller has this state already (`If-None-Match` names its tag), or 412 when `If-Match` names none of its tags.
+/// Whether `If-None-Match` names the tag of this representation, or 412 when `If-Match` names none of the state's tags.
 fn is_current(headers: &HeaderMap, tag: &str, tags: &[&str]) -> Result<bool, Problem> {
     if conditional::if_match_fails(headers, tags) {
         return Err(Problem::new(Kind::PreconditionFailed));

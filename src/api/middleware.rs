@@ -34,6 +34,6 @@ where
         .wrap(from_fn(denied_calls::limit)) // Its 429 takes the place of another error before that is audited.
         .wrap(from_fn(audit::audit)) // Says what is answered, unless it fails: then its 503 is.
         .wrap(from_fn(connection_limits::enforce)) // Knows whether an answer is the last, and answers what is one too many.
-        .wrap(from_fn(access_log::log)) // Counts and logs what has become of the call, whoever answered it.
+        .wrap(from_fn(access_log::log)) // Counts and logs what has become of the call, also without a handler.
         .wrap(from_fn(request_context::open)) // Opens what all others write to, and names it in the answer.
 }

@@ -1,4 +1,4 @@
-//! One table from fault to answer: status, `fejlkode`, `fejltekst` (docs/CONTRACT.md, "Errors").
+//! One table from error to answer: status, `fejlkode`, `fejltekst` (docs/CONTRACT.md, "Errors").
 //!
 //! Every error leaves the service as `application/problem+json` (RFC 9457), the framework's own included.
 //! What the table says is all that a caller learns; the cause stays in the log.
@@ -145,7 +145,7 @@ impl Kind {
     }
 }
 
-// What stands in `///` on these two types and their fields is printed to callers, and therefore Danish.
+// The `///` of these two types and their fields are printed to callers, and therefore Danish.
 /// Én fejl i en forespørgsel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Feltfejl)]

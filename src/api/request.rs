@@ -1,8 +1,8 @@
-//! What the three methods read, and how a fault in it is told.
+//! What the three methods read, and what is wrong with it.
 //!
-//! The bytes become members, the members a DTO, and validator checks the DTO; every fault found on the way is kept,
-//! so that a 400 lists all of them. Each name is also read with its first letter in the other case
-//! (docs/CONTRACT.md, "JSON"); both spellings together are a duplicate.
+//! The bytes become members, the members a DTO, and validator checks the DTO. Every error found on the way is kept, so that
+//! a 400 lists all of them. Each name is also read with its first letter in the other case; both spellings together are a
+//! duplicate (docs/CONTRACT.md, "JSON, exactly").
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -28,7 +28,7 @@ pub(crate) const DTO: &str = "VirksomhedsLoginDto";
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-// What stands in `///` on the types and fields below is printed to callers: the page's own words, and Danish.
+// The `///` of the types and fields below are printed to callers: the page's own words, and Danish.
 
 /// Forespørgslen til GetLogin.
 #[derive(Debug, Validate, Serialize, ToSchema)]
@@ -117,6 +117,13 @@ pub(super) struct RequestTarget {
     pub errors: Vec<FieldError>,
 }
 
+impl RequestTarget {
+    pub(super) fn read(company: impl FnOnce(&mut Vec<FieldError>) -> Option<Cvr>) -> Self {
+        let mut errors = Vec::new();
+        Self { company: company(&mut errors), errors }
+    }
+}
+
 type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// The query's parameters, each of which may be there once. Nothing of them is read when there are too many.
@@ -190,7 +197,7 @@ pub(crate) fn company_in_body(text: &[u8], errors: &mut Vec<FieldError>) -> Opti
     Cvr::parse(&dto.virksomheds_login_dto.cvr_nummer).ok()
 }
 
-/// The one member of this name; `field` is the object's own name and `prefix` stands before its members' names.
+/// The one member of this name; `field` is the object's own name, `prefix` is put before its members' names.
 fn member<'a>(
     object: Raw<'a>,
     prefix: &str,

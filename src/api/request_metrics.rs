@@ -26,27 +26,30 @@ const ORGANISATIONS: usize = OTHER_ORGANISATION + 2;
 const OTHER_ORGANISATION: usize = OrganisationType::ALL.len();
 const NO_ORGANISATION: usize = OTHER_ORGANISATION + 1;
 
-/// In nanoseconds: from a read out of memory (some 15 µs) to a write that waits for its deadline (5 s) and beyond.
+const US: u64 = 1_000;
+const MS: u64 = 1_000 * US;
+const S: u64 = 1_000 * MS;
+/// From a read out of memory (some 15 µs) to a write that waits for its deadline (5 s) and beyond.
 static DURATION: Buckets = Buckets::durations(&[
-    10_000,
-    25_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    10_000_000_000,
+    10 * US,
+    25 * US,
+    50 * US,
+    100 * US,
+    250 * US,
+    500 * US,
+    MS,
+    2_500 * US,
+    5 * MS,
+    10 * MS,
+    25 * MS,
+    50 * MS,
+    100 * MS,
+    250 * MS,
+    500 * MS,
+    S,
+    2_500 * MS,
+    5 * S,
+    10 * S,
 ]);
 
 /// An answer's status and `fejlkode`.

@@ -54,6 +54,7 @@ fn everything_else_names_another() {
         r#""x"; "abc""#,
         r#""abc"; x"#,
         r#""abc" "x""#,
+        r#"x, "abc""#,
         r#""*""#,
         "**",
     ] {

@@ -25,9 +25,9 @@ pub(super) async fn check_host(
     let sent = request.headers().get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
     let target = in_target(request.uri());
     if !(sent.is_empty() || str::from_utf8(sent).is_ok_and(is_host)) || target.is_err() {
-        let fault =
+        let error =
             FieldError::new("Host", "Skal være ét værtsnavn eller én IP-adresse, eventuelt med port.");
-        return Ok(request.error_response(Problem::bad_request(vec![fault])));
+        return Ok(request.error_response(Problem::bad_request(vec![error])));
     }
     if let Ok(Some(host)) = target {
         request.headers_mut().insert(header::HOST, host);
