@@ -2,7 +2,7 @@
 //!
 //! The bytes become members, the members a DTO, and validator checks the DTO. Every error found on the way is kept, so that
 //! a 400 lists all of them. Each name is also read with its first letter in the other case; both spellings together are a
-//! duplicate (docs/CONTRACT.md, "JSON, exactly").
+//! duplicate (docs/CONTRACT.md, "JSON").
 
 use std::borrow::Cow;
 use std::collections::HashSet;
