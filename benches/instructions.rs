@@ -21,9 +21,9 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use virksomhedslogin::testing::DeniedCalls;
 use virksomhedslogin::testing::Metrics;
-use virksomhedslogin::testing::boundary;
 use virksomhedslogin::testing::interchange;
 use virksomhedslogin::testing::logging;
+use virksomhedslogin::testing::wrap;
 use virksomhedslogin::testing::{ApiState, routes};
 use virksomhedslogin::testing::{AuditLog, AuditWriter};
 use virksomhedslogin::testing::{Method, OrganisationType};
@@ -98,7 +98,7 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
         body_timeout: Duration::from_secs(10),
     });
     let audit = AuditWriter::new(Arc::clone(&api.audit));
-    let app = App::new().app_data(api.clone()).app_data(audit).wrap(from_fn(boundary));
+    let app = wrap(App::new().app_data(api.clone()).app_data(audit));
     let service = init_service(app.configure(routes)).await;
     for number in 0..=count {
         let company = fixed::record(number % 1_000).cvr;

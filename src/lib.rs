@@ -51,7 +51,7 @@ pub use cli::main;
 pub mod testing {
     pub use crate::api::denied_calls::DeniedCalls;
     pub use crate::api::metrics::Metrics;
-    pub use crate::api::middleware::boundary::boundary;
+    pub use crate::api::middleware::wrap;
     pub use crate::api::{ApiState, routes};
     pub use crate::audit::{AuditLog, AuditWriter};
     pub use crate::auth::{Algorithm, Authenticator, ClaimNames, Rules, Signer, Source};

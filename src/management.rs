@@ -23,10 +23,10 @@ use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, rt, web};
 use futures_util::future::join;
 
 use crate::api::ApiState;
-use crate::api::context::RequestContext;
-use crate::api::middleware::boundary::{PassThroughError, RETRY_WITHOUT_AUDIT_SECONDS};
+use crate::api::middleware::audit::RETRY_SECONDS as RETRY_WITHOUT_AUDIT_SECONDS;
+use crate::api::middleware::errors::PassThroughError;
+use crate::api::middleware::request_context::RequestContext;
 use crate::api::problem::{Kind, Problem};
-use crate::audit::peer::Peer;
 use crate::escape::json_string;
 
 /// Seconds after which an export that could not be read may be tried again.
@@ -173,8 +173,7 @@ async fn audited(
         Ok(response) => (response.status(), None),
         Err(problem) => (problem.status_code(), Some(problem.code())),
     };
-    let (time, remote) = (api.clock.now(), request.peer_addr());
-    let line = context.audit_line(time, EXPORT_METHOD, status, code, Peer(remote));
+    let line = context.audit_line(api.clock.now(), EXPORT_METHOD, status, code);
     let audit = Arc::clone(&api.audit);
     // On another thread: a file that does not take the line must not hold up the one that answers `/livez`.
     let written = rt::task::spawn_blocking(move || audit.write_alone(&line)).await;

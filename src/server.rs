@@ -24,9 +24,10 @@ use actix_web::{rt, web};
 use arc_swap::ArcSwap;
 
 use crate::api::ApiState;
-use crate::api::denied_calls::{self, DeniedCalls};
+use crate::api::denied_calls::DeniedCalls;
 use crate::api::metrics::Metrics;
-use crate::api::rate_limit::RateLimit;
+use crate::api::middleware::denied_calls;
+use crate::api::rate_limit::TokenBuckets;
 use crate::apidocs::DocsState;
 use crate::audit::AuditLog;
 use crate::auth;
@@ -179,7 +180,7 @@ impl App {
             audit: Arc::new(audit),
             clock,
             metrics: Arc::new(Metrics::default()),
-            rate: settings.limits.rate.map(|rate| RateLimit::new(rate.per_second, rate.burst)),
+            rate: settings.limits.rate.map(|rate| TokenBuckets::new(rate.per_second, rate.burst)),
             denied_calls: DeniedCalls::new(settings.limits.refused_per_second),
             body_timeout: settings.limits.request_timeout,
         });

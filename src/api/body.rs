@@ -11,7 +11,7 @@ use super::problem::{FieldError, Kind, Problem};
 
 /// The largest body that is read, in bytes.
 pub(super) const MAX_LENGTH: usize = 16 * 1024;
-/// The field under which a fault of the body as a whole is told: the page's name of SetLogin's input.
+/// The field of an error of the body as a whole: the page's name of SetLogin's input.
 pub(super) const FIELD: &str = "request";
 
 /// The whole body. An empty one is returned as such whatever its media type: it is missing, not wrong.
@@ -24,9 +24,10 @@ pub(super) async fn read(
     mut payload: web::Payload,
     within: Duration,
 ) -> Result<BytesMut, Problem> {
-    let announced = announced_length(request.headers());
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let announced = announced.and_then(|length| length.parse::<u64>().ok());
     let unsupported = unsupported(request.headers());
-    // Who waits for `100 Continue` has a body, however it is framed (RFC 9110 §10.1.1).
+    // A client that waits for `100 Continue` has a body, however it is framed (RFC 9110 §10.1.1).
     let has_body = announced.is_some_and(|length| length > 0) || request.head().expect();
     if let Some(problem) = unsupported.as_ref().filter(|_| has_body) {
         return Err(problem.clone());
@@ -37,7 +38,9 @@ pub(super) async fn read(
     let mut body = BytesMut::new();
     let all = async {
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| broken("Kroppen kunne ikke læses til ende."))?;
+            let chunk = chunk.map_err(|_| {
+                Problem::bad_request(vec![FieldError::new(FIELD, "Kroppen kunne ikke læses til ende.")])
+            })?;
             if let Some(problem) = unsupported.as_ref().filter(|_| !chunk.is_empty()) {
                 return Err(problem.clone());
             }
@@ -50,14 +53,6 @@ pub(super) async fn read(
     };
     tokio::time::timeout(within, all).await.map_err(|_| Problem::new(Kind::BodyTimeout))??;
     Ok(body)
-}
-
-fn broken(text: &str) -> Problem {
-    Problem::bad_request(vec![FieldError::new(FIELD, text)])
-}
-
-fn announced_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// What the head says of the body that makes it unreadable, with what would be taken instead (RFC 9110 §12.5.1, §12.5.3).
@@ -91,45 +86,4 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::http::header::HeaderName;
-
-    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
-        }
-        headers
-    }
-
-    #[test]
-    fn json_is_known_by_its_media_type() {
-        for value in [
-            "application/json",
-            "Application/JSON; charset=utf-8",
-            "application/vnd.x+json",
-            "application/json;",
-        ] {
-            assert!(is_json(&headers(&[(header::CONTENT_TYPE, value)])), "{value}");
-        }
-        for value in [
-            "text/plain",
-            "text/json",
-            "application/x-www-form-urlencoded",
-            "",
-            "json",
-            "application/jsonx",
-            "image/x+json",
-        ] {
-            assert!(!is_json(&headers(&[(header::CONTENT_TYPE, value)])), "{value}");
-        }
-        assert!(!is_json(&headers(&[])));
-    }
-
-    #[test]
-    fn a_second_media_type_is_not_json() {
-        let json = (header::CONTENT_TYPE, "application/json");
-        assert!(!is_json(&headers(&[json.clone(), json.clone()])));
-    }
-}
+mod tests;

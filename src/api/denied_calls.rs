@@ -1,37 +1,26 @@
-//! Calls of clients without a good token: how many are answered one by one, and the one line a second for the rest.
+//! Token buckets for calls without a good token, each of which costs the client nothing and us a line in log and audit file.
 //!
-//! Such a call costs a client nothing, and its lines in log and audit file cost us disk. So each client address has a
-//! token bucket for them, and all addresses together share a larger one. A refused call beyond a bucket is answered 429
-//! and leaves no line of its own; once a second the log and the audit file say how many there were. Calls with a good token
-//! take nothing out of any bucket, whatever else comes from their address.
+//! Each client address has a bucket, and all addresses together share a larger one. Calls beyond them are answered 429,
+//! leave no line of their own and are summed up instead. Calls with a good token take nothing out of any bucket.
 //!
-//! An IPv6 client is its /64, which is what one customer of a provider has. A peer without an address (the Unix socket of a
-//! proxy, behind which there may be anybody) has no bucket of its own, only a part in the shared one: there the proxy
-//! limits by address.
+//! An IPv6 client is its /64, which is what one customer of a provider has. The clients behind a proxy's Unix socket have
+//! no address, and only the shared bucket: there the proxy limits by address.
 
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use actix_web::{rt, web};
-
-use super::ApiState;
-use super::problem::Kind;
 use super::rate_limit::TokenBuckets;
-use crate::audit;
 
 /// Calls that an address may make at once after a pause, in seconds of its rate.
-const BURST_SECONDS: u32 = 20;
+const BURST_SECONDS: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// The rate of all addresses together, in rates of one.
-const SHARED: u32 = 4;
-/// Between two lines that sum up.
-const EVERY: Duration = Duration::from_secs(1);
+const SHARED: NonZeroU32 = NonZeroU32::new(4).unwrap();
 
-/// What kind of answer takes a call out of a bucket.
+/// The kind of answer that takes a call out of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// An error. Beyond the bucket it is a 429 instead.
     Denied,
     /// The documentation, which is public. It is sent all the same, but not logged.
@@ -47,37 +36,39 @@ pub struct DeniedCalls {
 
 /// Calls that left no line of their own.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Summary {
-    calls: u64,
+pub(crate) struct Summary {
+    pub calls: u64,
     /// Those that reached a method, for the audit file.
-    of_methods: u64,
+    pub of_methods: u64,
     /// The address that more than half of them came from, if there is one (Boyer and Moore's majority vote).
-    most_from: Option<IpAddr>,
+    pub most_from: Option<IpAddr>,
     votes: u64,
 }
 
 impl DeniedCalls {
     /// So many calls a second for each address; without a number there is no limit.
     pub fn new(per_second: Option<NonZeroU32>) -> Self {
-        let times =
-            |rate: NonZeroU32, factor| rate.saturating_mul(NonZeroU32::MIN.saturating_add(factor - 1));
-        let buckets = |rate| TokenBuckets::new(rate, times(rate, BURST_SECONDS));
-        let buckets = per_second.map(|own| [buckets(own), buckets(times(own, SHARED))]);
+        let buckets = |rate: NonZeroU32| TokenBuckets::new(rate, rate.saturating_mul(BURST_SECONDS));
+        let buckets = per_second.map(|own| [buckets(own), buckets(own.saturating_mul(SHARED))]);
         Self { buckets, summary: Mutex::default() }
     }
 
-    /// Takes a call out of the buckets of this client.
+    /// Takes a call out of the buckets of this client. `is_method`: the call reached a method.
     ///
     /// # Errors
-    /// When one of them is empty: the seconds after which there is a call in it again. The call counts for the next line
-    /// that sums up, where `is_method` tells whether it reached a method.
-    pub fn take(&self, client: Option<IpAddr>, answer: Answer, is_method: bool) -> Result<(), u32> {
+    /// When one of them is empty: the seconds after which there is a call in it again. The call is summed up.
+    pub(crate) fn take(&self, client: Option<IpAddr>, answer: Answer, is_method: bool) -> Result<(), u32> {
         let Some([own, shared]) = &self.buckets else { return Ok(()) };
         let of_client = client.map_or(Ok(()), |client| own.take(&(answer, network(client))));
         of_client.and_then(|()| shared.take(&answer)).inspect_err(|_| {
-            let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
-            summary.add(client, is_method);
+            self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(client, is_method);
         })
+    }
+
+    /// What went beyond the buckets since the last time, if anything did.
+    pub(crate) fn take_summary(&self) -> Option<Summary> {
+        let summary = std::mem::take(&mut *self.summary.lock().unwrap_or_else(PoisonError::into_inner));
+        (summary.calls > 0).then_some(summary)
     }
 }
 
@@ -104,106 +95,5 @@ fn network(address: IpAddr) -> impl Hash {
     }
 }
 
-/// Sums up every second, for as long as the service runs.
-pub(crate) async fn watch(api: web::Data<ApiState>) -> ! {
-    loop {
-        rt::time::sleep(EVERY).await;
-        let api = api.clone();
-        // Not on this thread: an audit file may stand still.
-        let _ = rt::task::spawn_blocking(move || sum_up(&api)).await;
-    }
-}
-
-/// Writes what went beyond the buckets since the last time into the log and the audit file.
-pub(crate) fn sum_up(api: &ApiState) {
-    let summary =
-        std::mem::take(&mut *api.denied_calls.summary.lock().unwrap_or_else(PoisonError::into_inner));
-    if summary.calls == 0 {
-        return;
-    }
-    let from = summary.most_from.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-    log::warn!(
-        calls = summary.calls, remote = from.as_str();
-        "clients without a good token call more often than limits.refused_per_second allows; these calls have no line of \
-         their own"
-    );
-    if summary.of_methods > 0 {
-        let (status, code, _) = Kind::TooManyRequests.row();
-        let line = audit::summary(api.clock.now(), status, code, summary.of_methods, &from);
-        if let Err(error) = api.audit.write_alone(&line) {
-            api.metrics.audit_failures.increment();
-            log::error!(
-                "the audit line of {} refused calls could not be written: {error}",
-                summary.of_methods
-            );
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn denied_calls(limit: &DeniedCalls, address: &str) -> Result<(), u32> {
-        limit.take(Some(address.parse().unwrap()), Answer::Denied, true)
-    }
-
-    fn limit(per_second: u32) -> DeniedCalls {
-        DeniedCalls::new(NonZeroU32::new(per_second))
-    }
-
-    #[test]
-    fn an_address_has_a_burst_and_others_are_not_affected() {
-        let limit = limit(1);
-        for _ in 0..BURST_SECONDS {
-            denied_calls(&limit, "192.0.2.1").unwrap();
-        }
-        assert_eq!(denied_calls(&limit, "192.0.2.1"), Err(1));
-        // The same address as a listener of both families shows it.
-        assert_eq!(denied_calls(&limit, "::ffff:192.0.2.1"), Err(1));
-        denied_calls(&limit, "192.0.2.2").unwrap();
-        let public = |address: &str| limit.take(Some(address.parse().unwrap()), Answer::Public, false);
-        public("192.0.2.1").unwrap();
-    }
-
-    #[test]
-    fn an_ipv6_client_is_its_network() {
-        let limit = limit(1);
-        for host in 0..BURST_SECONDS {
-            denied_calls(&limit, &format!("2001:db8::{host:x}")).unwrap();
-        }
-        assert!(denied_calls(&limit, "2001:db8::ffff:ffff:ffff:ffff").is_err());
-        denied_calls(&limit, "2001:db8:0:1::").unwrap();
-    }
-
-    #[test]
-    fn all_addresses_together_are_bounded_and_so_is_a_socket() {
-        for client in [|number: u32| Some(IpAddr::from(number.to_be_bytes())), |_| None] {
-            let limit = limit(1);
-            let admitted =
-                (0..1_000).filter(|number| limit.take(client(*number), Answer::Denied, true).is_ok());
-            // The bucket fills meanwhile.
-            let (burst, admitted) = ((SHARED * BURST_SECONDS) as usize, admitted.count());
-            assert!((burst..burst + 200).contains(&admitted), "{admitted}");
-        }
-    }
-
-    #[test]
-    fn without_a_limit_nothing_is_counted() {
-        let limit = DeniedCalls::new(None);
-        for _ in 0..10_000 {
-            denied_calls(&limit, "192.0.2.1").unwrap();
-        }
-        assert_eq!(*limit.summary.lock().unwrap(), Summary::default());
-    }
-
-    #[test]
-    fn the_summary_names_the_address_that_most_calls_came_from() {
-        let mut summary = Summary::default();
-        let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().ok());
-        for client in [other, one, None, one, one, other, one] {
-            summary.add(client, client == one);
-        }
-        assert_eq!((summary.calls, summary.of_methods, summary.most_from), (7, 4, one));
-    }
-}
+mod tests;

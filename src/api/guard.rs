@@ -1,9 +1,10 @@
-//! The door: who is it, and may it?
+//! Authorisation: who calls, and may they?
 //!
-//! A handler that takes [`Authorised<M>`] runs only for callers that the token and the table of access let in for
-//! the method `M`; without it a handler cannot reach what it needs. The order is the contract's: 401, then 403, and
-//! only then anything about the request, so that nobody without access learns which companies exist.
+//! A handler that takes [`Authorised<M>`] runs only for callers whose token and the access table allow them the method
+//! `M`. The order is the contract's: 401, then 403, and only then anything about the request, so that no caller without
+//! access learns which companies exist.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -12,39 +13,38 @@ use actix_web::{FromRequest, HttpRequest, dev, web};
 use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
-use super::context::{RequestContext, SharedContext};
 use super::deny_reason::DenyReason;
+use super::middleware::request_context::{RequestContext, SharedContext};
 use super::problem::{FieldError, Kind, Problem};
-use super::request::RequestTarget;
-use super::{ApiState, MAX_ITEMS};
-use crate::auth;
-use crate::auth::Caller;
+use super::rate_limit::client_of;
+use super::request::{MAX_ITEMS, RequestTarget};
+use super::state::ApiState;
+use crate::auth::{AuthError, Caller};
 use crate::domain::access::Method;
 
-/// Seconds after which a caller may try again while no key set is at hand.
+/// Seconds after which a caller may try again while no key set is available.
 const RETRY_WITHOUT_KEYS_SECONDS: u32 = 5;
 /// The name of a token in the query (RFC 6750 §2.3), which this service does not take.
 const QUERY_TOKEN: &str = "access_token";
-/// The longest query of a refused call that is read for the audit line, in bytes.
+/// The longest query of a denied call that is read for the audit line, in bytes.
 const AUDITED_QUERY: usize = 1024;
 
 /// A method of the contract, as a type that a handler can ask for.
-pub(crate) trait Endpoint: 'static {
+pub(super) trait Endpoint: 'static {
     /// The method whose scope and row in the access table apply.
     const METHOD: Method;
 
-    /// What the request's head asks for. Read once the token has been judged; for a refused call too, because who asked
-    /// for which company matters most in its audit line.
-    fn asked(request: &HttpRequest) -> RequestTarget;
+    /// What the request's head asks for. Read once the token has been verified; for a denied call too, because which
+    /// company it asked for matters most in its audit line.
+    fn target(request: &HttpRequest) -> RequestTarget;
 }
 
 /// Proof that the caller may call `M`.
 #[derive(Debug)]
 pub(crate) struct Authorised<M> {
-    /// The request's exchange, for what the handler learns.
-    pub context: SharedContext,
-    /// What the request's head asks for.
-    pub asked: RequestTarget,
+    pub(super) context: SharedContext,
+    /// With every error in the request's head.
+    pub(super) target: RequestTarget,
     method: PhantomData<M>,
 }
 
@@ -57,82 +57,85 @@ impl<M: Endpoint> FromRequest for Authorised<M> {
         Box::pin(async move {
             let context = RequestContext::of(&request);
             context.note(|record| record.method = Some(M::METHOD));
-            let judged = authorise(&request, &context, M::METHOD).await;
-            let asked = match judged {
+            let decision = authorise(&request, &context, M::METHOD).await;
+            let mut target = match decision {
                 Err(_) if request.query_string().len() > AUDITED_QUERY => RequestTarget::default(),
-                _ => M::asked(&request),
+                _ => M::target(&request),
             };
-            context.note(|record| record.cvr = asked.company);
-            judged?;
-            Ok(Self { context, asked, method: PhantomData })
+            context.note(|record| record.cvr = target.company);
+            decision?;
+            target.errors.splice(0..0, context.request_id.error());
+            Ok(Self { context, target, method: PhantomData })
         })
     }
 }
 
 async fn authorise(request: &HttpRequest, context: &RequestContext, method: Method) -> Result<(), Problem> {
     let api = request.app_data::<web::Data<ApiState>>().ok_or_else(|| Problem::new(Kind::Internal))?;
-    let refuse = |Denied { deny_reason, reason, problem }: Denied| {
-        api.metrics.refusals.count(deny_reason);
-        context.note(|record| record.reason = Some(reason));
-        problem
+    let decision = decide(request, api, context, method).await;
+    let (reason, denied) = match decision {
+        Ok(reason) => (reason, None),
+        Err(denied) => (denied.text, Some((denied.reason, denied.problem))),
     };
-    let token = bearer_token(request).map_err(refuse)?;
-    let caller = api.authenticator.authenticate(token).await.map_err(|deny_reason| match deny_reason {
-        auth::AuthError::Token(fault) => {
-            refuse(Denied::new(fault.into(), fault, unauthorised(r#", error="invalid_token""#)))
-        }
-        auth::AuthError::KeysUnavailable => refuse(Denied::new(
-            DenyReason::KeysUnavailable,
-            "no key set is at hand",
-            Problem::unavailable(RETRY_WITHOUT_KEYS_SECONDS),
-        )),
-    })?;
-    context.note(|record| record.caller = Some(Arc::clone(&caller)));
-    if let Some(rate) = &api.rate {
-        rate.take(&caller).map_err(|wait| {
-            refuse(Denied::new(
-                DenyReason::TooOften,
-                format_args!("{} calls more often than it may", wait.client),
-                Problem::too_many_requests(wait.seconds),
-            ))
-        })?;
-    }
-    let reason = may(api, &caller, method).map_err(refuse)?;
-    context.note(|record| {
-        record.reason = Some(reason);
-        record.authorised = true;
-    });
-    Ok(())
+    context.note(|record| (record.reason, record.authorised) = (Some(reason), denied.is_none()));
+    denied.map_or(Ok(()), |(reason, problem)| {
+        api.metrics.denials.count(reason);
+        Err(problem)
+    })
 }
 
-/// Who was not let in: for the metrics, for the log and the audit line, and for the caller.
+/// A denied call: for the metrics, for the log and the audit line, and for the caller.
 struct Denied {
-    deny_reason: DenyReason,
-    reason: String,
+    reason: DenyReason,
+    text: String,
     problem: Problem,
 }
 
 impl Denied {
-    fn new(deny_reason: DenyReason, reason: impl ToString, problem: Problem) -> Self {
-        Self { deny_reason, reason: reason.to_string(), problem }
+    fn new(reason: impl Into<DenyReason>, text: impl fmt::Display, problem: Problem) -> Self {
+        Self { reason: reason.into(), text: text.to_string(), problem }
     }
 }
 
-/// The rule that lets the caller in; scope comes before the table.
-fn may(api: &ApiState, caller: &Caller, method: Method) -> Result<String, Denied> {
+/// The rule that lets the caller in: token, rate, scope, access table.
+async fn decide(
+    request: &HttpRequest,
+    api: &ApiState,
+    context: &RequestContext,
+    method: Method,
+) -> Result<String, Denied> {
+    let token = bearer_token(request)?;
+    let caller = api.authenticator.authenticate(token).await.map_err(|error| match error {
+        AuthError::Token(error) => Denied::new(error, error, invalid_token()),
+        AuthError::KeysUnavailable => {
+            let problem = Problem::unavailable(RETRY_WITHOUT_KEYS_SECONDS);
+            Denied::new(DenyReason::KeysUnavailable, "no key set is available", problem)
+        }
+    })?;
+    context.note(|record| record.caller = Some(Arc::clone(&caller)));
+    if let Some(buckets) = &api.rate {
+        let client = client_of(&caller);
+        buckets.take(&client).map_err(|seconds| {
+            let text = format_args!("the {} calls more often than it may", client.0);
+            Denied::new(DenyReason::RateLimited, text, Problem::too_many_requests(seconds))
+        })?;
+    }
+    check_access(api, &caller, method)
+}
+
+/// The rule of the access table that allows the call; scope comes before the table.
+fn check_access(api: &ApiState, caller: &Caller, method: Method) -> Result<String, Denied> {
     if !caller.has_scope(method.scope()) {
-        let reason = match caller.scope_fault() {
-            Some(fault) => fault.to_string(),
+        let text = match caller.scope_fault() {
+            Some(error) => error.to_string(),
             None => format!("the token lacks the scope {}", method.scope()),
         };
         let challenge = format!(r#", error="insufficient_scope", scope="{}""#, method.scope());
-        let problem = challenged(Problem::new(Kind::ScopeMissing), &challenge);
-        return Err(Denied::new(DenyReason::Scope, reason, problem));
+        return Err(Denied::new(DenyReason::Scope, text, challenged(Kind::ScopeMissing, &challenge)));
     }
     let denied = || Problem::new(Kind::AccessDenied);
-    let (organisation, claimed_modes) =
-        caller.organisation().map_err(|fault| Denied::new(fault.into(), fault, denied()))?;
-    let reason = api.access_table.load().decide(method, organisation, claimed_modes).reason;
+    let (organisation, modes) = caller.organisation().map_err(|error| Denied::new(error, error, denied()))?;
+    let reason = api.access_table.load().decide(method, organisation, modes).reason;
     match DenyReason::of_decision(reason) {
         None => Ok(reason.to_string()),
         Some(deny_reason) => Err(Denied::new(deny_reason, reason, denied())),
@@ -144,46 +147,38 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, Denied> {
     let mut sent = request.headers().get_all(header::AUTHORIZATION);
     let (first, second) = (sent.next(), sent.next());
     if second.is_some() {
-        return Err(Denied::new(DenyReason::Ambiguous, "more than one Authorization header", ambiguous()));
+        let text = "more than one Authorization header";
+        return Err(Denied::new(DenyReason::AmbiguousCredentials, text, ambiguous()));
     }
-    let in_query = is_in_query(request.query_string());
-    let Some(value) = first else {
-        let (deny_reason, reason) = if in_query {
-            (DenyReason::Ambiguous, "a token in the query only")
-        } else {
-            (DenyReason::NoToken, "no Authorization header")
-        };
-        return Err(Denied::new(deny_reason, reason, unauthorised("")));
+    let unauthorised = || challenged(Kind::Unauthorised, "");
+    let value = match (first, is_in_query(request.query_string())) {
+        (Some(value), false) => value,
+        (Some(_), true) => {
+            let text = "a token in the query beside the header";
+            return Err(Denied::new(DenyReason::AmbiguousCredentials, text, ambiguous()));
+        }
+        (None, true) => {
+            let text = "a token in the query only";
+            return Err(Denied::new(DenyReason::AmbiguousCredentials, text, unauthorised()));
+        }
+        (None, false) => {
+            return Err(Denied::new(DenyReason::NoToken, "no Authorization header", unauthorised()));
+        }
     };
-    if in_query {
-        return Err(Denied::new(
-            DenyReason::Ambiguous,
-            "a token in the query beside the header",
-            ambiguous(),
-        ));
-    }
-    let malformed =
-        |reason| Denied::new(DenyReason::Malformed, reason, unauthorised(r#", error="invalid_token""#));
-    let text =
-        Some(value.as_bytes()).filter(|bytes| bytes.is_ascii()).and_then(|bytes| str::from_utf8(bytes).ok());
+    let malformed = |text| Denied::new(DenyReason::Malformed, text, invalid_token());
+    let text = str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii());
     let text = text.ok_or_else(|| malformed("the Authorization header is not ASCII"))?;
-    match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => match token.trim_matches(' ') {
-            "" => Err(malformed("the Authorization header has no token")),
-            token => Ok(token),
-        },
-        None if text.eq_ignore_ascii_case("Bearer") => {
-            Err(malformed("the Authorization header has no token"))
-        }
-        _ => {
-            let reason = "the Authorization scheme is not Bearer";
-            Err(Denied::new(DenyReason::Scheme, reason, unauthorised("")))
-        }
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        let text = "the Authorization scheme is not Bearer";
+        return Err(Denied::new(DenyReason::Scheme, text, unauthorised()));
     }
+    let token = token.trim_matches(' ');
+    if token.is_empty() { Err(malformed("the Authorization header has no token")) } else { Ok(token) }
 }
 
-/// Whether a token stands in the query. No more parameters are looked at than are taken from a caller with a good token,
-/// and only names that can be the token's are decoded.
+/// Whether there is a token in the query. No more parameters are read than of a caller with a good token, and only names
+/// that can be the token's are decoded.
 fn is_in_query(query: &str) -> bool {
     let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).take(MAX_ITEMS);
     parameters
@@ -192,20 +187,19 @@ fn is_in_query(query: &str) -> bool {
         .any(|name| form_urlencoded::parse(name.as_bytes()).any(|(name, _)| name == QUERY_TOKEN))
 }
 
-fn unauthorised(parameters: &str) -> Problem {
-    challenged(Problem::new(Kind::Unauthorised), parameters)
+fn invalid_token() -> Problem {
+    challenged(Kind::Unauthorised, r#", error="invalid_token""#)
 }
 
 fn ambiguous() -> Problem {
-    let fault = FieldError::new("Authorization", "Send ét adgangstoken, og kun i headeren Authorization.");
-    let problem = Problem::new(Kind::AmbiguousCredentials).with_faults(vec![fault]);
-    challenged(problem, r#", error="invalid_request""#)
+    let error = FieldError::new("Authorization", "Send ét adgangstoken, og kun i headeren Authorization.");
+    challenged(Kind::AmbiguousCredentials, r#", error="invalid_request""#).with_errors(vec![error])
 }
 
 /// The problem with the challenge of RFC 6750 §3.
-fn challenged(problem: Problem, parameters: &str) -> Problem {
+fn challenged(kind: Kind, parameters: &str) -> Problem {
     match HeaderValue::try_from(format!(r#"Bearer realm="virksomhedslogin"{parameters}"#)) {
-        Ok(challenge) => problem.with_header(header::WWW_AUTHENTICATE, challenge),
-        Err(_) => problem,
+        Ok(challenge) => Problem::new(kind).with_header(header::WWW_AUTHENTICATE, challenge),
+        Err(_) => Problem::new(kind),
     }
 }

@@ -7,13 +7,14 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::conditional;
-use super::context::RequestContext;
 use super::encoding::Coding;
 use super::guard::{Authorised, Endpoint};
+use super::middleware::request_context::RequestContext;
 use super::problem::{FieldError, Kind, Problem};
 use super::request::RequestTarget;
 use super::spec;
-use super::{ApiState, body, list, request};
+use super::state::ApiState;
+use super::{body, list, request};
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
@@ -21,51 +22,41 @@ use crate::domain::timestamp::Timestamp;
 use crate::interchange;
 use crate::store::{Record, StoreError};
 
-/// Authorised answers may be kept by the caller alone and are asked for again each time; the tag makes that cheap.
+/// The caller alone may keep an answer, and asks each time whether it is current; the tag makes that cheap.
 const READ_CACHE: &str = "private, no-cache";
 
-/// `GET /v1/LoginSpan`
-#[derive(Debug)]
 pub(crate) struct GetLogin;
-
-/// `PUT /v1/LoginSpan/{CvrNummer}`
-#[derive(Debug)]
 pub(crate) struct SetLogin;
-
-/// `GET /v1/Logins`
-#[derive(Debug)]
 pub(crate) struct GetLogins;
 
 impl Endpoint for GetLogin {
     const METHOD: Method = Method::GetLogin;
 
-    fn asked(request: &HttpRequest) -> RequestTarget {
-        let mut faults = Vec::new();
-        let company = request::company_in_query(request.query_string(), &mut faults);
-        RequestTarget { company, faults }
+    fn target(request: &HttpRequest) -> RequestTarget {
+        RequestTarget::read(|errors| request::company_in_query(request.query_string(), errors))
     }
 }
 
 impl Endpoint for SetLogin {
     const METHOD: Method = Method::SetLogin;
 
-    fn asked(request: &HttpRequest) -> RequestTarget {
-        let mut faults = Vec::new();
-        request::repeated_parameters(request.query_string(), &mut faults);
-        let declared = spec::SET_LOGIN.segment.map(|segment| segment.name).unwrap_or_default();
-        let segment = request.match_info().get(declared).unwrap_or_default();
-        let company = request::company_in_path(segment, &mut faults);
-        RequestTarget { company, faults }
+    fn target(request: &HttpRequest) -> RequestTarget {
+        let segment = spec::SET_LOGIN.segment.and_then(|segment| request.match_info().get(segment.name));
+        RequestTarget::read(|errors| {
+            request::repeated_parameters(request.query_string(), errors);
+            request::company_in_path(segment.unwrap_or_default(), errors)
+        })
     }
 }
 
 impl Endpoint for GetLogins {
     const METHOD: Method = Method::GetLogins;
 
-    fn asked(request: &HttpRequest) -> RequestTarget {
-        let mut faults = Vec::new();
-        request::repeated_parameters(request.query_string(), &mut faults);
-        RequestTarget { company: None, faults }
+    fn target(request: &HttpRequest) -> RequestTarget {
+        RequestTarget::read(|errors| {
+            request::repeated_parameters(request.query_string(), errors);
+            None
+        })
     }
 }
 
@@ -75,11 +66,11 @@ pub(crate) async fn get_login(
     request: HttpRequest,
     api: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (company, faults) = asked(authorised.asked, &authorised.context);
-    let (Some(company), true) = (company, faults.is_empty()) else {
-        return Err(Problem::bad_request(faults));
+    let RequestTarget { company, errors } = authorised.target;
+    let (Some(company), true) = (company, errors.is_empty()) else {
+        return Err(Problem::bad_request(errors));
     };
-    let found = api.store.get(company).await.map_err(|error| told(&authorised.context, error))?;
+    let found = api.store.get(company).await.map_err(|error| store_problem(&authorised.context, error))?;
     let login = found.ok_or_else(|| Problem::new(Kind::CompanyUnknown))?;
     let tag = company_tag(login);
     let mut response = HttpResponse::Ok();
@@ -108,23 +99,22 @@ pub(crate) async fn set_login(
     api: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
     let text = body::read(&request, payload, api.body_timeout).await?;
-    let (in_path, mut faults) = asked(authorised.asked, &authorised.context);
-    let in_body = request::company_in_body(&text, &mut faults);
+    let RequestTarget { company: in_path, mut errors } = authorised.target;
+    let in_body = request::company_in_body(&text, &mut errors);
     if let (Some(in_path), Some(in_body)) = (in_path, in_body)
         && in_path != in_body
     {
         let field = format!("{}.{}", request::DTO, request::CVR_NUMMER);
-        faults.push(FieldError::new(field, "Skal være det samme CVR-nummer som i stien."));
+        errors.push(FieldError::new(field, "Skal være det samme CVR-nummer som i stien."));
     }
-    let (Some(company), true) = (in_path, faults.is_empty()) else {
-        return Err(Problem::bad_request(faults));
+    let (Some(company), true) = (in_path, errors.is_empty()) else {
+        return Err(Problem::bad_request(errors));
     };
+    let store_problem = |error| store_problem(&authorised.context, error);
     if conditional::has_precondition(request.headers()) {
-        let found = api.store.get(company).await.map_err(|error| told(&authorised.context, error))?;
-        may_write(request.headers(), found)?;
+        check_write(request.headers(), api.store.get(company).await.map_err(store_problem)?)?;
     }
-    let now = api.clock.now();
-    api.store.record(company, now).await.map_err(|error| told(&authorised.context, error))?;
+    api.store.record(company, api.clock.now()).await.map_err(store_problem)?;
     Ok(HttpResponse::NoContent().insert_header((header::CACHE_CONTROL, "no-store")).finish())
 }
 
@@ -134,11 +124,10 @@ pub(crate) async fn get_logins(
     request: HttpRequest,
     api: web::Data<ApiState>,
 ) -> Result<HttpResponse, Problem> {
-    let (_, faults) = asked(authorised.asked, &authorised.context);
-    if !faults.is_empty() {
-        return Err(Problem::bad_request(faults));
+    if !authorised.target.errors.is_empty() {
+        return Err(Problem::bad_request(authorised.target.errors));
     }
-    let listing = api.store.list().await.map_err(|error| told(&authorised.context, error))?;
+    let listing = api.store.list().await.map_err(|error| store_problem(&authorised.context, error))?;
     let coding = Coding::wanted(request.headers());
     let version = listing.version();
     let tags = Coding::ALL.map(|coding| list_tag(&version, coding));
@@ -157,13 +146,6 @@ pub(crate) async fn get_logins(
     Ok(list::answer(&mut response, listing, coding, head_only))
 }
 
-/// The company that was asked for, and every fault in the request's head.
-fn asked(asked: RequestTarget, context: &RequestContext) -> (Option<Cvr>, Vec<FieldError>) {
-    let mut faults: Vec<_> = context.request_id.fault().into_iter().collect();
-    faults.extend(asked.faults);
-    (asked.company, faults)
-}
-
 /// The weak entity tag of the list in this coding; each coding has one of its own (RFC 9110 §8.8.3.3).
 fn list_tag(version: &str, coding: Coding) -> String {
     match coding.name() {
@@ -179,26 +161,24 @@ fn company_tag(login: LoginSpan) -> String {
 
 /// 412 when the preconditions of a write do not fit the company's state.
 ///
-/// The state is read before the write and may change between the two. Nothing is lost by it: logins only ever merge, so
-/// that a write has no way to undo what came between.
-fn may_write(headers: &HeaderMap, found: Option<LoginSpan>) -> Result<(), Problem> {
+/// The state may change between this reading and the write. Nothing is lost by it, because logins only ever merge.
+fn check_write(headers: &HeaderMap, found: Option<LoginSpan>) -> Result<(), Problem> {
     let tag = found.map(company_tag);
-    let tags: Vec<&str> = tag.iter().map(String::as_str).collect();
-    if conditional::if_match_fails(headers, &tags) || conditional::if_none_match_fails(headers, &tags) {
+    let tag = tag.as_deref();
+    if conditional::if_match_fails(headers, tag.as_slice())
+        || conditional::if_none_match_fails(headers, tag.as_slice())
+    {
         return Err(Problem::new(Kind::PreconditionFailed));
     }
     Ok(())
 }
 
-/// Whether the caller has this state already (`If-None-Match` names its tag).
-///
-/// # Errors
-/// 412 when `If-Match` names none of the state's tags.
+/// Whether `If-None-Match` names the tag of this representation, or 412 when `If-Match` names none of the state's tags.
 fn is_current(headers: &HeaderMap, tag: &str, tags: &[&str]) -> Result<bool, Problem> {
     if conditional::if_match_fails(headers, tags) {
         return Err(Problem::new(Kind::PreconditionFailed));
     }
-    Ok(conditional::is_unchanged(headers, tag))
+    Ok(conditional::if_none_match_fails(headers, &[tag]))
 }
 
 /// The 304 with the headers of this answer but for what describes its body.
@@ -214,21 +194,20 @@ fn read_headers(response: &mut HttpResponseBuilder, tag: &str) {
     response.insert_header((header::ETAG, tag));
 }
 
-/// When the answer last changed, to the second, as far as it can be told (RFC 9110 §8.8.2): the latest login in it, and
-/// never a time to come.
+/// When the answer last changed, to the second (RFC 9110 §8.8.2): the latest login in it, and never a time to come.
 ///
-/// For people and caches. `If-Modified-Since` is not evaluated: two logins within a second, or an import of earlier
-/// ones, would be taken for no change; the tag knows better.
+/// For people and caches. `If-Modified-Since` is not evaluated, since two logins within a second, or an import of earlier
+/// ones, would be taken for no change.
 fn last_modified(response: &mut HttpResponseBuilder, latest: Option<Timestamp>, now: Timestamp) {
     if let Some(latest) = latest {
         let seconds = latest.min(now).millis().unsigned_abs() / 1_000;
-        let moment = UNIX_EPOCH + Duration::from_secs(seconds);
-        response.insert_header((header::LAST_MODIFIED, header::HttpDate::from(moment)));
+        let time = UNIX_EPOCH + Duration::from_secs(seconds);
+        response.insert_header((header::LAST_MODIFIED, header::HttpDate::from(time)));
     }
 }
 
-/// What a caller learns of a store that cannot do its part; the rest goes to the log.
-fn told(context: &RequestContext, error: StoreError) -> Problem {
+/// What a caller learns of an error of the store; the rest goes to the log.
+fn store_problem(context: &RequestContext, error: StoreError) -> Problem {
     context.note(|record| record.cause = Some(error.to_string()));
     match error {
         StoreError::DiskFull => Problem::new(Kind::DiskFull)

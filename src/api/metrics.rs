@@ -1,19 +1,17 @@
-//! What is counted of the calls. Only counters: `management` reads them when it is scraped.
+//! The counters of the calls; `management` reads them when it is scraped.
 
 use super::deny_reason::DenyCounters;
 use super::middleware::parse_errors::UnreadRequests;
 use super::request_metrics::Requests;
 use crate::telemetry::metrics::Counter;
 
-/// What is counted of the calls.
+/// The counters of the calls.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// How the calls ended.
-    pub requests: Requests,
-    /// Why calls were refused.
-    pub refusals: DenyCounters,
-    /// What the HTTP parser refused.
-    pub unread: UnreadRequests,
+    pub(crate) requests: Requests,
+    pub(crate) denials: DenyCounters,
+    /// Rejected by the HTTP parser.
+    pub(crate) unread: UnreadRequests,
     /// Audit lines that could not be written; each of them cost its call the answer.
-    pub audit_failures: Counter,
+    pub(crate) audit_failures: Counter,
 }

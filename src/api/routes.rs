@@ -8,22 +8,26 @@ use super::problem::{Kind, Problem};
 use super::spec::Verb;
 
 /// The verbs of a path that is only read.
-pub const READ: &str = Verb::Get.allow();
+pub(crate) const READ: &str = Verb::Get.allow();
 
 /// A path with its verbs; any other verb is a 405 that names them.
-pub fn path<const N: usize>(pattern: &'static str, allow: &'static str, routes: [Route; N]) -> Resource {
+pub(crate) fn path<const N: usize>(
+    pattern: &'static str,
+    allow: &'static str,
+    routes: [Route; N],
+) -> Resource {
     let resource = routes.into_iter().fold(web::resource(pattern), Resource::route);
     resource.default_service(web::to(move |request: HttpRequest| async move { other_verb(&request, allow) }))
 }
 
 /// GET, and HEAD answered as GET without a body.
-pub fn read() -> Route {
+pub(crate) fn read() -> Route {
     use actix_web::guard::{Any, Get, Head};
     web::route().guard(Any(Get()).or(Head()))
 }
 
 /// What is no path: `OPTIONS *`, which asks after the listener as a whole (RFC 9110 §9.3.7), or a 404.
-pub fn no_path(allow: &'static str) -> Route {
+pub(crate) fn no_path(allow: &'static str) -> Route {
     web::to(move |request: HttpRequest| async move {
         match (request.method(), request.path()) {
             (&HttpVerb::OPTIONS, "*") => Ok(verbs(allow)),
@@ -36,8 +40,8 @@ fn other_verb(request: &HttpRequest, allow: &'static str) -> Result<HttpResponse
     if request.method() == HttpVerb::OPTIONS {
         return Ok(verbs(allow));
     }
-    Err(Problem::new(Kind::VerbNotAllowed)
-        .with_header(header::ALLOW, header::HeaderValue::from_static(allow)))
+    let allow = header::HeaderValue::from_static(allow);
+    Err(Problem::new(Kind::VerbNotAllowed).with_header(header::ALLOW, allow))
 }
 
 /// The answer to OPTIONS.

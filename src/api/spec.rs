@@ -1,15 +1,13 @@
-//! What each method is, said once: verb, path, input, output and errors of its own.
+//! What each method is, declared once: verb, path, input, output and errors of its own.
 //!
-//! The routes, the verbs in `Allow`, the guard, OpenAPI and the documentation page are all made from these
-//! declarations; name and scope are those of [`Method`]. What the fields of input and output are called, and what
-//! is said of them, is declared by the types named here ([`dto`], [`output`]).
-//!
-//! The texts are printed to callers, in Danish and in English. Where the published page
-//! (tests/fixtures/source-page.txt) has words, they are these.
+//! The routes, the verbs in `Allow` and the documentation are made from these declarations; name and scope are those of
+//! [`Method`], and the fields of input and output those of the types named here. The texts are printed to callers, in Danish
+//! and in English; where the contract's page has words, they are the page's.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use strum::VariantArray;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -20,23 +18,18 @@ use crate::domain::access::Method;
 /// A text in the two languages of the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text {
-    /// Danish.
     pub da: &'static str,
-    /// English.
     pub en: &'static str,
 }
 
 /// The verb of a method. Reads are also answered to HEAD; every path answers OPTIONS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
-    /// Reads.
     Get,
-    /// Writes.
     Put,
 }
 
 impl Verb {
-    /// As it stands in a request.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -62,17 +55,14 @@ pub(crate) struct TypeSchema {
 }
 
 impl TypeSchema {
-    /// That of `T`.
     pub(crate) const fn of<T: ToSchema>() -> Self {
         Self { name: T::name, schema: <T as PartialSchema>::schema, parts: T::schemas }
     }
 
-    /// The type's name.
     pub(crate) fn name(self) -> Cow<'static, str> {
         (self.name)()
     }
 
-    /// The type's own schema.
     pub(crate) fn schema(self) -> RefOr<Schema> {
         (self.schema)()
     }
@@ -90,14 +80,12 @@ impl TypeSchema {
 pub(crate) struct Body {
     /// What the page calls it as a whole.
     pub name: &'static str,
-    /// Its type.
     pub schema_of: TypeSchema,
 }
 
 /// Where a method reads its input.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Input {
-    /// Nowhere.
     Nothing,
     /// In the query: a parameter for each field of the type.
     Query(TypeSchema),
@@ -108,39 +96,31 @@ pub(crate) enum Input {
 /// The part of a path that varies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment {
-    /// Its name, which stands in braces in the path.
+    /// Its name, which is in braces in the path.
     pub name: &'static str,
-    /// Its type.
     pub schema_of: TypeSchema,
-    /// What it names.
     pub description: Text,
 }
 
 /// An error that only this method gives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnError {
-    /// Which: the table of errors has its code and its text.
     pub kind: Kind,
-    /// What the page says of it.
     pub description: &'static str,
 }
 
 /// A method of the contract, as it is served.
 #[derive(Debug)]
 pub(crate) struct EndpointSpec {
-    /// Which: gives the name, the scope and the row in the table of access.
+    /// Which: gives the name, the scope and the row in the access table.
     pub method: Method,
-    /// What it does.
     pub summary: Text,
-    /// Its verb.
     pub verb: Verb,
-    /// Its path.
     pub path: &'static str,
     /// The varying part of the path, when it has one.
     pub segment: Option<Segment>,
     /// Other forms of the path that are served alike.
     pub path_aliases: &'static [&'static str],
-    /// What it reads.
     pub input: Input,
     /// What a 200 carries; a method without output answers 204.
     pub output: Option<Body>,
@@ -148,7 +128,7 @@ pub(crate) struct EndpointSpec {
     pub errors: &'static [OwnError],
 }
 
-/// `GET /v1/LoginSpan`
+/// `GET /v1/Login`
 pub(crate) static GET_LOGIN: EndpointSpec = EndpointSpec {
     method: Method::GetLogin,
     summary: Text {
@@ -167,7 +147,7 @@ pub(crate) static GET_LOGIN: EndpointSpec = EndpointSpec {
     errors: &[OwnError { kind: Kind::CompanyUnknown, description: "Virksomheden blev ikke fundet." }],
 };
 
-/// `PUT /v1/LoginSpan/{CvrNummer}`
+/// `PUT /v1/Login/{CvrNummer}`
 pub(crate) static SET_LOGIN: EndpointSpec = EndpointSpec {
     method: Method::SetLogin,
     summary: Text {
@@ -216,17 +196,14 @@ impl EndpointSpec {
     /// Every method, in the order of the contract's page.
     pub(crate) const ALL: [&'static Self; 3] = [&GET_LOGIN, &SET_LOGIN, &GET_LOGINS];
 
-    /// The name on the page.
     pub(crate) const fn name(&self) -> &'static str {
         self.method.name()
     }
 
-    /// The scope that a token must carry.
     pub(crate) const fn scope(&self) -> &'static str {
         self.method.scope()
     }
 
-    /// The body that it reads, if any.
     pub(crate) const fn body(&self) -> Option<&Body> {
         match &self.input {
             Input::Body(body) => Some(body),
@@ -236,7 +213,7 @@ impl EndpointSpec {
 
     /// The errors that a call of this method may end in, in the order of the contract's table.
     pub(crate) fn faults(&self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter().filter(|kind| self.may_end_in(*kind))
+        Kind::VARIANTS.iter().copied().filter(|kind| self.may_end_in(*kind))
     }
 
     /// Exhaustive, so that a new row of the table of errors must be given its place here.
@@ -265,32 +242,4 @@ impl EndpointSpec {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_method_is_declared_once_in_the_order_of_the_page() {
-        assert_eq!(EndpointSpec::ALL.map(|declaration| declaration.method), Method::ALL);
-    }
-
-    #[test]
-    fn the_varying_part_of_a_path_stands_in_it_by_its_name() {
-        for declaration in EndpointSpec::ALL {
-            for path in [declaration.path].iter().chain(declaration.path_aliases) {
-                let in_path = path.split_once('{').map(|(_, rest)| rest.trim_end_matches('}'));
-                assert_eq!(in_path, declaration.segment.map(|segment| segment.name), "{path}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_methods_own_errors_are_among_those_it_may_end_in() {
-        for declaration in EndpointSpec::ALL {
-            for error in declaration.errors {
-                assert!(declaration.faults().any(|kind| kind == error.kind), "{}", declaration.name());
-            }
-        }
-        assert!(!GET_LOGINS.faults().any(|kind| kind == Kind::CompanyUnknown));
-        assert!(SET_LOGIN.faults().any(|kind| kind == Kind::DiskFull));
-    }
-}
+mod tests;

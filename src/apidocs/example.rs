@@ -48,7 +48,7 @@ pub(super) fn problem(kind: Kind) -> Vec<u8> {
         _ => None,
     };
     let fields = field.map(|(name, text)| FieldError::new(name, text));
-    Problem::new(kind).with_faults(fields.into_iter().collect()).text(REQUEST_ID)
+    Problem::new(kind).with_errors(fields.into_iter().collect()).text(REQUEST_ID)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::host::Host;
 use super::language::Language;
 use super::rendered::{DocsState, Rendered};
 use super::{stylesheet, swagger};
-use crate::api::conditional::{if_match_fails, is_unchanged};
+use crate::api::conditional::{if_match_fails, if_none_match_fails};
 use crate::api::encoding::Coding;
 use crate::api::problem::{Kind, Problem};
 
@@ -126,7 +126,7 @@ fn answer<'a>(
     response.insert_header((header::CACHE_CONTROL, ASK_AGAIN));
     response.insert_header((header::VARY, vary));
     response.insert_header((header::ETAG, tag));
-    if is_unchanged(request.headers(), tag) {
+    if if_none_match_fails(request.headers(), &[tag]) {
         return Ok(response.status(actix_web::http::StatusCode::NOT_MODIFIED).finish());
     }
     for described in content {

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{AcceptLanguage, Header, LanguageTag, Preference};
 use url::form_urlencoded;
 
-use crate::api::MAX_ITEMS;
+use crate::api::request::MAX_ITEMS;
 use crate::api::spec::Text;
 
 /// The query parameter of the visible switch.

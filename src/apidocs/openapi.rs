@@ -6,7 +6,8 @@ use serde_json::{Map, json};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::operation::{self, SCHEME, TAG};
-use crate::api::response::{CvrNummer, ProblemDto};
+use crate::api::problem::ProblemDto;
+use crate::api::response::CvrNummer;
 use crate::api::spec::{EndpointSpec, Input, TypeSchema};
 use crate::domain::access::AccessTable;
 

@@ -1,4 +1,4 @@
-//! The audit file itself: opened, ended, narrowed, and compared with what stands at its path.
+//! The audit file itself: opened, ended, narrowed, and compared with what is at its path. Does not write lines: `sink` does.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -15,10 +15,9 @@ use crate::regular_file;
 /// The widest mode that an audit file may have.
 pub(crate) const WIDEST_MODE: u32 = 0o640;
 
-/// What stands at the path of an audit file that is open.
+/// What is at the path of an audit file that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AtPath {
-    /// The open file.
     Itself,
     /// Nothing or another file. The open one has another name.
     Renamed,
@@ -82,7 +81,7 @@ pub(crate) fn wide_mode(file: &fs::Metadata) -> Option<u32> {
     (file.is_file() && mode & !WIDEST_MODE != 0).then_some(mode)
 }
 
-/// Takes the rights away that a file wider than [`WIDEST_MODE`] gives. What to warn of, when there was one.
+/// Takes away what a file's mode gives beyond [`WIDEST_MODE`]. The warning, when it gave any.
 pub(super) fn narrow(file: &File, path: &Path) -> Option<String> {
     let mode = wide_mode(&file.metadata().ok()?)?;
     let narrow = mode & WIDEST_MODE;

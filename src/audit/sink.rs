@@ -1,11 +1,9 @@
 //! Where audit lines go: a file or standard output; and whether it takes them.
 //!
 //! A file that loses its name while it is written to (deleted, or replaced by another) is opened again before the line's
-//! call is answered, so no answered call is without its line. One that was only renamed, as for a rotation, keeps its
-//! lines and takes more until SIGHUP, or until a second look, seconds later, finds it renamed still.
-//!
-//! A thread looks at the sink every second ([`AuditLog::watch`]). After a write that failed it tries a line feed until that
-//! gets out, so that the sink is known to be well again without any call that would be refused.
+//! call is answered, so no answered call is without its line. One that was only renamed, as for a rotation, takes lines until
+//! SIGHUP, or until the second check finds it renamed still. A thread checks the sink every second; after a write that failed
+//! it tries a line feed, so that the sink is known to work again without a call that would be answered 503.
 
 use std::fs::File;
 use std::io;
@@ -15,14 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::file;
-use super::file::AtPath;
+use super::file::{self, AtPath};
 use crate::critical_tasks::CriticalTasks;
 use crate::line_writer::LineWriter;
 
-/// Between two looks at the sink.
+/// Between two checks.
 const EVERY: Duration = Duration::from_secs(1);
-/// A look that takes longer than this is held up by a write that does not end.
+/// A check that takes longer than this is held up by a write that does not end.
 const STUCK: Duration = Duration::from_secs(5);
 /// The standard output of this process, to be read.
 const STDOUT: &str = "/proc/self/fd/1";
@@ -40,9 +37,9 @@ struct Sink {
     lines: LineWriter<File>,
     /// The last write failed.
     failed: bool,
-    /// The last look found the file renamed.
+    /// The last check found the file renamed.
     renamed: bool,
-    /// What was warned of last, not to be repeated each second.
+    /// The last warning, not to be repeated each second.
     warned: Option<String>,
 }
 
@@ -50,14 +47,10 @@ struct Sink {
 #[derive(Debug, Default)]
 struct Health {
     /// Why no line can be written.
-    fault: Option<String>,
-    /// When the sink was looked at last, once it is.
-    looked: Option<Instant>,
+    error: Option<String>,
+    /// When the last check ended.
+    checked: Option<Instant>,
 }
-
-/// A newly opened audit file that is not in use yet.
-#[derive(Debug)]
-pub struct Reopened(File);
 
 impl AuditLog {
     /// An audit log on standard output. Not by way of `std::io::stdout`, which keeps what it could not write and takes
@@ -72,23 +65,22 @@ impl AuditLog {
 
     /// An audit log at the end of this file, which is made (0600) when absent.
     pub fn to_file(path: &Path) -> io::Result<Self> {
-        let sink = Mutex::new(Sink::new(file::open(path)?, path));
-        let log = Self { path: Some(path.to_owned()), sink, health: Mutex::default() };
-        log.sink().narrow(path);
-        Ok(log)
+        let mut sink = Sink::new(file::open(path)?, path);
+        sink.narrow(path);
+        Ok(Self { path: Some(path.to_owned()), sink: Mutex::new(sink), health: Mutex::default() })
     }
 
     /// Opens the file again, as after a rotation, without using it yet. Nothing to do for standard output.
-    pub fn reopen(&self) -> io::Result<Option<Reopened>> {
-        self.path.as_deref().map(file::open).transpose().map(|file| file.map(Reopened))
+    pub(crate) fn reopen(&self) -> io::Result<Option<File>> {
+        self.path.as_deref().map(file::open).transpose()
     }
 
     /// Writes to the newly opened file from now on.
-    pub fn switch_to(&self, reopened: Reopened) {
+    pub(crate) fn switch_to(&self, reopened: File) {
         if let Some(path) = &self.path {
             // Locked first: until then the file may be written to, and torn, under its old descriptor.
             let mut sink = self.sink();
-            *sink = Sink::new(reopened.0, path);
+            *sink = Sink::new(reopened, path);
             sink.narrow(path);
             self.note(None);
         }
@@ -98,7 +90,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// When the line is not wholly written.
-    pub fn write_alone(&self, line: &[u8]) -> io::Result<()> {
+    pub(crate) fn write_alone(&self, line: &[u8]) -> io::Result<()> {
         self.write(line).1.map_or(Ok(()), Err)
     }
 
@@ -115,40 +107,36 @@ impl AuditLog {
                 Err(error) => (0, Some(error)),
             };
         }
-        let failed = error.is_some();
-        if failed || sink.failed {
-            sink.failed = failed;
+        if error.is_some() || sink.failed {
+            sink.failed = error.is_some();
             self.note(error.as_ref().map(ToString::to_string));
         }
         (written, error)
     }
 
-    /// Whether lines can be written, as far as is known.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn ready(&self) -> Result<(), String> {
+    /// Whether lines can be written, as far as is known, or why not.
+    pub(crate) fn ready(&self) -> Result<(), String> {
         let health = self.health();
-        match (&health.fault, health.looked) {
-            (Some(fault), _) => Err(format!("audit lines cannot be written: {fault}")),
-            (None, Some(looked)) if looked.elapsed() > STUCK => {
+        match (&health.error, health.checked) {
+            (Some(error), _) => Err(format!("audit lines cannot be written: {error}")),
+            (None, Some(checked)) if checked.elapsed() > STUCK => {
                 Err(format!("audit lines cannot be written: a write has not ended for {STUCK:?}"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Starts the thread that looks at the sink, an essential part. It ends when this log is dropped.
+    /// Starts the thread that checks the sink, a critical one. It ends when this log is dropped.
     ///
     /// # Errors
-    /// When the system refuses the thread.
-    pub fn watch(self: &Arc<Self>, essential: &CriticalTasks) -> io::Result<()> {
+    /// When the system denies the thread.
+    pub(crate) fn watch(self: &Arc<Self>, essential: &CriticalTasks) -> io::Result<()> {
         let guard = essential.guard("the thread that watches the audit file");
         let watched = Arc::downgrade(self);
         thread::Builder::new().name("audit".to_owned()).spawn(move || {
             let _guard = guard;
             while let Some(log) = watched.upgrade() {
-                log.look();
+                log.check();
                 drop(log);
                 thread::sleep(EVERY);
             }
@@ -156,30 +144,28 @@ impl AuditLog {
         Ok(())
     }
 
-    fn look(&self) {
+    fn check(&self) {
         let mut sink = self.sink();
-        let mut fault = self.path.as_deref().and_then(|path| sink.follow(path).err());
-        if sink.failed && fault.is_none() {
-            fault = sink.lines.end_line().err();
+        let mut error = self.path.as_deref().and_then(|path| sink.follow(path).err());
+        if sink.failed && error.is_none() {
+            error = sink.lines.end_line().err();
         }
-        sink.failed = fault.is_some();
-        let mut fault = fault.map(|error| error.to_string());
-        if fault.is_none() && self.path.is_some() && file::is_full(sink.lines.output()) {
-            fault = Some("its file system is full".to_owned());
-        }
-        self.note(fault);
-        self.health().looked = Some(Instant::now());
+        sink.failed = error.is_some();
+        let is_full = self.path.is_some() && file::is_full(sink.lines.output());
+        let full = || is_full.then(|| "its file system is full".to_owned());
+        self.note(error.map(|error| error.to_string()).or_else(full));
+        self.health().checked = Some(Instant::now());
     }
 
-    /// Keeps why no line can be written. Logged when that changes, and not each time.
-    fn note(&self, fault: Option<String>) {
+    /// Keeps why no line can be written, and logs a change of that.
+    fn note(&self, error: Option<String>) {
         let mut health = self.health();
-        match (&health.fault, &fault) {
-            (None, Some(fault)) => log::error!("audit lines cannot be written: {fault}"),
+        match (&health.error, &error) {
+            (None, Some(error)) => log::error!("audit lines cannot be written: {error}"),
             (Some(_), None) => log::info!("audit lines can be written again"),
             _ => {}
         }
-        health.fault = fault;
+        health.error = error;
     }
 
     fn sink(&self) -> MutexGuard<'_, Sink> {

@@ -18,7 +18,6 @@ use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, map_config,
 };
 use actix_web::dev::AppConfig;
-use actix_web::middleware::from_fn;
 use actix_web::{App as WebApp, Error, rt, web};
 use futures_util::FutureExt;
 use socket2::SockRef;
@@ -28,10 +27,10 @@ use super::listener::ApiListener;
 use super::{DISCONNECT_TIMEOUT, acceptor};
 use crate::api;
 use crate::api::ApiState;
-use crate::api::middleware::boundary::boundary;
-use crate::api::middleware::connection::{Connection, ConnectionLimits, TimeoutStream, canonical};
-use crate::api::middleware::host::checked_host;
+use crate::api::middleware;
+use crate::api::middleware::connection::{ConnectionLimits, canonical};
 use crate::api::middleware::parse_errors::Unread;
+use crate::api::middleware::timeout_stream::TimeoutStream;
 use crate::apidocs::{self, DocsState};
 use crate::audit::AuditWriter;
 use crate::audit::peer::Peer;
@@ -96,7 +95,7 @@ impl Role {
 struct Parts {
     api: web::Data<ApiState>,
     role: Role,
-    patience: ConnectionLimits,
+    limits: ConnectionLimits,
     stopping: GracefulShutdownSignal,
     essential: CriticalTasks,
 }
@@ -126,12 +125,13 @@ pub(super) fn serve(
     let parts = Parts {
         api,
         role,
-        patience: ConnectionLimits::new(
-            limits.request_timeout,
-            limits.write_timeout,
-            limits.idle_timeout,
-            connections,
-        ),
+        limits: ConnectionLimits {
+            request: limits.request_timeout,
+            write: limits.write_timeout,
+            idle: limits.idle_timeout,
+            most: connections,
+            open: Arc::default(),
+        },
         stopping: server.graceful_shutdown_signal(),
         essential: essential.clone(),
     };
@@ -201,12 +201,11 @@ impl Accepted for UnixStream {
 
 /// The service of one worker.
 fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), InitError = ()> + use<T> {
-    let Parts { api, role, patience, stopping, essential } = parts.clone();
+    let Parts { api, role, limits, stopping, essential } = parts.clone();
     let guard = Rc::new(essential.guard(role.worker()));
     let audit = AuditWriter::new(Arc::clone(&api.audit));
     let app = || {
-        let app = WebApp::new().app_data(api.clone());
-        let app = app.wrap(from_fn(checked_host)).wrap(from_fn(boundary));
+        let app = middleware::wrap(WebApp::new().app_data(api.clone()));
         let app = app.configure(|config| role.configure(&audit, config)).into_factory();
         map_config(app, |_| AppConfig::default()).map_err(|error: Error| error.error_response().into())
     };
@@ -215,8 +214,7 @@ fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), Ini
     let held_back = apply_fn_factory(app(), |request: Request, app| {
         let answer = app.call(request);
         async move {
-            let answer: Response<BoxBody> =
-                answer.await.map_or_else(|denied_calls| denied_calls, Response::from);
+            let answer: Response<BoxBody> = answer.await.map_or_else(|error| error, Response::from);
             Err::<Request, _>(answer)
         }
     });
@@ -225,27 +223,30 @@ fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), Ini
             let stopping = stopping.clone();
             async move { stopping.notified().await }
         })
-        .keep_alive(patience.idle)
-        .client_request_timeout(patience.request)
+        .keep_alive(limits.idle)
+        .client_request_timeout(limits.request)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .on_connect_ext(|stream: &TimeoutStream<T>, extensions| Connection::introduce(stream, extensions))
+        .on_connect_ext(|stream: &TimeoutStream<T>, extensions| {
+            extensions.insert(Rc::clone(stream.connection()));
+        })
         .expect(held_back)
         .finish(app());
-    let patience = Rc::new(patience);
+    let limits = Rc::new(limits);
     let metrics = Arc::clone(&api.metrics);
     apply_fn_factory(service, move |stream: T, http| {
         // Lives as long as the worker.
         let _ = &guard;
         let peer = stream.peer();
-        let watched = TimeoutStream::new(stream, Rc::clone(&patience));
+        let watched = TimeoutStream::new(stream, Rc::clone(&limits));
         let (connection, metrics) = (Rc::clone(watched.connection()), Arc::clone(&metrics));
+        let remote = Peer(peer.map(|address| address.ip()));
         let served = http.call((watched, Protocol::Http1, peer));
         async move {
             let ended = served.await;
             if let Some(reason) = Unread::of(&ended, &connection) {
-                metrics.unread.count(reason, Peer(peer));
+                metrics.unread.count(reason, remote);
             } else if let Err(error) = &ended {
-                log::debug!(remote:% = Peer(peer); "a connection ended: {error}");
+                log::debug!(remote:% = remote; "a connection ended: {error}");
             }
             ended
         }

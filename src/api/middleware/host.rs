@@ -1,13 +1,11 @@
 //! The host that a request is for: one that is none is a 400 on every path of either listener (RFC 9112 §3.2).
 //!
-//! Wrapped around the routes rather than looked at by handlers, since whoever reads `Host` later (the documentation, a
-//! proxy's log) should only ever meet one that is a host. It comes before the token, as what the HTTP parser refuses does:
-//! nothing of it depends on what is asked for.
+//! Checked before the token, as the HTTP parser's rules are, so that what reads `Host` later (the documentation) finds a host.
 
 use std::net::Ipv6Addr;
 
 use actix_web::Error;
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::uri::{Scheme, Uri};
@@ -18,24 +16,23 @@ use crate::api::problem::{FieldError, Problem};
 /// The longest host name, with a dot behind (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 254;
 
-/// The middleware: lets through only what is for a host, or names none at all.
-///
-/// A target in absolute form names the host itself, and whatever `Host` says instead is replaced by that (RFC 9112 §3.2.2).
-pub(crate) async fn checked_host<B: MessageBody + 'static>(
+/// Lets through what is for a host, or names none. The host of a target in absolute form takes the place of `Host` (RFC
+/// 9112 §3.2.2).
+pub(super) async fn check_host(
     mut request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
     let sent = request.headers().get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
     let target = in_target(request.uri());
     if !(sent.is_empty() || str::from_utf8(sent).is_ok_and(is_host)) || target.is_err() {
-        let fault =
+        let error =
             FieldError::new("Host", "Skal være ét værtsnavn eller én IP-adresse, eventuelt med port.");
-        return Ok(request.error_response(Problem::bad_request(vec![fault])));
+        return Ok(request.error_response(Problem::bad_request(vec![error])));
     }
     if let Ok(Some(host)) = target {
         request.headers_mut().insert(header::HOST, host);
     }
-    Ok(next.call(request).await?.map_into_boxed_body())
+    next.call(request).await
 }
 
 /// The host in a target in absolute form, if it is one; an error when that is no address of the web.
@@ -49,8 +46,8 @@ fn in_target(target: &Uri) -> Result<Option<HeaderValue>, ()> {
 
 /// Whether this is a host name or an IP address, with or without a port.
 ///
-/// Names are of letters, digits and `-._~`. RFC 3986 §3.2.2 has more (`%`, `,`, `$` …) that no resolver knows and that are
-/// two hosts to somebody, or something to run.
+/// Names are of letters, digits and `-._~`. RFC 3986 §3.2.2 has more (`%`, `,`, `$` …) that no resolver knows, and that
+/// another program could read as two hosts.
 fn is_host(text: &str) -> bool {
     let (is_host, rest) = match text.strip_prefix('[').map(|literal| literal.split_once(']')) {
         Some(Some((address, rest))) => (address.parse::<Ipv6Addr>().is_ok(), rest),

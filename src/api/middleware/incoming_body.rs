@@ -1,9 +1,8 @@
 //! A request's body on its way to a handler, which may leave it unread.
 //!
-//! actix-http sends `100 Continue` before a handler has decided anything, reads a chunked body that nobody wants without
-//! end, and takes everything behind an offer of a WebSocket for body. So each body passes here: its client is told to go on
-//! when a handler begins to read (RFC 9110 §10.1.1), it ends where its length says, and the middleware learns whether
-//! it has ended when the answer is ready.
+//! actix-http sends `100 Continue` before a handler has decided anything, reads an unwanted chunked body without end, and
+//! takes everything behind an offer of a WebSocket for body. So each body passes here: `100 Continue` is sent when a handler
+//! begins to read (RFC 9110 §10.1.1), it ends where its length says, and `connection_limits` learns whether it has ended.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -34,34 +33,28 @@ struct State {
     has_ended: Cell<bool>,
     /// The client waits for `100 Continue`.
     is_held_back: Cell<bool>,
-    connection: Option<Rc<Connection>>,
+    connection: Rc<Connection>,
 }
 
 impl IncomingBody {
     /// Puts itself between actix-http and the handlers. `None` for a request without a body.
-    pub(super) fn intercept(
-        request: &mut ServiceRequest,
-        connection: Option<Rc<Connection>>,
-    ) -> Option<Self> {
+    pub(super) fn intercept(request: &mut ServiceRequest, connection: &Rc<Connection>) -> Option<Self> {
         let payload = request.take_payload();
         if matches!(payload, Payload::None) {
             return None;
         }
         let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let length = request.headers().get(header::CONTENT_LENGTH);
-        let length =
-            length.and_then(|length| length.to_str().ok()).and_then(|length| length.trim().parse().ok());
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let length = length.and_then(|length| length.trim().parse().ok());
         let left = if is_chunked { None } else { Some(length.unwrap_or(0)) };
-        if let Some(connection) = &connection {
-            connection.expect_body(left.map_or(Body::Chunks, Body::Length));
-        }
+        connection.body.set(left.map_or(Body::Chunks, Body::Length));
         let is_held_back = request.head().expect() && request.method() != Method::CONNECT;
         let body = Self(Rc::new(State {
             payload: RefCell::new(payload),
             left: Cell::new(left),
             has_ended: Cell::new(left == Some(0)),
             is_held_back: Cell::new(is_held_back),
-            connection,
+            connection: Rc::clone(connection),
         }));
         request.set_payload(Payload::Stream { payload: Box::pin(body.clone()) });
         Some(body)
@@ -107,8 +100,8 @@ impl IncomingBody {
             }
             _ => {}
         }
-        if let (true, Some(connection)) = (state.has_ended.get(), &state.connection) {
-            connection.expect_body(Body::None);
+        if state.has_ended.get() {
+            state.connection.body.set(Body::None);
         }
         polled
     }
@@ -118,17 +111,17 @@ impl Stream for IncomingBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let connection = self.0.connection.as_deref();
-        if let (true, Some(connection)) = (self.0.is_held_back.take(), connection) {
-            connection.request_continue();
+        let connection = &self.0.connection;
+        if self.0.is_held_back.take() {
+            connection.continue_due.set(true);
         }
-        if connection.is_some_and(Connection::is_continue_due) {
+        if connection.continue_due.get() {
             // It is sent when this task gives way, or once the client takes what was sent before.
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let polled = self.poll_payload(context);
-        if let (true, Some(connection)) = (polled.is_pending(), connection) {
+        if polled.is_pending() {
             connection.await_body();
         }
         polled

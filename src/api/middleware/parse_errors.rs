@@ -1,24 +1,24 @@
-//! Requests that the HTTP parser refuses: a bare 400, 408 or 431, which reaches no handler and has no request id.
+//! Requests that the HTTP parser rejects with a bare 400, 408 or 431, which reach no handler and have no request id.
 //!
-//! They are counted by reason, and logged with the client's address. A client needs a connection for each of them and nothing
-//! else, so no more than ten a second are logged one by one.
+//! They are counted by reason. A client needs nothing but a connection for each, so at most ten a second are logged.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_http::error::{DispatchError, ParseError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::connection::Connection;
 use crate::audit::peer::Peer;
 use crate::telemetry::metrics::Counter;
 
-/// Most log lines about such requests in a second.
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// Why a request could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unread {
+/// Why a request could not be read. The names are labels in the metrics.
+#[derive(Debug, Clone, Copy, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Unread {
     /// It is no HTTP, or two readers could understand it differently (400).
     Malformed,
     /// The head is too long, or has too many lines (431).
@@ -28,22 +28,10 @@ pub enum Unread {
 }
 
 impl Unread {
-    /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Malformed, Self::HeadTooLarge, Self::TimedOut];
-
-    /// The label in the metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::HeadTooLarge => "head_too_large",
-            Self::TimedOut => "timed_out",
-        }
-    }
-
-    /// Why the connection that ended so was the parser's to end, if it was.
-    pub fn of(ended: &Result<(), DispatchError>, connection: &Connection) -> Option<Self> {
+    /// Why the parser ended the connection, if it did.
+    pub(crate) fn of(ended: &Result<(), DispatchError>, connection: &Connection) -> Option<Self> {
         match ended {
-            _ if connection.has_timed_out() => Some(Self::TimedOut),
+            _ if connection.timed_out.get() => Some(Self::TimedOut),
             Err(DispatchError::Parse(ParseError::TooLarge)) => Some(Self::HeadTooLarge),
             Err(DispatchError::Parse(_)) => Some(Self::Malformed),
             _ => None,
@@ -51,41 +39,37 @@ impl Unread {
     }
 }
 
-/// Counts and logs them.
 #[derive(Debug)]
-pub struct UnreadRequests {
-    counters: [Counter; Unread::ALL.len()],
+pub(crate) struct UnreadRequests {
+    counters: [Counter; Unread::VARIANTS.len()],
     lines: DefaultDirectRateLimiter,
     not_logged: AtomicU64,
 }
 
 impl Default for UnreadRequests {
     fn default() -> Self {
-        Self {
-            counters: Default::default(),
-            lines: RateLimiter::direct(Quota::per_second(LINES_PER_SECOND)),
-            not_logged: AtomicU64::new(0),
-        }
+        let lines = RateLimiter::direct(Quota::per_second(LINES_PER_SECOND));
+        Self { counters: Default::default(), lines, not_logged: AtomicU64::new(0) }
     }
 }
 
 impl UnreadRequests {
-    /// One more.
-    pub fn count(&self, reason: Unread, peer: Peer) {
+    pub(crate) fn count(&self, reason: Unread, peer: Peer) {
         self.counters[reason as usize].increment();
         if self.lines.check().is_err() {
             self.not_logged.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let name: &str = reason.into();
         log::info!(
             target: "virksomhedslogin::request",
-            remote:% = peer, reason = reason.name(), notLogged = self.not_logged.swap(0, Ordering::Relaxed);
+            remote:% = peer, reason = name, notLogged = self.not_logged.swap(0, Ordering::Relaxed);
             "a request could not be read"
         );
     }
 
-    /// Every reason and how often it was the one.
-    pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Unread::ALL.into_iter().zip(&self.counters).map(|(reason, counter)| (reason.name(), counter.get()))
+    /// The number of requests by reason.
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Unread::VARIANTS.iter().zip(&self.counters).map(|(reason, counter)| (reason.into(), counter.get()))
     }
 }

@@ -57,15 +57,14 @@ impl ServiceCollector {
         encoder.counter(
             "virksomhedslogin_requests",
             "Requests answered on the API's listener; method - is a path or verb that no method has.",
-            self.metrics.requests.read().map(|series| {
-                let [method, status, code, organisation] = series.labels;
+            self.metrics.requests.read().map(|([method, status, code, organisation], count)| {
                 let labels = [
                     ("method", method),
                     ("status", status),
                     ("fejlkode", code),
                     ("organisation_type", organisation),
                 ];
-                (labels, series.count)
+                (labels, count)
             }),
         )?;
         encoder.histogram(
@@ -76,7 +75,7 @@ impl ServiceCollector {
         encoder.counter(
             "virksomhedslogin_refusals",
             "Calls of a method that were refused at the door, by the rule that refused them.",
-            self.metrics.refusals.read().map(|(reason, count)| ([("reason", reason)], count)),
+            self.metrics.denials.read().map(|(reason, count)| ([("reason", reason)], count)),
         )?;
         encoder.counter(
             "virksomhedslogin_unread_requests",

@@ -132,7 +132,7 @@ fn answers_are_counted_by_label_and_scrapes_are_not() {
     assert_eq!(["GetLogin", "SetLogin", "GetLogins", "-"].map(durations), [5, 5, 3, 4]);
     assert_eq!(
         counted(&scrape, "virksomhedslogin_refusals_total"),
-        [("no_row", 1), ("no_token", 1), ("scope", 1)]
+        [("no_token", 1), ("organisation_not_allowed", 1), ("scope", 1)]
             .map(|(reason, count)| {
                 (format!("virksomhedslogin_refusals_total{{reason=\"{reason}\"}}"), count)
             })
@@ -207,7 +207,7 @@ fn every_refusal_has_a_reason_and_nobody_makes_up_a_new_one() {
         ("issuer", 2),
         ("audience", 2),
         ("access_mode_unknown", 2),
-        ("no_mark", 2),
+        ("access_mode_not_allowed", 2),
         ("organisation_claims", 2),
         ("organisation_unknown", 30),
     ] {

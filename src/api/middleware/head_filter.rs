@@ -1,4 +1,4 @@
-//! What is done to a request's head before actix-http sees it: its length is bounded, and offers to upgrade are hidden.
+//! A request's head before actix-http sees it: its length is bounded, and offers to upgrade are hidden.
 //!
 //! actix-http 3.20 reads heads of up to 128 KiB, panics when a header's name has 64 KiB, and closes the connection after
 //! every request that offers to upgrade (`Connection: Upgrade`). The service upgrades to nothing and may pass over such
@@ -8,7 +8,7 @@
 //! actix-http reads them: a body with a line that begins with `upgrade:` is no JSON.
 
 /// Most bytes of a head.
-pub(super) const MAX_LENGTH: usize = (64 << 10) - 1;
+const MAX_LENGTH: usize = (64 << 10) - 1;
 
 /// Finds the ends of heads: empty lines.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl HeadFilter {
         Self { length: 0, is_line_start: true }
     }
 
-    /// Counts anew: what was passed on so far belongs to no head.
+    /// Counts from zero: what was passed on so far belongs to no head.
     pub(super) fn restart(&mut self) {
         self.length = 0;
     }
@@ -62,7 +62,7 @@ impl HeadFilter {
     }
 }
 
-/// Makes a header line that offers to upgrade one that nobody knows. A line that did not arrive whole may stay as it is:
+/// Makes a header line that offers to upgrade an unknown one. A line that did not arrive whole may stay as it is:
 /// then the connection is closed after the answer.
 fn hide_upgrade(line: &mut [u8]) {
     const UPGRADE: &[u8] = b"upgrade";
@@ -79,57 +79,4 @@ fn hide_upgrade(line: &mut [u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filtered(text: &str) -> String {
-        let mut bytes = text.as_bytes().to_vec();
-        let (mut filter, mut at) = (HeadFilter::new(), 0);
-        while at < bytes.len() {
-            at += filter.accept(&mut bytes[at..]).unwrap().0;
-        }
-        String::from_utf8(bytes).unwrap()
-    }
-
-    #[test]
-    fn offers_to_upgrade_are_hidden_and_nothing_else_is() {
-        assert_eq!(
-            filtered("GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUPGRADE: h2c\r\n\r\n"),
-            "GET / HTTP/1.1\r\nConnection: xxxxxxx, HTTP2-Settings\r\nxxxxxxx: h2c\r\n\r\n"
-        );
-        for text in [
-            "GET /upgrade: HTTP/1.1\r\nConnection: close\r\nX-Upgrade: h2c\r\nUpgraded: x\r\n\r\n",
-            "GET / HTTP/1.1\r\nX: Connection: upgrade\r\nUpgrade\r\n\r\n{\"upgrade:\": \"Upgrade: x\"}",
-        ] {
-            assert_eq!(filtered(text), text);
-        }
-    }
-
-    /// The lengths of the heads in a text that arrives in pieces of this size; 0 for one that is too long.
-    fn heads(text: &str, size: usize) -> Vec<usize> {
-        let (mut filter, mut found, mut length) = (HeadFilter::new(), Vec::new(), 0);
-        for piece in text.as_bytes().to_vec().chunks_mut(size) {
-            let mut at = 0;
-            while at < piece.len() {
-                let Some((accepted, is_whole)) = filter.accept(&mut piece[at..]) else {
-                    found.push(0);
-                    return found;
-                };
-                (at, length) = (at + accepted, length + accepted);
-                if is_whole {
-                    found.push(std::mem::take(&mut length));
-                }
-            }
-        }
-        found
-    }
-
-    #[test]
-    fn heads_end_at_empty_lines_however_the_bytes_are_cut() {
-        let line = format!("{}\r\n", "a".repeat(32_000));
-        let text = format!("\r\n{line}{line}\r\n{line}\n\n\r\nGET\n\r\n{line}{line}{line}");
-        for size in [1, 2, 3, 7, 8_192, 65_536, 1 << 20] {
-            assert_eq!(heads(&text, size), [64_008, 32_003, 9, 0], "{size}");
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,7 @@
-//! A stream that ends when its connection has been held for too long.
+//! A connection's stream, which ends when the connection has been held for too long.
+//!
+//! Passes on one request at a time, its head bounded, sends `100 Continue` when a handler wants the body, and reads on
+//! for a while after an answer that left a body unread.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,23 +13,23 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::head::HeadFilter;
-use super::{Body, Connection, ConnectionLimits, DISCARD_TIMEOUT, DISCARDED};
+use super::connection::{Body, Connection, ConnectionLimits, DISCARD_TIMEOUT, DISCARDED};
+use super::head_filter::HeadFilter;
 
 /// How much is read at once.
 const PIECE: usize = 8 << 10;
 /// The interim answer that asks for a body.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-/// The begin of actix-http's answer to a first head that did not arrive in time.
+/// The beginning of actix-http's answer to a first head that did not arrive in time.
 const TIMED_OUT: &[u8] = b"HTTP/1.1 408 ";
 
-/// A stream and the watch over it. When the time is up, reading and writing fail, and actix closes the connection.
-pub struct TimeoutStream<T> {
+/// When the time is up, reading and writing fail, and actix closes the connection.
+pub(crate) struct TimeoutStream<T> {
     stream: T,
     connection: Rc<Connection>,
-    watch: Pin<Box<Sleep>>,
+    timer: Pin<Box<Sleep>>,
     timer_armed: bool,
-    /// What has come and is not passed on yet.
+    /// What is not passed on yet.
     received: BytesMut,
     head: HeadFilter,
     /// Chunks were passed on up to an empty line.
@@ -44,13 +47,13 @@ struct Discard {
 }
 
 impl<T> TimeoutStream<T> {
-    /// Begins to watch a connection that was just accepted. Must be called within a worker's runtime.
-    pub fn new(stream: T, patience: Rc<ConnectionLimits>) -> Self {
-        let watch = Box::pin(sleep(patience.tick()));
+    /// The stream of a connection that was just accepted. Must be called within a worker's runtime.
+    pub(crate) fn new(stream: T, limits: Rc<ConnectionLimits>) -> Self {
+        let timer = Box::pin(sleep(limits.tick()));
         Self {
             stream,
-            connection: Connection::open(patience),
-            watch,
+            connection: Connection::open(limits),
+            timer,
             timer_armed: false,
             received: BytesMut::new(),
             head: HeadFilter::new(),
@@ -60,30 +63,29 @@ impl<T> TimeoutStream<T> {
         }
     }
 
-    /// What is known of the connection.
-    pub fn connection(&self) -> &Rc<Connection> {
+    pub(crate) fn connection(&self) -> &Rc<Connection> {
         &self.connection
     }
 
-    /// Looks at the watch, which wakes the connection's task at the next tick.
-    fn look(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if self.timer_armed && !self.watch.is_elapsed() {
+    /// Checks the timer, which wakes the connection's task at the next tick.
+    fn check_timer(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.timer_armed && !self.timer.is_elapsed() {
             return Ok(());
         }
         if self.timer_armed {
             self.connection.check_timeouts()?;
-            self.watch.as_mut().reset(Instant::now() + self.connection.patience.tick());
+            self.timer.as_mut().reset(Instant::now() + self.connection.tick());
         }
         self.timer_armed = true;
-        while self.watch.as_mut().poll(context).is_ready() {
-            self.watch.as_mut().reset(Instant::now() + self.connection.patience.tick());
+        while self.timer.as_mut().poll(context).is_ready() {
+            self.timer.as_mut().reset(Instant::now() + self.connection.tick());
         }
         Ok(())
     }
 }
 
 impl<T: AsyncRead + Unpin> TimeoutStream<T> {
-    /// Reads and drops what comes of a body that nobody wants any more: ready when the connection is to be closed.
+    /// Reads and drops what comes of a body that is no longer wanted: ready when the connection is to be closed.
     fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let discard = self.discard.get_or_insert_with(|| Discard {
             bytes_left: DISCARDED,
@@ -114,11 +116,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for TimeoutStream<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.look(context)?;
-        if self.connection.is_over.get() && !self.connection.stalled.get() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        if self.connection.is_discarding.get() {
+        self.check_timer(context)?;
+        if self.connection.discarding.get() {
             return self.poll_discard(context).map(Ok);
         }
         if self.received.is_empty() {
@@ -147,7 +146,7 @@ impl<T> TimeoutStream<T> {
         let length = next.len().min(buffer.remaining());
         let next = &mut next[..length];
         let passed = match connection.body.get() {
-            _ if connection.is_head_passed.get() => None,
+            _ if connection.head_passed.get() => None,
             Body::Length(left) if left > 0 => {
                 let length = usize::try_from(left).map_or(length, |left| left.min(length));
                 connection.body.set(Body::Length(left - length as u64));
@@ -163,10 +162,10 @@ impl<T> TimeoutStream<T> {
                 self.is_chunk_passed = is_end;
                 length
             }),
-            _ if connection.in_flight.get() > 0 => None,
+            _ if !connection.takes_request() => None,
             _ => match self.head.accept(next) {
                 Some((length, is_whole)) => {
-                    connection.is_head_passed.set(is_whole);
+                    connection.head_passed.set(is_whole);
                     Some(length)
                 }
                 None => {
@@ -223,7 +222,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.look(context)?;
+        self.check_timer(context)?;
         ready!(self.poll_interim(context))?;
         if bytes.starts_with(TIMED_OUT) && !self.connection.has_served.get() {
             self.connection.timed_out.set(true);
@@ -237,7 +236,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimeoutStream<T> {
             self.interim = CONTINUE;
         }
         ready!(self.poll_interim(context))?;
-        if self.connection.is_discarding.get() && self.discard.is_none() {
+        if self.connection.discarding.get() && self.discard.is_none() {
             // Begins to count the time.
             let _ = self.poll_discard(context);
         }

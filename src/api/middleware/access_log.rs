@@ -1,0 +1,85 @@
+//! One log line a request, and its part in the metrics of the API's listener.
+
+use actix_web::Error;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method as Verb, StatusCode};
+use actix_web::middleware::Next;
+
+use super::audit::api_of;
+use super::request_context::RequestContext;
+use crate::api::list;
+use crate::audit::MAX_CLAIM;
+use crate::domain::access::Method;
+use crate::escape;
+
+/// Longest path that is logged; a longer one may be anything.
+const PATH_LENGTH: usize = 64;
+/// Longest verb that is logged; HTTP's own are shorter.
+const VERB_LENGTH: usize = 16;
+/// Longest cause that is logged, in characters. It may quote a database, or a panic.
+const CAUSE_LENGTH: usize = 1024;
+
+pub(super) async fn log(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let context = RequestContext::of(request.request());
+    let api = api_of(&request).cloned();
+    let what = format!("{} {}", loggable_verb(request.method()), loggable_path(request.path()));
+    let response = next.call(request).await?;
+    let took = context.started.elapsed();
+    let record = context.record.borrow();
+    if let Some(api) = api {
+        let caller = record.caller.as_deref();
+        api.metrics.requests.count(record.method, response.status(), record.code, caller, took);
+    }
+    if !record.is_summed_up {
+        let milliseconds = (took.as_secs_f64() * 1e6).round() / 1e3;
+        write_line(&context, &what, response.status(), milliseconds);
+    }
+    if record.method != Some(Method::GetLogins) {
+        list::count_response();
+    }
+    Ok(response)
+}
+
+fn write_line(context: &RequestContext, what: &str, status: StatusCode, milliseconds: f64) {
+    let record = context.record.borrow();
+    let caller = record.caller.as_deref();
+    let organisation_type = caller.and_then(|caller| caller.organisation_type.as_deref()).unwrap_or("-");
+    let organisation_type = escape::shortened(organisation_type, MAX_CLAIM);
+    let organisation_code = caller.and_then(|caller| caller.organisation_code.as_deref()).unwrap_or("-");
+    let organisation_code = escape::shortened(organisation_code, MAX_CLAIM);
+    let cause = escape::shortened(record.cause.as_deref().unwrap_or("-"), CAUSE_LENGTH);
+    let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
+    log::log!(
+        target: "virksomhedslogin::request", level,
+        requestId = context.request_id.as_str(), traceId = context.trace.id(),
+        method = record.method.map_or("-", |method| method.name()), status = status.as_u16(),
+        fejlkode = record.code.unwrap_or("-"), milliseconds = milliseconds,
+        organisationType = &*organisation_type, organisationCode = &*organisation_code,
+        remote:% = context.remote, decision = record.reason.as_deref().unwrap_or("-"), cause = &*cause;
+        "{what}"
+    );
+}
+
+/// The path for the log. It comes from outside and may carry anything, a token put in the wrong place included, so
+/// only what is short, of the letters of our own paths, and does not look like one is kept.
+fn loggable_path(path: &str) -> &str {
+    let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
+    if path.len() > PATH_LENGTH || path.contains("eyJ") {
+        "(long)"
+    } else if path.bytes().all(is_ours) {
+        path
+    } else {
+        "(other)"
+    }
+}
+
+/// The verb for the log. HTTP lets a client make up its own, of any length.
+fn loggable_verb(verb: &Verb) -> &str {
+    let text = verb.as_str();
+    let is_usual = text.len() <= VERB_LENGTH && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if is_usual { text } else { "(other)" }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! What becomes known of one call while it is handled.
+//!
+//! The outermost middleware opens a [`RequestContext`] for every request; the guard, the handlers and the other
+//! middleware note what they learn, and the log line and the audit line are made of it. Also puts on every answer the
+//! headers that name the call.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+
+use crate::api::problem::Problem;
+use crate::api::request_id::{self, RequestId};
+use crate::audit::AuditLine;
+use crate::audit::peer::Peer;
+use crate::auth::Caller;
+use crate::domain::access::Method;
+use crate::domain::cvr::Cvr;
+use crate::domain::timestamp::Timestamp;
+use crate::telemetry::trace_context::{self, Trace};
+
+/// One request and what is known of it so far.
+#[derive(Debug)]
+pub(crate) struct RequestContext {
+    pub request_id: RequestId,
+    pub trace: Trace,
+    /// When the request's head had been read.
+    pub started: Instant,
+    pub remote: Peer,
+    pub record: RefCell<RequestRecord>,
+}
+
+/// What was found out while the request was handled.
+#[derive(Debug, Default)]
+pub(crate) struct RequestRecord {
+    /// The method that was reached. Without one, no audit line is due.
+    pub method: Option<Method>,
+    /// The caller, when the token was good.
+    pub caller: Option<Arc<Caller>>,
+    /// The rule that decided.
+    pub reason: Option<String>,
+    pub authorised: bool,
+    /// The company asked for, when it was named by a CVR number.
+    pub cvr: Option<Cvr>,
+    /// Why the service could not answer; for the log.
+    pub cause: Option<String>,
+    /// The answer's `fejlkode`, when it is an error.
+    pub code: Option<&'static str>,
+    /// A line that sums up takes the place of this call's own in log and audit file.
+    pub is_summed_up: bool,
+}
+
+pub(crate) type SharedContext = Rc<RequestContext>;
+
+impl RequestContext {
+    fn new(request: &HttpRequest) -> SharedContext {
+        Rc::new(Self {
+            request_id: RequestId::of(request.headers()),
+            trace: Trace::of(request.headers()),
+            started: Instant::now(),
+            remote: Peer(request.peer_addr().map(|address| address.ip())),
+            record: RefCell::default(),
+        })
+    }
+
+    /// The context that was opened for this request.
+    pub(crate) fn of(request: &HttpRequest) -> SharedContext {
+        let found = request.extensions().get::<SharedContext>().cloned();
+        found.unwrap_or_else(|| Self::new(request))
+    }
+
+    /// The audit line of this call and its answer.
+    pub(crate) fn audit_line(
+        &self,
+        time: Timestamp,
+        method: &str,
+        status: StatusCode,
+        code: Option<&'static str>,
+    ) -> Vec<u8> {
+        let record = self.record.borrow();
+        let reason = record.reason.as_deref().or(record.cause.as_deref());
+        let caller = record.caller.as_deref();
+        AuditLine {
+            request_id: Some(self.request_id.as_str()),
+            metode: Some(method),
+            cvr_nummer: record.cvr,
+            trace_id: Some(self.trace.id()),
+            ..AuditLine::new(time, (status, code), record.authorised, reason, caller, self.remote)
+        }
+        .write()
+    }
+
+    pub(crate) fn note(&self, write: impl FnOnce(&mut RequestRecord)) {
+        if let Ok(mut record) = self.record.try_borrow_mut() {
+            write(&mut record);
+        }
+    }
+
+    /// The answer that this call ends in for this reason.
+    pub(crate) fn render(&self, problem: &Problem) -> HttpResponse {
+        self.note(|record| record.code = Some(problem.code()));
+        problem.render(self.request_id.as_str())
+    }
+}
+
+pub(super) async fn open(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let context = RequestContext::new(request.request());
+    request.extensions_mut().insert(Rc::clone(&context));
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(context.request_id.as_str()) {
+        headers.insert(request_id::HEADER, id);
+    }
+    if let Some(trace) = context.trace.answer() {
+        headers.insert(trace_context::HEADER, trace);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
