@@ -63,8 +63,8 @@ pub(crate) fn answer(
     };
     let snapshot = match listing {
         RecordStream::InMemory(snapshot) => snapshot,
-        RecordStream::Fetched(_) if head_only => return response.body(Unsent(BodySize::Stream)),
-        RecordStream::Fetched(pages) => return response.body(Streamed::body(pages, packing)),
+        RecordStream::Paged(_) if head_only => return response.body(Unsent(BodySize::Stream)),
+        RecordStream::Paged(pages) => return response.body(Streamed::body(pages, packing)),
     };
     match (packing, head_only) {
         (None, false) => response.body(Identity::body(snapshot)),

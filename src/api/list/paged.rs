@@ -16,7 +16,7 @@ use super::deflate::row_encoder::ROW;
 use super::fairness::{Chunks, Throttled};
 use super::fragment::{FragmentEncoder, StreamCoding};
 use super::text::{CLOSE, OPEN, write_rows};
-use crate::store::{Fetched, Record};
+use crate::store::{PagedRecords, Record};
 
 /// Where pieces are made: one thread at a time, so that lists leave the other cores alone.
 static PRESS: LazyLock<Mutex<FragmentEncoder>> = LazyLock::new(Mutex::default);
@@ -26,7 +26,7 @@ type Making = JoinHandle<io::Result<Box<[u8]>>>;
 /// The list as a database sends it.
 #[derive(Debug)]
 pub(crate) struct Streamed {
-    pages: Fetched,
+    pages: PagedRecords,
     /// The coding, or none for the list as it is.
     packing: Option<StreamCoding>,
     at: At,
@@ -47,7 +47,7 @@ enum At {
 
 impl Streamed {
     /// The list of these pages.
-    pub(crate) fn body(pages: Fetched, packing: Option<StreamCoding>) -> Throttled<Self> {
+    pub(crate) fn body(pages: PagedRecords, packing: Option<StreamCoding>) -> Throttled<Self> {
         let (sum, length) = (Checksum::of(OPEN), OPEN.len() as u64);
         Throttled::of(Self { pages, packing, at: At::Opening, sum, length, making: None })
     }
