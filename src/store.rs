@@ -1,9 +1,9 @@
 //! Where the logins are kept: get, record, list, ready — durable or an error.
 //!
-//! [`Store::record`] answers `Ok` only when the login is on the disk; [`Store::get`] and [`Store::list`] show only what is
-//! durable. Opening a store checks every record in it: one that lost something is an [`OpenError`], never served.
-//! Nothing here knows of callers, HTTP or configuration, or asks for the time: a login brings its own, which must lie
-//! within the clock limits of [`Options`].
+//! [`Store::record`] answers `Ok` only when the login is on the disk; [`Store::get`] and [`Store::list`] show only
+//! what is durable. Opening a store checks every record in it: one that lost something is an [`OpenError`], never
+//! served. Nothing here knows of callers, HTTP or configuration, or asks for the time: a login brings its own, which
+//! must lie within the clock limits of [`Options`].
 
 use std::io;
 use std::path::Path;
@@ -107,8 +107,8 @@ impl Store {
         postgres::inspect(database, deadline)
     }
 
-    /// The state of the directory, as far as it shows without reading the records. Changes nothing, also while a service
-    /// has the store open.
+    /// The state of the directory, as far as it shows without reading the records. Changes nothing, also while a
+    /// service has the store open.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -124,8 +124,8 @@ impl Store {
         }
     }
 
-    /// Records that the company logged in at this time. `Ok` means that it is on the disk. On a database the statement
-    /// that writes also compares the time with the clock there.
+    /// Records that the company logged in at this time. `Ok` means that it is on the disk. On a database the
+    /// statement that writes also compares the time with the clock there.
     ///
     /// After an error it may be recorded or not; [`LoginSpan::merge`] makes the repetition harmless.
     pub async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
@@ -175,8 +175,8 @@ impl Store {
         }
     }
 
-    /// Bytes of the store on the disk of this machine; `None` for a database. Reads the metadata of every file, and blocks
-    /// as long as the disk does.
+    /// Bytes of the store on the disk of this machine; `None` for a database. Reads the metadata of every file, and
+    /// blocks as long as the disk does.
     pub fn disk_bytes(&self) -> io::Result<Option<u64>> {
         match self {
             Self::Embedded(store) => store.disk_bytes().map(Some),
@@ -186,8 +186,8 @@ impl Store {
 
     /// Merges records into the store, batch by batch, each durable before the next. Blocks the calling thread.
     ///
-    /// `progress` gets the number of records merged so far. An interrupted import may be repeated. Ascending records are
-    /// fastest.
+    /// `progress` gets the number of records merged so far. An interrupted import may be repeated. Ascending records
+    /// are fastest.
     pub fn import(
         &self,
         records: impl IntoIterator<Item = Record>,
@@ -199,8 +199,9 @@ impl Store {
         }
     }
 
-    /// Finishes what is in the queue, makes the last sync and releases the directory or the database. Later writes fail;
-    /// reads of the embedded store go on. Bounded in time: `false` when the disk or the database did not answer.
+    /// Finishes what is in the queue, makes the last sync and releases the directory or the database. Later writes
+    /// fail; reads of the embedded store go on. Bounded in time: `false` when the disk or the database did not
+    /// answer.
     pub fn close(&self) -> bool {
         match self {
             Self::Embedded(store) => store.close(),

@@ -1,8 +1,8 @@
 //! The embedded store: sled as the durable home, a live view in memory as what is read.
 //!
-//! Promises: a write is answered `Ok` when it is on the disk; a read never waits for the disk and shows only what is on it; a
-//! store that lost anything is not opened. Not promised: protection from somebody who changes the files on purpose, and more
-//! than one process at a time.
+//! Promises: a write is answered `Ok` when it is on the disk; a read never waits for the disk and shows only what is
+//! on it; a store that lost anything is not opened. Not promised: protection from somebody who changes the files on
+//! purpose, and more than one process at a time.
 
 use std::fs;
 use std::io;

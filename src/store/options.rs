@@ -44,8 +44,8 @@ pub struct Database {
     pub create_schema: bool,
     /// Maximum number of connections of this instance.
     pub connections: usize,
-    /// Whether statements are prepared once on each connection, which is faster but impossible behind a pool that shares
-    /// connections by transaction.
+    /// Whether statements are prepared once on each connection, which is faster but impossible behind a pool that
+    /// shares connections by transaction.
     pub prepared_statements: bool,
 }
 

@@ -1,8 +1,8 @@
 //! A batch as bytes: the checkpoint after it and its records, with a checksum over all.
 //!
-//! The record of a batch is written *before* the batch's own rows and carries all of them. After a crash sled holds a prefix
-//! of what was written: the batch record before, or this one and some of its rows; the missing rows are then taken from it. The
-//! high-water mark has the same form, without records.
+//! The record of a batch is written *before* the batch's own rows and carries all of them. After a crash sled holds a
+//! prefix of what was written: the batch record before, or this one and some of its rows; the missing rows are then
+//! taken from it. The high-water mark has the same form, without records.
 
 use sha2::{Digest, Sha256};
 

@@ -1,7 +1,7 @@
 //! The proof that a store is whole: number, count and hash of all records after a batch.
 //!
-//! The hash of a set of records is the sum, modulo 2^128, of a SHA-256 of each. It follows each change, and no accident
-//! makes two sets agree; it is no defence against a forgery.
+//! The hash of a set of records is the sum, modulo 2^128, of a SHA-256 of each. It follows each change, and no
+//! accident makes two sets agree; it is no defence against a forgery.
 
 use std::fmt;
 

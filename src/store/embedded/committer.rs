@@ -1,9 +1,9 @@
 //! One thread writes: collect → write → flush + fdatasync → high-water mark → publish → answer.
 //!
-//! What waits is committed together and shares the disk's delay. No write is answered `Ok` before its batch is durable and
-//! published. After any error the batch is answered with it, and the thread turns to repair: writes are rejected at once,
-//! reads go on from the live view, and about once a second the database is closed, opened and checked again until it can
-//! write. An error of sled stays until it is opened again.
+//! What waits is committed together and shares the disk's delay. No write is answered `Ok` before its batch is
+//! durable and published. After any error the batch is answered with it, and the thread turns to repair: writes are
+//! rejected at once, reads go on from the live view, and about once a second the database is closed, opened and
+//! checked again until it can write. An error of sled stays until it is opened again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,8 +54,8 @@ pub(super) struct Committer {
     pub(super) linger: Linger,
 }
 
-/// What the last batch teaches about the next. The crowd is those who were just answered, who are likely to come back at
-/// once, and those who came meanwhile: one sync for most of them costs less than two for halves. One client never
+/// What the last batch teaches about the next. The crowd is those who were just answered, who are likely to come back
+/// at once, and those who came meanwhile: one sync for most of them costs less than two for halves. One client never
 /// waits; a crowd waits at most half of what a batch takes, and only until most of it has come.
 fn linger(crowd: usize, took: Duration) -> Linger {
     Linger { enough: (crowd * 3 / 4).max(1), at_most: (took / 2).min(LONGEST_LINGER) }

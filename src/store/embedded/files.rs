@@ -74,8 +74,8 @@ pub(super) fn nearest(path: &Path) -> io::Result<&Path> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// What is in the directory. A `creating` without a `format` holds nothing and is made again; parts of ours without either
-/// are damage; anything else is not ours.
+/// What is in the directory. A `creating` without a `format` holds nothing and is made again; parts of ours without
+/// either are damage; anything else is not ours.
 pub(super) fn content(root: &Path) -> Result<Found, OpenError> {
     let failed = || OpenError::io(root, "reading the directory");
     if !fs::metadata(root).map_err(failed())?.is_dir() {

@@ -1,7 +1,7 @@
 //! Wakes a flush of sled that waits for an error which it was never notified of.
 //!
-//! Some of sled's paths note an I/O error without waking those who wait for the write; a second `flush` sees the error
-//! and wakes them all. On a disk that is merely slow it waits beside the first one and does no harm.
+//! Some of sled's paths note an I/O error without waking those who wait for the write; a second `flush` sees the
+//! error and wakes them all. On a disk that is merely slow it waits beside the first one and does no harm.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;

@@ -1,8 +1,9 @@
 //! The last acknowledged checkpoint, in a file of its own beside the database.
 //!
-//! A database that lost its end, or was replaced by an older copy, looks whole but is behind it, and so is damaged. Two slots
-//! are written in turn, so that a torn write leaves the other: after the database has been synced, before the writes are
-//! answered. The file is synced once a second, so after a power cut it may be a second behind, never ahead.
+//! A database that lost its end, or was replaced by an older copy, looks whole but is behind it, and so is damaged.
+//! Two slots are written in turn, so that a torn write leaves the other: after the database has been synced, before
+//! the writes are answered. The file is synced once a second, so after a power cut it may be a second behind, never
+//! ahead.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -62,7 +63,8 @@ impl HighWaterMark {
         newest(root, &file, store).map(drop)
     }
 
-    /// Writes the checkpoint into the older slot, where it survives the process at once and the machine after the next sync.
+    /// Writes the checkpoint into the older slot, where it survives the process at once and the machine after the
+    /// next sync.
     pub(super) fn write(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
         let slot = batch_record::encode(MAGIC, &self.store, checkpoint, &[]);
         self.file.write_all_at(&slot, self.next_slot * SLOT)?;

@@ -1,6 +1,7 @@
 //! What would keep a store from being opened, found without opening it: nothing is made, written or kept locked.
 //!
-//! The database itself is not read, since sled writes when it opens: damage inside it is found by the start and by `verify`.
+//! The database itself is not read, since sled writes when it opens: damage inside it is found by the start and by
+//! `verify`.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -60,8 +61,8 @@ pub(in crate::store) fn inspect(root: &Path) -> Result<StoreState, OpenError> {
     })
 }
 
-/// The process that has the store open. The lock is taken for an instant; a process that starts in that very instant finds
-/// the store in use and is started again by its supervisor.
+/// The process that has the store open. The lock is taken for an instant; a process that starts in that very instant
+/// finds the store in use and is started again by its supervisor.
 fn holder(root: &Path) -> Result<Option<String>, OpenError> {
     let failed = || OpenError::io(root, "taking the lock");
     let mut file = match File::open(root.join(LOCK)) {
@@ -75,8 +76,8 @@ fn holder(root: &Path) -> Result<Option<String>, OpenError> {
     }
 }
 
-/// Checks that the file can be read and written once opening has made it private. Only its owner can make it so; for others
-/// it must be private already.
+/// Checks that the file can be read and written once opening has made it private. Only its owner can make it so; for
+/// others it must be private already.
 fn check_usable(path: &Path, wanted: u32) -> io::Result<()> {
     let file = match fs::metadata(path) {
         // A missing lock is made.

@@ -60,7 +60,8 @@ pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// sled panics on damage, in its own threads too. The operator gets an error for it; the trace belongs in the debug log.
+/// sled panics on damage, in its own threads too. The operator gets an error for it; the trace belongs in the debug
+/// log.
 fn quieten_sled() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,10 +1,10 @@
 //! The directory of a store: created, locked, closed to others, and upgraded.
 //!
-//! Creation: `creating` is made durable first, then the parts are made and synced, then `format`, then `creating` is removed.
-//! Nothing is acknowledged before that, so a directory that was left half-made may be made again.
+//! Creation: `creating` is made durable first, then the parts are made and synced, then `format`, then `creating` is
+//! removed. Nothing is acknowledged before that, so a directory that was left half-made may be made again.
 //!
-//! Upgrade: a store of version 1 gets a new database beside the old one, which becomes the store's when the new `format`
-//! is renamed. The unused database is removed at the next start.
+//! Upgrade: a store of version 1 gets a new database beside the old one, which becomes the store's when the new
+//! `format` is renamed. The unused database is removed at the next start.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -130,8 +130,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Makes the directory of the database and what `make` puts into it, all of it durable: sled syncs neither its `conf` nor
-    /// its directories.
+    /// Makes the directory of the database and what `make` puts into it, all of it durable: sled syncs neither its
+    /// `conf` nor its directories.
     fn make_database(&self, make: impl FnOnce(&Path) -> Result<(), OpenError>) -> Result<(), OpenError> {
         let (sled, failed) = (self.path(SLED), || OpenError::io(&self.root, "making the database"));
         DirBuilder::new().mode(DIRECTORY_MODE).create(&sled).map_err(failed())?;

@@ -11,8 +11,8 @@ use crate::store::record::Record;
 
 /// Maximum number of queued writes, and of queued probes.
 pub(super) const CAPACITY: usize = 4096;
-/// Maximum number of writes in a batch, and of records in a batch of an import: the batch record of an import must fit into
-/// one message of sled's log (128 KiB).
+/// Maximum number of writes in a batch, and of records in a batch of an import: the batch record of an import must
+/// fit into one message of sled's log (128 KiB).
 pub(super) const BATCH: usize = 2048;
 
 /// Where a caller waits for the result.
@@ -79,7 +79,8 @@ struct State {
     waiting: Batch,
     rejecting: Option<StoreError>,
     closing: bool,
-    /// The committer sleeps until so many writes wait, or anything else comes; `None` while it works and needs no waking.
+    /// The committer sleeps until so many writes wait, or anything else comes; `None` while it works and needs no
+    /// waking.
     asleep_until: Option<usize>,
 }
 

@@ -1,7 +1,8 @@
-//! Creating and opening the database: every record is checked against the checkpoint, and what a crash cut off is restored.
+//! Creating and opening the database: every record is checked against the checkpoint, and what a crash cut off is
+//! restored.
 //!
-//! sled panics on some damage and may lose a thread that it waits for, so all of this runs isolated, with a limit on the
-//! time without progress.
+//! sled panics on some damage and may lose a thread that it waits for, so all of this runs isolated, with a limit on
+//! the time without progress.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -28,11 +29,11 @@ use crate::store::record::Record;
 
 /// The WAL's table, named after its number of slots; a WAL of another number is applied and dropped at opening.
 const WAL: &str = "wal-";
-/// The WAL of a store of format version 1. It is never written: a page of several of its rows is too large for sled's log
-/// and would go to a file that sled does not sync.
+/// The WAL of a store of format version 1. It is never written: a page of several of its rows is too large for sled's
+/// log and would go to a file that sled does not sync.
 const WAL_OF_VERSION_1: &str = "journal";
-/// What sled may keep of its pages in memory. Reads are served from the live view, so this only saves writes from reading
-/// the page that they change, for which the kernel's cache is good enough.
+/// What sled may keep of its pages in memory. Reads are served from the live view, so this only saves writes from
+/// reading the page that they change, for which the kernel's cache is good enough.
 const CACHE_BYTES: u64 = 16 << 20;
 /// Records that are added to a snapshot together.
 const CHUNK: usize = 4_096;
@@ -89,8 +90,8 @@ fn config(sled: &Path) -> sled::Config {
 
 /// Opens and checks the database.
 ///
-/// Our own lock on the directory is held by then. So when sled finds its file locked, it is by a handle of this process
-/// (the one that created the database, say) that one of sled's threads is about to drop.
+/// Our own lock on the directory is held by then. So when sled finds its file locked, it is by a handle of this
+/// process (the one that created the database, say) that one of sled's threads is about to drop.
 pub(super) fn open(
     layout: &Layout,
     store: &StoreId,
@@ -145,7 +146,8 @@ fn open_tree(root: &Path, sled: &Path, cache: KernelCache) -> Result<Tree, OpenE
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
             .map_err(|error| disk("reading the disk again")(error.into()))?;
     }
-    // sled takes an unreadable part of its log for the log's end and cuts off the rest, which would then really be lost.
+    // sled takes an unreadable part of its log for the log's end and cuts off the rest, which would then really be
+    // lost.
     walk(sled, &mut |path, is_directory| {
         if is_directory { Ok(()) } else { io::copy(&mut File::open(path)?, &mut io::sink()).map(drop) }
     })
@@ -165,15 +167,15 @@ fn open_tree(root: &Path, sled: &Path, cache: KernelCache) -> Result<Tree, OpenE
         path: sled.join("db"),
         unsynced: Cell::new(0),
     };
-    // sled has replaced its snapshot file and uses segments again on the strength of the new one, without which the log can
-    // no longer be read. So it must be durable before more is written.
+    // sled has replaced its snapshot file and uses segments again on the strength of the new one, without which the
+    // log can no longer be read. So it must be durable before more is written.
     tree.write_out().map_err(failed)?;
     sync_directory(sled).map_err(disk("syncing the database's directory"))?;
     Ok(tree)
 }
 
-/// Removes sled's new snapshot that a crash left half written, which sled takes for damage. The one before is removed only
-/// after the new one has its name.
+/// Removes sled's new snapshot that a crash left half written, which sled takes for damage. The one before is removed
+/// only after the new one has its name.
 fn remove_unfinished_snapshots(sled: &Path) -> io::Result<()> {
     for entry in fs::read_dir(sled)? {
         let entry = entry?;
@@ -241,11 +243,11 @@ impl Recovery<'_> {
         Ok(snapshot.with(&chunk))
     }
 
-    /// Adds what the WAL holds beyond the main checkpoint, compares with the newest checkpoint, and finishes what the batch
-    /// of the main checkpoint should have written.
+    /// Adds what the WAL holds beyond the main checkpoint, compares with the newest checkpoint, and finishes what the
+    /// batch of the main checkpoint should have written.
     ///
-    /// The table may hold some of the WAL's changes already, and lack some of the main checkpoint's: in any case merging all
-    /// of them must give exactly what the newest checkpoint counts and hashes.
+    /// The table may hold some of the WAL's changes already, and lack some of the main checkpoint's: in any case
+    /// merging all of them must give exactly what the newest checkpoint counts and hashes.
     fn roll_forward(&self, found: Snapshot, main: &BatchRecord) -> Result<(Snapshot, WalIndex), OpenError> {
         let missing = found.diff(main.changes.clone());
         let batches = self.later_batches(main.checkpoint.sequence)?;
@@ -301,8 +303,8 @@ impl Recovery<'_> {
         names.into_iter().map(|name| Ok((name.clone(), self.tree.db.open_tree(&name)?))).collect()
     }
 
-    /// Applies everything and drops the WALs with another number of slots, if there are any. The one of format version 1
-    /// stays: the whole database is replaced next.
+    /// Applies everything and drops the WALs with another number of slots, if there are any. The one of format
+    /// version 1 stays: the whole database is replaced next.
     fn drop_other_wals(&self, wal: &mut WalIndex) -> sled::Result<()> {
         let mut others = self.other_wals()?;
         others.retain(|(name, _)| name != WAL_OF_VERSION_1.as_bytes());

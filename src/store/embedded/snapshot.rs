@@ -67,8 +67,8 @@ impl Snapshot {
         self.blocks_from(0).map(|(_, block)| block)
     }
 
-    /// The blocks from this key on, ascending, each with its key. A key is no CVR number: the block after one is found from
-    /// its key + 1, so that a stream keeps its position without a borrow.
+    /// The blocks from this key on, ascending, each with its key. A key is no CVR number: the block after one is
+    /// found from its key + 1, so that a stream keeps its position without a borrow.
     pub fn blocks_from(&self, key: u32) -> impl Iterator<Item = (u32, &Arc<Block>)> {
         self.index.range_from(key)
     }

@@ -22,8 +22,8 @@ pub(super) const ABOUT: &str = "about";
 pub(super) const CHECKPOINT: &[u8] = b"seal";
 const PROBE: &[u8] = b"probe";
 /// Bytes that are written before the next sync is due. sled may use a segment again one segment (512 KiB) after its
-/// content has moved, so the sync that makes the new place durable must come first; with this limit the largest single
-/// write still stays below a segment.
+/// content has moved, so the sync that makes the new place durable must come first; with this limit the largest
+/// single write still stays below a segment.
 const UNSYNCED_LIMIT: usize = 96 << 10;
 /// Records that are written before the unsynced bytes are counted.
 const COUNTED_TOGETHER: usize = 32;
@@ -59,8 +59,8 @@ impl Tree {
         step.checkpoint.map_or(Ok(()), |checkpoint| self.write_checkpoint(store, &checkpoint, &[]))
     }
 
-    /// Writes a batch past the WAL, which must be empty: the main checkpoint first, then its records. Durable only after
-    /// [`Tree::sync`].
+    /// Writes a batch past the WAL, which must be empty: the main checkpoint first, then its records. Durable only
+    /// after [`Tree::sync`].
     pub(super) fn write(&self, store: &StoreId, row: &WalRow<'_>) -> Result<(), StoreError> {
         self.write_checkpoint(store, &row.checkpoint, row.changes)
             .and_then(|()| self.insert_records(row.changes))

@@ -1,10 +1,11 @@
 //! Batches that are durable but not yet in the table of records, and when they get there.
 //!
-//! A row of its own for each login costs sled many times its bytes. So a batch is first written into a circular write-ahead
-//! log (WAL) of [`SLOTS`] rows, each a batch record of up to [`ROW_LOGINS`] logins; only that must be durable before the answer.
-//! Its records are *applied* to the table in steps, ascending by company, each company once, while no write waits; when the
-//! WAL fills, each batch applies its share. After a round of steps the main checkpoint moves on and the slots are free. A crash
-//! in between loses nothing, since merging a record twice changes nothing (docs/DURABILITY.md).
+//! A row of its own for each login costs sled many times its bytes. So a batch is first written into a circular
+//! write-ahead log (WAL) of [`SLOTS`] rows, each a batch record of up to [`ROW_LOGINS`] logins; only that must be
+//! durable before the answer. Its records are *applied* to the table in steps, ascending by company, each company
+//! once, while no write waits; when the WAL fills, each batch applies its share. After a round of steps the main
+//! checkpoint moves on and the slots are free. A crash in between loses nothing, since merging a record twice changes
+//! nothing (docs/DURABILITY.md).
 
 use super::batch_record;
 use super::checkpoint::Checkpoint;
@@ -99,8 +100,8 @@ impl WalIndex {
         (self.applied, self.newest) = (checkpoint.sequence, checkpoint);
     }
 
-    /// The number of records that a batch must apply beside its own writing: none while the WAL is less than half full,
-    /// then enough for a round to end long before the slots do.
+    /// The number of records that a batch must apply beside its own writing: none while the WAL is less than half
+    /// full, then enough for a round to end long before the slots do.
     pub(super) fn share(&self, batch: usize, rows: usize) -> usize {
         let waiting = self.waiting();
         if self.slots_used() < SLOTS / 2 && waiting < MANY_RECORDS {
