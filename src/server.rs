@@ -145,7 +145,7 @@ impl App {
         supervisor: ServiceManager,
     ) -> Result<Self, StartError> {
         let options = store::Options { clock: clock.limits(), ..store_options(&settings.store)? };
-        if let Some(words) = in_the_clear(&options.place) {
+        if let Some(words) = in_the_clear(&options.backend) {
             log::warn!("{words}");
         }
         // Before anything is made: the audit file may be meant for the same absent volume.

@@ -61,7 +61,7 @@ fn chunks(listing: RecordStream, coding: Coding) -> LocalBoxStream<'static, io::
     let chunks = match (listing, coding) {
         (RecordStream::InMemory(snapshot), Coding::Identity) => identity::chunks(snapshot).boxed_local(),
         (RecordStream::InMemory(snapshot), _) => compressed::chunks(snapshot, coding).boxed_local(),
-        (RecordStream::Fetched(pages), _) => paged::chunks(pages, coding).boxed_local(),
+        (RecordStream::Paged(pages), _) => paged::chunks(pages, coding).boxed_local(),
     };
     fairness::throttled(chunks).boxed_local()
 }

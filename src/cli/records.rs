@@ -72,7 +72,7 @@ fn open(settings: &Settings, absent: Absent, in_use: &str, errors: &mut dyn Writ
     progress.end();
     match opened {
         // Nobody waits here for a database that is away.
-        Ok(Ok(store)) => match store.away() {
+        Ok(Ok(store)) => match store.unavailable() {
             None => Ok(store),
             Some(away) => Err(Failure::new(Exit::of(away.exit_code()), away.to_string())),
         },

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::interchange;
 use crate::interchange::Exporter;
-use crate::store::{Block, Fetched, RecordStream, Snapshot};
+use crate::store::{Block, PagedRecords, RecordStream, Snapshot};
 
 /// How many bytes of lines a chunk holds.
 const CHUNK: usize = 64 * 1024;
@@ -29,7 +29,7 @@ pub(super) struct Export {
 enum Records {
     /// With the key from which the next block is looked for.
     InMemory(Snapshot, u32),
-    Fetched(Fetched),
+    Paged(PagedRecords),
 }
 
 impl Export {
@@ -37,7 +37,7 @@ impl Export {
     pub(super) fn new(listing: RecordStream) -> Self {
         let records = match listing {
             RecordStream::InMemory(snapshot) => Records::InMemory(snapshot, 0),
-            RecordStream::Fetched(fetched) => Records::Fetched(fetched),
+            RecordStream::Paged(paged) => Records::Paged(paged),
         };
         Self { records, exporter: Some(Exporter::default()) }
     }
@@ -57,7 +57,7 @@ impl Export {
                     }
                 }
             }
-            Records::Fetched(fetched) => match ready!(fetched.poll_page(context)) {
+            Records::Paged(paged) => match ready!(paged.poll_page(context)) {
                 Some(Ok(records)) => {
                     exporter.records(&mut text, &records);
                     return Poll::Ready(Some(Ok(text.into())));
@@ -82,7 +82,7 @@ impl MessageBody for Export {
     fn size(&self) -> BodySize {
         match &self.records {
             Records::InMemory(snapshot, _) => BodySize::Sized(interchange::length(snapshot)),
-            Records::Fetched(_) => BodySize::Stream,
+            Records::Paged(_) => BodySize::Stream,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::store::{Backend, OpenError, Options, Store};
 /// # Errors
 /// When opening the store would fail for want of it, or of anything but it in the directory.
 pub(crate) fn warn(settings: &Settings, audit: &AuditTarget, options: &Options) -> Result<(), OpenError> {
-    if let (true, Backend::Directory(path)) = (Store::is_absent(options)?, &options.place)
+    if let (true, Backend::Directory(path)) = (Store::is_absent(options)?, &options.backend)
         && let Some(sign) = earlier_store(settings, Some(audit))
     {
         log::warn!(

@@ -48,8 +48,8 @@ pub(crate) fn preflight(sections: &Sections) -> Preflight {
     if let Some(settings) = &sections.store {
         match store_options(settings) {
             Ok(options) => {
-                found.notes.extend(in_the_clear(&options.place));
-                match &options.place {
+                found.notes.extend(in_the_clear(&options.backend));
+                match &options.backend {
                     Backend::Directory(path) => {
                         found.store(path, &options, settings, sections.audit_file.as_ref());
                     }
@@ -116,7 +116,7 @@ impl Preflight {
             Ok(StoreState::Absent) => self.faults.push(OpenError::NoTables(address.to_string()).into()),
             Ok(_) => {}
             // The start waits for it, and answers 503 meanwhile.
-            Err(error @ OpenError::Away { .. }) => self.notes.push(format!(
+            Err(error @ OpenError::Unavailable { .. }) => self.notes.push(format!(
                 "store.url: {error}; the service would start, answer 503 and wait for it"
             )),
             Err(error) => self.faults.push(error.into()),

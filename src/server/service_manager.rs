@@ -101,7 +101,7 @@ fn answers(answer: &Result<(), StoreError>) -> bool {
         // Another clock is not had by a start either.
         Err(StoreError::WrongClock(_)) => true,
         // A database that is away is not mended by a process that starts anew.
-        Err(StoreError::Away(_)) => true,
+        Err(StoreError::Unavailable(_)) => true,
         // Full: so many probes wait that this one was not even put to it.
         Err(StoreError::Deadline | StoreError::Full) => false,
     }
@@ -118,7 +118,7 @@ mod tests {
             Err(StoreError::DiskFull),
             Err(StoreError::Failing("syncing: Input/output error".to_owned())),
             Err(StoreError::Closing),
-            Err(StoreError::Away("connection refused".to_owned())),
+            Err(StoreError::Unavailable("connection refused".to_owned())),
         ] {
             assert!(answers(&answered), "{answered:?}");
         }

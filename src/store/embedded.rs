@@ -1,7 +1,7 @@
-//! The embedded store: sled as the durable home, a register in memory as what is read.
+//! The embedded store: sled as the durable home, a live view in memory as what is read.
 //!
-//! Promises: a write is answered `Ok` when it is on the disk; a read never waits for the disk and shows only what is on it; a
-//! store that lost anything is not opened. Not promised: protection from somebody who changes the files on
+//! Promises: a write is answered `Ok` when it is on the disk; a read never waits for the disk and shows only what is
+//! on it; a store that lost anything is not opened. Not promised: protection from somebody who changes the files on
 //! purpose, and more than one process at a time.
 
 use std::fs;
@@ -14,189 +14,195 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::error::{OpenError, StoreError};
 use super::metrics::{Operation, StoreMetrics};
-use super::{ClockReport, Imported, OpenError, Options, Record, Status, StoreError};
+use super::options::Options;
+use super::record::Record;
+use super::report::{ClockReport, Imported, Status};
 use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
-use batch_record::StoreId;
-use committer::{Committer, open_guarded};
-use flush_waker::Watchdog;
+use committer::Committer;
+use flush_waker::FlushWaker;
 use high_water_mark::HighWaterMark;
 use layout::Layout;
-use live_view::{LiveView, Snapshot};
-use queue::{BATCH, ImportBatch, Linger, Queue, Write};
-use tree::{KernelCache, Loaded};
+use queue::{Answer, BATCH, ImportBatch, Linger, Queue, Request, Write};
+use recovery::{KernelCache, Loaded};
+use snapshot::{LiveView, Snapshot};
 
 mod batch_record;
+pub(super) mod block;
+mod checkpoint;
 mod committer;
 mod damage;
+mod files;
 mod flush_waker;
 mod high_water_mark;
 mod index;
+mod inspect;
 mod isolate;
 mod layout;
-pub(super) mod live_view;
 mod queue;
 mod record_bytes;
+mod recovery;
+pub(super) mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod wal;
 
-pub(super) use layout::{inspect, is_absent};
+pub(super) use files::is_absent;
+pub(super) use inspect::inspect;
 
-/// How much longer than the deadline closing may take: sled's farewell and the last sync.
+/// The time beyond the deadline that closing may take: for sled to close, and for the last sync.
 const CLOSING: Duration = Duration::from_secs(6);
-/// How many records a second are put into a new database by the slowest disk.
-const SLOWEST_RECORDS: u64 = 5_000;
-/// How long one batch of an import may take: nobody waits at the other end.
+/// The longest time for one batch of an import, which no caller waits for.
 const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
 
 /// An open embedded store.
 #[derive(Debug)]
 pub struct Embedded {
-    register: Arc<LiveView>,
+    live_view: Arc<LiveView>,
     queue: Arc<Queue>,
-    meters: Arc<StoreMetrics>,
+    metrics: Arc<StoreMetrics>,
     root: PathBuf,
     deadline: Duration,
     clock: ClockLimits,
-    /// Told when the committer has let go of the directory; `None` once that has been heard.
-    done: Mutex<Option<mpsc::Receiver<()>>>,
+    /// Disconnected when the committer has released the directory.
+    ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Embedded {
     /// Opens the directory and checks everything in it; makes an empty store there when `create` allows it.
     pub(super) fn open(path: &Path, options: &Options, create: bool) -> Result<Self, OpenError> {
-        let Options { deadline, clock, progress, essential, .. } = options;
         let began = Instant::now();
-        let (mut layout, store) =
-            Layout::open(path, create, |sled, store| make_database(path, sled, store, Snapshot::default()))?;
-        let root = layout.root().to_owned();
-        let (mut witness, mark) = HighWaterMark::open(&layout.witness(), &store)
-            .map_err(OpenError::io(&root, "reading the witness"))?
-            .map_err(|found| {
-                OpenError::damaged(&root, found, "the witness of the last acknowledged write")
-            })?;
-        let opened = |layout: &Layout| open_guarded(layout, &store, KernelCache::Trusted, progress);
-        let Loaded { mut tree, snapshot, mut backlog } = opened(&layout)?;
-        high_water_mark::check(&mark, &snapshot.mark()).map_err(|found| {
-            OpenError::damaged(&root, found, format!("at least {mark}, which was acknowledged"))
+        let (mut layout, store) = Layout::open(path, create, |sled, store| {
+            recovery::create(path, sled, store, Snapshot::default())
         })?;
+        let root = layout.root().to_owned();
+        let (mut high_water_mark, acknowledged) =
+            HighWaterMark::open(&root, &layout.high_water_mark(), &store)?;
+        let load = |layout: &Layout| recovery::open(layout, &store, KernelCache::Trusted, &options.progress);
+        let Loaded { mut tree, snapshot, mut wal } = load(&layout)?;
+        high_water_mark::check(&root, &acknowledged, &snapshot.checkpoint())?;
         if layout.is_outdated() {
-            log::info!("upgrading the store at {}: its database is written anew", root.display());
+            log::info!("upgrading the store at {}: its database is rewritten", root.display());
             drop(tree);
             let content = snapshot.clone();
-            layout.upgrade(&store, |sled| make_database(&root, sled, &store, content))?;
-            Loaded { tree, backlog, .. } = opened(&layout)?;
+            layout.upgrade(&store, |sled| recovery::create(&root, sled, &store, content))?;
+            Loaded { tree, wal, .. } = load(&layout)?;
         }
-        // Both slots are good again from here on, and neither is behind what is served.
-        witness
-            .write(&snapshot.mark())
-            .and_then(|()| witness.sync())
-            .map_err(OpenError::io(&root, "writing the witness"))?;
+        // Repairs a torn slot, and keeps both from being behind what is served.
+        high_water_mark
+            .write(&snapshot.checkpoint())
+            .and_then(|()| high_water_mark.sync())
+            .map_err(OpenError::io(&root, "writing the high-water mark"))?;
         log::info!(
             "opened the store at {}: {} checked in {:.3} s",
             root.display(),
-            snapshot.mark(),
+            snapshot.checkpoint(),
             began.elapsed().as_secs_f64()
         );
-        let register = Arc::new(LiveView::new(snapshot));
-        let (queue, meters) = (Arc::new(Queue::default()), Arc::new(StoreMetrics::default()));
         let no_thread = || OpenError::io(&root, "starting a thread");
+        let flush_waker = FlushWaker::start(options.essential.guard("the thread that wakes stuck flushes"));
+        let live_view = Arc::new(LiveView::from_pointee(snapshot));
+        let (queue, metrics) = (Arc::new(Queue::default()), Arc::new(StoreMetrics::default()));
         let committer = Committer {
             layout,
             store,
             tree: Some(tree),
-            backlog,
-            witness,
-            register: Arc::clone(&register),
+            wal,
+            high_water_mark,
+            live_view: Arc::clone(&live_view),
             queue: Arc::clone(&queue),
-            meters: Arc::clone(&meters),
-            watchdog: Watchdog::start(essential.guard("the thread that wakes stuck flushes"))
-                .map_err(no_thread())?,
-            gather: Linger::default(),
-            probes: u64::from_be_bytes(record_bytes::split(uuid::Uuid::new_v4().as_bytes()).0),
+            metrics: Arc::clone(&metrics),
+            flush_waker: flush_waker.map_err(no_thread())?,
+            probe: uuid::Uuid::new_v4().as_u64_pair().0,
+            linger: Linger::default(),
         };
-        let (ended, done) = mpsc::sync_channel(1);
-        let part = (EndOfQueue(Arc::clone(&queue)), essential.guard("the thread that writes to the store"));
+        let (end, ended) = mpsc::channel();
+        let at_end = (
+            EndOfQueue(Arc::clone(&queue)),
+            options.essential.guard("the thread that writes to the store"),
+            end,
+        );
         thread::Builder::new()
             .name("store-committer".to_owned())
             .spawn(move || {
-                let _part = part;
+                let _at_end = at_end;
                 committer.run();
-                let _ = ended.send(());
             })
             .map_err(no_thread())?;
-        let done = Mutex::new(Some(done));
-        Ok(Self { register, queue, meters, root, deadline: *deadline, clock: *clock, done })
+        let (deadline, clock, ended) = (options.deadline, options.clock, Mutex::new(ended));
+        Ok(Self { live_view, queue, metrics, root, deadline, clock, ended })
     }
 
     pub(super) fn get(&self, cvr: Cvr) -> Option<LoginSpan> {
-        self.register.get(cvr)
+        self.live_view.load().get(cvr)
     }
 
     pub(super) fn list(&self) -> Snapshot {
-        self.register.snapshot()
+        self.live_view.load().as_ref().clone()
     }
 
     pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
-        let (answer, answered) = oneshot::channel();
         let login = Record { cvr, login: LoginSpan::at(at) };
-        let queued = match self.clock.check(at) {
-            Ok(()) => self.queue.write(Write { login, answer }),
+        let done = match self.clock.check(at) {
+            Ok(()) => self.request(|answer| Request::Write(Write { login, answer })).await,
             Err(wrong) => Err(wrong.into()),
         };
-        let done = match queued {
-            Ok(()) => self.wait(answered).await,
-            Err(error) => Err(error),
-        };
-        self.meters.answered(Operation::Record, &done);
+        self.metrics.count_error(Operation::Record, &done);
         done
-    }
-
-    pub(super) fn check_clock(&self, clock: &dyn Clock) -> ClockReport {
-        let verdict = self.clock.check(clock.now());
-        ClockReport { verdict, latest_login: self.register.snapshot().latest() }
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
-        let (answer, answered) = oneshot::channel();
-        let done = match self.queue.probe(answer) {
-            Ok(()) => self.wait(answered).await,
-            Err(error) => Err(error),
-        };
-        self.meters.answered(Operation::Probe, &done);
+        let done = self.request(Request::Probe).await;
+        self.metrics.count_error(Operation::Probe, &done);
         done
     }
 
+    /// Sends a request to the committer and waits for its answer.
+    async fn request(&self, request: impl FnOnce(Answer) -> Request) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.enqueue(request(answer))?;
+        match tokio::time::timeout(self.deadline, answered).await {
+            Ok(answered) => answered.unwrap_or_else(|_| Err(committer_ended())),
+            Err(_) => Err(StoreError::Deadline),
+        }
+    }
+
+    pub(super) fn check_clock(&self, clock: &dyn Clock) -> ClockReport {
+        ClockReport { verdict: self.clock.check(clock.now()), latest_login: self.live_view.load().latest() }
+    }
+
     pub(super) fn status(&self) -> Status {
-        let snapshot = self.register.snapshot();
+        let snapshot = self.live_view.load();
         Status {
             records: Some(snapshot.len()),
             sequence: Some(snapshot.sequence()),
             waiting: self.queue.waiting() as u64,
             capacity: queue::CAPACITY as u64,
             takes_writes: self.queue.takes_writes(),
-            batches: self.meters.batches.read(),
-            syncs: Some(self.meters.syncs.read()),
-            errors: self.meters.errors(),
+            batches: self.metrics.batches.read(),
+            syncs: Some(self.metrics.syncs.read()),
+            errors: self.metrics.errors(),
             database: None,
         }
     }
 
     pub(super) fn disk_bytes(&self) -> io::Result<u64> {
-        bytes_below(&self.root)
-    }
-
-    async fn wait(&self, answered: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
-        match tokio::time::timeout(self.deadline, answered).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(StoreError::Failing("the committer has ended".to_owned())),
-            Err(_) => Err(StoreError::Deadline),
-        }
+        /// The unit of `st_blocks`, whatever the file system's own (POSIX, `sys/stat.h` on Linux).
+        const BLOCK: u64 = 512;
+        let mut bytes = 0;
+        files::walk(&self.root, &mut |path, is_directory| {
+            // A file that disappears meanwhile, as sled's snapshots do, counts as none.
+            if let (false, Ok(found)) = (is_directory, fs::symlink_metadata(path)) {
+                bytes += found.blocks() * BLOCK;
+            }
+            Ok(())
+        })?;
+        Ok(bytes)
     }
 
     pub(super) fn import(
@@ -213,69 +219,38 @@ impl Embedded {
             }
             imported.read += batch.len() as u64;
             let (answer, answered) = mpsc::sync_channel(1);
-            self.queue.bulk(ImportBatch { records: batch, answer })?;
-            imported.changed += match answered.recv_timeout(IMPORT_DEADLINE) {
-                Ok(result) => result?,
-                Err(mpsc::RecvTimeoutError::Timeout) => return Err(StoreError::Deadline),
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(StoreError::Failing("the committer has ended".to_owned()));
-                }
-            };
+            self.queue.enqueue(Request::Import(ImportBatch { records: batch, answer }))?;
+            imported.changed += answered.recv_timeout(IMPORT_DEADLINE).map_err(|error| match error {
+                mpsc::RecvTimeoutError::Timeout => StoreError::Deadline,
+                mpsc::RecvTimeoutError::Disconnected => committer_ended(),
+            })??;
             progress(imported.read);
         }
     }
 
     pub(super) fn close(&self) -> bool {
         self.queue.close();
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = match done.as_ref() {
-            None => true,
-            Some(ended) => {
-                !matches!(ended.recv_timeout(self.deadline + CLOSING), Err(mpsc::RecvTimeoutError::Timeout))
-            }
-        };
-        if ended {
-            *done = None;
-        } else {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let stuck = ended.recv_timeout(self.deadline + CLOSING) == Err(mpsc::RecvTimeoutError::Timeout);
+        if stuck {
             log::error!("the store could not be closed in time: the disk does not answer");
         }
-        ended
+        !stuck
     }
 }
 
-/// Makes a database with these records in a thread of its own.
-fn make_database(root: &Path, sled: &Path, store: &StoreId, content: Snapshot) -> Result<(), OpenError> {
-    let (path, sled, store) = (root.to_owned(), sled.to_owned(), *store);
-    let patience = Duration::from_secs(60 + content.len() / SLOWEST_RECORDS);
-    isolate::run(patience, &Arc::default(), move |_| tree::create(&path, &sled, &store, &content))
-        .unwrap_or_else(|lost| Err(damage::not_returned(root, lost)))
+fn committer_ended() -> StoreError {
+    StoreError::Failing("the committer has ended".to_owned())
 }
 
-/// Closes the queue when the committer has ended, however it did: no caller waits for a thread that is gone.
+/// Closes the queue when the committer has ended, also by a panic, so that no caller waits for it.
 struct EndOfQueue(Arc<Queue>);
 
 impl Drop for EndOfQueue {
     fn drop(&mut self) {
         self.0.close();
-        self.0.refuse(&StoreError::Failing("the committer has ended".to_owned()));
+        self.0.reject(&committer_ended());
     }
-}
-
-/// What the files below a directory take on the disk. One that goes away meanwhile, as sled's snapshots do, counts
-/// for nothing.
-fn bytes_below(directory: &Path) -> io::Result<u64> {
-    /// The unit of `st_blocks`, whatever the file system's own (POSIX, `sys/stat.h` on Linux).
-    const BLOCK: u64 = 512;
-    let mut bytes = 0;
-    for entry in fs::read_dir(directory)? {
-        let Ok(entry) = entry else { continue };
-        bytes += match entry.metadata() {
-            Ok(found) if found.is_dir() => bytes_below(&entry.path()).unwrap_or(0),
-            Ok(found) => found.blocks() * BLOCK,
-            Err(_) => 0,
-        };
-    }
-    Ok(bytes)
 }
 
 impl Drop for Embedded {

@@ -1,66 +1,64 @@
-//! What the store counts of itself, for metrics.
+//! What a store counts of itself.
+
+use strum::VariantArray;
+use strum::VariantNames;
 
 use super::error::StoreError;
-use crate::telemetry::metrics::{Buckets, Counter, Histogram, HistogramSnapshot};
+use crate::telemetry::metrics::{Buckets, Counter, Histogram};
 
-/// Logins that share one sync, doubling up to a whole batch.
+/// Logins that share one sync, up to a whole batch.
 static BATCH: Buckets = Buckets::numbers(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048]);
-/// From a cache that lies about being a disk (50 µs) to a disk that makes callers run into the deadline (5 s).
+const US: u64 = 1_000;
+const MS: u64 = 1_000 * US;
+/// From a cache that lies about being a disk to a disk that makes callers run into the deadline.
 static SYNC: Buckets = Buckets::durations(&[
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
+    50 * US,
+    100 * US,
+    250 * US,
+    500 * US,
+    MS,
+    2_500 * US,
+    5 * MS,
+    10 * MS,
+    25 * MS,
+    50 * MS,
+    100 * MS,
+    250 * MS,
+    500 * MS,
+    1_000 * MS,
+    2_500 * MS,
+    5_000 * MS,
 ]);
 
-/// What was asked of the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An operation that may fail while the store serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Operation {
-    /// To record a login.
+    /// Recording a login.
     Record,
-    /// Whether it could.
+    /// The check that a write would be durable.
     Probe,
-    /// What is known of one company; from memory it cannot fail.
+    /// Looking up one company; from memory it cannot fail.
     Get,
     /// The list; from memory it cannot fail.
     List,
 }
 
 impl Operation {
-    /// Every operation that may fail while the store serves.
-    pub const ALL: [Self; 4] = [Self::Record, Self::Probe, Self::Get, Self::List];
-
     /// The name in the metrics.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Record => "record",
-            Self::Probe => "probe",
-            Self::Get => "get",
-            Self::List => "list",
-        }
+        self.into_str()
     }
 }
 
-/// The running numbers; shared by the callers and the committer.
+/// The running numbers, shared by the callers and the committer.
 #[derive(Debug)]
 pub(super) struct StoreMetrics {
     /// Logins in a batch.
     pub(super) batches: Histogram,
-    /// How long a flush with its fdatasync took, whether or not it went well.
+    /// Duration of a flush with its fdatasync, successful or not.
     pub(super) syncs: Histogram,
-    errors: [[Counter; StoreError::KINDS.len()]; Operation::ALL.len()],
+    errors: [[Counter; StoreError::VARIANTS.len()]; Operation::VARIANTS.len()],
 }
 
 impl Default for StoreMetrics {
@@ -71,60 +69,20 @@ impl Default for StoreMetrics {
 
 impl StoreMetrics {
     /// Counts the answer when it is an error.
-    pub(super) fn answered<T>(&self, operation: Operation, answer: &Result<T, StoreError>) {
-        if let Err(error) = answer {
-            self.errors[operation as usize][error.index()].increment();
+    pub(super) fn count_error<T>(&self, operation: Operation, answer: &Result<T, StoreError>) {
+        if let Err(error) = answer
+            && let Some(kind) = StoreError::VARIANTS.iter().position(|kind| *kind == error.kind())
+        {
+            self.errors[operation as usize][kind].increment();
         }
     }
 
     pub(super) fn errors(&self) -> Vec<(Operation, &'static str, u64)> {
-        Operation::ALL
-            .into_iter()
-            .zip(&self.errors)
-            .flat_map(|(operation, row)| {
-                StoreError::KINDS
-                    .into_iter()
-                    .zip(row)
-                    .map(move |(kind, counter)| (operation, kind, counter.get()))
-            })
-            .collect()
+        let rows = Operation::VARIANTS.iter().zip(&self.errors);
+        rows.flat_map(|(operation, row)| {
+            let kinds = StoreError::VARIANTS.iter().zip(row);
+            kinds.map(|(kind, counter)| (*operation, *kind, counter.get()))
+        })
+        .collect()
     }
-}
-
-/// What a store tells of itself at one moment. Asking costs no disk access.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Status {
-    /// How many companies are known; `None` where that would have to be counted.
-    pub records: Option<u64>,
-    /// The number of the last durable batch of changes; `None` where that would have to be asked for.
-    pub sequence: Option<u64>,
-    /// How many writes wait to be committed.
-    pub waiting: u64,
-    /// How many may wait; more are refused.
-    pub capacity: u64,
-    /// Whether writes are taken: not while the store repairs itself, and not once it is closing.
-    pub takes_writes: bool,
-    /// Logins in a batch.
-    pub batches: HistogramSnapshot,
-    /// Seconds that a sync of this machine's disk took; `None` where there is none.
-    pub syncs: Option<HistogramSnapshot>,
-    /// Calls that failed: what was asked, the kind of error ([`StoreError::kind`]), how often.
-    pub errors: Vec<(Operation, &'static str, u64)>,
-    /// What there is to tell of a database.
-    pub database: Option<DatabaseStatus>,
-}
-
-/// What the store on a database tells of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DatabaseStatus {
-    /// Connections that are open now.
-    pub open: u64,
-    /// Those of them that nobody uses now.
-    pub idle: u64,
-    /// How many may be open.
-    pub limit: u64,
-    /// Statements that were sent again, after a conflict with another transaction or a lost connection.
-    pub retries: u64,
-    /// Seconds that a write took, from being sent to being committed.
-    pub writes: HistogramSnapshot,
 }

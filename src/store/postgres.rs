@@ -35,9 +35,10 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
-use super::metrics::{DatabaseStatus, Operation, StoreMetrics};
+use super::metrics::{Operation, StoreMetrics};
 use super::record::{Record, merge_by_company};
-use super::record_stream::Fetched;
+use super::record_stream::PagedRecords;
+use super::report::DatabaseStatus;
 use super::{ClockReport, Database, Imported, OpenError, Options, Status, StoreError, StoreState};
 use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
@@ -51,7 +52,7 @@ use runtime::{runtime, spawn, wait};
 use schema::Found;
 use writer::{CompactWriters, Probe, WriterTask};
 
-mod address;
+pub(super) mod address;
 mod circuit_breaker;
 mod clock;
 mod connect;
@@ -126,7 +127,7 @@ impl Postgres {
         });
         match looked {
             Some(Ok(())) => log::info!("opened the store at {address}"),
-            Some(Err(OpenError::Away { reason, .. })) => database.health.lost(&reason),
+            Some(Err(OpenError::Unavailable { reason, .. })) => database.health.lost(&reason),
             Some(Err(error)) => {
                 // Not waited for: a name look-up that hangs would hold the end up.
                 runtime.shutdown_background();
@@ -185,14 +186,14 @@ impl Postgres {
         })
     }
 
-    pub(super) fn away(&self) -> Option<OpenError> {
+    pub(super) fn unavailable(&self) -> Option<OpenError> {
         let address = self.database.address().to_string();
-        self.database.health.absence().map(|reason| OpenError::Away { address, reason })
+        self.database.health.absence().map(|reason| OpenError::Unavailable { address, reason })
     }
 
     pub(super) async fn get(&self, cvr: Cvr) -> Result<Option<LoginSpan>, StoreError> {
         let found = self.ask(&self.lookups, cvr).await;
-        self.meters.answered(Operation::Get, &found);
+        self.meters.count_error(Operation::Get, &found);
         found
     }
 
@@ -201,7 +202,7 @@ impl Postgres {
             Ok(()) => self.ask(&self.writes, Record { cvr, login: LoginSpan::at(at) }).await,
             Err(wrong) => Err(wrong.into()),
         };
-        self.meters.answered(Operation::Record, &done);
+        self.meters.count_error(Operation::Record, &done);
         done
     }
 
@@ -229,12 +230,12 @@ impl Postgres {
     }
 
     fn silence(&self) -> StoreError {
-        StoreError::Away(format!("no answer within {} s", self.deadline.as_secs()))
+        StoreError::Unavailable(format!("no answer within {} s", self.deadline.as_secs()))
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
         let ready = self.probe().await;
-        self.meters.answered(Operation::Probe, &ready);
+        self.meters.count_error(Operation::Probe, &ready);
         ready
     }
 
@@ -266,7 +267,7 @@ impl Postgres {
         self.enqueue()?;
         // Callers are given time in which it may come back; who asks whether it is there is told that it is not.
         if let Some(reason) = self.database.health.absence() {
-            return Err(StoreError::Away(reason));
+            return Err(StoreError::Unavailable(reason));
         }
         let until = Instant::now() + self.deadline;
         let turn = Arc::clone(&self.probes).acquire_owned();
@@ -282,22 +283,22 @@ impl Postgres {
         .await
     }
 
-    pub(super) async fn list(&self) -> Result<Fetched, StoreError> {
+    pub(super) async fn list(&self) -> Result<PagedRecords, StoreError> {
         let listed = match self.enqueue() {
             Ok(()) => self.on_threads(self.listing()).await,
             Err(error) => Err(error),
         };
-        self.meters.answered(Operation::List, &listed);
+        self.meters.count_error(Operation::List, &listed);
         listed
     }
 
-    pub(super) fn list_blocking(&self) -> Result<Fetched, StoreError> {
+    pub(super) fn list_blocking(&self) -> Result<PagedRecords, StoreError> {
         self.enqueue()?;
         wait(&self.handle, self.deadline * 2 + MARGIN, self.listing()).unwrap_or_else(|| Err(self.silence()))
     }
 
     /// The list of this moment, once there is a connection for it.
-    fn listing(&self) -> impl Future<Output = Result<Fetched, StoreError>> + Send + 'static {
+    fn listing(&self) -> impl Future<Output = Result<PagedRecords, StoreError>> + Send + 'static {
         let (database, lists) = (Arc::clone(&self.database), Arc::clone(&self.lists));
         let (until, deadline) = (Instant::now() + self.deadline, self.deadline);
         async move {
@@ -417,7 +418,7 @@ pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<StoreSta
     runtime.shutdown_background();
     let address = address.to_string();
     let Some(found) = found else {
-        return Err(OpenError::Away { address, reason: "no answer in time".to_owned() });
+        return Err(OpenError::Unavailable { address, reason: "no answer in time".to_owned() });
     };
     match found? {
         Found::Nothing { may_create } if may_create || !options.create_schema => Ok(StoreState::Absent),

@@ -1,4 +1,4 @@
-//! One company and its logins: what every store keeps.
+//! The record that every store keeps.
 
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
@@ -12,9 +12,9 @@ pub struct Record {
     pub login: LoginSpan,
 }
 
-/// Sorts logins by company and merges those of the same one, so that each company stands there once.
+/// Sorts records by company and merges those of the same one.
 pub(crate) fn merge_by_company(logins: &mut Vec<Record>) {
-    logins.sort_by_key(|record| record.cvr);
+    logins.sort_unstable_by_key(|record| record.cvr);
     logins.dedup_by(|next, kept| {
         let same = next.cvr == kept.cvr;
         if same {
@@ -37,10 +37,10 @@ mod tests {
         };
         let mut logins = vec![at(7, 5), at(3, 9), at(7, 2), at(3, 9), at(7, 8)];
         merge_by_company(&mut logins);
-        let told: Vec<_> = logins
+        let merged: Vec<_> = logins
             .iter()
             .map(|record| (record.cvr.number(), record.login.first().millis(), record.login.last().millis()))
             .collect();
-        assert_eq!(told, [(3, 9, 9), (7, 2, 8)]);
+        assert_eq!(merged, [(3, 9, 9), (7, 2, 8)]);
     }
 }

@@ -1,41 +1,42 @@
-//! Everything that is durable at one moment, to be read from its first company to its last.
+//! All durable records at one point in time, read from the first company to the last.
 //!
-//! The embedded store holds it in memory; a database sends it page by page while it is being read.
+//! The embedded store holds them in memory; a database sends them page by page while they are read.
 
-use std::fmt;
 use std::task::{Context, Poll};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Record, Snapshot, StoreError};
+use super::embedded::snapshot::Snapshot;
+use super::error::StoreError;
+use super::record::Record;
 use crate::domain::timestamp::Timestamp;
 
-/// All companies at one moment.
+/// All companies at one point in time.
 #[derive(Debug)]
 pub enum RecordStream {
-    /// In memory, whole.
+    /// Complete, in memory.
     InMemory(Snapshot),
-    /// Still in the database, where a transaction keeps this moment until the listing is dropped.
-    Fetched(Fetched),
+    /// In the database, where a transaction keeps the snapshot until the stream is dropped.
+    Paged(PagedRecords),
 }
 
-/// Why a listing was not read to its end.
+/// Why a stream was not read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError<E> {
-    /// The store could not go on.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The reader did not want to.
+    /// The reader stopped.
     #[error("{0}")]
     Reader(E),
 }
 
 impl RecordStream {
-    /// A text that two listings share exactly when they hold the same records, whichever instance made them.
+    /// The same text exactly for the same records, whichever instance made the stream.
     pub fn version(&self) -> String {
         match self {
-            Self::InMemory(snapshot) => snapshot.version().to_string(),
-            Self::Fetched(fetched) => fetched.version.clone(),
+            Self::InMemory(snapshot) => snapshot.version(),
+            Self::Paged(paged) => paged.version.clone(),
         }
     }
 
@@ -43,91 +44,85 @@ impl RecordStream {
     pub fn latest(&self) -> Option<Timestamp> {
         match self {
             Self::InMemory(snapshot) => snapshot.latest(),
-            Self::Fetched(fetched) => fetched.latest,
+            Self::Paged(paged) => paged.latest,
         }
     }
 
-    /// How many companies there are, where that is known before they are read.
+    /// Number of companies, where it is known before they are read.
     pub fn count(&self) -> Option<u64> {
         match self {
             Self::InMemory(snapshot) => Some(snapshot.len()),
-            Self::Fetched(_) => None,
+            Self::Paged(_) => None,
         }
     }
 
-    /// The number of the last durable batch of changes.
+    /// The number of the last durable batch.
     pub fn sequence(&self) -> u64 {
         match self {
             Self::InMemory(snapshot) => snapshot.sequence(),
-            Self::Fetched(fetched) => fetched.sequence,
+            Self::Paged(paged) => paged.sequence,
         }
     }
 
-    /// Hands all records, ascending by company, to `each`, some at a time. Blocks the calling thread.
+    /// Passes all records, ascending by company, to `each`, some at a time. Blocks the calling thread.
     ///
     /// # Errors
-    /// The first that `each` gives, or that of a database that stops in the middle.
+    /// The first one of `each`, or that of a database that fails on the way.
     pub fn read<E>(self, mut each: impl FnMut(&[Record]) -> Result<(), E>) -> Result<(), ReadError<E>> {
         match self {
             Self::InMemory(snapshot) => {
                 snapshot.blocks().try_for_each(|block| each(block.records())).map_err(ReadError::Reader)
             }
-            Self::Fetched(mut fetched) => {
-                fetched.begin();
-                loop {
-                    let sent = fetched.pages.blocking_recv();
-                    let Some(page) = fetched.page(sent) else { return Ok(()) };
+            Self::Paged(mut paged) => {
+                paged.begin();
+                while let Some(page) = page(paged.pages.blocking_recv()) {
                     each(&page?).map_err(ReadError::Reader)?;
                 }
+                Ok(())
             }
         }
     }
 }
 
-/// A listing that a database sends.
-pub struct Fetched {
+/// A list that a database sends.
+#[derive(Debug)]
+pub struct PagedRecords {
     pub(super) version: String,
     pub(super) latest: Option<Timestamp>,
     pub(super) sequence: u64,
-    /// Told when the first page is wanted: many a reader learns from the version that it needs none.
+    /// Asks for the first page, which a reader that knows this version never does.
     pub(super) wanted: Option<oneshot::Sender<()>>,
     pub(super) pages: mpsc::Receiver<Result<Page, StoreError>>,
 }
 
-/// What is sent of a listing.
+/// A message of a list.
 #[derive(Debug)]
 pub(super) enum Page {
-    /// The next records; never none.
+    /// The next records, at least one.
     Records(Vec<Record>),
-    /// There are no more. Without this a listing is not whole, however it ended.
+    /// The end; without it the list is incomplete.
     End,
 }
 
-impl Fetched {
+impl PagedRecords {
     fn begin(&mut self) {
         if let Some(wanted) = self.wanted.take() {
             let _ = wanted.send(());
         }
     }
 
-    /// The next records, ascending by company and never none; nothing after the last. After an error comes nothing.
+    /// The next records, at least one, ascending by company; `None` after the last. Nothing follows an error.
     pub fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Vec<Record>, StoreError>>> {
         self.begin();
-        self.pages.poll_recv(context).map(|sent| self.page(sent))
-    }
-
-    fn page(&mut self, sent: Option<Result<Page, StoreError>>) -> Option<Result<Vec<Record>, StoreError>> {
-        match sent {
-            Some(Ok(Page::Records(records))) => Some(Ok(records)),
-            Some(Ok(Page::End)) => None,
-            Some(Err(error)) => Some(Err(error)),
-            None => Some(Err(StoreError::Failing("the list ended before its last company".to_owned()))),
-        }
+        self.pages.poll_recv(context).map(page)
     }
 }
 
-impl fmt::Debug for Fetched {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Fetched(version {}, sequence {})", self.version, self.sequence)
+fn page(received: Option<Result<Page, StoreError>>) -> Option<Result<Vec<Record>, StoreError>> {
+    match received {
+        Some(Ok(Page::Records(records))) => Some(Ok(records)),
+        Some(Ok(Page::End)) => None,
+        Some(Err(error)) => Some(Err(error)),
+        None => Some(Err(StoreError::Failing("the list ended before its last company".to_owned()))),
     }
 }

@@ -12,10 +12,10 @@ use futures_util::{Stream, StreamExt, stream};
 use super::fragment::{Joiner, with_encoder};
 use super::text::write_rows;
 use crate::api::encoding::Coding;
-use crate::store::Fetched;
+use crate::store::PagedRecords;
 
 /// The list in this coding. On an error the stream ends early, and the client sees the connection close.
-pub(super) fn chunks(pages: Fetched, coding: Coding) -> impl Stream<Item = io::Result<Bytes>> {
+pub(super) fn chunks(pages: PagedRecords, coding: Coding) -> impl Stream<Item = io::Result<Bytes>> {
     let joiner = Joiner::new(coding);
     let opening = stream::once(ready(Ok(joiner.opening().into())));
     let rest = stream::try_unfold(Some((pages, joiner)), move |list| async move {

@@ -190,7 +190,7 @@ fn change_discards_only_the_fragment_of_its_block() {
     assert_eq!(made(&snapshot), 0);
     check(&snapshot);
     assert_eq!(made(&snapshot), snapshot.blocks().count());
-    let changed = snapshot.with(&[record(1_000, 1, 3), record(9_995, 1, 3)]);
+    let changed = snapshot.clone().with(&[record(1_000, 1, 3), record(9_995, 1, 3)]);
     assert_eq!(made(&changed), changed.blocks().count() - 2);
     check(&changed);
 }
@@ -291,8 +291,8 @@ proptest! {
     fn every_list_reads_back_before_and_after_a_change(records in records(900), changes in records(20)) {
         let snapshot = Snapshot::default().with(&records);
         check(&snapshot);
-        let diff = snapshot.diff(&changes);
-        let changed = snapshot.with(&diff);
+        let diff = snapshot.diff(changes.to_vec());
+        let changed = snapshot.clone().with(&diff);
         check(&changed);
         check(&snapshot);
     }

@@ -1,20 +1,21 @@
-//! What is damage, and what is only a machine that cannot do its work now.
+//! What is damage, and what is only a machine that fails now.
 //!
-//! The advice for damage is to restore an export, which costs every later login. So damage is a closed list: a part of the store
-//! that is missing, cut off or unreadable to us although the machine reads it well. Every other error (one with an errno of its own,
-//! a disk that does not answer, a wrong clock) is the machine's, and the store may be whole.
+//! The advice for damage is to restore an export, which loses every later login. So damage is a closed list: a part
+//! of the store that is missing, cut off or unreadable to us although the machine reads it well. Every other error
+//! (one with an errno of its own, a disk that does not answer, a wrong clock) is the machine's, and the store may be
+//! whole.
 //!
-//! sled hides errors: it copies them and keeps only the text, panics on them, and skips what it cannot read in the log. So the
-//! errno is taken from the text where it must be, and every byte is read once before sled opens the database ([`read_all`]).
+//! sled hides errors: it copies them and keeps only the text, panics on them, and skips what it cannot read in the
+//! log. So the errno is taken from the text where it must be, and every byte is read before sled opens the database
+//! (`recovery.rs`).
 
-use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
 use super::isolate::TaskFailure;
-use crate::store::OpenError;
+use crate::store::error::OpenError;
 
-/// The error of an operation on a part of the store.
+/// An error of an operation on a part of the store.
 pub(super) fn io_error(root: &Path, doing: &str, error: io::Error) -> OpenError {
     use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
     match error.kind() {
@@ -25,7 +26,7 @@ pub(super) fn io_error(root: &Path, doing: &str, error: io::Error) -> OpenError 
     }
 }
 
-/// The error that sled returned.
+/// An error that sled returned.
 pub(super) fn sled_error(root: &Path, doing: &str, error: sled::Error) -> OpenError {
     match error {
         sled::Error::Io(error) => {
@@ -42,21 +43,20 @@ pub(super) fn sled_error(root: &Path, doing: &str, error: sled::Error) -> OpenEr
 }
 
 /// What it means that sled did not return.
-pub(super) fn not_returned(root: &Path, lost: TaskFailure) -> OpenError {
+pub(super) fn not_returned(root: &Path, failure: TaskFailure) -> OpenError {
     let doing = "opening the database";
-    match lost {
+    match failure {
         // sled asks for the time of day whenever it is configured.
         TaskFailure::Panicked(text) if text.contains("SystemTimeError") => OpenError::Clock(root.to_owned()),
         TaskFailure::Panicked(text) => match errno_in(&text) {
             Some(error) => io_error(root, doing, error),
-            None => OpenError::damaged(
-                root,
-                format!("a database that sled panics on ({text})"),
-                "a database that can be opened",
-            ),
+            None => {
+                let found = format!("a database that sled panics on ({text})");
+                OpenError::damaged(root, found, "a database that can be opened")
+            }
         },
-        TaskFailure::Stuck(patience) => {
-            let seconds = patience.as_secs();
+        TaskFailure::Stuck(limit) => {
+            let seconds = limit.as_secs();
             OpenError::io(root, doing)(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!("no progress for {seconds} s; leave the store as it is, check the disk, start again"),
@@ -66,26 +66,10 @@ pub(super) fn not_returned(root: &Path, lost: TaskFailure) -> OpenError {
     }
 }
 
-/// Reads every file below the directory to its end, so that what cannot be read is an error before sled opens it.
-///
-/// sled takes an unreadable part of its log for the log's end and cuts off the rest: the loss would be real after that.
-pub(super) fn read_all(directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            read_all(&entry.path())?;
-        } else if kind.is_file() {
-            io::copy(&mut File::open(entry.path())?, &mut io::sink())?;
-        }
-    }
-    Ok(())
-}
-
 /// The system's error in a text: `Os { code: 5, … }` in copies and panics, `… (os error 5)` where it was displayed.
 fn errno_in(text: &str) -> Option<io::Error> {
-    ["Os { code: ", "(os error "].into_iter().find_map(|mark| {
-        let (_, rest) = text.split_once(mark)?;
+    ["Os { code: ", "(os error "].into_iter().find_map(|before| {
+        let (_, rest) = text.split_once(before)?;
         let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
         digits.parse().ok().map(io::Error::from_raw_os_error)
     })

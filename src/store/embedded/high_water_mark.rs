@@ -1,12 +1,9 @@
-//! The last acknowledged mark, in a file of its own beside the database.
+//! The last acknowledged checkpoint, in a file of its own beside the database.
 //!
-//! A database that lost its end, or was put back by a copy, still looks whole to itself. The witness remembers how far
-//! writes have been acknowledged: a seal that lies behind it is damage.
-//!
-//! Two slots, a page apart, are written in turn, each with a checksum, so that a torn write leaves the other. A slot is
-//! written after the database has been synced and before the writes are answered; it is synced itself about once a
-//! second and at closing. So the witness survives every end of the process, and after a power cut it may be up to a second behind,
-//! never ahead.
+//! A database that lost its end, or was replaced by an older copy, looks whole but is behind it, and so is damaged.
+//! Two slots are written in turn, so that a torn write leaves the other: after the database has been synced, before
+//! the writes are answered. The file is synced once a second, so after a power cut it may be a second behind, never
+//! ahead.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,19 +11,18 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::batch_record::{Checkpoint, StoreId, checksum};
-use super::record_bytes::split;
+use super::batch_record::{self, Magic};
+use super::checkpoint::{Checkpoint, StoreId};
+use crate::store::error::OpenError;
 
-/// How far apart the slots lie: no write of one can tear the other.
+/// The distance of the slots: no write of one can tear the other.
 const SLOT: u64 = 4096;
 const LENGTH: u64 = 2 * SLOT;
-const MAGIC: &[u8; 4] = b"VLW1";
-const BODY: usize = 4 + 16 + Checkpoint::LENGTH;
-const WRITTEN: usize = BODY + 16;
-/// How long an acknowledged mark may stay unsynced.
+const MAGIC: &Magic = b"VLW1";
+/// The longest time that an acknowledged checkpoint stays unsynced.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// The open witness file.
+/// The open file.
 #[derive(Debug)]
 pub(super) struct HighWaterMark {
     file: File,
@@ -36,53 +32,52 @@ pub(super) struct HighWaterMark {
 }
 
 impl HighWaterMark {
-    /// A new witness of an empty store, synced.
+    /// Creates the file of an empty store, synced.
     pub(super) fn create(path: &Path, store: &StoreId) -> io::Result<()> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.set_len(LENGTH)?;
-        let slot = encode(store, &Checkpoint::default());
+        let slot = batch_record::encode(MAGIC, store, &Checkpoint::default(), &[]);
         file.write_all_at(&slot, 0)?;
         file.write_all_at(&slot, SLOT)?;
         file.sync_all()
     }
 
-    /// Opens the witness and tells the latest mark in it. The outer error is the machine's, the inner one says what is wrong.
-    pub(super) fn open(path: &Path, store: &StoreId) -> io::Result<Result<(Self, Checkpoint), String>> {
+    /// Opens the file in the store's directory `root`, and returns the latest checkpoint in it.
+    pub(super) fn open(root: &Path, path: &Path, store: &StoreId) -> Result<(Self, Checkpoint), OpenError> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Err("no witness file".to_owned()));
+                return Err(damaged(root, "no high-water mark"));
             }
-            opened => opened?,
+            opened => opened.map_err(OpenError::io(root, "opening the high-water mark"))?,
         };
-        let found = match read(&file, store)? {
-            Ok(found) => found,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        if found.torn {
-            log::warn!("one slot of the witness file {} is torn; the other serves", path.display());
+        let (slot, checkpoint, torn) = newest(root, &file, store)?;
+        if torn {
+            log::warn!("one slot of the high-water mark {} is torn; the other is used", path.display());
         }
-        Ok(Ok((Self { file, store: *store, next_slot: 1 - found.slot, dirty_since: None }, found.mark)))
+        Ok((Self { file, store: *store, next_slot: 1 - slot, dirty_since: None }, checkpoint))
     }
 
-    /// The latest mark, as [`HighWaterMark::open`] tells it, without opening the file for writing.
-    pub(super) fn latest(path: &Path, store: &StoreId) -> io::Result<Result<Checkpoint, String>> {
-        Ok(read(&File::open(path)?, store)?.map(|found| found.mark))
+    /// Checks the file as [`HighWaterMark::open`] does, without opening it for writing.
+    pub(super) fn check_file(root: &Path, path: &Path, store: &StoreId) -> Result<(), OpenError> {
+        let file = File::open(path).map_err(OpenError::io(root, "opening the high-water mark"))?;
+        newest(root, &file, store).map(drop)
     }
 
-    /// Writes the mark into the older slot. It survives the process at once, and the machine after the next sync.
-    pub(super) fn write(&mut self, mark: &Checkpoint) -> io::Result<()> {
-        self.file.write_all_at(&encode(&self.store, mark), self.next_slot * SLOT)?;
+    /// Writes the checkpoint into the older slot, where it survives the process at once and the machine after the
+    /// next sync.
+    pub(super) fn write(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
+        let slot = batch_record::encode(MAGIC, &self.store, checkpoint, &[]);
+        self.file.write_all_at(&slot, self.next_slot * SLOT)?;
         self.next_slot = 1 - self.next_slot;
         self.dirty_since.get_or_insert_with(Instant::now);
         Ok(())
     }
 
-    /// How long until a sync is due; `None` when nothing is unsynced.
+    /// The time until a sync is due; `None` when nothing is unsynced.
     pub(super) fn due_in(&self) -> Option<Duration> {
         self.dirty_since.map(|since| SYNC_EVERY.saturating_sub(since.elapsed()))
     }
 
-    /// Syncs what has been written, if anything.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if self.dirty_since.is_some() {
             self.file.sync_data()?;
@@ -92,72 +87,56 @@ impl HighWaterMark {
     }
 }
 
-/// The newest readable slot of a witness file.
-struct Newest {
-    slot: u64,
-    mark: Checkpoint,
-    /// The other slot is not readable.
-    torn: bool,
-}
-
-fn read(file: &File, store: &StoreId) -> io::Result<Result<Newest, String>> {
-    let length = file.metadata()?.len();
+/// The newest readable slot, its checkpoint, and whether the other one is not readable.
+fn newest(root: &Path, file: &File, store: &StoreId) -> Result<(u64, Checkpoint, bool), OpenError> {
+    let failed = || OpenError::io(root, "reading the high-water mark");
+    let length = file.metadata().map_err(failed())?.len();
     if length != LENGTH {
-        return Ok(Err(format!("a witness file of {length} bytes")));
+        return Err(damaged(root, format!("a high-water mark of {length} bytes")));
     }
-    let mut marks = [None; 2];
-    for (slot, mark) in marks.iter_mut().enumerate() {
-        let mut bytes = [0; WRITTEN];
-        file.read_exact_at(&mut bytes, slot as u64 * SLOT)?;
-        *mark = decode(store, &bytes);
+    let mut slots = Vec::new();
+    for slot in 0..2 {
+        let mut bytes = [0; batch_record::length(0)];
+        file.read_exact_at(&mut bytes, slot * SLOT).map_err(failed())?;
+        slots.extend(batch_record::decode(MAGIC, store, &bytes).map(|found| (slot, found.checkpoint)));
     }
-    let (slot, mark) = match marks {
-        [None, None] => return Ok(Err("a witness file with no readable slot".to_owned())),
-        [Some(mark), None] => (0, mark),
-        [None, Some(mark)] => (1, mark),
-        [Some(one), Some(other)] if one.sequence >= other.sequence => (0, one),
-        [Some(_), Some(other)] => (1, other),
-    };
-    Ok(Ok(Newest { slot, mark, torn: marks.contains(&None) }))
+    let torn = slots.len() == 1;
+    let newest = slots.into_iter().max_by_key(|(_, checkpoint)| checkpoint.sequence);
+    let (slot, checkpoint) =
+        newest.ok_or_else(|| damaged(root, "a high-water mark with no readable slot"))?;
+    Ok((slot, checkpoint, torn))
 }
 
-/// Whether a store with this seal may follow this witness; else what was found.
-pub(super) fn check(witness: &Checkpoint, seal: &Checkpoint) -> Result<(), String> {
-    let same_batch_differs = seal.sequence == witness.sequence && seal != witness;
-    if seal.sequence < witness.sequence || seal.count < witness.count || same_batch_differs {
-        return Err(format!("{seal} (truncated, or put back from an older copy)"));
+fn damaged(root: &Path, found: impl Into<String>) -> OpenError {
+    OpenError::damaged(root, found, "the high-water mark of the acknowledged writes")
+}
+
+/// Rejects a database that is behind what was acknowledged.
+pub(super) fn check(root: &Path, acknowledged: &Checkpoint, found: &Checkpoint) -> Result<(), OpenError> {
+    let same_batch_differs = found.sequence == acknowledged.sequence && found != acknowledged;
+    if found.sequence < acknowledged.sequence || found.count < acknowledged.count || same_batch_differs {
+        let found = format!("{found} (truncated, or replaced by an older copy)");
+        return Err(OpenError::damaged(
+            root,
+            found,
+            format!("at least {acknowledged}, which was acknowledged"),
+        ));
     }
     Ok(())
-}
-
-fn encode(store: &StoreId, mark: &Checkpoint) -> [u8; WRITTEN] {
-    let mut bytes = [0; WRITTEN];
-    bytes[..4].copy_from_slice(MAGIC);
-    bytes[4..20].copy_from_slice(store);
-    bytes[20..BODY].copy_from_slice(&mark.write());
-    let check = checksum(&bytes[..BODY]);
-    bytes[BODY..].copy_from_slice(&check);
-    bytes
-}
-
-fn decode(store: &StoreId, bytes: &[u8; WRITTEN]) -> Option<Checkpoint> {
-    let (body, check) = bytes.split_at(BODY);
-    let (head, mark) = body.split_at(20);
-    (check == checksum(body) && head[..4] == MAGIC[..] && head[4..] == store[..])
-        .then(|| Checkpoint::read(&split(mark).0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::embedded::batch_record::SetHash;
 
-    fn mark(sequence: u64) -> Checkpoint {
-        Checkpoint { sequence, count: sequence, hash: SetHash(u128::from(sequence) * 7) }
+    const ROOT: &str = "/store";
+
+    fn checkpoint(sequence: u64) -> Checkpoint {
+        Checkpoint { sequence, count: sequence, hash: u128::from(sequence) * 7 }
     }
 
-    fn latest(path: &Path) -> Result<Checkpoint, String> {
-        HighWaterMark::open(path, &[1; 16]).unwrap().map(|(_, mark)| mark)
+    fn latest(path: &Path) -> Result<Checkpoint, OpenError> {
+        HighWaterMark::open(ROOT.as_ref(), path, &[1; 16]).map(|(_, found)| found)
     }
 
     fn flip(path: &Path, at: usize) {
@@ -167,34 +146,34 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_mark_is_told_and_a_torn_slot_leaves_the_one_before() {
+    fn torn_slot_leaves_the_checkpoint_before() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("witness");
+        let path = dir.path().join("mark");
         HighWaterMark::create(&path, &[1; 16]).unwrap();
-        assert_eq!(latest(&path), Ok(Checkpoint::default()));
-        let (mut witness, _) = HighWaterMark::open(&path, &[1; 16]).unwrap().unwrap();
+        assert_eq!(latest(&path).unwrap(), Checkpoint::default());
+        let (mut mark, _) = HighWaterMark::open(ROOT.as_ref(), &path, &[1; 16]).unwrap();
         for sequence in 1..=5 {
-            witness.write(&mark(sequence)).unwrap();
-            assert_eq!(latest(&path), Ok(mark(sequence)));
+            mark.write(&checkpoint(sequence)).unwrap();
+            assert_eq!(latest(&path).unwrap(), checkpoint(sequence));
         }
-        assert!(witness.due_in().is_some());
-        witness.sync().unwrap();
-        assert_eq!(witness.due_in(), None);
-        let newest = (1 - witness.next_slot) * SLOT;
+        assert!(mark.due_in().is_some());
+        mark.sync().unwrap();
+        assert_eq!(mark.due_in(), None);
+        let newest = (1 - mark.next_slot) * SLOT;
         flip(&path, newest as usize + 25);
-        assert_eq!(latest(&path), Ok(mark(4)));
-        let (mut witness, _) = HighWaterMark::open(&path, &[1; 16]).unwrap().unwrap();
-        witness.write(&mark(6)).unwrap();
-        assert_eq!(latest(&path), Ok(mark(6)));
+        assert_eq!(latest(&path).unwrap(), checkpoint(4));
+        let (mut mark, _) = HighWaterMark::open(ROOT.as_ref(), &path, &[1; 16]).unwrap();
+        mark.write(&checkpoint(6)).unwrap();
+        assert_eq!(latest(&path).unwrap(), checkpoint(6));
         flip(&path, 30);
         flip(&path, SLOT as usize + 30);
         assert!(latest(&path).is_err());
     }
 
     #[test]
-    fn a_missing_short_or_foreign_witness_is_told() {
+    fn missing_short_or_foreign_file_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("witness");
+        let path = dir.path().join("mark");
         assert!(latest(&path).is_err());
         HighWaterMark::create(&path, &[2; 16]).unwrap();
         assert!(latest(&path).is_err());
@@ -204,11 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_behind_the_witness_is_a_rollback() {
-        assert!(check(&mark(5), &mark(5)).is_ok());
-        assert!(check(&mark(5), &mark(6)).is_ok());
-        assert!(check(&mark(5), &mark(4)).is_err());
-        assert!(check(&mark(5), &Checkpoint { hash: SetHash(1), ..mark(5) }).is_err());
-        assert!(check(&mark(5), &Checkpoint { count: 4, ..mark(6) }).is_err());
+    fn database_behind_the_mark_is_damaged() {
+        assert!(check(ROOT.as_ref(), &checkpoint(5), &checkpoint(5)).is_ok());
+        assert!(check(ROOT.as_ref(), &checkpoint(5), &checkpoint(6)).is_ok());
+        assert!(check(ROOT.as_ref(), &checkpoint(5), &checkpoint(4)).is_err());
+        assert!(check(ROOT.as_ref(), &checkpoint(5), &Checkpoint { hash: 1, ..checkpoint(5) }).is_err());
+        assert!(check(ROOT.as_ref(), &checkpoint(5), &Checkpoint { count: 4, ..checkpoint(6) }).is_err());
     }
 }

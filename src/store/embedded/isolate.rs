@@ -1,29 +1,28 @@
-//! Work with sled that may panic or never come back, done in a thread of its own.
+//! Work with sled that may panic or never return, done in a thread of its own.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::store::Progress;
+use crate::store::options::Progress;
 
 /// Why the work has no result.
 #[derive(Debug)]
 pub(super) enum TaskFailure {
-    /// It panicked, with these words.
+    /// It panicked, with this message.
     Panicked(String),
-    /// It made no progress for so long.
+    /// It made no progress for this time.
     Stuck(Duration),
-    /// The machine would not start a thread.
+    /// The machine started no thread.
     NoThread(std::io::Error),
 }
 
-/// Runs the work in a thread; gives up when it makes no progress for the patience. The thread is then left behind.
+/// Runs the work in a thread, which is abandoned when it makes no progress within the limit.
 pub(super) fn run<T: Send + 'static>(
-    patience: Duration,
+    limit: Duration,
     progress: &Arc<Progress>,
     work: impl FnOnce(&Progress) -> T + Send + 'static,
 ) -> Result<T, TaskFailure> {
@@ -32,12 +31,9 @@ pub(super) fn run<T: Send + 'static>(
     let theirs = Arc::clone(progress);
     thread::Builder::new()
         .name("store-open".to_owned())
-        .spawn(move || {
-            let _ = sender.send(catch(|| work(&theirs)));
-        })
+        .spawn(move || sender.send(catch(|| work(&theirs))))
         .map_err(TaskFailure::NoThread)?;
-    let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let (mut seen, mut since) = (counted(&progress.done), Instant::now());
+    let (mut seen, mut since) = (progress.done.load(Ordering::Relaxed), Instant::now());
     loop {
         match receiver.recv_timeout(Duration::from_millis(200)) {
             Ok(result) => return result.map_err(TaskFailure::Panicked),
@@ -46,26 +42,26 @@ pub(super) fn run<T: Send + 'static>(
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if counted(&progress.done) != seen {
-            (seen, since) = (counted(&progress.done), Instant::now());
-        } else if since.elapsed() > patience {
-            return Err(TaskFailure::Stuck(patience));
+        let done = progress.done.load(Ordering::Relaxed);
+        if done != seen {
+            (seen, since) = (done, Instant::now());
+        } else if since.elapsed() > limit {
+            return Err(TaskFailure::Stuck(limit));
         }
     }
 }
 
-/// The result of the work, or what it panicked with.
+/// The result of the work, or the message of its panic.
 pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| words(&*payload))
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without a message".to_owned())
+    })
 }
 
-fn words(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned())
-}
-
-/// sled panics on damage, in its own threads too. We tell the operator what it means; the trace belongs in the debug log.
+/// sled panics on damage, in its own threads too. The operator gets an error for it; the trace belongs in the debug
+/// log.
 fn quieten_sled() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -82,15 +78,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_and_a_standstill_are_told_and_progress_is_waited_for() {
+    fn panic_and_standstill_are_errors_and_progress_is_awaited() {
         let progress = Arc::new(Progress::default());
-        let patience = Duration::from_millis(500);
-        assert!(matches!(run(patience, &progress, |_| 5), Ok(5)));
-        let panicked = run(patience, &progress, |_| panic!("out of {}", "luck"));
-        assert!(matches!(panicked, Err::<(), _>(TaskFailure::Panicked(words)) if words == "out of luck"));
-        let stuck = run(patience, &progress, |_| thread::sleep(Duration::from_secs(5)));
+        let limit = Duration::from_millis(500);
+        assert!(matches!(run(limit, &progress, |_| 5), Ok(5)));
+        let panicked = run(Duration::from_secs(20), &progress, |_| panic!("out of {}", "luck"));
+        assert!(matches!(panicked, Err::<(), _>(TaskFailure::Panicked(text)) if text == "out of luck"));
+        let stuck = run(limit, &progress, |_| thread::sleep(Duration::from_secs(5)));
         assert!(matches!(stuck, Err(TaskFailure::Stuck(_))));
-        let slow = run(patience, &progress, |progress| {
+        let slow = run(limit, &progress, |progress| {
             for _ in 0..10 {
                 thread::sleep(Duration::from_millis(100));
                 progress.done.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What waits for the committer: bounded, and refused at once while the store cannot write.
+//! The bounded queue to the committer. It rejects at once while the store cannot write.
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,70 +6,81 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::store::{Record, StoreError};
+use crate::store::error::StoreError;
+use crate::store::record::Record;
 
-/// How many writes may wait, and how many probes.
+/// Maximum number of queued writes, and of queued probes.
 pub(super) const CAPACITY: usize = 4096;
-/// How many writes are committed together at most, and how many records of an import: the seal of either, and of one of
-/// each together, must fit into one message of sled's log (128 KiB).
+/// Maximum number of writes in a batch, and of records in a batch of an import: the batch record of an import must
+/// fit into one message of sled's log (128 KiB).
 pub(super) const BATCH: usize = 2048;
 
-/// A login that waits to be recorded, and who is to be told.
+/// Where a caller waits for the result.
+pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
+
+/// A login to be recorded.
+#[derive(Debug)]
 pub(super) struct Write {
     pub(super) login: Record,
-    pub(super) answer: oneshot::Sender<Result<(), StoreError>>,
+    pub(super) answer: Answer,
 }
 
-/// Many records at once, and who is to be told how many of them were news.
+/// Records of an import, answered with the number of those that changed something.
+#[derive(Debug)]
 pub(super) struct ImportBatch {
     pub(super) records: Vec<Record>,
     pub(super) answer: SyncSender<Result<u64, StoreError>>,
 }
 
-/// Who waits to hear whether a write would go through.
-pub(super) type Probe = oneshot::Sender<Result<(), StoreError>>;
+/// Something for the committer.
+pub(super) enum Request {
+    Write(Write),
+    /// Whether a write would be durable; however many wait, one write answers them all.
+    Probe(Answer),
+    Import(ImportBatch),
+}
 
 /// What the committer takes at once.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) writes: Vec<Write>,
-    pub(super) probes: Vec<Probe>,
-    pub(super) bulk: Option<ImportBatch>,
+    pub(super) probes: Vec<Answer>,
+    pub(super) import: Option<ImportBatch>,
 }
 
 impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.probes.is_empty() && self.bulk.is_none()
+    fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.probes.is_empty() && self.import.is_none()
     }
 
-    /// Tells everybody the same. Those who have gone meanwhile are not missed.
+    /// Sends all callers the same answer; those that have gone are skipped.
     pub(super) fn answer(self, result: &Result<u64, StoreError>) {
         for answer in self.writes.into_iter().map(|write| write.answer).chain(self.probes) {
             let _ = answer.send(result.clone().map(drop));
         }
-        if let Some(bulk) = self.bulk {
-            let _ = bulk.answer.try_send(result.clone());
+        if let Some(import) = self.import {
+            let _ = import.answer.try_send(result.clone());
         }
     }
 }
 
-/// What the committer wakes up for.
+/// Why the committer wakes up.
 pub(super) enum Next {
     /// There is something to commit.
     Commit(Batch),
     /// Nothing came for a while.
     Idle,
-    /// Nothing waits and nothing will come.
+    /// The queue is closed and empty.
     Close,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     waiting: Batch,
-    refusing: Option<StoreError>,
+    rejecting: Option<StoreError>,
     closing: bool,
-    /// The committer sleeps until so many writes wait, or anything else comes. `None` while it works: nobody needs to
-    /// wake it then.
+    /// The committer sleeps until so many writes wait, or anything else comes; `None` while it works and needs no
+    /// waking.
     asleep_until: Option<usize>,
 }
 
@@ -77,22 +88,21 @@ impl State {
     /// Whether the committer sleeps and should not.
     fn wakes(&self) -> bool {
         let waiting = &self.waiting;
-        let other = !waiting.probes.is_empty() || waiting.bulk.is_some();
+        let other = !waiting.probes.is_empty() || waiting.import.is_some();
         self.asleep_until.is_some_and(|enough| other || waiting.writes.len() >= enough)
     }
 }
 
-/// How long the committer lets writes gather once the first has come, so that more of them share one sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How long the committer waits for other writes once the first has come, so that more of them share one sync.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Linger {
-    /// So many are worth no more waiting.
+    /// The number of writes that ends the wait.
     pub(super) enough: usize,
-    /// The longest wait.
     pub(super) at_most: Duration,
 }
 
-/// The one way to the committer.
-#[derive(Default)]
+/// The only way to the committer.
+#[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
@@ -103,89 +113,55 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enqueue(&self, put: impl FnOnce(&mut Batch) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(super) fn enqueue(&self, request: Request) -> Result<(), StoreError> {
         let mut state = self.state();
         if state.closing {
             return Err(StoreError::Closing);
         }
-        if let Some(error) = &state.refusing {
+        if let Some(error) = &state.rejecting {
             return Err(error.clone());
         }
-        put(&mut state.waiting)?;
-        let wakes = state.wakes();
-        if wakes {
-            state.asleep_until = None;
+        let waiting = &mut state.waiting;
+        waiting.probes.retain(|probe| !probe.is_closed());
+        match request {
+            Request::Write(write) if waiting.writes.len() < CAPACITY => waiting.writes.push(write),
+            Request::Probe(answer) if waiting.probes.len() < CAPACITY => waiting.probes.push(answer),
+            Request::Import(import) if waiting.import.is_none() => waiting.import = Some(import),
+            _ => return Err(StoreError::Full),
         }
-        drop(state);
-        if wakes {
+        if state.wakes() {
+            state.asleep_until = None;
+            drop(state);
             self.wake.notify_one();
         }
         Ok(())
     }
 
-    pub(super) fn write(&self, write: Write) -> Result<(), StoreError> {
-        self.enqueue(|waiting| {
-            if waiting.writes.len() >= CAPACITY {
-                return Err(StoreError::Full);
-            }
-            waiting.writes.push(write);
-            Ok(())
-        })
-    }
-
-    /// How many writes wait.
+    /// Number of queued writes.
     pub(super) fn waiting(&self) -> usize {
         self.state().waiting.writes.len()
     }
 
-    /// Whether a write would be taken in, if there is room for it.
+    /// Whether a write would be accepted, if there is room for it.
     pub(super) fn takes_writes(&self) -> bool {
         let state = self.state();
-        state.refusing.is_none() && !state.closing
+        state.rejecting.is_none() && !state.closing
     }
 
-    /// However many probes wait, one write answers them all.
-    pub(super) fn probe(&self, probe: Probe) -> Result<(), StoreError> {
-        self.enqueue(|waiting| {
-            waiting.probes.retain(|probe| !probe.is_closed());
-            if waiting.probes.len() >= CAPACITY {
-                return Err(StoreError::Full);
-            }
-            waiting.probes.push(probe);
-            Ok(())
-        })
-    }
-
-    pub(super) fn bulk(&self, bulk: ImportBatch) -> Result<(), StoreError> {
-        self.enqueue(|waiting| {
-            if waiting.bulk.is_some() {
-                return Err(StoreError::Full);
-            }
-            waiting.bulk = Some(bulk);
-            Ok(())
-        })
-    }
-
-    /// Takes what waits, at most a batch of it; waits for something to come, but no longer than this, and then for
-    /// more to gather.
-    pub(super) fn take(&self, wait: Duration, gather: Linger) -> Next {
-        let state = self.sleep(self.state(), 1, wait);
-        let mut state = if state.waiting.is_empty() {
-            state
-        } else {
-            self.sleep(state, gather.enough.min(BATCH), gather.at_most)
-        };
+    /// Takes at most a batch of what waits; waits for something to come, but no longer than this, and then lingers.
+    pub(super) fn take(&self, wait: Duration, linger: Linger) -> Next {
+        let mut state = self.sleep(self.state(), 1, wait);
+        if !state.waiting.is_empty() {
+            state = self.sleep(state, linger.enough.min(BATCH), linger.at_most);
+        }
         if state.waiting.is_empty() {
             return if state.closing { Next::Close } else { Next::Idle };
         }
-        let rest = if state.waiting.writes.len() > BATCH {
-            state.waiting.writes.split_off(BATCH)
-        } else {
-            Vec::new()
-        };
-        let taken = std::mem::take(&mut state.waiting);
+        let first = state.waiting.writes.len().min(BATCH);
+        let rest = state.waiting.writes.split_off(first);
+        let batch = std::mem::take(&mut state.waiting);
         state.waiting.writes = rest;
-        Next::Commit(taken)
+        Next::Commit(batch)
     }
 
     /// Sleeps until so many writes wait, anything else does, the store is closing or the time is over.
@@ -195,50 +171,45 @@ impl Queue {
         enough: usize,
         at_most: Duration,
     ) -> MutexGuard<'a, State> {
-        let asleep = |state: &mut State| {
+        let mut state = self.wait_while(state, at_most, |state| {
             state.asleep_until = Some(enough);
             !state.wakes() && !state.closing
-        };
-        let (mut state, _) =
-            self.wake.wait_timeout_while(state, at_most, asleep).unwrap_or_else(PoisonError::into_inner);
+        });
         state.asleep_until = None;
         state
     }
 
-    /// From now on everything is refused with this error; what waits is told so too.
-    pub(super) fn refuse(&self, error: &StoreError) {
-        let waiting = {
-            let mut state = self.state();
-            state.refusing = Some(error.clone());
-            std::mem::take(&mut state.waiting)
-        };
+    fn wait_while<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        at_most: Duration,
+        condition: impl FnMut(&mut State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        self.wake.wait_timeout_while(state, at_most, condition).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Answers everything that waits, and everything that comes, with this error.
+    pub(super) fn reject(&self, error: &StoreError) {
+        let mut state = self.state();
+        state.rejecting = Some(error.clone());
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
         waiting.answer(&Err(error.clone()));
     }
 
-    /// Takes writes again.
+    /// Accepts writes again.
     pub(super) fn accept(&self) {
-        self.state().refusing = None;
+        self.state().rejecting = None;
     }
 
-    /// Nothing more is taken in; what waits is still committed.
+    /// Accepts nothing more; what waits is still committed.
     pub(super) fn close(&self) {
         self.state().closing = true;
         self.wake.notify_all();
     }
 
-    /// Waits, but not beyond the closing; whether the store is closing.
+    /// Waits, but not beyond the closing; returns whether the store is closing.
     pub(super) fn pause(&self, wait: Duration) -> bool {
-        let state = self.state();
-        let (state, _) = self
-            .wake
-            .wait_timeout_while(state, wait, |state| !state.closing)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.closing
-    }
-}
-
-impl std::fmt::Debug for Queue {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Queue({} writes waiting)", self.state().waiting.writes.len())
+        self.wait_while(self.state(), wait, |state| !state.closing).closing
     }
 }

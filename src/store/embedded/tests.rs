@@ -8,14 +8,14 @@ use std::sync::atomic::AtomicU64;
 
 use futures_util::FutureExt;
 
-use super::batch_record::Checkpoint;
 use super::*;
-use crate::store::{Options, Progress, RecordStream, Store};
+use crate::store::options::Progress;
+use crate::store::{Options, RecordStream, Store};
 
 mod damage;
 mod opening;
-mod ring;
 mod upgrade;
+mod write_ahead_log;
 
 fn options(path: &Path) -> Options {
     Options::new(path, Duration::from_secs(20))
@@ -33,18 +33,18 @@ fn cvr(number: u32) -> Cvr {
     Cvr::from_number(number).unwrap()
 }
 
-fn moment(millis: i64) -> Timestamp {
+fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
 }
 
 fn record(number: u32, first: i64, last: i64) -> Record {
-    Record { cvr: cvr(number), login: LoginSpan::new(moment(first), moment(last)).unwrap() }
+    Record { cvr: cvr(number), login: LoginSpan::new(time(first), time(last)).unwrap() }
 }
 
 fn snapshot(store: &Store) -> Snapshot {
     match store.list_blocking().unwrap() {
         RecordStream::InMemory(snapshot) => snapshot,
-        RecordStream::Fetched(fetched) => panic!("not from memory: {fetched:?}"),
+        RecordStream::Paged(paged) => panic!("not from memory: {paged:?}"),
     }
 }
 
@@ -56,7 +56,7 @@ fn contents(store: &Store) -> Vec<Record> {
     snapshot(store).records().collect()
 }
 
-/// Copies a store as a crash would leave it: without a word to whoever has it open.
+/// Copies a store as a crash would leave it: without closing it.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -82,14 +82,14 @@ fn filled(path: &Path, companies: u32) -> Vec<Record> {
 }
 
 #[test]
-fn what_was_recorded_is_read_listed_and_still_there_after_opening_again() {
+fn recorded_logins_are_read_listed_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     assert_eq!((get(&store, cvr(1)), snapshot(&store).len()), (None, 0));
     let empty = snapshot(&store);
     wait(async {
         for (number, at) in [(1, 50), (2, 10), (1, 40), (1, 45), (1, 90)] {
-            store.record(cvr(number), moment(at)).await.unwrap();
+            store.record(cvr(number), time(at)).await.unwrap();
         }
         store.ready().await.unwrap();
     });
@@ -97,22 +97,22 @@ fn what_was_recorded_is_read_listed_and_still_there_after_opening_again() {
     assert_eq!(contents(&store), expected);
     assert_eq!(get(&store, cvr(1)), Some(expected[0].login));
     let listed = snapshot(&store);
-    assert_eq!((listed.earliest(), listed.latest()), (Some(moment(10)), Some(moment(90))));
+    assert_eq!(listed.latest(), Some(time(90)));
     assert_eq!((empty.len(), listed.len(), listed.sequence()), (0, 2, 4));
     assert_ne!(empty.version(), listed.version());
     assert!(store.close() && store.close());
-    assert_eq!(wait(store.record(cvr(3), moment(1))), Err(StoreError::Closing));
+    assert_eq!(wait(store.record(cvr(3), time(1))), Err(StoreError::Closing));
     assert_eq!(wait(store.ready()), Err(StoreError::Closing));
     assert_eq!(contents(&store), expected);
     let store = Store::open_existing(&options(dir.path())).unwrap();
     assert_eq!(contents(&store), expected);
     let again = snapshot(&store);
     assert_eq!((again.version(), again.sequence()), (listed.version(), 4));
-    assert_eq!((again.earliest(), again.latest()), (listed.earliest(), listed.latest()));
+    assert_eq!(again.latest(), listed.latest());
 }
 
 #[test]
-fn many_writers_are_answered_together_and_agree_with_a_plain_map() {
+fn many_writers_agree_with_a_map() {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(open(dir.path()).unwrap());
     let writers: Vec<_> = (0..8u32)
@@ -123,9 +123,9 @@ fn many_writers_are_answered_together_and_agree_with_a_plain_map() {
                     for round in 0..60u32 {
                         let (number, at) =
                             ((writer + round * 3) % 40, (writer * 1_000 + round * 7 % 100) as i64);
-                        store.record(cvr(number), moment(at)).await.unwrap();
+                        store.record(cvr(number), time(at)).await.unwrap();
                         let login = get(&store, cvr(number)).unwrap();
-                        assert!(login.first() <= moment(at) && login.last() >= moment(at));
+                        assert!(login.first() <= time(at) && login.last() >= time(at));
                     }
                 });
             })
@@ -136,7 +136,7 @@ fn many_writers_are_answered_together_and_agree_with_a_plain_map() {
     for writer in 0..8u32 {
         for round in 0..60u32 {
             let (number, at) = ((writer + round * 3) % 40, (writer * 1_000 + round * 7 % 100) as i64);
-            let login = LoginSpan::at(moment(at));
+            let login = LoginSpan::at(time(at));
             model
                 .entry(cvr(number))
                 .and_modify(|known: &mut LoginSpan| *known = known.merge(login))
@@ -151,14 +151,14 @@ fn many_writers_are_answered_together_and_agree_with_a_plain_map() {
 }
 
 #[test]
-fn an_import_may_be_repeated_and_tells_what_was_new() {
+fn import_may_be_repeated_and_counts_changes() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let records: Vec<_> = (0..5_000).map(|number| record(number * 3, 5, 9)).collect();
-    let mut told = Vec::new();
-    let imported = store.import(records.iter().copied(), |done| told.push(done)).unwrap();
+    let mut progress = Vec::new();
+    let imported = store.import(records.iter().copied(), |done| progress.push(done)).unwrap();
     assert_eq!(imported, Imported { read: 5_000, changed: 5_000 });
-    assert_eq!(told, [2048, 4096, 5_000]);
+    assert_eq!(progress, [2048, 4096, 5_000]);
     let sequence = snapshot(&store).sequence();
     let again = store.import(records.iter().rev().copied(), |_| ()).unwrap();
     assert_eq!(again, Imported { read: 5_000, changed: 0 });
@@ -170,7 +170,7 @@ fn an_import_may_be_repeated_and_tells_what_was_new() {
 }
 
 #[test]
-fn the_last_batch_is_finished_from_its_seal_whatever_part_of_it_was_written() {
+fn last_batch_is_finished_from_the_checkpoint() {
     let base = tempfile::tempdir().unwrap();
     let before = filled(base.path(), 300);
     let batch =
@@ -179,12 +179,14 @@ fn the_last_batch_is_finished_from_its_seal_whatever_part_of_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
         copy(base.path(), dir.path());
         let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
-        let loaded = open_guarded(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
-        let diff = loaded.snapshot.diff(&batch);
-        let next = loaded.snapshot.with(&diff).numbered(loaded.snapshot.sequence() + 1);
-        loaded.tree.write_part(&id, &next.mark(), &diff, written);
+        let loaded = recovery::open(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+        let diff = loaded.snapshot.diff(batch.to_vec());
+        let sequence = loaded.snapshot.sequence() + 1;
+        let next = loaded.snapshot.with(&diff).numbered(sequence);
+        loaded.tree.write_checkpoint(&id, &next.checkpoint(), &diff).unwrap();
+        loaded.tree.insert_records(&diff[..written]).unwrap();
         loaded.tree.sync().unwrap();
-        drop((loaded, layout));
+        drop((loaded.tree, layout));
         for _ in 0..2 {
             let store = open(dir.path()).unwrap();
             let found = snapshot(&store);
@@ -200,13 +202,13 @@ fn the_last_batch_is_finished_from_its_seal_whatever_part_of_it_was_written() {
 }
 
 #[test]
-fn a_database_put_back_from_an_older_copy_is_refused() {
+fn database_replaced_by_an_older_copy_is_damage() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path(), 100);
     let old = tempfile::tempdir().unwrap();
     copy(&dir.path().join("sled-v2"), old.path());
     let store = open(dir.path()).unwrap();
-    wait(store.record(cvr(99_999_999), moment(7))).unwrap();
+    wait(store.record(cvr(99_999_999), time(7))).unwrap();
     assert!(store.close());
     drop(store);
     fs::remove_dir_all(dir.path().join("sled-v2")).unwrap();
@@ -214,13 +216,13 @@ fn a_database_put_back_from_an_older_copy_is_refused() {
     for _ in 0..2 {
         let error = open(dir.path()).unwrap_err();
         assert_eq!(error.exit_code(), 3);
-        let words = error.to_string();
-        assert!(words.contains("older copy") && words.contains("virksomhedslogin import"), "{words}");
+        let text = error.to_string();
+        assert!(text.contains("older copy") && text.contains("virksomhedslogin import"), "{text}");
     }
 }
 
 #[test]
-fn the_parts_of_two_stores_are_not_taken_for_one() {
+fn parts_of_two_stores_are_damage() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     filled(one.path(), 10);
     filled(other.path(), 10);
@@ -233,7 +235,7 @@ fn the_parts_of_two_stores_are_not_taken_for_one() {
 }
 
 #[test]
-fn a_record_that_vanished_or_changed_behind_the_seal_is_noticed() {
+fn changed_record_is_damage() {
     let base = tempfile::tempdir().unwrap();
     filled(base.path(), 50);
     type Harm = fn(&sled::Tree);
@@ -257,7 +259,7 @@ fn a_record_that_vanished_or_changed_behind_the_seal_is_noticed() {
 }
 
 #[test]
-fn a_snapshot_file_left_half_written_by_a_crash_is_cleaned_away() {
+fn half_written_snapshot_file_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let records = filled(dir.path(), 100);
     let left = dir.path().join("sled-v2/snap.00000000000FFFFF.generating");
@@ -267,7 +269,7 @@ fn a_snapshot_file_left_half_written_by_a_crash_is_cleaned_away() {
 }
 
 #[test]
-fn a_second_opening_is_refused_and_a_closed_store_opens_again() {
+fn second_opening_fails_until_the_first_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let error = open(dir.path()).unwrap_err();
@@ -277,19 +279,19 @@ fn a_second_opening_is_refused_and_a_closed_store_opens_again() {
 }
 
 #[test]
-fn a_directory_taken_away_is_told_and_writes_return_with_it() {
+fn writes_fail_while_the_directory_is_missing() {
     let dir = tempfile::tempdir().unwrap();
-    let (path, away) = (dir.path().join("store"), dir.path().join("away"));
+    let (path, elsewhere) = (dir.path().join("store"), dir.path().join("elsewhere"));
     let store = open(&path).unwrap();
-    wait(store.record(cvr(1), moment(5))).unwrap();
-    fs::rename(&path, &away).unwrap();
-    assert!(matches!(wait(store.record(cvr(2), moment(5))), Err(StoreError::Failing(_))));
+    wait(store.record(cvr(1), time(5))).unwrap();
+    fs::rename(&path, &elsewhere).unwrap();
+    assert!(matches!(wait(store.record(cvr(2), time(5))), Err(StoreError::Failing(_))));
     assert!(matches!(wait(store.ready()), Err(StoreError::Failing(_))));
     assert_eq!(contents(&store), [record(1, 5, 5)]);
     assert!(!path.exists());
-    fs::rename(&away, &path).unwrap();
+    fs::rename(&elsewhere, &path).unwrap();
     let began = Instant::now();
-    while wait(store.record(cvr(3), moment(5))).is_err() {
+    while wait(store.record(cvr(3), time(5))).is_err() {
         assert!(began.elapsed() < Duration::from_secs(10), "it does not return");
         thread::sleep(Duration::from_millis(100));
     }
@@ -300,39 +302,39 @@ fn a_directory_taken_away_is_told_and_writes_return_with_it() {
 }
 
 #[test]
-fn a_deleted_directory_swallows_no_write() {
+fn write_into_a_deleted_directory_fails() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
     let store = open(&path).unwrap();
-    wait(store.record(cvr(1), moment(5))).unwrap();
+    wait(store.record(cvr(1), time(5))).unwrap();
     fs::remove_dir_all(&path).unwrap();
-    assert!(matches!(wait(store.record(cvr(2), moment(5))), Err(StoreError::Failing(_))));
+    assert!(matches!(wait(store.record(cvr(2), time(5))), Err(StoreError::Failing(_))));
     thread::sleep(Duration::from_millis(1500));
-    assert!(matches!(wait(store.record(cvr(2), moment(5))), Err(StoreError::Failing(_))));
+    assert!(matches!(wait(store.record(cvr(2), time(5))), Err(StoreError::Failing(_))));
     assert_eq!(contents(&store), [record(1, 5, 5)]);
     assert!(store.close());
     assert!(!path.exists());
 }
 
 #[test]
-fn while_the_committer_is_stuck_writes_end_at_the_deadline_or_are_refused_and_reads_go_on() {
+fn stuck_committer_ends_writes_at_the_deadline() {
     let stuck = Embedded {
-        register: Arc::new(LiveView::new(Snapshot::default().with(&[record(1, 5, 5)]))),
+        live_view: Arc::new(LiveView::from_pointee(Snapshot::default().with(&[record(1, 5, 5)]))),
         queue: Arc::default(),
-        meters: Arc::default(),
+        metrics: Arc::default(),
         root: PathBuf::new(),
         deadline: Duration::from_millis(30),
         clock: ClockLimits::NONE,
-        done: Mutex::new(None),
+        ended: Mutex::new(mpsc::channel().1),
     };
     wait(async {
-        assert_eq!(stuck.record(cvr(2), moment(5)).await, Err(StoreError::Deadline));
+        assert_eq!(stuck.record(cvr(2), time(5)).await, Err(StoreError::Deadline));
         assert_eq!(stuck.ready().await, Err(StoreError::Deadline));
-        let answers: Vec<_> = (0..4095).map(|_| Box::pin(stuck.record(cvr(2), moment(5)))).collect();
-        let (answers, refused) =
-            (futures_util::future::join_all(answers).await, stuck.record(cvr(2), moment(5)).await);
+        let answers: Vec<_> = (0..4095).map(|_| Box::pin(stuck.record(cvr(2), time(5)))).collect();
+        let (answers, rejected) =
+            (futures_util::future::join_all(answers).await, stuck.record(cvr(2), time(5)).await);
         assert!(answers.iter().all(|answer| answer == &Err(StoreError::Deadline)));
-        assert_eq!(refused, Err(StoreError::Full));
+        assert_eq!(rejected, Err(StoreError::Full));
     });
     assert_eq!(stuck.get(cvr(1)), Some(record(1, 5, 5).login));
     let status = stuck.status();
@@ -343,7 +345,7 @@ fn while_the_committer_is_stuck_writes_end_at_the_deadline_or_are_refused_and_re
 }
 
 #[test]
-fn the_check_tells_how_far_it_has_come() {
+fn opening_reports_its_progress() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path(), 100);
     let options = options(dir.path());
@@ -354,12 +356,12 @@ fn the_check_tells_how_far_it_has_come() {
 }
 
 #[test]
-fn a_committer_that_ends_leaves_no_write_waiting() {
+fn ended_committer_leaves_no_write_waiting() {
     let queue = Arc::new(Queue::default());
     let end = EndOfQueue(Arc::clone(&queue));
-    let write = |answer| Write { login: record(1, 5, 5), answer };
+    let write = |answer| Request::Write(Write { login: record(1, 5, 5), answer });
     let (answer, mut answered) = oneshot::channel();
-    queue.write(write(answer)).unwrap();
+    queue.enqueue(write(answer)).unwrap();
     let committer = thread::spawn(move || {
         let _end = end;
         panic!("for the test");
@@ -367,19 +369,11 @@ fn a_committer_that_ends_leaves_no_write_waiting() {
     assert!(committer.join().is_err());
     assert_eq!(answered.try_recv(), Ok(Err(StoreError::Failing("the committer has ended".to_owned()))));
     assert!(!queue.takes_writes());
-    assert_eq!(queue.write(write(oneshot::channel().0)), Err(StoreError::Closing));
+    assert_eq!(queue.enqueue(write(oneshot::channel().0)), Err(StoreError::Closing));
 }
 
 #[test]
-fn marks_print_as_words_for_the_operator() {
-    let mut mark = Checkpoint { sequence: 3, ..Checkpoint::default() };
-    mark.add(&record(1, 5, 6));
-    assert!(mark.to_string().starts_with("1 records with hash "));
-    assert!(mark.to_string().ends_with(" at sequence 3"));
-}
-
-#[test]
-fn a_database_that_somebody_has_locked_is_told_as_in_use() {
+fn locked_database_is_in_use() {
     let dir = tempfile::tempdir().unwrap();
     filled(dir.path(), 3);
     let file = fs::File::open(dir.path().join("sled-v2").join("db")).unwrap();

@@ -1,59 +1,57 @@
 //! Batches that are durable but not yet in the table of records, and when they get there.
 //!
-//! A row of its own for each login costs sled many times what its bytes cost, and everybody waits for it. So a batch is
-//! written as rows of up to [`ROW_LOGINS`], each with a seal and a sequence number of its own, into a circular
-//! write-ahead log of [`SLOTS`]; that is all that must be durable before it is answered. Later its records are *settled*: written into the table in steps, ascending by company, each company once however
-//! often it logged in. When a round of steps is done the main seal moves on and the slots are free again. Steps are made
-//! while nobody waits; only when the ring fills does each batch pay its share.
-//!
-//! A crash loses nothing: what the main seal does not cover stands in the ring, and to settle a record twice does no
-//! harm, since a record is only ever merged.
+//! A row of its own for each login costs sled many times its bytes. So a batch is first written into a circular
+//! write-ahead log (WAL) of [`SLOTS`] rows, each a batch record of up to [`ROW_LOGINS`] logins; only that must be
+//! durable before the answer. Its records are *applied* to the table in steps, ascending by company, each company
+//! once, while no write waits; when the WAL fills, each batch applies its share. After a round of steps the main
+//! checkpoint moves on and the slots are free. A crash in between loses nothing, since merging a record twice changes
+//! nothing (docs/DURABILITY.md).
 
 use super::batch_record;
-use super::batch_record::Checkpoint;
-use crate::store::Record;
+use super::checkpoint::Checkpoint;
+use crate::store::record::{Record, merge_by_company};
 
-/// Rows of the WAL: 25 MB at most, all read at every start. Another number makes another table (see `tree.rs`), so that it
-/// may change between versions; tests go round a small WAL often.
+/// Rows of the WAL: 25 MB at most, all read at every start. Its table is named after the number, so that versions may
+/// differ (see `recovery.rs`); tests go round a small WAL often.
 pub(super) const SLOTS: u64 = if cfg!(test) { 64 } else { 8_192 };
-/// Logins in one row of the WAL. sled writes up to 17 rows as one message of its log and puts a message of more than
-/// 131,052 bytes into a file of its own, which nobody syncs: a power cut would then cost the whole store.
+/// Logins in one row of the WAL. sled writes up to 17 rows as one message of its log, and a message of more than
+/// 131,052 bytes into a file that is never synced: a power cut would then cost the whole store.
 pub(super) const ROW_LOGINS: usize = 150;
 const _: () = assert!(
     17 * (batch_record::length(ROW_LOGINS) + 64) < 131_052,
     "17 rows fit into one message of sled's log"
 );
-/// From how many records on batches pay their share. Memory, and what a start must bring back, stay below twice that.
+/// Records from which on batches apply their share. Memory, and the work of a start, stay below twice that.
 const MANY_RECORDS: usize = if cfg!(test) { 4_096 } else { 262_144 };
-/// How many records a step settles at most.
+/// Maximum number of records in a step.
 const STEP: usize = 1_024;
-/// How many records a step settles while nobody waits: a write that comes meanwhile waits for no more than these.
+/// The same while no write waits: one that arrives meanwhile waits for no more than these.
 pub(super) const QUIET_STEP: usize = 256;
 
-/// A row of the WAL: what it adds, and the mark after it.
+/// A row of the WAL: what it adds, and the checkpoint after it.
 #[derive(Debug)]
 pub(super) struct WalRow<'a> {
-    pub(super) mark: Checkpoint,
+    pub(super) checkpoint: Checkpoint,
     pub(super) changes: &'a [Record],
 }
 
-/// What is to be settled, in memory.
+/// What is to be applied, in memory.
 #[derive(Debug, Default)]
 pub(super) struct WalIndex {
-    /// The table of records holds every batch up to this one.
-    settled: u64,
-    /// The mark after the newest batch.
+    /// The last batch that is completely in the table of records.
+    applied: u64,
+    /// The checkpoint after the newest batch.
     newest: Checkpoint,
-    /// Changes of the batches that no round covers yet, in the order of writing.
+    /// Changes that no round covers yet, in the order of writing.
     fresh: Vec<Record>,
     round: Option<ApplyRound>,
 }
 
-/// Batches that are being settled together.
+/// Batches that are being applied together.
 #[derive(Debug)]
 struct ApplyRound {
-    /// The mark after the last of them.
-    mark: Checkpoint,
+    /// The checkpoint after the last of them.
+    checkpoint: Checkpoint,
     /// Their records, ascending, one a company.
     records: Vec<Record>,
     done: usize,
@@ -62,50 +60,48 @@ struct ApplyRound {
 /// What one step writes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step<'a> {
-    /// Into the table of records.
     pub(super) records: &'a [Record],
-    /// The main seal's new mark, after the last records of a round.
-    pub(super) seals: Option<Checkpoint>,
+    /// The new main checkpoint, after the last records of a round.
+    pub(super) checkpoint: Option<Checkpoint>,
 }
 
 impl WalIndex {
-    /// The backlog of a store whose main seal has this mark and whose ring holds these later batches.
-    pub(super) fn new(seal: Checkpoint, newest: Checkpoint, fresh: Vec<Record>) -> Self {
-        Self { settled: seal.sequence, newest, fresh, round: None }
+    /// The WAL of a store with this main checkpoint that holds these later changes.
+    pub(super) fn new(main: Checkpoint, newest: Checkpoint, fresh: Vec<Record>) -> Self {
+        Self { applied: main.sequence, newest, fresh, round: None }
     }
 
-    /// Whether the main seal covers everything.
+    /// Whether the main checkpoint covers everything.
     pub(super) fn is_empty(&self) -> bool {
-        self.settled == self.newest.sequence
+        self.applied == self.newest.sequence
     }
 
-    /// Whether something must be settled before a batch of so many rows is taken.
+    /// Whether something must be applied before a batch of so many rows is accepted.
     pub(super) fn is_full(&self, rows: usize) -> bool {
         self.slots_used() + rows as u64 > SLOTS || self.waiting() >= 2 * MANY_RECORDS
     }
 
     fn slots_used(&self) -> u64 {
-        self.newest.sequence - self.settled
+        self.newest.sequence - self.applied
     }
 
-    /// How many records wait to be settled.
     fn waiting(&self) -> usize {
         self.fresh.len() + self.round.as_ref().map_or(0, |round| round.records.len() - round.done)
     }
 
-    /// A row has been written into the ring.
-    pub(super) fn add(&mut self, mark: Checkpoint, changes: &[Record]) {
-        self.newest = mark;
-        self.fresh.extend_from_slice(changes);
+    /// A row has been written into the WAL.
+    pub(super) fn add(&mut self, row: &WalRow<'_>) {
+        self.newest = row.checkpoint;
+        self.fresh.extend_from_slice(row.changes);
     }
 
-    /// A batch has been written past the ring, into the table and the main seal. Only ever when nothing waits.
-    pub(super) fn skip_to(&mut self, mark: Checkpoint) {
-        (self.settled, self.newest) = (mark.sequence, mark);
+    /// A batch has been written into the table and the main checkpoint, past the empty WAL.
+    pub(super) fn skip_to(&mut self, checkpoint: Checkpoint) {
+        (self.applied, self.newest) = (checkpoint.sequence, checkpoint);
     }
 
-    /// How many records a batch of so many in so many rows must settle beside its own writing: none while the ring is
-    /// less than half full, and then enough for a round to end long before the slots do.
+    /// The number of records that a batch must apply beside its own writing: none while the WAL is less than half
+    /// full, then enough for a round to end long before the slots do.
     pub(super) fn share(&self, batch: usize, rows: usize) -> usize {
         let waiting = self.waiting();
         if self.slots_used() < SLOTS / 2 && waiting < MANY_RECORDS {
@@ -117,16 +113,14 @@ impl WalIndex {
 
     /// The next step, of at most so many records.
     pub(super) fn step(&mut self, at_most: usize) -> Step<'_> {
-        let newest = self.newest;
-        let fresh = &mut self.fresh;
-        let round = self.round.get_or_insert_with(|| ApplyRound {
-            mark: newest,
-            records: last_of_each(std::mem::take(fresh)),
-            done: 0,
+        let round = self.round.get_or_insert_with(|| {
+            let mut records = std::mem::take(&mut self.fresh);
+            merge_by_company(&mut records);
+            ApplyRound { checkpoint: self.newest, records, done: 0 }
         });
         let end = (round.done + at_most.min(STEP)).min(round.records.len());
         let records = &round.records[round.done..end];
-        Step { records, seals: (end == round.records.len()).then_some(round.mark) }
+        Step { records, checkpoint: (end == round.records.len()).then_some(round.checkpoint) }
     }
 
     /// The step of so many records has been written.
@@ -134,19 +128,11 @@ impl WalIndex {
         if let Some(round) = &mut self.round {
             round.done += records;
             if round.done == round.records.len() {
-                self.settled = round.mark.sequence;
+                self.applied = round.checkpoint.sequence;
                 self.round = None;
             }
         }
     }
-}
-
-/// Each company once, ascending, as the newest batch left it: a later change holds everything that an earlier one does.
-fn last_of_each(mut changes: Vec<Record>) -> Vec<Record> {
-    changes.reverse();
-    changes.sort_by_key(|record| record.cvr);
-    changes.dedup_by_key(|record| record.cvr);
-    changes
 }
 
 #[cfg(test)]
@@ -161,56 +147,57 @@ mod tests {
         Record { cvr, login: LoginSpan::at(Timestamp::from_millis(millis).unwrap()) }
     }
 
-    fn mark(sequence: u64) -> Checkpoint {
+    fn checkpoint(sequence: u64) -> Checkpoint {
         Checkpoint { sequence, ..Checkpoint::default() }
     }
 
     #[test]
-    fn a_round_settles_each_company_once_and_then_moves_the_seal() {
-        let mut backlog = WalIndex::new(mark(5), mark(5), Vec::new());
-        assert!(backlog.is_empty());
-        backlog.add(mark(6), &[record(9, 1), record(3, 1)]);
-        backlog.add(mark(7), &[record(9, 2)]);
-        assert_eq!(backlog.step(1), Step { records: &[record(3, 1)], seals: None });
-        backlog.stepped(1);
-        backlog.add(mark(8), &[record(3, 4)]);
-        assert_eq!(backlog.step(5), Step { records: &[record(9, 2)], seals: Some(mark(7)) });
-        backlog.stepped(1);
-        assert!(!backlog.is_empty());
-        assert_eq!(backlog.step(5), Step { records: &[record(3, 4)], seals: Some(mark(8)) });
-        backlog.stepped(1);
-        assert!(backlog.is_empty());
+    fn round_applies_each_company_once_then_moves_the_checkpoint() {
+        let mut wal = WalIndex::new(checkpoint(5), checkpoint(5), Vec::new());
+        assert!(wal.is_empty());
+        wal.add(&WalRow { checkpoint: checkpoint(6), changes: &[record(9, 1), record(3, 1)] });
+        wal.add(&WalRow { checkpoint: checkpoint(7), changes: &[record(9, 2)] });
+        assert_eq!(wal.step(1), Step { records: &[record(3, 1)], checkpoint: None });
+        wal.stepped(1);
+        wal.add(&WalRow { checkpoint: checkpoint(8), changes: &[record(3, 4)] });
+        let merged = Record { login: record(9, 1).login.merge(record(9, 2).login), ..record(9, 2) };
+        assert_eq!(wal.step(5), Step { records: &[merged], checkpoint: Some(checkpoint(7)) });
+        wal.stepped(1);
+        assert!(!wal.is_empty());
+        assert_eq!(wal.step(5), Step { records: &[record(3, 4)], checkpoint: Some(checkpoint(8)) });
+        wal.stepped(1);
+        assert!(wal.is_empty());
     }
 
     #[test]
-    fn whatever_the_batches_the_ring_never_overflows_and_what_waits_stays_bounded() {
+    fn wal_stays_bounded_whatever_the_batches() {
         for batch in [1usize, 3, 40, 900, 2_048] {
-            let mut backlog = WalIndex::new(mark(0), mark(0), Vec::new());
+            let mut wal = WalIndex::new(checkpoint(0), checkpoint(0), Vec::new());
             let (mut number, mut steps_for_room) = (0, 0);
             let mut sequence = 0;
             while sequence < 10 * SLOTS {
                 let rows = batch.div_ceil(ROW_LOGINS);
-                while backlog.is_full(rows) {
-                    let records = backlog.step(usize::MAX).records.len();
-                    backlog.stepped(records);
+                while wal.is_full(rows) {
+                    let records = wal.step(usize::MAX).records.len();
+                    wal.stepped(records);
                     steps_for_room += 1;
                 }
-                let share = backlog.share(batch, rows);
+                let share = wal.share(batch, rows);
                 if share > 0 {
-                    let records = backlog.step(share).records.len();
+                    let records = wal.step(share).records.len();
                     assert!(records <= share && share <= STEP);
-                    backlog.stepped(records);
+                    wal.stepped(records);
                 }
                 let changes: Vec<_> = (0..batch as u32).map(|at| record(number + at, 1)).collect();
                 number += batch as u32;
                 for row in changes.chunks(ROW_LOGINS) {
                     sequence += 1;
-                    backlog.add(mark(sequence), row);
+                    wal.add(&WalRow { checkpoint: checkpoint(sequence), changes: row });
                 }
-                assert!(backlog.slots_used() <= SLOTS, "{batch} a batch, after {sequence}");
-                assert!(backlog.waiting() < 2 * MANY_RECORDS + batch, "{batch} a batch, after {sequence}");
+                assert!(wal.slots_used() <= SLOTS, "{batch} a batch, after {sequence}");
+                assert!(wal.waiting() < 2 * MANY_RECORDS + batch, "{batch} a batch, after {sequence}");
             }
-            assert_eq!(steps_for_room > 0, batch > STEP, "a batch of {batch} pays its share and no more");
+            assert_eq!(steps_for_room > 0, batch > STEP, "a batch of {batch} applies its share and no more");
         }
     }
 }

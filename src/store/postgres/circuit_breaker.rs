@@ -64,7 +64,7 @@ impl CircuitBreaker {
         }
         match &*self.lock() {
             Some(absence) if absence.told_from <= Instant::now() => {
-                Err(StoreError::Away(absence.reason.clone()))
+                Err(StoreError::Unavailable(absence.reason.clone()))
             }
             _ => Ok(()),
         }
@@ -149,9 +149,9 @@ mod tests {
         assert!(health.is_away());
         assert_eq!(health.enqueue(), Ok(()), "it may come back while they wait");
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(health.enqueue(), Err(StoreError::Away("connection refused".to_owned())));
+        assert_eq!(health.enqueue(), Err(StoreError::Unavailable("connection refused".to_owned())));
         health.lost("no route to host");
-        assert_eq!(health.enqueue(), Err(StoreError::Away("no route to host".to_owned())));
+        assert_eq!(health.enqueue(), Err(StoreError::Unavailable("no route to host".to_owned())));
         health.back();
         assert_eq!((health.enqueue(), health.absence()), (Ok(()), None));
     }

@@ -254,7 +254,7 @@ impl Client {
         match found {
             Found::Ours => Ok(()),
             Found::Nothing { .. } => Err(OpenError::NoTables(address)),
-            Found::Partial { missing, .. } => Err(OpenError::Away {
+            Found::Partial { missing, .. } => Err(OpenError::Unavailable {
                 address,
                 reason: format!(
                     "its tables are only partly there, without {missing}: create the rest as docs/POSTGRES.md shows, \
@@ -279,7 +279,7 @@ impl Client {
         looked.map_err(|fault| match fault {
             DatabaseError::Refused(reason) => OpenError::Refused { address: address(), reason },
             DatabaseError::Other(reason) => OpenError::Forbidden { address: address(), reason },
-            fault => OpenError::Away { address: address(), reason: fault.reason().to_owned() },
+            fault => OpenError::Unavailable { address: address(), reason: fault.reason().to_owned() },
         })
     }
 
@@ -307,7 +307,7 @@ impl Client {
 /// What a call is told that cannot have the database.
 fn reason(error: OpenError) -> String {
     match error {
-        OpenError::Away { reason, .. }
+        OpenError::Unavailable { reason, .. }
         | OpenError::Refused { reason, .. }
         | OpenError::Forbidden { reason, .. } => reason,
         other => other.to_string(),

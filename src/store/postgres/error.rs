@@ -98,7 +98,9 @@ impl DatabaseError {
     pub(super) fn told(self) -> StoreError {
         match self {
             Self::Conflict(reason) => StoreError::Failing(format!("too many conflicts: {reason}")),
-            Self::Away(reason) | Self::Unusable(reason) | Self::Refused(reason) => StoreError::Away(reason),
+            Self::Away(reason) | Self::Unusable(reason) | Self::Refused(reason) => {
+                StoreError::Unavailable(reason)
+            }
             Self::DiskFull => StoreError::DiskFull,
             Self::Stale(reason) | Self::Transient(reason) | Self::Other(reason) => {
                 StoreError::Failing(reason)

@@ -26,7 +26,7 @@ use super::error::DatabaseError;
 use super::reader::record;
 use super::timestamptz::Moment;
 use crate::domain::timestamp::Timestamp;
-use crate::store::record_stream::{Fetched, Page};
+use crate::store::record_stream::{Page, PagedRecords};
 use crate::store::{Record, StoreError};
 
 /// How many companies are asked for at once.
@@ -66,7 +66,7 @@ pub(super) async fn list(
     permit: OwnedSemaphorePermit,
     until: Instant,
     deadline: Duration,
-) -> Result<Fetched, StoreError> {
+) -> Result<PagedRecords, StoreError> {
     let (lease, head) = database.retry_until(until, || begin(&database)).await?;
     let (want, wanted) = oneshot::channel();
     let (send, pages) = mpsc::channel(PARTS_WAITING);
@@ -93,7 +93,7 @@ pub(super) async fn list(
         drop(permit);
     });
     let Head { version, latest, sequence, .. } = head;
-    Ok(Fetched { version, latest, sequence, wanted: Some(want), pages })
+    Ok(PagedRecords { version, latest, sequence, wanted: Some(want), pages })
 }
 
 /// A snapshot, and what it says of itself.

@@ -25,7 +25,7 @@ pub(super) fn runtime(address: &Address) -> Result<Runtime, OpenError> {
         .thread_name("store-database")
         .enable_all()
         .build()
-        .map_err(|error| OpenError::Away { address: address.to_string(), reason: error.to_string() })
+        .map_err(|error| OpenError::Unavailable { address: address.to_string(), reason: error.to_string() })
 }
 
 /// Runs a part on the store's threads that the store cannot work without.

@@ -166,7 +166,7 @@ fn foreign_or_damaged_store_is_predicted_with_exit_code_3() {
         (
             "a short witness",
             |store| fs::write(store.join("witness"), "short").unwrap(),
-            &["a witness file of 5 bytes"],
+            &["a high-water mark of 5 bytes"],
         ),
         (
             "a witness that cannot be read",

@@ -68,7 +68,7 @@ fn store_at_the_limit_refuses_writes_and_reads_go_on() {
     let mut service = Service::start(serve, fixture.token());
     assert_eq!(service.put("12345678").unwrap(), 204);
     limit(&service.child, Some(4096));
-    until("writes are refused", || {
+    until("writes are rejected", || {
         let status = service.put("12345679").unwrap();
         assert!([204, 503, 507].contains(&status), "{status}");
         status != 204

@@ -124,7 +124,7 @@ fn an_acceptor_that_dies_ends_the_service_with_code_1() {
 fn a_store_writer_that_dies_ends_the_service_with_code_1() {
     for (name, part) in [
         ("store-committer", "the thread that writes to the store has ended"),
-        ("store-watchdog", "the thread that wakes stuck flushes has ended"),
+        ("store-flush", "the thread that wakes stuck flushes has ended"),
     ] {
         let mut fragile = Fragile::start();
         fragile.fail(name, 0, "clock");

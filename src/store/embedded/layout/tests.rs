@@ -1,4 +1,6 @@
 use super::*;
+use crate::store::embedded::files::LOST_AND_FOUND;
+use crate::store::embedded::inspect::inspect;
 
 fn make(path: &Path, _: &StoreId) -> Result<(), OpenError> {
     fs::write(path.join("conf"), "c").unwrap();
@@ -15,7 +17,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn an_empty_store_is_made_once_closed_to_others_and_kept() {
+fn empty_store_is_made_once_and_closed_to_others() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("a/b/store");
     let (layout, store) = Layout::open(&root, true, make).unwrap();
@@ -36,7 +38,7 @@ fn an_empty_store_is_made_once_closed_to_others_and_kept() {
 }
 
 #[test]
-fn a_second_opening_is_refused_at_once_and_names_the_process() {
+fn second_opening_fails_and_names_the_process() {
     let dir = tempfile::tempdir().unwrap();
     let (_held, _) = Layout::open(dir.path(), true, make).unwrap();
     let error = Layout::open(dir.path(), true, never).unwrap_err();
@@ -48,7 +50,7 @@ fn a_second_opening_is_refused_at_once_and_names_the_process() {
 }
 
 #[test]
-fn a_foreign_directory_is_refused_and_left_untouched() {
+fn foreign_directory_is_left_untouched() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("somebody's.txt"), "x").unwrap();
     for create in [true, false] {
@@ -62,7 +64,7 @@ fn a_foreign_directory_is_refused_and_left_untouched() {
 }
 
 #[test]
-fn nothing_is_made_where_a_store_must_be() {
+fn nothing_is_made_where_a_store_must_exist() {
     let dir = tempfile::tempdir().unwrap();
     let error = Layout::open(&dir.path().join("a/b"), false, never).unwrap_err();
     assert_eq!((error.exit_code(), dir.path().join("a").exists()), (1, false));
@@ -72,7 +74,7 @@ fn nothing_is_made_where_a_store_must_be() {
 }
 
 #[test]
-fn an_unknown_version_is_told_with_what_to_do() {
+fn unknown_version_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     drop(Layout::open(dir.path(), true, make).unwrap());
     fs::write(dir.path().join(FORMAT), format_text(3, &[7; 16])).unwrap();
@@ -82,7 +84,7 @@ fn an_unknown_version_is_told_with_what_to_do() {
 }
 
 #[test]
-fn every_flipped_bit_and_every_cut_of_the_format_file_is_noticed() {
+fn damaged_format_file_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     drop(Layout::open(dir.path(), true, make).unwrap());
     let path = dir.path().join(FORMAT);
@@ -100,7 +102,7 @@ fn every_flipped_bit_and_every_cut_of_the_format_file_is_noticed() {
 }
 
 #[test]
-fn a_store_that_lost_a_file_is_damaged_not_empty() {
+fn store_that_lost_a_file_is_damaged() {
     for lost in ["format", "witness", "sled-v2/db", "sled-v2/conf"] {
         let dir = tempfile::tempdir().unwrap();
         drop(Layout::open(dir.path(), true, make).unwrap());
@@ -111,7 +113,7 @@ fn a_store_that_lost_a_file_is_damaged_not_empty() {
 }
 
 #[test]
-fn an_interrupted_creation_is_begun_anew() {
+fn interrupted_creation_is_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let interrupted = Layout::open(dir.path(), true, |path, store| {
         make(path, store)?;
@@ -130,7 +132,7 @@ fn an_interrupted_creation_is_begun_anew() {
 }
 
 #[test]
-fn the_root_of_a_file_system_will_do() {
+fn root_of_a_file_system_is_accepted() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join(LOST_AND_FOUND)).unwrap();
     Layout::open(dir.path(), true, make).unwrap();
@@ -148,7 +150,7 @@ fn damaged_format_file_of_a_store_is_damage() {
             assert!(matches!(error, OpenError::Damaged { .. }), "{name}: {error}");
             assert!(error.to_string().contains("virksomhedslogin import"), "{name}: {error}");
         }
-        fs::remove_file(dir.path().join(WITNESS)).unwrap();
+        fs::remove_file(dir.path().join(HIGH_WATER_MARK)).unwrap();
         fs::remove_dir_all(dir.path().join(SLED)).unwrap();
         let error = Layout::open(dir.path(), true, never).unwrap_err();
         assert!(matches!(error, OpenError::Foreign { .. }), "{name}, nothing else of ours: {error}");
@@ -167,7 +169,7 @@ fn store_without_format_file_beside_a_foreign_file_is_damage() {
 
 #[test]
 fn part_of_the_wrong_kind_is_damage() {
-    for part in [FORMAT, "sled-v2/db", WITNESS] {
+    for part in [FORMAT, "sled-v2/db", HIGH_WATER_MARK] {
         let dir = tempfile::tempdir().unwrap();
         drop(Layout::open(dir.path(), true, make).unwrap());
         fs::remove_file(dir.path().join(part)).unwrap();
@@ -184,7 +186,7 @@ fn part_of_the_wrong_kind_is_damage() {
 }
 
 #[test]
-fn dangling_link_is_refused_and_nothing_is_made() {
+fn nothing_is_made_behind_a_dangling_link() {
     for below in ["link", "link/store", "link/a/store"] {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(dir.path().join("volume"), dir.path().join("link")).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_database_that_is_still_being_let_go_of_is_waited_for() {
+fn database_that_is_being_closed_is_awaited() {
     let dir = tempfile::tempdir().unwrap();
     let records = filled(dir.path(), 10);
     let held = fs::File::open(dir.path().join("sled-v2/db")).unwrap();
@@ -21,7 +21,7 @@ fn disk_that_stands_still_at_opening_is_no_damage() {
     let dir = tempfile::tempdir().unwrap();
     let records = filled(dir.path(), 10);
     let sled = dir.path().join("sled-v2");
-    // sled opens the newest of its snapshots; opening a pipe that nobody writes to does not come back.
+    // sled opens the newest of its snapshots; opening a pipe without a writer never returns.
     let newest = sled.join("snap.FFFFFFFFFFFFFFFF");
     rustix::fs::mknodat(
         rustix::fs::CWD,

@@ -1,14 +1,14 @@
 //! Stores that an earlier version wrote: nothing is lost, and their large rows are never written again.
 
 use super::*;
-use crate::store::embedded::{batch_record, layout};
+use crate::store::embedded::batch_record::{self, BATCH};
 
 /// A store as format version 1 left it: 40 batches of 2,048 logins that are not applied yet, each as one row.
 fn version_1(path: &Path) -> Vec<Record> {
     let before = filled(path, 300);
     let (layout, id) = Layout::open(path, false, |_, _| panic!("it is there")).unwrap();
     let Loaded { tree, mut snapshot, .. } =
-        open_guarded(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+        recovery::open(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
     drop(tree);
     let db = sled::open(layout.sled()).unwrap();
     for name in db.tree_names().into_iter().filter(|name| name.starts_with(b"wal-")) {
@@ -18,14 +18,15 @@ fn version_1(path: &Path) -> Vec<Record> {
     for batch in 0..40u32 {
         let changes: Vec<_> =
             (0..2_048).map(|at| record(before.len() as u32 * 7 + batch * 2_048 + at, 1, 2)).collect();
-        snapshot = snapshot.with(&changes).numbered(snapshot.sequence() + 1);
+        let sequence = snapshot.sequence() + 1;
+        snapshot = snapshot.with(&changes).numbered(sequence);
         let slot = (snapshot.sequence() % 16_384).to_be_bytes();
-        wal.insert(slot, batch_record::encode(&id, &snapshot.mark(), &changes)).unwrap();
+        wal.insert(slot, batch_record::encode(BATCH, &id, &snapshot.checkpoint(), &changes)).unwrap();
     }
     db.flush().unwrap();
     drop((wal, db));
     fs::rename(path.join("sled-v2"), path.join("sled-v1")).unwrap();
-    fs::write(path.join("format"), layout::format_text(1, &id)).unwrap();
+    fs::write(path.join("format"), files::format_text(1, &id)).unwrap();
     snapshot.records().collect()
 }
 
@@ -34,7 +35,7 @@ fn blobs(sled: &Path) -> usize {
 }
 
 #[test]
-fn a_store_of_format_version_1_is_taken_over_whole() {
+fn store_of_format_version_1_is_upgraded() {
     let dir = tempfile::tempdir().unwrap();
     let records = version_1(dir.path());
     assert!(blobs(&dir.path().join("sled-v1")) > 0, "the rows of version 1 did not fit into sled's log");
@@ -45,7 +46,7 @@ fn a_store_of_format_version_1_is_taken_over_whole() {
         let store = open(dir.path()).unwrap();
         assert_eq!(snapshot(&store).len(), records.len() as u64 + u64::from(round));
         assert!(records.iter().all(|record| get(&store, record.cvr) == Some(record.login)));
-        wait(store.record(cvr(90_000_000 + round), moment(9))).unwrap();
+        wait(store.record(cvr(90_000_000 + round), time(9))).unwrap();
         assert!(store.close());
         assert_eq!(blobs(&dir.path().join("sled-v2")), 0);
         assert!(!dir.path().join("sled-v1").exists());
@@ -58,23 +59,24 @@ fn a_store_of_format_version_1_is_taken_over_whole() {
 }
 
 #[test]
-fn a_wal_with_another_number_of_slots_is_applied_before_a_row_is_written() {
+fn wal_with_another_number_of_slots_is_applied() {
     let dir = tempfile::tempdir().unwrap();
     let mut records = version_1(dir.path());
     drop(open(dir.path()).unwrap());
     // A later version with fewer slots wrote this one.
     let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
     let Loaded { tree, mut snapshot, .. } =
-        open_guarded(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+        recovery::open(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
     drop((tree, layout));
     let db = sled::open(dir.path().join("sled-v2")).unwrap();
     let wal = db.open_tree("wal-5").unwrap();
     for at in 0..5u32 {
         let changes = [record(95_000_000 + at, 3, 4)];
-        snapshot = snapshot.with(&changes).numbered(snapshot.sequence() + 1);
+        let sequence = snapshot.sequence() + 1;
+        snapshot = snapshot.with(&changes).numbered(sequence);
         wal.insert(
             (snapshot.sequence() % 5).to_be_bytes(),
-            batch_record::encode(&id, &snapshot.mark(), &changes),
+            batch_record::encode(BATCH, &id, &snapshot.checkpoint(), &changes),
         )
         .unwrap();
         records.extend(changes);
@@ -83,7 +85,7 @@ fn a_wal_with_another_number_of_slots_is_applied_before_a_row_is_written() {
     drop((wal, db));
     let store = open(dir.path()).unwrap();
     for at in 0..2 * wal::SLOTS as u32 {
-        wait(store.record(cvr(96_000_000 + at), moment(9))).unwrap();
+        wait(store.record(cvr(96_000_000 + at), time(9))).unwrap();
         records.push(record(96_000_000 + at, 9, 9));
     }
     let crashed = tempfile::tempdir().unwrap();

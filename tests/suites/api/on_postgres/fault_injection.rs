@@ -85,7 +85,7 @@ fn the_third_host_is_found_at_the_start_when_two_are_silent() {
         cluster.create_database()
     );
     let store = opened(&url, 12, |_| ()).unwrap();
-    assert!(wait_until(PATIENCE, || store.away().is_none()), "{:?}", store.away());
+    assert!(wait_until(PATIENCE, || store.unavailable().is_none()), "{:?}", store.unavailable());
     write(&store, 7, 5);
 }
 
@@ -144,7 +144,7 @@ fn list_idle_beyond_the_database_limit_is_cut_off_alone() {
     let ended = || cluster.log().contains("idle-in-transaction timeout");
     assert!(wait_until(PATIENCE, ended), "{}", cluster.log());
     assert!(idle.read(|_| Ok::<_, ()>(())).is_err(), "it is not whole");
-    assert!(store.away().is_none());
+    assert!(store.unavailable().is_none());
     assert_eq!(read(store.list_blocking().unwrap()), [record(7, 5, 5)]);
 }
 

@@ -37,7 +37,7 @@ fn open(url: &str, connections: usize) -> Store {
         prepared_statements: false,
     }));
     let store = Store::open(&Options::at(place, DEADLINE)).unwrap();
-    assert!(store.away().is_none());
+    assert!(store.unavailable().is_none());
     store
 }
 

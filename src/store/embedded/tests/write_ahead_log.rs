@@ -1,16 +1,16 @@
-//! The ring of batches: whatever is settled when, nothing is lost, and what vanished is noticed.
+//! The WAL: whatever is applied when, nothing is lost, and a missing row is damage.
 
 use super::*;
 
 #[test]
-fn whatever_part_of_the_ring_is_settled_a_copy_of_the_moment_holds_every_login() {
+fn crash_copy_holds_every_login_whatever_is_applied() {
     let dir = tempfile::tempdir().unwrap();
     let before = filled(dir.path(), 300);
     let store = open(dir.path()).unwrap();
     let mut model: BTreeMap<_, _> = before.iter().map(|record| (record.cvr, record.login)).collect();
-    // More batches than the ring has slots, some of companies that are known, with pauses in which steps are settled.
+    // More batches than the WAL has slots, some of companies that are known, with pauses in which steps are applied.
     for round in 0..3 * wal::SLOTS as u32 {
-        let (company, at) = (cvr(round % 97 * 5), moment(i64::from(round) + 1_000));
+        let (company, at) = (cvr(round % 97 * 5), time(i64::from(round) + 1_000));
         wait(store.record(company, at)).unwrap();
         let login = LoginSpan::at(at);
         model.entry(company).and_modify(|known| *known = known.merge(login)).or_insert(login);
@@ -35,7 +35,7 @@ fn the_disk_stops_growing_when_the_wal_goes_round() {
         for _ in 0..laps * wal::SLOTS {
             at += 1;
             // Batches of two rows, as a crowd makes them.
-            let batch: Vec<_> = (0..300).map(|number| store.record(cvr(number * 3), moment(at))).collect();
+            let batch: Vec<_> = (0..300).map(|number| store.record(cvr(number * 3), time(at))).collect();
             assert!(wait(futures_util::future::join_all(batch)).iter().all(Result::is_ok));
         }
         store.disk_bytes().unwrap().unwrap()
@@ -45,24 +45,24 @@ fn the_disk_stops_growing_when_the_wal_goes_round() {
 }
 
 #[test]
-fn a_batch_that_vanished_from_the_ring_is_damage() {
+fn missing_row_of_the_wal_is_damage() {
     for slot in [3u64, 5] {
         let dir = tempfile::tempdir().unwrap();
         assert!(open(dir.path()).unwrap().close());
         let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
-        let loaded = open_guarded(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+        let loaded = recovery::open(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
         let mut snapshot = loaded.snapshot.clone();
         for sequence in 1..=5u32 {
             let diff = [record(sequence, 1, 1)];
             snapshot = snapshot.with(&diff).numbered(u64::from(sequence));
-            let row = wal::WalRow { mark: snapshot.mark(), changes: &diff };
+            let row = wal::WalRow { checkpoint: snapshot.checkpoint(), changes: &diff };
             loaded.tree.append(&id, &row).unwrap();
         }
-        loaded.tree.forget(slot);
+        loaded.tree.wal.remove(slot.to_be_bytes()).unwrap();
         loaded.tree.sync().unwrap();
         drop((loaded, layout));
         match open(dir.path()) {
-            // The newest is missed by the witness alone, and only when it was acknowledged, which it was not here.
+            // The newest is missed by the high-water mark alone, and only when it was acknowledged, which it was not here.
             Ok(store) => assert_eq!((slot, contents(&store).len()), (5, 4)),
             Err(error) => assert_eq!((slot, error.exit_code()), (3, 3), "{error}"),
         }

@@ -1,0 +1,329 @@
+//! Creating and opening the database: every record is checked against the checkpoint, and what a crash cut off is
+//! restored.
+//!
+//! sled panics on some damage and may lose a thread that it waits for, so all of this runs isolated, with a limit on
+//! the time without progress.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::batch_record::{self, BATCH, BatchRecord};
+use super::checkpoint::StoreId;
+use super::damage::{not_returned, sled_error};
+use super::files::{sync_directory, walk};
+use super::isolate;
+use super::layout::Layout;
+use super::record_bytes;
+use super::snapshot::Snapshot;
+use super::tree::{ABOUT, CHECKPOINT, RECORDS, Tree, insert};
+use super::wal::{self, WalIndex};
+use crate::store::error::OpenError;
+use crate::store::options::Progress;
+use crate::store::record::Record;
+
+/// The WAL's table, named after its number of slots; a WAL of another number is applied and dropped at opening.
+const WAL: &str = "wal-";
+/// The WAL of a store of format version 1. It is never written: a page of several of its rows is too large for sled's
+/// log and would go to a file that sled does not sync.
+const WAL_OF_VERSION_1: &str = "journal";
+/// What sled may keep of its pages in memory. Reads are served from the live view, so this only saves writes from
+/// reading the page that they change, for which the kernel's cache is good enough.
+const CACHE_BYTES: u64 = 16 << 20;
+/// Records that are added to a snapshot together.
+const CHUNK: usize = 4_096;
+/// Records that the slowest disk puts into a new database in a second.
+const SLOWEST_RECORDS: u64 = 5_000;
+/// Bytes that the slowest disk reads in a second: sled reads the whole log before the first record.
+const SLOWEST_BYTES: u64 = 4 << 20;
+/// The shortest limit on the time without progress, in seconds.
+const BASE_LIMIT: u64 = if cfg!(test) { 10 } else { 60 };
+/// How long an earlier handle of the database may keep its lock, and how often it is tried.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+const RELEASE_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A database that has been checked, and what is in it.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) tree: Tree,
+    pub(super) snapshot: Snapshot,
+    pub(super) wal: WalIndex,
+}
+
+/// Whether the kernel's copy of the database may be read instead of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KernelCache {
+    /// As usual.
+    Trusted,
+    /// After a failed sync the kernel shows data that never reached the disk, so everything is read again.
+    Distrusted,
+}
+
+/// Creates a database that holds these records. Durable once the directory has been synced.
+pub(super) fn create(root: &Path, sled: &Path, store: &StoreId, content: Snapshot) -> Result<(), OpenError> {
+    let (path, sled, store) = (root.to_owned(), sled.to_owned(), *store);
+    let limit = Duration::from_secs(BASE_LIMIT + content.len() / SLOWEST_RECORDS);
+    isolate::run(limit, &Arc::default(), move |_| {
+        fill(&sled, &store, &content).map_err(|error| sled_error(&path, "making the database", error))
+    })
+    .unwrap_or_else(|failure| Err(not_returned(root, failure)))
+}
+
+fn fill(sled: &Path, store: &StoreId, content: &Snapshot) -> sled::Result<()> {
+    let db = config(sled).open()?;
+    let records = db.open_tree(RECORDS)?;
+    content.records().try_for_each(|record| insert(&records, &record))?;
+    let row = batch_record::encode(BATCH, store, &content.checkpoint(), &[]);
+    db.open_tree(ABOUT)?.insert(CHECKPOINT, row)?;
+    db.flush().map(drop)
+}
+
+fn config(sled: &Path) -> sled::Config {
+    // No background flush: it would only log its errors, and the committer flushes each batch.
+    sled::Config::new().path(sled).cache_capacity(CACHE_BYTES).flush_every_ms(None)
+}
+
+/// Opens and checks the database.
+///
+/// Our own lock on the directory is held by then. So when sled finds its file locked, it is by a handle of this
+/// process (the one that created the database, say) that one of sled's threads is about to drop.
+pub(super) fn open(
+    layout: &Layout,
+    store: &StoreId,
+    cache: KernelCache,
+    progress: &Arc<Progress>,
+) -> Result<Loaded, OpenError> {
+    let size = fs::metadata(layout.sled().join("db")).map_or(0, |db| db.len());
+    let limit = Duration::from_secs(BASE_LIMIT + size / SLOWEST_BYTES);
+    let until = Instant::now() + RELEASE_TIMEOUT;
+    loop {
+        let (root, sled, store) = (layout.root().to_owned(), layout.sled(), *store);
+        let opened =
+            isolate::run(limit, progress, move |progress| load(&root, &sled, &store, cache, progress))
+                .unwrap_or_else(|failure| Err(not_returned(layout.root(), failure)));
+        match opened {
+            Err(OpenError::InUse { .. }) if Instant::now() < until => thread::sleep(RELEASE_INTERVAL),
+            opened => return opened,
+        }
+    }
+}
+
+fn load(
+    root: &Path,
+    sled: &Path,
+    store: &StoreId,
+    cache: KernelCache,
+    progress: &Progress,
+) -> Result<Loaded, OpenError> {
+    let failed = |error: sled::Error| sled_error(root, "opening the database", error);
+    let tree = open_tree(root, sled, cache)?;
+    let row = tree.about.get(CHECKPOINT).map_err(failed)?;
+    let row = row.ok_or_else(|| OpenError::damaged(root, "no checkpoint", "the record of the last batch"))?;
+    let main = batch_record::decode(BATCH, store, &row)
+        .map_err(|found| OpenError::damaged(root, found, "the record of the last batch"))?;
+    progress.total.store(main.checkpoint.count, Ordering::Relaxed);
+    let recovery = Recovery { root, store, tree };
+    let found = recovery.read_records(progress)?;
+    let (snapshot, mut wal) = recovery.roll_forward(found, &main)?;
+    recovery.drop_other_wals(&mut wal).map_err(failed)?;
+    recovery.tree.write_out().map_err(failed)?;
+    Ok(Loaded { tree: recovery.tree, snapshot, wal })
+}
+
+fn open_tree(root: &Path, sled: &Path, cache: KernelCache) -> Result<Tree, OpenError> {
+    let disk = |doing: &'static str| OpenError::io(root, doing);
+    let failed = |error: sled::Error| sled_error(root, "opening the database", error);
+    remove_unfinished_snapshots(sled).map_err(disk("removing an unfinished snapshot"))?;
+    let file = File::open(sled.join("db")).map_err(disk("opening the database file"))?;
+    // sled builds on what it reads, which after a crash of the process may not have reached the disk yet.
+    file.sync_all().map_err(disk("syncing the database file"))?;
+    if cache == KernelCache::Distrusted {
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
+            .map_err(|error| disk("reading the disk again")(error.into()))?;
+    }
+    // sled takes an unreadable part of its log for the log's end and cuts off the rest, which would then really be
+    // lost.
+    walk(sled, &mut |path, is_directory| {
+        if is_directory { Ok(()) } else { io::copy(&mut File::open(path)?, &mut io::sink()).map(drop) }
+    })
+    .map_err(disk("reading the database"))?;
+    sync_blobs(&sled.join("blobs")).map_err(disk("syncing the files beside the database"))?;
+    let db = config(sled).open().map_err(failed)?;
+    let has = |name: &str| db.tree_names().iter().any(|tree| tree == name.as_bytes());
+    if !has(RECORDS) || !has(ABOUT) {
+        return Err(OpenError::damaged(root, "a database without our tables", "records and a checkpoint"));
+    }
+    let tree = Tree {
+        records: db.open_tree(RECORDS).map_err(failed)?,
+        about: db.open_tree(ABOUT).map_err(failed)?,
+        wal: db.open_tree(wal_name()).map_err(failed)?,
+        db,
+        file,
+        path: sled.join("db"),
+        unsynced: Cell::new(0),
+    };
+    // sled has replaced its snapshot file and uses segments again on the strength of the new one, without which the
+    // log can no longer be read. So it must be durable before more is written.
+    tree.write_out().map_err(failed)?;
+    sync_directory(sled).map_err(disk("syncing the database's directory"))?;
+    Ok(tree)
+}
+
+/// Removes sled's new snapshot that a crash left half written, which sled takes for damage. The one before is removed
+/// only after the new one has its name.
+fn remove_unfinished_snapshots(sled: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(sled)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+            log::info!("removed {name}, left by a crash during an earlier start");
+        }
+    }
+    Ok(())
+}
+
+/// Makes the pages durable that sled wrote into files of their own, which it does not sync. There should be none.
+fn sync_blobs(directory: &Path) -> io::Result<()> {
+    let mut blobs = 0;
+    for entry in fs::read_dir(directory)? {
+        File::open(entry?.path())?.sync_all()?;
+        blobs += 1;
+    }
+    if blobs > 0 {
+        log::error!(
+            "{blobs} pages of the database are too large for its log and lie in {}; they are synced now, but a power cut \
+             before this start could have cost the store. Stores of format version 1 have such pages; please report them \
+             from any other",
+            directory.display()
+        );
+    }
+    sync_directory(directory)
+}
+
+fn wal_name() -> String {
+    format!("{WAL}{}", wal::SLOTS)
+}
+
+/// An opened database that is being checked.
+struct Recovery<'a> {
+    root: &'a Path,
+    store: &'a StoreId,
+    tree: Tree,
+}
+
+impl Recovery<'_> {
+    fn damaged(&self, found: impl Into<String>, expected: impl Into<String>) -> OpenError {
+        OpenError::damaged(self.root, found, expected)
+    }
+
+    fn read_records(&self, progress: &Progress) -> Result<Snapshot, OpenError> {
+        let mut snapshot = Snapshot::default();
+        let (mut chunk, mut last) = (Vec::with_capacity(CHUNK), None);
+        for row in self.tree.records.iter() {
+            let (key, value) = row.map_err(|error| sled_error(self.root, "reading the records", error))?;
+            let record = record_bytes::read(&key, &value)
+                .ok_or_else(|| self.damaged("a row that is no record", "a company and its logins"))?;
+            if last.replace(record.cvr) >= Some(record.cvr) {
+                return Err(self.damaged("records out of order", "ascending records"));
+            }
+            chunk.push(record);
+            if chunk.len() == CHUNK {
+                snapshot = snapshot.with(&chunk);
+                chunk.clear();
+            }
+            progress.done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(snapshot.with(&chunk))
+    }
+
+    /// Adds what the WAL holds beyond the main checkpoint, compares with the newest checkpoint, and finishes what the
+    /// batch of the main checkpoint should have written.
+    ///
+    /// The table may hold some of the WAL's changes already, and lack some of the main checkpoint's: in any case
+    /// merging all of them must give exactly what the newest checkpoint counts and hashes.
+    fn roll_forward(&self, found: Snapshot, main: &BatchRecord) -> Result<(Snapshot, WalIndex), OpenError> {
+        let missing = found.diff(main.changes.clone());
+        let batches = self.later_batches(main.checkpoint.sequence)?;
+        let newest = batches.last().map_or(main.checkpoint, |batch| batch.checkpoint);
+        let waiting: Vec<Record> = batches.into_iter().flat_map(|batch| batch.changes).collect();
+        let snapshot = found.with(&missing);
+        let diff = snapshot.diff(waiting.clone());
+        let snapshot = snapshot.with(&diff).numbered(newest.sequence);
+        if snapshot.checkpoint() != newest {
+            return Err(self.damaged(snapshot.checkpoint().to_string(), newest.to_string()));
+        }
+        if !missing.is_empty() {
+            log::info!(
+                "finished the last batch of writes: {} records were cut off by a crash",
+                missing.len()
+            );
+            let inserted = self.tree.insert_records(&missing);
+            inserted.map_err(|error| sled_error(self.root, "finishing the last batch", error))?;
+        }
+        Ok((snapshot, WalIndex::new(main.checkpoint, newest, waiting)))
+    }
+
+    /// The rows of all WALs after this batch, in their order, none left out.
+    fn later_batches(&self, main: u64) -> Result<Vec<BatchRecord>, OpenError> {
+        let failed = |error| sled_error(self.root, "reading the WAL", error);
+        let mut batches = Vec::new();
+        let others = self.other_wals().map_err(failed)?;
+        for row in others.iter().map(|(_, wal)| wal).chain([&self.tree.wal]).flat_map(sled::Tree::iter) {
+            let batch = batch_record::decode(BATCH, self.store, &row.map_err(failed)?.1)
+                .map_err(|found| self.damaged(found, "the record of a batch in the WAL"))?;
+            if batch.checkpoint.sequence > main {
+                batches.push(batch);
+            }
+        }
+        batches.sort_unstable_by_key(|batch| batch.checkpoint.sequence);
+        for (batch, expected) in batches.iter().zip(main + 1..) {
+            let found = batch.checkpoint.sequence;
+            if found != expected {
+                let found = format!("batch {found} in the WAL after batch {}", expected - 1);
+                return Err(self.damaged(found, format!("batch {expected}")));
+            }
+        }
+        Ok(batches)
+    }
+
+    /// The WALs that other versions wrote, with their names.
+    fn other_wals(&self) -> sled::Result<Vec<(sled::IVec, sled::Tree)>> {
+        let mut names = self.tree.db.tree_names();
+        names.retain(|name| {
+            name == WAL_OF_VERSION_1.as_bytes()
+                || name.starts_with(WAL.as_bytes()) && name != wal_name().as_bytes()
+        });
+        names.into_iter().map(|name| Ok((name.clone(), self.tree.db.open_tree(&name)?))).collect()
+    }
+
+    /// Applies everything and drops the WALs with another number of slots, if there are any. The one of format
+    /// version 1 stays: the whole database is replaced next.
+    fn drop_other_wals(&self, wal: &mut WalIndex) -> sled::Result<()> {
+        let mut others = self.other_wals()?;
+        others.retain(|(name, _)| name != WAL_OF_VERSION_1.as_bytes());
+        if others.is_empty() {
+            return Ok(());
+        }
+        while !wal.is_empty() {
+            let step = wal.step(usize::MAX);
+            self.tree.apply(self.store, &step)?;
+            let records = step.records.len();
+            wal.stepped(records);
+        }
+        self.tree.write_out()?;
+        for (name, other) in others {
+            drop(other);
+            self.tree.db.drop_tree(&name)?;
+            self.tree.write_out()?;
+            log::info!("applied and dropped the WAL {:?} of another version", String::from_utf8_lossy(&name));
+        }
+        Ok(())
+    }
+}

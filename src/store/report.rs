@@ -1,0 +1,73 @@
+//! What a store reports about itself.
+
+use super::metrics::Operation;
+use crate::domain::clock::WrongClock;
+use crate::domain::timestamp::Timestamp;
+use crate::telemetry::metrics::HistogramSnapshot;
+
+/// The state of a store, found without opening it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreState {
+    /// There is no store yet; opening creates an empty one.
+    Absent,
+    /// A store that no process has open.
+    Closed,
+    /// A store that the process with this id has open; empty when it is unknown.
+    InUse(String),
+}
+
+/// How a clock compares with what the store knows of the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockReport {
+    /// Whether logins are recorded at the time that the clock shows.
+    pub verdict: Result<(), WrongClock>,
+    /// The latest login of any company, as far as it is known.
+    pub latest_login: Option<Timestamp>,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// Records that were merged into the store.
+    pub read: u64,
+    /// Records that changed something in the store.
+    pub changed: u64,
+}
+
+/// The store's numbers for metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Number of companies; `None` where that would have to be counted.
+    pub records: Option<u64>,
+    /// Number of the last durable batch; `None` where that would have to be queried.
+    pub sequence: Option<u64>,
+    /// Writes in the queue.
+    pub waiting: u64,
+    /// Maximum of `waiting`.
+    pub capacity: u64,
+    /// Whether writes are accepted: neither during a repair nor while the store is closing.
+    pub takes_writes: bool,
+    /// Logins in a batch.
+    pub batches: HistogramSnapshot,
+    /// Seconds of a sync of this machine's disk; `None` on a database.
+    pub syncs: Option<HistogramSnapshot>,
+    /// Failed calls: operation, [`super::StoreError::kind`], number.
+    pub errors: Vec<(Operation, &'static str, u64)>,
+    /// The numbers of a database.
+    pub database: Option<DatabaseStatus>,
+}
+
+/// The numbers of the store on a database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatabaseStatus {
+    /// Open connections.
+    pub open: u64,
+    /// Open connections that are not in use.
+    pub idle: u64,
+    /// Maximum number of connections.
+    pub limit: u64,
+    /// Statements that were sent again, after a conflict with another transaction or a lost connection.
+    pub retries: u64,
+    /// Seconds of a write, from sending to commit.
+    pub writes: HistogramSnapshot,
+}
