@@ -28,7 +28,7 @@ pub(crate) use embedded::live_view::{Block, Snapshot};
 pub use error::{OpenError, StoreError};
 pub(crate) use metrics::Status;
 pub use postgres::Address;
-pub(crate) use postgres::AddressError;
+pub(crate) use postgres::{AddressError, TlsFiles};
 pub use record::Record;
 pub use record_stream::RecordStream;
 pub(crate) use record_stream::{Fetched, ReadError};
