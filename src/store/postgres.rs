@@ -95,7 +95,7 @@ pub struct Postgres {
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Postgres({})", self.database.address())
+        write!(formatter, "Postgres({})", self.database.address)
     }
 }
 
@@ -165,7 +165,7 @@ impl Postgres {
     }
 
     pub(super) fn away(&self) -> Option<OpenError> {
-        let address = self.database.address().to_string();
+        let address = self.database.address.to_string();
         self.database.breaker.outage().map(|reason| OpenError::Away { address, reason })
     }
 
@@ -290,7 +290,7 @@ impl Postgres {
     }
 
     pub(super) fn status(&self) -> Status {
-        let connections = self.database.pool_status();
+        let connections = self.database.pool.status();
         Status {
             records: None,
             sequence: None,
@@ -346,7 +346,7 @@ impl Postgres {
             thread::sleep(CLOSE_INTERVAL);
         }
         let done = is_done();
-        self.database.close();
+        self.database.pool.close();
         runtime.shutdown_background();
         done
     }

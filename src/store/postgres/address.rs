@@ -38,8 +38,10 @@ const DEFAULT_PORT: u16 = 5432;
 /// server protects from nobody. `prefer` lets an attacker turn TLS off, and is an error unless every host is this machine.
 #[derive(Clone)]
 pub struct Address {
-    hosts: Vec<Config>,
-    random: bool,
+    /// One configuration a host, in the order of the string; never empty.
+    pub(super) hosts: Vec<Config>,
+    /// Whether the hosts are tried in random order.
+    pub(super) is_random: bool,
     connector: MakeRustlsConnect,
 }
 
@@ -50,6 +52,9 @@ impl Address {
         let text = url
             .replace("sslmode=verify-full", "sslmode=require")
             .replace("sslmode=verify-ca", "sslmode=require");
+        if text.starts_with("postgres") && text.matches('@').count() > 1 {
+            return Err(url_error("percent-encode each @ of the user, the password and the values as %40"));
+        }
         let mut given: Config = text.parse().map_err(|error| parse_error(&error))?;
         if let Some(password) = password {
             if given.get_password().is_some() {
@@ -94,18 +99,8 @@ impl Address {
         for host in &mut hosts {
             host.ssl_mode(if encrypted { SslMode::Require } else { SslMode::Disable });
         }
-        let random = given.get_load_balance_hosts() == LoadBalanceHosts::Random;
-        Ok(Self { hosts, random, connector: MakeRustlsConnect::new(tls::client_config(files, direct)?) })
-    }
-
-    /// One configuration a host, in the order of the string; never empty.
-    pub(super) fn hosts(&self) -> &[Config] {
-        &self.hosts
-    }
-
-    /// Whether the hosts are tried in random order.
-    pub(super) fn is_random(&self) -> bool {
-        self.random
+        let is_random = given.get_load_balance_hosts() == LoadBalanceHosts::Random;
+        Ok(Self { hosts, is_random, connector: MakeRustlsConnect::new(tls::client_config(files, direct)?) })
     }
 
     /// Whether everything, the password included, goes to another machine unencrypted.

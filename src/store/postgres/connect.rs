@@ -32,7 +32,7 @@ pub(super) struct Hosts {
 impl Hosts {
     /// The hosts of this address, which get equal shares of `limit`.
     pub(super) fn new(address: &Address, limit: Duration) -> Self {
-        let count = address.hosts().len();
+        let count = address.hosts.len();
         let share =
             if count == 1 { Duration::MAX } else { limit / u32::try_from(count + 1).unwrap_or(u32::MAX) };
         Self { address: address.clone(), share, first: AtomicUsize::new(0) }
@@ -40,8 +40,8 @@ impl Hosts {
 
     /// Tries one host after another; `None` when none answered in its time.
     async fn try_each(&self) -> Option<Connected> {
-        let hosts = self.address.hosts();
-        let first = if self.address.is_random() {
+        let hosts = &self.address.hosts;
+        let first = if self.address.is_random {
             fastrand::usize(0..hosts.len())
         } else {
             self.first.load(Ordering::Relaxed)

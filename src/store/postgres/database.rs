@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Status, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::Config;
 
@@ -29,8 +29,8 @@ const MIN_ATTEMPT: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub(super) struct Client {
-    pool: Pool,
-    address: Address,
+    pub(super) pool: Pool,
+    pub(super) address: Address,
     prepared_statements: bool,
     pub(super) breaker: CircuitBreaker,
     pub(super) retries: Counter,
@@ -59,14 +59,6 @@ impl Client {
         let breaker = CircuitBreaker::new(deadline);
         let prepared_statements = options.prepared_statements;
         Ok(Self { pool, address, prepared_statements, breaker, retries: Counter::default() })
-    }
-
-    pub(super) fn address(&self) -> &Address {
-        &self.address
-    }
-
-    pub(super) fn pool_status(&self) -> Status {
-        self.pool.status()
     }
 
     pub(super) async fn connection(&self) -> Result<PooledConnection, DatabaseError> {
@@ -189,10 +181,5 @@ impl Client {
                 }
             }
         }
-    }
-
-    /// Closes idle connections now, and the others when they are released.
-    pub(super) fn close(&self) {
-        self.pool.close();
     }
 }

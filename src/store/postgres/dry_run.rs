@@ -26,7 +26,8 @@ pub(super) async fn keeps_a_login(connection: &PooledConnection) -> Result<bool,
     let writer = Writer::new("dry-run", &uuid::Uuid::new_v4().to_string(), ClockLimits::NONE);
     let record = Record { cvr, login: LoginSpan::at(Timestamp::MIN) };
     connection.begin(BEGIN).await?;
-    Batch::new(&writer, &[record], LOCK_TIMEOUT).record(connection).await?;
+    let batch = Batch { writer: &writer, records: &[record], lock_timeout: LOCK_TIMEOUT };
+    let _ = batch.record(connection).await?;
     let number = cvr.number().cast_signed();
     let kept = connection.rows(LOOK_UP, &[(&vec![number], Type::INT4_ARRAY)]).await?;
     connection.query_typed(WRITERS, &[]).await?;

@@ -17,12 +17,10 @@ pub struct AddressError(pub(super) String);
 /// What an error means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Another transaction was in the way; the same statement may succeed now.
-    Conflict,
-    /// This connection, or what was prepared on it, is useless; on another one the statement may succeed.
-    Stale,
-    /// The server gave the statement up, or lacked the means for it: canceled, a lock, memory, its files.
+    /// Another transaction was in the way, or the server lacked the means for it: memory, its files, time.
     Transient,
+    /// As [`Kind::Transient`], but on another connection only.
+    Stale,
     /// The database cannot be reached, or takes no writes now.
     Unavailable,
     /// A table, a column, a key or a right is missing.
@@ -54,7 +52,7 @@ impl DatabaseError {
 
     /// Whether the connection is as good as before.
     pub(super) fn spares_connection(&self) -> bool {
-        matches!(self.kind, Kind::Conflict | Kind::Transient | Kind::DiskFull | Kind::Other)
+        matches!(self.kind, Kind::Transient | Kind::DiskFull | Kind::Other)
     }
 }
 
@@ -88,7 +86,6 @@ impl From<DatabaseError> for StoreError {
     fn from(error: DatabaseError) -> Self {
         let reason = error.reason;
         match error.kind {
-            Kind::Conflict => Self::Failing(format!("too many conflicts: {reason}")),
             Kind::Unavailable | Kind::Unusable | Kind::Rejected => Self::Away(reason),
             Kind::DiskFull => Self::DiskFull,
             Kind::Stale | Kind::Transient | Kind::Other => Self::Failing(reason),
@@ -99,7 +96,7 @@ impl From<DatabaseError> for StoreError {
 fn kind_of_state(state: &SqlState, error: &Error) -> Kind {
     match state.code() {
         // Serialization failure, deadlock, statement completion unknown.
-        "40001" | "40P01" | "40003" => Kind::Conflict,
+        "40001" | "40P01" | "40003" => Kind::Transient,
         // The tables were changed, or a pooler in between has forgotten the statement.
         "0A000" if is_stale_plan(error) => Kind::Stale,
         "26000" => Kind::Stale,

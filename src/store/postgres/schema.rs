@@ -66,7 +66,6 @@ const NAMES: [&str; 3] = ["virksomhedslogin_login", "virksomhedslogin_writer", "
 
 pub(super) const MAY_NOT_CREATE: &str = "the role may not create the tables of an empty store: grant it CREATE on the schema, or create them as \
      docs/POSTGRES.md shows";
-/// How often tables are created that another instance creates at the same time.
 const ATTEMPTS: usize = 5;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
@@ -119,25 +118,11 @@ pub(super) async fn prepare(connection: &PooledConnection, create: bool) -> Resu
         attempts += 1;
         match connection.batch_execute(TABLES).await {
             Ok(()) => log::info!("created the tables of an empty store"),
-            Err(error) if attempts < ATTEMPTS && is_race(&error) => {
-                tokio::time::sleep(BETWEEN_ATTEMPTS).await;
-            }
+            // `IF NOT EXISTS` does not wait for another instance that creates the same table.
+            Err(_) if attempts < ATTEMPTS => tokio::time::sleep(BETWEEN_ATTEMPTS).await,
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Whether another session did the same at the same time (`IF NOT EXISTS` does not wait for it).
-fn is_race(error: &Error) -> bool {
-    [
-        SqlState::UNIQUE_VIOLATION,
-        SqlState::DUPLICATE_TABLE,
-        SqlState::DUPLICATE_OBJECT,
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::T_R_DEADLOCK_DETECTED,
-    ]
-    .iter()
-    .any(|state| error.code() == Some(state))
 }
 
 async fn inspect(connection: &PooledConnection) -> Result<Tables, Error> {

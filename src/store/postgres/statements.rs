@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 
 use super::connection::{Parameter, PooledConnection, Statement};
 use super::sql_types::Timestamptz;
-use crate::domain::clock::{ClockLimits, ClockWindow};
+use crate::domain::clock::{ClockLimits, WrongClock};
 use crate::domain::login_span::LoginSpan;
 use crate::store::Record;
 
@@ -97,60 +97,53 @@ impl Writer {
     }
 }
 
-/// The parameters of [`RECORD`].
+/// Records to be merged into the table, ascending, one a company.
 pub(super) struct Batch<'a> {
-    companies: Vec<i32>,
-    firsts: Vec<Timestamptz>,
-    lasts: Vec<Timestamptz>,
-    writer: &'a Writer,
-    latest: Option<Timestamptz>,
-    pub(super) window: Option<ClockWindow>,
-    lock_timeout: &'a str,
+    pub(super) writer: &'a Writer,
+    pub(super) records: &'a [Record],
+    pub(super) lock_timeout: &'a str,
 }
 
-impl<'a> Batch<'a> {
-    /// The records must be ascending, one a company.
-    pub(super) fn new(writer: &'a Writer, records: &[Record], lock_timeout: &'a str) -> Self {
-        let span = records.iter().map(|record| record.login).reduce(LoginSpan::merge);
-        Self {
-            companies: records.iter().map(|record| record.cvr.number().cast_signed()).collect(),
-            firsts: records.iter().map(|record| Timestamptz(record.login.first())).collect(),
-            lasts: records.iter().map(|record| Timestamptz(record.login.last())).collect(),
-            writer,
-            latest: span.map(|span| Timestamptz(span.last())),
-            window: span.and_then(|span| writer.clock.window(span.first(), span.last())),
-            lock_timeout,
-        }
-    }
-
-    /// The number of companies that changed, and the database's clock when it is outside of the window: nothing has
-    /// changed then.
+impl Batch<'_> {
+    /// Returns how many companies changed; none when the database's clock is wrong.
     pub(super) async fn record(
         &self,
         connection: &PooledConnection,
-    ) -> Result<(i64, Option<Timestamptz>), Error> {
+    ) -> Result<Result<u64, WrongClock>, Error> {
+        let records = self.records;
+        let companies: Vec<_> = records.iter().map(|record| record.cvr.number().cast_signed()).collect();
+        let firsts: Vec<_> = records.iter().map(|record| Timestamptz(record.login.first())).collect();
+        let lasts: Vec<_> = records.iter().map(|record| Timestamptz(record.login.last())).collect();
         let batch = self.writer.batch.fetch_add(1, Ordering::Relaxed) + 1;
+        let span = records.iter().map(|record| record.login).reduce(LoginSpan::merge);
+        let latest = span.map(|span| Timestamptz(span.last()));
+        let window = span.and_then(|span| self.writer.clock.window(span.first(), span.last()));
         let (opens, closes) =
-            self.window.map(|window| (Timestamptz(window.opens()), Timestamptz(window.closes()))).unzip();
+            window.map(|window| (Timestamptz(window.opens()), Timestamptz(window.closes()))).unzip();
         let parameters: [Parameter<'_>; 9] = [
-            (&self.companies, Type::INT4_ARRAY),
-            (&self.firsts, Type::TIMESTAMPTZ_ARRAY),
-            (&self.lasts, Type::TIMESTAMPTZ_ARRAY),
+            (&companies, Type::INT4_ARRAY),
+            (&firsts, Type::TIMESTAMPTZ_ARRAY),
+            (&lasts, Type::TIMESTAMPTZ_ARRAY),
             (&self.writer.id, Type::TEXT),
             (&batch, Type::INT8),
-            (&self.latest, Type::TIMESTAMPTZ),
+            (&latest, Type::TIMESTAMPTZ),
             (&opens, Type::TIMESTAMPTZ),
             (&closes, Type::TIMESTAMPTZ),
             (&self.lock_timeout, Type::TEXT),
         ];
         let rows = connection.rows(RECORD, &parameters).await?;
-        rows.first().map_or(Ok((0, None)), |row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        let Some(row) = rows.first() else { return Ok(Ok(0)) };
+        let (changed, clock): (i64, Option<Timestamptz>) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(match (clock, window) {
+            (Some(Timestamptz(clock)), Some(window)) => Err(window.missed(clock)),
+            _ => Ok(changed.unsigned_abs()),
+        })
     }
 }
 
 impl Statement for Batch<'_> {
     /// `None` when a row stayed locked for longer than the lock timeout.
-    type Value = Option<(i64, Option<Timestamptz>)>;
+    type Value = Option<Result<u64, WrongClock>>;
 
     async fn send(&self, connection: &PooledConnection) -> Result<Self::Value, Error> {
         match self.record(connection).await {

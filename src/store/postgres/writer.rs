@@ -16,7 +16,6 @@ use tokio::time::{Instant, sleep};
 use super::database::Client;
 use super::job_queue::{Call, Queue};
 use super::locked_rows::{LockedRows, Write};
-use super::sql_types::Timestamptz;
 use super::statements::{Batch, Writer};
 use crate::store::StoreError;
 use crate::store::metrics::StoreMetrics;
@@ -134,13 +133,10 @@ impl WriterTask {
         until: Instant,
     ) -> Result<Option<u64>, StoreError> {
         let sent = Instant::now();
-        let batch = Batch::new(&self.writer, records, lock_timeout);
+        let batch = Batch { writer: &self.writer, records, lock_timeout };
         let answer = self.database.run(until, &batch).await;
         self.metrics.syncs.observe_duration(sent.elapsed());
-        match (answer?, batch.window) {
-            (Some((_, Some(Timestamptz(clock)))), Some(window)) => Err(window.missed(clock).into()),
-            (done, _) => Ok(done.map(|(changed, _)| changed.unsigned_abs())),
-        }
+        Ok(answer?.transpose()?)
     }
 }
 
