@@ -107,16 +107,16 @@ impl Postgres {
         let database = Arc::new(Client::new(options, deadline)?);
         let runtime = runtime(&options.address)?;
         let handle = runtime.handle().clone();
-        let first_check = Arc::clone(&database);
-        match wait(&handle, deadline + MARGIN, async move { first_check.check(create).await }) {
+        let first = Arc::clone(&database);
+        match wait(&handle, deadline + MARGIN, async move { first.check(create).await }) {
             Some(Ok(())) => log::info!("opened the store at {}", options.address),
             Some(Err(OpenError::Away { reason, .. })) => database.breaker.open(&reason),
+            None => database.breaker.open("no answer in time"),
             Some(Err(error)) => {
                 // Not waited for, because a name look-up may hang.
                 runtime.shutdown_background();
                 return Err(error);
             }
-            None => database.breaker.open("no answer in time"),
         }
         let metrics = Arc::new(StoreMetrics::default());
         let (writes, write_queue) = Queue::new(writer::CAPACITY);
@@ -165,8 +165,7 @@ impl Postgres {
     }
 
     pub(super) fn away(&self) -> Option<OpenError> {
-        let address = self.database.address.to_string();
-        self.database.breaker.outage().map(|reason| OpenError::Away { address, reason })
+        self.database.breaker.outage().map(|reason| self.database.unavailable(reason))
     }
 
     pub(super) async fn get(&self, cvr: Cvr) -> Result<Option<LoginSpan>, StoreError> {
@@ -365,18 +364,14 @@ pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<StoreSta
     let inspected = Arc::clone(&database);
     let tables = wait(runtime.handle(), deadline + MARGIN, async move { inspected.tables(false).await });
     runtime.shutdown_background();
-    let address = options.address.to_string();
-    match tables {
-        None => Err(OpenError::Away { address, reason: "no answer in time".to_owned() }),
-        Some(Err(error)) => Err(error),
-        Some(Ok(Tables::Missing { may_create })) if may_create || !options.create_schema => {
-            Ok(StoreState::Absent)
+    match tables.unwrap_or_else(|| Err(database.unavailable("no answer in time".to_owned())))? {
+        Tables::Missing { may_create } if may_create || !options.create_schema => Ok(StoreState::Absent),
+        Tables::Partial { may_create: true, .. } if options.create_schema => Ok(StoreState::Absent),
+        Tables::Missing { .. } => {
+            let forbidden = Tables::Forbidden(schema::MAY_NOT_CREATE.to_owned());
+            database.usable(forbidden).map(|()| StoreState::Absent)
         }
-        Some(Ok(Tables::Partial { may_create: true, .. })) if options.create_schema => Ok(StoreState::Absent),
-        Some(Ok(Tables::Missing { .. })) => {
-            Err(OpenError::Forbidden { address, reason: schema::MAY_NOT_CREATE.to_owned() })
-        }
-        Some(Ok(tables)) => database.usable(tables).map(|()| StoreState::Closed),
+        tables => database.usable(tables).map(|()| StoreState::Closed),
     }
 }
 

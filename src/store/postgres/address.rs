@@ -35,7 +35,7 @@ const DEFAULT_PORT: u16 = 5432;
 ///
 /// TLS: `sslmode` is `verify-full` unless every host is this machine (a socket directory, `localhost`, a loopback
 /// address); then it is `disable`. `require` and `verify-ca` mean `verify-full`, because encryption to an unverified
-/// server protects from nobody. `prefer` lets an attacker turn TLS off, and is an error unless every host is this machine.
+/// server protects against no one. `prefer` lets an attacker turn TLS off, and is an error unless every host is this machine.
 #[derive(Clone)]
 pub struct Address {
     /// One configuration a host, in the order of the string; never empty.

@@ -66,6 +66,11 @@ impl Client {
         Ok(PooledConnection::new(connection, self.prepared_statements, self.address.connector()))
     }
 
+    /// What opening fails with while the database is unavailable.
+    pub(super) fn unavailable(&self, reason: String) -> OpenError {
+        OpenError::Away { address: self.address.to_string(), reason }
+    }
+
     /// Runs the statement, and retries it where that may help until `until`.
     pub(super) async fn run<S: Statement>(
         &self,
@@ -130,13 +135,10 @@ impl Client {
         Err(match tables {
             Tables::Ours => return Ok(()),
             Tables::Missing { .. } => OpenError::NoTables(address),
-            Tables::Partial { missing, .. } => OpenError::Away {
-                address,
-                reason: format!(
-                    "its tables are incomplete, without {missing}: create the rest as docs/POSTGRES.md shows, unless that \
-                     is under way"
-                ),
-            },
+            Tables::Partial { missing, .. } => self.unavailable(format!(
+                "its tables are incomplete, without {missing}: create the rest as docs/POSTGRES.md shows, unless that is \
+                 under way"
+            )),
             Tables::Foreign { found, expected } => OpenError::ForeignTables { address, found, expected },
             Tables::Forbidden(reason) => OpenError::Forbidden { address, reason },
         })
@@ -157,7 +159,7 @@ impl Client {
             match kind {
                 Kind::Rejected => OpenError::Refused { address, reason },
                 Kind::Other => OpenError::Forbidden { address, reason },
-                _ => OpenError::Away { address, reason },
+                _ => self.unavailable(reason),
             }
         })
     }

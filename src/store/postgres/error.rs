@@ -120,7 +120,7 @@ fn kind_of_state(state: &SqlState, error: &Error) -> Kind {
     }
 }
 
-/// For an error that the server did not report. `tokio_postgres` tells them apart by their text alone.
+/// For an error that the server did not report. `tokio_postgres` distinguishes them by their text only.
 fn kind_of_connection(error: &Error) -> Kind {
     let text = error.to_string();
     let is_one_of = |texts: &[&str]| texts.iter().any(|known| text.starts_with(known));

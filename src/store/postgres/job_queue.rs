@@ -46,7 +46,7 @@ impl<T, A> Queue<T, A> {
 
     /// Waits for calls whose callers still wait, and takes at most `limit`; none when every sender is gone.
     pub(super) async fn take(&self, limit: usize) -> Vec<Call<T, A>> {
-        let mut calls = Vec::with_capacity(limit);
+        let mut calls = Vec::new();
         while self.0.lock().await.recv_many(&mut calls, limit).await > 0 {
             calls.retain(Call::is_awaited);
             if !calls.is_empty() {

@@ -1,5 +1,5 @@
 //! The statements on the tables of logins and writers, as docs/POSTGRES.md prints them, and the parameters of the upsert.
-//! Waits for no lock longer than it is told, and retries nothing.
+//! Retries nothing, and waits for a lock no longer than the lock timeout.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
