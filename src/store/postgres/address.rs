@@ -52,8 +52,12 @@ impl Address {
         let text = url
             .replace("sslmode=verify-full", "sslmode=require")
             .replace("sslmode=verify-ca", "sslmode=require");
-        if text.starts_with("postgres") && text.matches('@').count() > 1 {
-            return Err(url_error("percent-encode each @ of the user, the password and the values as %40"));
+        // Otherwise a piece of the password would be taken for the host or the database, and shown.
+        if let Some((_, rest)) = text.split_once("://").filter(|(scheme, _)| scheme.starts_with("postgres"))
+            && let Some((credentials, rest)) = rest.split_once('@')
+            && (credentials.contains(['/', '?']) || rest.contains('@'))
+        {
+            return Err(url_error("percent-encode each @ / ? of the user, the password and the values"));
         }
         let mut given: Config = text.parse().map_err(|error| parse_error(&error))?;
         if let Some(password) = password {
