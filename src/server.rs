@@ -36,10 +36,11 @@ use crate::critical_tasks::CriticalTasks;
 use crate::domain::clock::SharedClock;
 use crate::management::{self, ManagementState};
 use crate::settings::{
-    AuditTarget, JwksSource, Server as ServerSettings, Settings, Store as StoreSettings, StoreKind, Token,
+    AuditTarget, JwksSource, Secret, Server as ServerSettings, Settings, Store as StoreSettings, StoreKind,
+    Token,
 };
 use crate::store;
-use crate::store::{Address, Backend, Database, Store};
+use crate::store::{Address, Backend, Database, Store, TlsFiles};
 
 pub(crate) use absent_store::warn as warn_of_absent_store;
 pub(crate) use activated_sockets::ActivatedSockets;
@@ -64,7 +65,7 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] store::OpenError),
     /// The connection string cannot be used.
-    #[error("store.url: {0}")]
+    #[error(transparent)]
     Address(#[from] store::AddressError),
     /// The audit file cannot be opened.
     #[error("audit.file: {0} cannot be opened for appending: {1}")]
@@ -294,12 +295,16 @@ async fn close(api: &ApiState, servers: Vec<ServerHandle>) {
 pub(crate) fn store_options(settings: &StoreSettings) -> Result<store::Options, StartError> {
     let place = match &settings.kind {
         StoreKind::Embedded { path } => Backend::Directory(path.clone()),
-        StoreKind::Postgres { url } => Backend::Database(Box::new(Database {
-            address: Address::parse(url.expose())?,
-            create_schema: settings.create_schema,
-            connections: settings.connections,
-            prepared_statements: settings.prepared_statements,
-        })),
+        StoreKind::Postgres { url, password, tls_ca_file, tls_cert_file, tls_key_file } => {
+            let files =
+                TlsFiles { ca: tls_ca_file.clone(), cert: tls_cert_file.clone(), key: tls_key_file.clone() };
+            Backend::Database(Box::new(Database {
+                address: Address::new(url.expose(), password.as_ref().map(Secret::expose), &files)?,
+                create_schema: settings.create_schema,
+                connections: settings.connections,
+                prepared_statements: settings.prepared_statements,
+            }))
+        }
     };
     Ok(store::Options { create: settings.create, ..store::Options::at(place, settings.deadline) })
 }

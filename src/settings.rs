@@ -156,6 +156,14 @@ pub enum StoreKind {
     Postgres {
         /// The connection string, from `store.url` or the file that `store.url_file` names.
         url: Secret,
+        /// The content of `store.password_file`.
+        password: Option<Secret>,
+        /// `store.tls_ca_file`.
+        tls_ca_file: Option<PathBuf>,
+        /// `store.tls_cert_file`.
+        tls_cert_file: Option<PathBuf>,
+        /// `store.tls_key_file`.
+        tls_key_file: Option<PathBuf>,
     },
 }
 

@@ -28,7 +28,7 @@ pub(crate) use embedded::snapshot::Snapshot;
 pub use error::{OpenError, StoreError};
 pub use options::{Backend, Database, Options};
 pub use postgres::Address;
-pub(crate) use postgres::AddressError;
+pub(crate) use postgres::{AddressError, TlsFiles};
 pub use record::Record;
 pub(crate) use record::merge_by_company;
 pub use record_stream::RecordStream;

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{example, table, texts};
 use crate::api::problem::Kind;
-use crate::api::request_id;
 use crate::api::problem::ProblemDto;
+use crate::api::request_id;
 use crate::api::spec::{EndpointSpec, Input, TypeSchema, Verb};
 use crate::domain::access::{AccessTable, Method, OrganisationType};
 use crate::telemetry::trace_context;

@@ -138,6 +138,14 @@ keys! {
         "PostgreSQL connection string; for postgres exactly one of url and url_file.";
     STORE_URL_FILE = "store.url_file", Kind::Path, Default::Nothing,
         "File that holds the connection string and nothing else.";
+    STORE_PASSWORD_FILE = "store.password_file", Kind::Path, Default::Nothing,
+        "PostgreSQL only: file that holds the password and nothing else, for a connection string without one.";
+    STORE_TLS_CA_FILE = "store.tls_ca_file", Kind::Path, Default::Nothing,
+        "PostgreSQL only: PEM bundle of authorities trusted instead of the public ones.";
+    STORE_TLS_CERT_FILE = "store.tls_cert_file", Kind::Path, Default::Nothing,
+        "PostgreSQL only: PEM file with the client certificate; only together with tls_key_file.";
+    STORE_TLS_KEY_FILE = "store.tls_key_file", Kind::Path, Default::Nothing,
+        "PostgreSQL only: PEM file with the unencrypted private key of the client certificate.";
     DEADLINE = "store.deadline_seconds", number(1, 60), Default::Number(5),
         "A disk or database call that takes longer is answered 503.";
     CREATE_SCHEMA = "store.create_schema", Kind::Boolean, Default::Boolean(true),

@@ -110,7 +110,18 @@ fn the_reference_loads_with_every_default_written_out() {
     for line in REFERENCE.lines() {
         let bare = line.trim_start_matches("# ");
         let path_like = bare.split_once(" = ").map(|(name, _)| name);
-        let wanted = !matches!(path_like, Some("url" | "url_file" | "ca_file"));
+        let wanted = !matches!(
+            path_like,
+            Some(
+                "url"
+                    | "url_file"
+                    | "ca_file"
+                    | "password_file"
+                    | "tls_ca_file"
+                    | "tls_cert_file"
+                    | "tls_key_file"
+            )
+        );
         let is_key = path_like.is_some_and(|name| !name.contains(' '));
         text.push_str(if wanted && is_key { bare } else { line });
         text.push('\n');

@@ -1,4 +1,4 @@
-//! `[store]`: where the logins are kept. Nothing of it is opened here but the file with the connection string.
+//! `[store]`: where the logins are kept. Opens nothing but the files with secrets.
 
 use super::error::Origin;
 use super::keys;
@@ -40,12 +40,18 @@ fn embedded(source: &mut Source) -> Result<StoreKind, Reported> {
         Ok(Some(path)) => Ok(path),
         Err(told) => Err(told),
     };
-    // Whoever names a database wants it used: writing beside it in silence would lose logins.
-    let url = only_for(source, &keys::STORE_URL, "postgres");
-    let url_file = only_for(source, &keys::STORE_URL_FILE, "postgres");
+    // Errors, because an operator who names a database wants it used: writing elsewhere would lose logins.
+    let others = [
+        &keys::STORE_URL,
+        &keys::STORE_URL_FILE,
+        &keys::STORE_PASSWORD_FILE,
+        &keys::STORE_TLS_CA_FILE,
+        &keys::STORE_TLS_CERT_FILE,
+        &keys::STORE_TLS_KEY_FILE,
+    ]
+    .map(|key| only_for(source, key, "postgres"));
     let path = path?;
-    url?;
-    url_file?;
+    others.into_iter().collect::<Result<(), _>>()?;
     Ok(StoreKind::Embedded { path })
 }
 
@@ -56,15 +62,27 @@ fn postgres(source: &mut Source) -> Result<StoreKind, Reported> {
             Err(source.fault(&keys::STORE_URL_FILE, "stands beside store.url", "give exactly one of the two"))
         }
         (true, false) => source.mandatory(&keys::STORE_URL),
-        (false, true) => connection_file(source),
+        (false, true) => secret_file(source, &keys::STORE_URL_FILE),
         (false, false) => Err(source.missing(
             &keys::STORE_URL,
             "is missing, and store.kind = \"postgres\" needs it or store.url_file",
         )),
     };
-    let url = url?;
+    let password = match source.is_given(&keys::STORE_PASSWORD_FILE) {
+        true => secret_file(source, &keys::STORE_PASSWORD_FILE).map(|password| Some(Secret::new(password))),
+        false => Ok(None),
+    };
+    let tls_ca_file = source.path(&keys::STORE_TLS_CA_FILE);
+    let tls_cert_file = source.path(&keys::STORE_TLS_CERT_FILE);
+    let tls_key_file = source.path(&keys::STORE_TLS_KEY_FILE);
     path?;
-    Ok(StoreKind::Postgres { url: Secret::new(url) })
+    Ok(StoreKind::Postgres {
+        url: Secret::new(url?),
+        password: password?,
+        tls_ca_file: tls_ca_file?,
+        tls_cert_file: tls_cert_file?,
+        tls_key_file: tls_key_file?,
+    })
 }
 
 fn only_for(source: &mut Source, key: &Key, kind: &str) -> Result<(), Reported> {
@@ -76,19 +94,19 @@ fn only_for(source: &mut Source, key: &Key, kind: &str) -> Result<(), Reported> 
 }
 
 /// Editors and `echo` end a file with a line feed, which is no part of the secret.
-fn connection_file(source: &mut Source) -> Result<String, Reported> {
-    let name = source.mandatory(&keys::STORE_URL_FILE)?;
+fn secret_file(source: &mut Source, key: &Key) -> Result<String, Reported> {
+    let name = source.mandatory(key)?;
     let file = source.resolved(&name);
     let found = read_text(&file).and_then(|text| {
-        let url = text.trim_end_matches(['\n', '\r']).to_owned();
-        match check_text(&url) {
+        let secret = text.trim_end_matches(['\n', '\r']).to_owned();
+        match check_text(&secret) {
             Some((reason, help)) => Err((reason.to_owned(), help.to_owned())),
-            None => Ok(url),
+            None => Ok(secret),
         }
     });
     found.map_err(|(reason, help)| {
         let origin = Origin::File { path: file, line: None };
         let reason = format!("{origin} {reason}");
-        source.fault(&keys::STORE_URL_FILE, reason, help)
+        source.fault(key, reason, help)
     })
 }

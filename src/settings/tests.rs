@@ -265,13 +265,19 @@ fn a_file_that_cannot_be_read_is_told_without_what_would_be_missing() {
 #[test]
 fn a_secret_does_not_show_in_the_settings() {
     let place = Place::new();
-    let text = SOUND.replace("path = \"data\"", "kind = \"postgres\"\nurl_file = \"url\"");
-    place.write("virksomhedslogin.toml", &text);
-    place.write("url", "postgresql://u:hunter2@db/logins\n");
+    let files =
+        "kind = \"postgres\"\nurl_file = \"url\"\npassword_file = \"password\"\ntls_ca_file = \"ca.pem\"";
+    place.write("virksomhedslogin.toml", &SOUND.replace("path = \"data\"", files));
+    place.write("url", "postgresql://u@db/logins\n");
+    place.write("password", "hunter2\n");
     let settings = place.load(&[]).unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"));
-    let StoreKind::Postgres { url } = settings.store.kind else { panic!("not postgres") };
-    assert_eq!(url.expose(), "postgresql://u:hunter2@db/logins");
+    let StoreKind::Postgres { url, password, tls_ca_file, .. } = settings.store.kind else {
+        panic!("not postgres")
+    };
+    assert_eq!(url.expose(), "postgresql://u@db/logins");
+    assert_eq!(password.unwrap().expose(), "hunter2");
+    assert_eq!(tls_ca_file, Some(place.path("ca.pem")));
 }
 
 #[test]

@@ -1,134 +1,98 @@
-//! Whether the database is there: what the last statement found, and what is told of it meanwhile.
+//! Whether the database is available, as the last statement found it.
 //!
-//! While it has been away for no longer than a caller waits, statements are tried again, so that a restart or a standby
-//! that takes over costs callers a pause and no error. After that callers are told at once: they would only pile up.
+//! During an outage that is shorter than a caller's wait, statements are retried, so that a restart or a failover costs
+//! a pause and no error. In a longer one calls fail at once, because they would only pile up. Does not connect itself.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::store::StoreError;
 
-/// How long the log is left in peace after it was told of an absence.
-const QUIET: Duration = Duration::from_secs(30);
+/// The shortest time between two warnings, since a lock may let the database time out again and again.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(30);
 
-/// What is known of the database's whereabouts.
+/// Open while the database is unavailable.
 #[derive(Debug)]
 pub(super) struct CircuitBreaker {
-    /// The same as whether `absence` is something; looked at by every call.
-    is_away: AtomicBool,
-    absence: Mutex<Option<Absence>>,
-    /// When the log was last told that it is away.
-    told: Mutex<Option<Instant>>,
-    /// Somebody found it away.
-    lost: Notify,
+    state: watch::Sender<State>,
     grace: Duration,
 }
 
-#[derive(Debug, Clone)]
-struct Absence {
+#[derive(Debug, Default)]
+struct State {
+    outage: Option<Outage>,
+    last_warning: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Outage {
     since: Instant,
-    /// From when on callers are told at once.
-    told_from: Instant,
+    /// From when on calls fail at once.
+    fails_from: Instant,
     reason: String,
-    /// Whether the log knows of it.
     logged: bool,
 }
 
 impl CircuitBreaker {
-    /// Nothing is known yet: away until it was reached for the first time. `grace` is how long it may be away before
-    /// callers are told at once.
-    pub(super) fn unknown(grace: Duration) -> Self {
+    /// Open until the database was reached for the first time. Later, calls fail only after an outage of `grace`.
+    pub(super) fn new(grace: Duration) -> Self {
         let now = Instant::now();
-        let absence = Absence {
-            since: now,
-            told_from: now,
-            reason: "it has not been reached yet".to_owned(),
-            logged: false,
-        };
-        Self {
-            is_away: AtomicBool::new(true),
-            absence: Mutex::new(Some(absence)),
-            told: Mutex::default(),
-            lost: Notify::new(),
-            grace,
-        }
+        let reason = "it has not been reached yet".to_owned();
+        let outage = Some(Outage { since: now, fails_from: now, reason, logged: false });
+        Self { state: watch::Sender::new(State { outage, last_warning: None }), grace }
     }
 
-    /// Refuses a call while the database has been away for too long.
-    pub(super) fn enqueue(&self) -> Result<(), StoreError> {
-        if !self.is_away.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match &*self.lock() {
-            Some(absence) if absence.told_from <= Instant::now() => {
-                Err(StoreError::Unavailable(absence.reason.clone()))
+    /// An error once the database has been unavailable for too long.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match &self.state.borrow().outage {
+            Some(outage) if outage.fails_from <= Instant::now() => {
+                Err(StoreError::Unavailable(outage.reason.clone()))
             }
             _ => Ok(()),
         }
     }
 
-    /// Why it is away, if it is.
-    pub(super) fn absence(&self) -> Option<String> {
-        self.lock().as_ref().map(|absence| absence.reason.clone())
+    /// Why the database is unavailable, if it is.
+    pub(super) fn outage(&self) -> Option<String> {
+        self.state.borrow().outage.as_ref().map(|outage| outage.reason.clone())
     }
 
-    pub(super) fn is_away(&self) -> bool {
-        self.is_away.load(Ordering::Acquire)
-    }
-
-    /// It could not be reached just now.
-    pub(super) fn lost(&self, reason: &str) {
+    /// The database is unavailable.
+    pub(super) fn open(&self, reason: &str) {
         let now = Instant::now();
-        let mut guard = self.lock();
-        let absence = guard.get_or_insert_with(|| Absence {
-            since: now,
-            told_from: now + self.grace,
-            reason: String::new(),
-            logged: false,
+        self.state.send_modify(|State { outage, last_warning }| {
+            let fails_from = now + self.grace;
+            let outage =
+                outage.get_or_insert(Outage { since: now, fails_from, reason: String::new(), logged: false });
+            if !outage.logged && last_warning.is_none_or(|last| now.duration_since(last) >= BETWEEN_WARNINGS)
+            {
+                log::warn!("the database is unavailable and is tried again until it answers: {reason}");
+                outage.logged = true;
+                *last_warning = Some(now);
+            } else if outage.reason != reason {
+                log::debug!("the database is still unavailable: {reason}");
+            }
+            reason.clone_into(&mut outage.reason);
         });
-        if !absence.logged && self.may_tell(now) {
-            log::warn!("the database is away, and is looked for until it is there: {reason}");
-            absence.logged = true;
-        } else if absence.reason != reason {
-            log::debug!("the database is still away: {reason}");
-        }
-        reason.clone_into(&mut absence.reason);
-        self.is_away.store(true, Ordering::Release);
-        drop(guard);
-        self.lost.notify_one();
     }
 
-    /// Whether the log is to hear of it: not each time when, say, a lock makes the database fall silent again and again.
-    fn may_tell(&self, now: Instant) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = told.is_none_or(|told| now.duration_since(told) >= QUIET);
-        if may {
-            *told = Some(now);
-        }
-        may
+    /// The database answers, and its tables are ours.
+    pub(super) fn close(&self) {
+        self.state.send_modify(|state| {
+            if let Some(outage) = state.outage.take().filter(|outage| outage.logged) {
+                log::info!(
+                    "the database is available again after {:.1} s",
+                    outage.since.elapsed().as_secs_f64()
+                );
+            }
+        });
     }
 
-    /// It answers, and its tables are ours.
-    pub(super) fn back(&self) {
-        let mut absence = self.lock();
-        if let Some(absence) = absence.take().filter(|absence| absence.logged) {
-            log::info!("the database is there, after {:.1} s", absence.since.elapsed().as_secs_f64());
-        }
-        self.is_away.store(false, Ordering::Release);
-    }
-
-    /// Waits until somebody finds it away.
-    pub(super) async fn until_lost(&self) {
-        while !self.is_away() {
-            self.lost.notified().await;
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Absence>> {
-        self.absence.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until it is open, or until it is closed.
+    pub(super) async fn until(&self, open: bool) {
+        // Never an error, because the sender is `self`.
+        let _ = self.state.subscribe().wait_for(|state| state.outage.is_some() == open).await;
     }
 }
 
@@ -137,22 +101,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn callers_wait_for_a_grace_and_are_told_at_once_after_it() {
-        let health = CircuitBreaker::unknown(Duration::from_millis(50));
-        assert!(health.enqueue().is_err(), "not reached yet");
-        let now = Instant::now();
-        assert!(health.may_tell(now) && !health.may_tell(now + QUIET / 2) && health.may_tell(now + QUIET));
-        *health.told.lock().unwrap() = None;
-        health.back();
-        assert_eq!(health.enqueue(), Ok(()));
-        health.lost("connection refused");
-        assert!(health.is_away());
-        assert_eq!(health.enqueue(), Ok(()), "it may come back while they wait");
+    fn calls_fail_at_once_after_a_grace() {
+        let breaker = CircuitBreaker::new(Duration::from_millis(50));
+        assert!(breaker.check().is_err(), "not reached yet");
+        breaker.close();
+        assert_eq!(breaker.check(), Ok(()));
+        breaker.open("connection refused");
+        assert!(breaker.outage().is_some());
+        assert_eq!(breaker.check(), Ok(()), "it may come back while they wait");
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(health.enqueue(), Err(StoreError::Unavailable("connection refused".to_owned())));
-        health.lost("no route to host");
-        assert_eq!(health.enqueue(), Err(StoreError::Unavailable("no route to host".to_owned())));
-        health.back();
-        assert_eq!((health.enqueue(), health.absence()), (Ok(()), None));
+        assert_eq!(breaker.check(), Err(StoreError::Unavailable("connection refused".to_owned())));
+        breaker.open("no route to host");
+        assert_eq!(breaker.check(), Err(StoreError::Unavailable("no route to host".to_owned())));
+        breaker.close();
+        assert_eq!((breaker.check(), breaker.outage()), (Ok(()), None));
+    }
+
+    #[test]
+    fn warnings_are_rare() {
+        let breaker = CircuitBreaker::new(Duration::ZERO);
+        let warned = |breaker: &CircuitBreaker| {
+            breaker.close();
+            breaker.open("no answer in time");
+            breaker.state.borrow().outage.as_ref().unwrap().logged
+        };
+        assert!(warned(&breaker));
+        assert!(!warned(&breaker), "within the pause");
+        let earlier = Instant::now().checked_sub(BETWEEN_WARNINGS);
+        breaker.state.send_modify(|state| state.last_warning = earlier);
+        assert!(warned(&breaker), "after the pause");
     }
 }

@@ -1,7 +1,7 @@
-//! What a database's errors mean for us: try again, wait for it, or tell.
+//! The database's errors: whether to retry, to wait or to report. Holds no value that was sent, and no password.
 
 use std::error::Error as _;
-use std::io;
+use std::{io, iter};
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
@@ -9,210 +9,179 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::store::StoreError;
 
-/// Why something was not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum DatabaseError {
-    /// Another transaction was in the way; the same statement may go through now.
-    Conflict(String),
-    /// This connection, or what was prepared on it, is of no more use; on another one it goes through.
-    Stale(String),
-    /// The server gave the statement up, or lacked the means for it, at this moment: canceled, a lock, memory, its files.
-    Transient(String),
-    /// The database cannot be reached, or cannot take writes at the moment.
-    Away(String),
-    /// The tables do not take the statement: a table, a column, a key or a right is missing.
-    Unusable(String),
-    /// It does not let us in: login, database or certificate.
-    Refused(String),
-    /// It has no room left.
+/// A connection string, password or certificate that cannot be used. The message begins with the configuration key.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct AddressError(pub(super) String);
+
+/// What an error means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Another transaction was in the way, or the server lacked the means for it: memory, its files, time.
+    Transient,
+    /// As [`Kind::Transient`], but on another connection only.
+    Stale,
+    /// The database cannot be reached, or takes no writes now.
+    Unavailable,
+    /// A table, a column, a key or a right is missing.
+    Unusable,
+    /// The server rejects the login, or we its certificate.
+    Rejected,
     DiskFull,
-    /// Anything else; trying again would not help.
-    Other(String),
+    /// Not helped by a retry.
+    Other,
+}
+
+/// An error of a statement or of connecting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DatabaseError {
+    pub(super) kind: Kind,
+    /// The database's message with its SQLSTATE, or what went wrong on the way there.
+    pub(super) reason: String,
 }
 
 impl DatabaseError {
-    /// What an error of a statement or of connecting means.
-    pub(super) fn of(error: &Error) -> Self {
-        let told = words(error);
-        let Some(state) = error.code() else {
-            return if is_refusal(error) {
-                Self::Refused(told)
-            } else if is_loss(error) {
-                Self::Away(told)
-            } else {
-                Self::Other(told)
-            };
-        };
-        match state.code() {
-            // Serialization failure, deadlock, and whether it was committed is not known.
-            "40001" | "40P01" | "40003" => Self::Conflict(told),
-            // The tables were changed, or whoever stands between has forgotten the statement.
-            "0A000" if is_stale_plan(error) => Self::Stale(told),
-            "26000" => Self::Stale(told),
-            // Idle for too long: in a transaction, between two of them, or the transaction as a whole.
-            "25P03" | "57P05" | "25P04" => Self::Stale(told),
-            "53100" => Self::DiskFull,
-            // No login of this name or password, or no such database.
-            "3D000" => Self::Refused(told),
-            code if code.starts_with("28") => Self::Refused(told),
-            // Shutting down, crashed, starting, dropped, too many connections; a standby takes no writes.
-            "57P01" | "57P02" | "57P03" | "57P04" | "53300" | "25006" => Self::Away(told),
-            code if code.starts_with("08") => Self::Away(told),
-            // The look-out says what is missing, and when it is back.
-            "0A000" | "3F000" => Self::Unusable(told),
-            code if code.starts_with("42") => Self::Unusable(told),
-            // Insufficient resources, objects in use, operator intervention, system errors; among them 57014 (canceled),
-            // 55P03 (lock not available), 53200 (out of memory) and 58030 (I/O error).
-            code if ["53", "55", "57", "58"].iter().any(|class| code.starts_with(class)) => {
-                Self::Transient(told)
-            }
-            _ => Self::Other(told),
-        }
-    }
-
-    /// What an error of the pool means.
-    pub(super) fn of_pool(error: PoolError) -> Self {
-        match error {
-            PoolError::Backend(error) => Self::of(&error),
-            PoolError::Timeout(_) => Self::Away("no connection could be had in time".to_owned()),
-            other => Self::Other(other.to_string()),
-        }
-    }
-
-    /// Nothing came back in time.
-    pub(super) fn silence() -> Self {
-        Self::Away("no answer in time".to_owned())
+    pub(super) fn timeout() -> Self {
+        Self { kind: Kind::Unavailable, reason: "no answer in time".to_owned() }
     }
 
     /// Whether the same statement may be sent again.
-    pub(super) fn is_passing(&self) -> bool {
-        !matches!(self, Self::DiskFull | Self::Other(_))
+    pub(super) fn is_retryable(&self) -> bool {
+        !matches!(self.kind, Kind::DiskFull | Kind::Other)
     }
 
     /// Whether the connection is as good as before.
     pub(super) fn spares_connection(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Transient(_) | Self::DiskFull | Self::Other(_))
+        matches!(self.kind, Kind::Transient | Kind::DiskFull | Kind::Other)
     }
+}
 
-    /// What the store's callers are told.
-    pub(super) fn told(self) -> StoreError {
-        match self {
-            Self::Conflict(reason) => StoreError::Failing(format!("too many conflicts: {reason}")),
-            Self::Away(reason) | Self::Unusable(reason) | Self::Refused(reason) => {
-                StoreError::Unavailable(reason)
+impl From<&Error> for DatabaseError {
+    fn from(error: &Error) -> Self {
+        let kind =
+            error.code().map_or_else(|| kind_of_connection(error), |state| kind_of_state(state, error));
+        Self { kind, reason: message(error) }
+    }
+}
+
+impl From<Error> for DatabaseError {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<PoolError> for DatabaseError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => error.into(),
+            PoolError::Timeout(_) => {
+                Self { kind: Kind::Unavailable, reason: "no connection was free in time".to_owned() }
             }
-            Self::DiskFull => StoreError::DiskFull,
-            Self::Stale(reason) | Self::Transient(reason) | Self::Other(reason) => {
-                StoreError::Failing(reason)
-            }
+            other => Self { kind: Kind::Other, reason: other.to_string() },
         }
     }
+}
 
-    /// What happened.
-    pub(super) fn reason(&self) -> &str {
-        match self {
-            Self::Conflict(reason)
-            | Self::Stale(reason)
-            | Self::Transient(reason)
-            | Self::Away(reason)
-            | Self::Unusable(reason)
-            | Self::Refused(reason)
-            | Self::Other(reason) => reason,
-            Self::DiskFull => "its disk is full",
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> Self {
+        let reason = error.reason;
+        match error.kind {
+            Kind::Unavailable | Kind::Unusable | Kind::Rejected => Self::Unavailable(reason),
+            Kind::DiskFull => Self::DiskFull,
+            Kind::Stale | Kind::Transient | Kind::Other => Self::Failing(reason),
         }
     }
 }
 
-/// Whether a statement cannot be run as it was prepared, because its result would have other types. The server's words
-/// may be in any language; the place in its source is not.
-fn is_stale_plan(error: &Error) -> bool {
-    error.as_db_error().is_some_and(|told| {
-        told.routine() == Some("RevalidateCachedQuery")
-            || told.message().starts_with("cached plan must not change")
-    })
+fn kind_of_state(state: &SqlState, error: &Error) -> Kind {
+    match state.code() {
+        // Serialization failure, deadlock, statement completion unknown.
+        "40001" | "40P01" | "40003" => Kind::Transient,
+        // The tables were changed, or a pooler in between has forgotten the statement.
+        "0A000" if is_stale_plan(error) => Kind::Stale,
+        "26000" => Kind::Stale,
+        // Idle for too long: in a transaction, between two of them, or the transaction as a whole.
+        "25P03" | "57P05" | "25P04" => Kind::Stale,
+        "53100" => Kind::DiskFull,
+        // No such database; class 28: no such login or password.
+        "3D000" => Kind::Rejected,
+        // Shutting down, crashed, starting, dropped, too many connections; a standby takes no writes.
+        "57P01" | "57P02" | "57P03" | "57P04" | "53300" | "25006" => Kind::Unavailable,
+        "0A000" | "3F000" => Kind::Unusable,
+        code => match &code[..2] {
+            "28" => Kind::Rejected,
+            "08" => Kind::Unavailable,
+            "42" => Kind::Unusable,
+            // Insufficient resources, objects in use, operator intervention, system errors; among them 57014 (canceled),
+            // 55P03 (lock not available), 53200 (out of memory) and 58030 (I/O error).
+            "53" | "55" | "57" | "58" => Kind::Transient,
+            _ => Kind::Other,
+        },
+    }
 }
 
-/// Whether a table that was named is not there.
-pub(super) fn is_missing_table(error: &Error) -> bool {
-    error.code() == Some(&SqlState::UNDEFINED_TABLE)
-}
-
-/// Whether a row was locked by another transaction for longer than `lock_timeout`.
-pub(super) fn is_lock_timeout(error: &Error) -> bool {
-    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
-}
-
-/// Whether the server committed without the synchronous standby: the wait for it was canceled or its session terminated.
-/// The server's words may be in any language; the place in its source is not.
-pub(super) fn is_unreplicated(notice: &DbError) -> bool {
-    notice.routine() == Some("SyncRepWaitForLSN") || notice.message().contains("synchronous replication")
-}
-
-/// The words of an error or a notice with their SQLSTATE.
-pub(super) fn server_words(said: &DbError) -> String {
-    on_one_line(&format!("{} (SQLSTATE {})", said.message(), said.code().code()))
-}
-
-/// Whether connecting failed for a reason that will not pass: the server's certificate, TLS that it does not speak, or
-/// the way in which it wants to know who we are.
-fn is_refusal(error: &Error) -> bool {
+/// For an error that the server did not report. `tokio_postgres` distinguishes them by their text only.
+fn kind_of_connection(error: &Error) -> Kind {
     let text = error.to_string();
-    if text.starts_with("authentication error") || text.starts_with("error performing TLS handshake") {
-        // A connection that breaks in the middle of a handshake says nothing about the certificate.
-        return !sources(error).any(|source| {
-            source.downcast_ref::<io::Error>().is_some_and(|error| {
-                matches!(
-                    error.kind(),
-                    io::ErrorKind::UnexpectedEof
-                        | io::ErrorKind::ConnectionReset
-                        | io::ErrorKind::BrokenPipe
-                        | io::ErrorKind::TimedOut
-                )
-            })
+    let is_one_of = |texts: &[&str]| texts.iter().any(|known| text.starts_with(known));
+    if is_one_of(&["authentication error", "error performing TLS handshake"]) {
+        // A connection that breaks during a handshake says nothing about the certificate.
+        let broken = sources(error).filter_map(|source| source.downcast_ref::<io::Error>()).any(|error| {
+            use io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
+            matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe | TimedOut)
         });
+        return if broken { Kind::Unavailable } else { Kind::Rejected };
     }
-    text.starts_with("invalid configuration")
-}
-
-/// Whether the server could not be reached, or the connection to it is of no more use.
-fn is_loss(error: &Error) -> bool {
-    const LOST: [&str; 5] = [
+    if is_one_of(&["invalid configuration"]) {
+        return Kind::Rejected;
+    }
+    let lost = is_one_of(&[
         "error communicating",
         "unexpected message",
         "connection closed",
         "error connecting",
         "timeout waiting",
-    ];
-    let text = error.to_string();
-    text.starts_with("error performing TLS handshake") || LOST.iter().any(|lost| text.starts_with(lost))
+    ]);
+    if lost { Kind::Unavailable } else { Kind::Other }
 }
 
-fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    let mut next = error.source();
-    std::iter::from_fn(move || {
-        let source = next?;
-        next = source.source();
-        Some(source)
+/// Whether a prepared statement no longer fits the tables. Messages are translated; the place in the source is not.
+fn is_stale_plan(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|error| {
+        error.routine() == Some("RevalidateCachedQuery")
+            || error.message().starts_with("cached plan must not change")
     })
 }
 
-/// The database's own words with their SQLSTATE, or what stood between us and it. Holds no value that was sent.
-fn words(error: &Error) -> String {
-    if let Some(told) = error.as_db_error() {
-        return server_words(told);
+/// Whether the server committed without the synchronous standby, because the wait for it was canceled. Messages are
+/// translated; the place in the source is not.
+pub(super) fn is_unreplicated(notice: &DbError) -> bool {
+    notice.routine() == Some("SyncRepWaitForLSN") || notice.message().contains("synchronous replication")
+}
+
+/// The message of a server with its SQLSTATE, on one line.
+pub(super) fn server_message(error: &DbError) -> String {
+    on_one_line(&format!("{} (SQLSTATE {})", error.message(), error.code().code()))
+}
+
+fn message(error: &Error) -> String {
+    if let Some(error) = error.as_db_error() {
+        return server_message(error);
     }
     let mut text = error.to_string();
-    for source in sources(error) {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
+    for source in sources(error).map(ToString::to_string) {
+        if !text.contains(&source) {
+            text = format!("{text}: {source}");
         }
     }
     on_one_line(&text)
 }
 
-/// The text with no character that would steer a terminal or begin a line.
+fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    iter::successors(error.source(), |&error| error.source())
+}
+
+/// Without characters that would steer a terminal or begin a line.
 fn on_one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    text.replace(char::is_control, " ")
 }

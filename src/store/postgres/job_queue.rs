@@ -1,4 +1,4 @@
-//! Calls that wait for a lane: whoever is free takes all that wait, for one statement.
+//! Calls that wait for a task: whichever task is free takes all of them, for one statement. Bounded; keeps the order.
 
 use std::sync::Arc;
 
@@ -6,17 +6,16 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::store::StoreError;
 
-/// What is asked, and who is to be told.
+/// A request, and where its answer goes.
 pub(super) struct Call<T, A> {
-    pub(super) asked: T,
+    pub(super) request: T,
     answer: oneshot::Sender<Result<A, StoreError>>,
 }
 
 impl<T, A> Call<T, A> {
-    /// A call, and where its answer is had.
-    pub(super) fn new(asked: T) -> (Self, oneshot::Receiver<Result<A, StoreError>>) {
+    pub(super) fn new(request: T) -> (Self, oneshot::Receiver<Result<A, StoreError>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { asked, answer }, answered)
+        (Self { request, answer }, answered)
     }
 
     /// Whether the caller still waits.
@@ -24,38 +23,36 @@ impl<T, A> Call<T, A> {
         !self.answer.is_closed()
     }
 
-    /// Tells the caller, who may have gone.
-    pub(super) fn tell(self, answer: Result<A, StoreError>) {
+    /// The caller may have gone.
+    pub(super) fn answer(self, answer: Result<A, StoreError>) {
         let _ = self.answer.send(answer);
     }
 }
 
-/// The calls that wait, for several lanes.
-pub(super) struct Waiting<T, A>(Arc<Mutex<mpsc::Receiver<Call<T, A>>>>);
+/// The waiting calls, shared by several tasks.
+pub(super) struct Queue<T, A>(Arc<Mutex<mpsc::Receiver<Call<T, A>>>>);
 
-impl<T, A> Clone for Waiting<T, A> {
+impl<T, A> Clone for Queue<T, A> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-/// Where calls are put, and where they are taken from. No more than `capacity` wait.
-pub(super) fn queue<T, A>(capacity: usize) -> (mpsc::Sender<Call<T, A>>, Waiting<T, A>) {
-    let (calls, waiting) = mpsc::channel(capacity);
-    (calls, Waiting(Arc::new(Mutex::new(waiting))))
-}
+impl<T, A> Queue<T, A> {
+    pub(super) fn new(capacity: usize) -> (mpsc::Sender<Call<T, A>>, Self) {
+        let (calls, queue) = mpsc::channel(capacity);
+        (calls, Self(Arc::new(Mutex::new(queue))))
+    }
 
-impl<T, A> Waiting<T, A> {
-    /// Waits for calls and takes at most `most` of them; `false` when nobody can call any more.
-    pub(super) async fn take(&self, calls: &mut Vec<Call<T, A>>, most: usize) -> bool {
-        calls.clear();
-        while calls.is_empty() {
-            if self.0.lock().await.recv_many(calls, most).await == 0 {
-                return false;
-            }
-            // Who has given up by now has been told so.
+    /// Waits for calls whose callers still wait, and takes at most `limit`; none when every sender is gone.
+    pub(super) async fn take(&self, limit: usize) -> Vec<Call<T, A>> {
+        let mut calls = Vec::new();
+        while self.0.lock().await.recv_many(&mut calls, limit).await > 0 {
             calls.retain(Call::is_awaited);
+            if !calls.is_empty() {
+                break;
+            }
         }
-        true
+        calls
     }
 }

@@ -1,4 +1,4 @@
-//! Threads of the store's own: a connection outlives the worker that used it.
+//! Threads of the store's own, because a connection outlives the worker that used it.
 
 use std::future::Future;
 use std::thread;
@@ -10,14 +10,10 @@ use super::address::Address;
 use crate::critical_tasks::Guard;
 use crate::store::OpenError;
 
-/// Threads that do the store's work on a machine of more than two cores: one can decode a list while the other serves the
-/// rest. On two cores the second only gets in the way: one alone is a tenth faster (docs/PERFORMANCE.md).
+/// On more than two cores: one decodes a list while the other serves the rest. On two cores one alone is a tenth faster
+/// (docs/PERFORMANCE.md).
 const THREADS: usize = 2;
 
-/// The threads of a store on the database at this address.
-///
-/// # Errors
-/// When the system gives none.
 pub(super) fn runtime(address: &Address) -> Result<Runtime, OpenError> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     Builder::new_multi_thread()
@@ -28,26 +24,26 @@ pub(super) fn runtime(address: &Address) -> Result<Runtime, OpenError> {
         .map_err(|error| OpenError::Unavailable { address: address.to_string(), reason: error.to_string() })
 }
 
-/// Runs a part on the store's threads that the store cannot work without.
-pub(super) fn spawn(handle: &Handle, guard: Guard, work: impl Future<Output = ()> + Send + 'static) {
+/// Runs a task that the store cannot work without.
+pub(super) fn spawn(handle: &Handle, guard: Guard, task: impl Future<Output = ()> + Send + 'static) {
     handle.spawn(async move {
         let _guard = guard;
-        work.await;
+        task.await;
     });
 }
 
-/// Runs this on the store's threads and waits for it, on a thread that may itself belong to a runtime. Nothing when it took
-/// too long.
+/// Runs this on the store's threads and blocks until it is done, also on a thread of another runtime; `None` after
+/// `limit`.
 pub(super) fn wait<T: Send + 'static>(
     handle: &Handle,
-    within: Duration,
+    limit: Duration,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {
-    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let (send, done) = std::sync::mpsc::sync_channel(1);
     handle.spawn(async move {
-        let _ = tell.send(work.await);
+        let _ = send.send(work.await);
     });
-    told.recv_timeout(within).ok()
+    done.recv_timeout(limit).ok()
 }
 
 #[cfg(test)]
@@ -56,10 +52,10 @@ mod tests {
     use crate::critical_tasks::CriticalTasks;
 
     #[test]
-    fn a_part_that_panics_is_reported_as_ended() {
+    fn a_task_that_panics_is_reported_as_ended() {
         let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        let essential = CriticalTasks::default();
-        spawn(runtime.handle(), essential.guard("the task"), async { panic!("for the test") });
-        assert_eq!(runtime.block_on(essential.ended()), "the task has ended");
+        let tasks = CriticalTasks::default();
+        spawn(runtime.handle(), tasks.guard("the task"), async { panic!("for the test") });
+        assert_eq!(runtime.block_on(tasks.ended()), "the task has ended");
     }
 }

@@ -1,4 +1,5 @@
-//! The tables: what they are, whether they are there, and making them. `docs/POSTGRES.md` prints the same SQL.
+//! The tables: their SQL, which docs/POSTGRES.md prints, whether they are there, and creating them. Never changes or removes
+//! a table.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,14 +8,14 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
-use super::database::PooledConnection;
+use super::connection::{Parameter, PooledConnection};
 use super::dry_run;
-use super::error::{DatabaseError, is_missing_table};
+use super::error::{DatabaseError, Kind};
 
-/// The form of the tables that this version reads and writes.
+/// The version of the tables that this program reads and writes.
 const VERSION: i32 = 1;
 
-/// What makes the tables. Portable: no extension, no sequence, no trigger; the names of the types mean the same everywhere.
+/// Portable: no extension, sequence or trigger, and types that mean the same everywhere.
 pub(super) const TABLES: &str = "\
 CREATE TABLE IF NOT EXISTS virksomhedslogin_login (
     cvr_number  int4           NOT NULL PRIMARY KEY CHECK (cvr_number BETWEEN 0 AND 99999999),
@@ -35,7 +36,7 @@ CREATE TABLE IF NOT EXISTS virksomhedslogin_schema (
 INSERT INTO virksomhedslogin_schema (id, version) VALUES (1, 1) ON CONFLICT (id) DO NOTHING;
 ";
 
-/// table, column, type as the information schema calls it.
+/// Table, column, type in the words of the information schema.
 const COLUMNS: [(&str, &str, &str); 9] = [
     ("virksomhedslogin_login", "cvr_number", "integer"),
     ("virksomhedslogin_login", "first_login", "timestamp with time zone"),
@@ -48,7 +49,7 @@ const COLUMNS: [(&str, &str, &str); 9] = [
     ("virksomhedslogin_writer", "written", "timestamp with time zone"),
 ];
 
-/// table, privilege.
+/// Table, privilege.
 pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_login", "SELECT"),
     ("virksomhedslogin_login", "INSERT"),
@@ -60,198 +61,168 @@ pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_schema", "SELECT"),
 ];
 
-/// Our tables, in the order in which they are made; the row with the version comes last.
+/// Our tables in the order of their creation.
 const NAMES: [&str; 3] = ["virksomhedslogin_login", "virksomhedslogin_writer", "virksomhedslogin_schema"];
 
-/// What is told of a role that must create the tables and may not.
-pub(super) const MAY_NOT_CREATE: &str = "the role may not create the tables of an empty store: give it the right to (CREATE on the \
-     schema), or create them as docs/POSTGRES.md shows";
-/// How often tables are made again that another instance makes at the same time.
-const TRIES: usize = 5;
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+pub(super) const MAY_NOT_CREATE: &str = "the role may not create the tables of an empty store: grant it CREATE on the schema, or create them as \
+     docs/POSTGRES.md shows";
+const ATTEMPTS: usize = 5;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
-/// How the tables stand.
+/// The state of the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
-    /// They are ours, of this version, and may be used.
+pub(super) enum Tables {
+    /// Of this version, and usable.
     Ours,
-    /// There are none.
-    Nothing {
-        /// Whether this role may make them.
+    Missing {
         may_create: bool,
     },
-    /// They are being made, or that was interrupted: those that come last are missing. Not every database makes them in
-    /// one transaction.
+    /// The last ones are missing, because their creation is under way or was interrupted: not every database creates
+    /// them in one transaction.
     Partial {
-        /// What is missing first.
         missing: String,
-        /// Whether this role may make the rest.
         may_create: bool,
     },
-    /// There are tables of these names, but not ours, or of another version.
+    /// Of another program or version.
     Foreign {
-        /// What is there.
         found: String,
-        /// What should be.
         expected: String,
     },
-    /// They are there, but this role may not do what it must.
+    /// The role lacks a right.
     Forbidden(String),
 }
 
-/// How the tables stand, after making those that are missing where `create` is set.
-pub(super) async fn prepare(lease: &PooledConnection, create: bool) -> Result<Found, Error> {
-    let mut tries = 0;
+impl Tables {
+    fn foreign(found: String, expected: impl Into<String>) -> Self {
+        Self::Foreign { found, expected: expected.into() }
+    }
+
+    fn lacking(privilege: &str, table: &str) -> Self {
+        Self::Forbidden(format!(
+            "the role may not {privilege} on {table}: grant it as docs/POSTGRES.md shows"
+        ))
+    }
+}
+
+/// The state of the tables, after creating those that are missing if `create` is set.
+pub(super) async fn prepare(connection: &PooledConnection, create: bool) -> Result<Tables, Error> {
+    let mut attempts = 0;
     loop {
-        let found = look(lease).await?;
-        match found {
-            Found::Nothing { may_create: false } if create => {
-                return Ok(Found::Forbidden(MAY_NOT_CREATE.to_owned()));
+        match inspect(connection).await? {
+            Tables::Missing { may_create: false } if create => {
+                return Ok(Tables::Forbidden(MAY_NOT_CREATE.to_owned()));
             }
-            Found::Nothing { may_create: true } | Found::Partial { may_create: true, .. } if create => {}
+            Tables::Missing { may_create: true } | Tables::Partial { may_create: true, .. } if create => {}
             found => return Ok(found),
         }
-        tries += 1;
-        match lease.batch_execute(TABLES).await {
-            Ok(()) => log::info!("made the tables of an empty store"),
-            Err(error) if tries < TRIES && is_race(&error) => tokio::time::sleep(BETWEEN_TRIES).await,
+        attempts += 1;
+        match connection.batch_execute(TABLES).await {
+            Ok(()) => log::info!("created the tables of an empty store"),
+            // `IF NOT EXISTS` does not wait for another instance that creates the same table.
+            Err(_) if attempts < ATTEMPTS => tokio::time::sleep(BETWEEN_ATTEMPTS).await,
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Whether another session did the same at the same time (`IF NOT EXISTS` does not wait for it).
-fn is_race(error: &Error) -> bool {
-    [
-        SqlState::UNIQUE_VIOLATION,
-        SqlState::DUPLICATE_TABLE,
-        SqlState::DUPLICATE_OBJECT,
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::T_R_DEADLOCK_DETECTED,
-    ]
-    .iter()
-    .any(|state| error.code() == Some(state))
+async fn inspect(connection: &PooledConnection) -> Result<Tables, Error> {
+    let found = shape(connection).await?;
+    if found == Tables::Ours { usability(connection).await } else { Ok(found) }
 }
 
-/// How the tables stand. Changes nothing.
-async fn look(lease: &PooledConnection) -> Result<Found, Error> {
-    let found = shape(lease).await?;
-    if found == Found::Ours { use_of(lease).await } else { Ok(found) }
-}
-
-/// Whether tables of the right shape take our statements.
-async fn use_of(lease: &PooledConnection) -> Result<Found, Error> {
-    let found = match dry_run::keeps_a_login(lease).await {
-        Ok(true) => return Ok(Found::Ours),
+/// Whether tables of the right shape accept our statements.
+async fn usability(connection: &PooledConnection) -> Result<Tables, Error> {
+    let found = match dry_run::keeps_a_login(connection).await {
+        Ok(true) => return Ok(Tables::Ours),
         Ok(false) => "a table of logins that does not keep what is written (is there a trigger?)".to_owned(),
-        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            return Ok(Found::Forbidden(DatabaseError::of(&error).reason().to_owned()));
-        }
-        Err(error) => match DatabaseError::of(&error) {
-            DatabaseError::Unusable(reason) | DatabaseError::Other(reason) => {
-                format!("tables that refuse a login: {reason}")
+        Err(error) => {
+            let DatabaseError { kind, reason } = DatabaseError::from(&error);
+            match kind {
+                _ if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                    return Ok(Tables::Forbidden(reason));
+                }
+                Kind::Unusable | Kind::Other => format!("tables that reject a login: {reason}"),
+                Kind::Unavailable | Kind::Rejected => return Err(error),
+                // A lock, a conflict, a full disk: they say nothing about the tables.
+                _ => return Ok(Tables::Ours),
             }
-            DatabaseError::Away(_) | DatabaseError::Refused(_) => return Err(error),
-            // A lock, a conflict, a full disk: they say nothing of the tables.
-            _ => return Ok(Found::Ours),
-        },
+        }
     };
-    Ok(Found::Foreign { found, expected: "the tables of docs/POSTGRES.md, with their keys".to_owned() })
+    Ok(Tables::foreign(found, "the tables of docs/POSTGRES.md, with their keys"))
 }
 
-/// Whether the tables have the columns, the rights and the version that they must have.
-async fn shape(client: &Client) -> Result<Found, Error> {
-    const SQL: &str = "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns \
-         WHERE table_schema = ANY(current_schemas(false)) AND table_name::text = ANY($1)";
-    let mut columns = BTreeMap::new();
-    for row in client.query_typed(SQL, &[(&NAMES.as_slice(), Type::TEXT_ARRAY)]).await? {
-        let name: (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        columns.insert(name, row.try_get::<_, String>(2)?);
-    }
-    let is_there = |name: &str| columns.keys().any(|(table, _)| table == name);
-    for name in NAMES.into_iter().rev().filter(|name| !is_there(name)) {
-        // A role without any right to a table does not see it there.
-        match client.batch_execute(&format!("SELECT 1 FROM {name} LIMIT 0")).await {
-            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-                return Ok(Found::Forbidden(lacking(name, "SELECT")));
-            }
-            Err(error) if !is_missing_table(&error) => return Err(error),
-            _ => {}
+/// Whether the tables have the columns, rights, version and durability that they must have.
+async fn shape(client: &Client) -> Result<Tables, Error> {
+    let columns = columns(client).await?;
+    let exists = |name: &str| columns.keys().any(|(table, _)| table == name);
+    for name in NAMES.into_iter().rev().filter(|name| !exists(name)) {
+        // The information schema hides a table from a role without any right to it.
+        let error = client.batch_execute(&format!("SELECT 1 FROM {name} LIMIT 0")).await.err();
+        match error.as_ref().and_then(Error::code) {
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => return Ok(Tables::lacking("SELECT", name)),
+            Some(&SqlState::UNDEFINED_TABLE) => {}
+            _ => error.map_or(Ok(()), Err)?,
         }
     }
+    let created = NAMES.iter().take_while(|name| exists(name)).count();
+    let is_partial = created > 0 && !NAMES[created..].iter().any(|name| exists(name));
     if columns.is_empty() {
-        return nothing(client).await;
+        return Ok(Tables::Missing { may_create: may_create(client).await? });
     }
-    let made = NAMES.iter().take_while(|name| is_there(name)).count();
-    let is_partial = made > 0 && !NAMES[made..].iter().any(|name| is_there(name));
-    let expected = COLUMNS.iter().filter(|(table, ..)| !is_partial || is_there(table));
-    for &(table, column, kind) in expected {
-        let found = columns.get(&(table.to_owned(), column.to_owned())).map(String::as_str);
-        if found != Some(kind) {
-            let found = found.unwrap_or("nothing");
-            return Ok(Found::Foreign {
-                found: format!("{found} at {table}.{column}"),
-                expected: kind.to_owned(),
-            });
+    for (table, column, kind) in COLUMNS.into_iter().filter(|(table, ..)| !is_partial || exists(table)) {
+        let found = columns.get(&(table.to_owned(), column.to_owned())).map_or("nothing", String::as_str);
+        if found != kind {
+            return Ok(Tables::foreign(format!("{found} at {table}.{column}"), kind));
         }
     }
-    if let Some(missing) = NAMES.get(made).filter(|_| is_partial) {
+    if let Some(missing) = NAMES.get(created).filter(|_| is_partial) {
         return partial(client, missing).await;
     }
     for (table, privilege) in PRIVILEGES {
-        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-            [(&table, Type::TEXT), (&privilege, Type::TEXT)];
+        let parameters: [Parameter<'_>; 2] = [(&table, Type::TEXT), (&privilege, Type::TEXT)];
         let row = client.query_typed_one("SELECT has_table_privilege($1, $2)", &parameters).await?;
         if !row.try_get::<_, bool>(0)? {
-            return Ok(Found::Forbidden(lacking(table, privilege)));
+            return Ok(Tables::lacking(privilege, table));
         }
     }
     let rows = client.query_typed("SELECT version FROM virksomhedslogin_schema WHERE id = 1", &[]).await?;
     let Some(row) = rows.first() else { return partial(client, "the row of virksomhedslogin_schema").await };
     let version: i32 = row.try_get(0)?;
     if version != VERSION {
-        return Ok(Found::Foreign {
-            found: format!("version {version}"),
-            expected: format!("version {VERSION}"),
-        });
+        return Ok(Tables::foreign(format!("version {version}"), format!("version {VERSION}")));
     }
-    durable(client).await
+    durability(client).await
 }
 
-/// No tables; whether they could be made.
-async fn nothing(client: &Client) -> Result<Found, Error> {
-    Ok(Found::Nothing { may_create: may_create(client).await? })
+/// Table and column → type.
+async fn columns(client: &Client) -> Result<BTreeMap<(String, String), String>, Error> {
+    const SQL: &str = "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns \
+         WHERE table_schema = ANY(current_schemas(false)) AND table_name::text = ANY($1)";
+    let rows = client.query_typed(SQL, &[(&NAMES.as_slice(), Type::TEXT_ARRAY)]).await?;
+    rows.iter().map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?))).collect()
 }
 
-/// Not all of the tables; whether the rest could be made.
-async fn partial(client: &Client, missing: &str) -> Result<Found, Error> {
-    Ok(Found::Partial { missing: missing.to_owned(), may_create: may_create(client).await? })
+async fn partial(client: &Client, missing: &str) -> Result<Tables, Error> {
+    Ok(Tables::Partial { missing: missing.to_owned(), may_create: may_create(client).await? })
 }
 
-/// Whether tables could be made where the role's search path begins.
+/// Whether the role may create tables in the first schema of its search path.
 async fn may_create(client: &Client) -> Result<bool, Error> {
     const SQL: &str = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
     client.query_typed_one(SQL, &[]).await?.try_get(0)
 }
 
-fn lacking(table: &str, privilege: &str) -> String {
-    format!("the role may not {privilege} on {table}: grant it as docs/POSTGRES.md shows")
-}
-
-/// What no acknowledgement may rest on: a table that a crash empties. A server that does not sync is warned of: whoever
-/// set that meant it.
-async fn durable(client: &Client) -> Result<Found, Error> {
+/// A table that a crash empties is an error. A server without fsync is only warned of, because it was set on purpose.
+async fn durability(client: &Client) -> Result<Tables, Error> {
     const SQL: &str = "SELECT relname::text FROM pg_class WHERE relpersistence <> 'p' AND oid IN \
          ('virksomhedslogin_login'::regclass, 'virksomhedslogin_writer'::regclass)";
     if let Some(row) = client.query_typed(SQL, &[]).await?.first() {
-        return Ok(Found::Foreign {
-            found: format!("{} as an unlogged or temporary table", row.try_get::<_, String>(0)?),
-            expected: "a table that survives a crash".to_owned(),
-        });
+        let found = format!("{} as an unlogged or temporary table", row.try_get::<_, String>(0)?);
+        return Ok(Tables::foreign(found, "a table that survives a crash"));
     }
     let row = client.query_typed_one("SELECT coalesce(current_setting('fsync', true), 'on')", &[]).await?;
     if row.try_get::<_, String>(0)? == "off" {
         log::warn!("the database runs with fsync = off: a power cut may lose what was answered 204");
     }
-    Ok(Found::Ours)
+    Ok(Tables::Ours)
 }

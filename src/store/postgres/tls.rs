@@ -1,99 +1,79 @@
-//! The TLS that the database is spoken to with: whose certificates are believed, and which one is shown.
+//! TLS to the database: the authorities that are trusted, and the client certificate. Only PEM files that exist and are
+//! whole are accepted; no connection is opened here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls::{ClientConfig, RootCertStore};
 
-use super::address::AddressError;
+use super::error::AddressError;
 use crate::regular_file;
 
 #[cfg(test)]
 mod tests;
 
-/// The files that a connection string names.
-pub(super) struct Files {
-    /// The authorities that are believed; without, the public ones.
-    pub(super) roots: Option<PathBuf>,
-    /// The certificate that this program shows, with those between it and its authority.
-    pub(super) certificate: Option<PathBuf>,
-    /// The key of that certificate.
-    pub(super) key: Option<PathBuf>,
+/// PEM files for the connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Authorities trusted instead of the public ones.
+    pub ca: Option<PathBuf>,
+    /// Client certificate with its intermediate ones; only together with its key.
+    pub cert: Option<PathBuf>,
+    /// Unencrypted private key of the client certificate.
+    pub key: Option<PathBuf>,
 }
 
-impl Files {
-    /// Whether any is named.
-    pub(super) fn any(&self) -> bool {
-        self.roots.is_some() || self.certificate.is_some() || self.key.is_some()
-    }
-
-    /// Reads them. `direct` is for `sslnegotiation=direct`, where the server asks to be told what will be spoken.
-    pub(super) fn client_config(&self, direct: bool) -> Result<ClientConfig, AddressError> {
-        let builder = builder()?.with_root_certificates(self.roots()?);
-        let mut config = match (&self.certificate, &self.key) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(certificate), Some(path)) => {
-                let chain = certificates("sslcert", certificate)?;
-                let key = PrivateKeyDer::from_pem_slice(&read("sslkey", path)?).map_err(|_| {
-                    fault("sslkey", path, "holds no private key in PEM that is not encrypted")
-                })?;
-                builder.with_client_auth_cert(chain, key).map_err(|error| {
-                    fault("sslkey", path, format!("does not go with the certificate in sslcert: {error}"))
-                })?
-            }
-            _ => {
-                return Err(AddressError::Refused(
-                    "sslcert and sslkey go together: a certificate is nothing without its key",
-                ));
-            }
-        };
-        if direct {
-            config.alpn_protocols = vec![b"postgresql".to_vec()];
+/// Reads the files. `direct` is `sslnegotiation=direct`, which requires ALPN.
+pub(super) fn client_config(files: &TlsFiles, direct: bool) -> Result<ClientConfig, AddressError> {
+    let mut roots = RootCertStore::empty();
+    match &files.ca {
+        None => {
+            roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
         }
-        Ok(config)
-    }
-
-    /// The file's authorities stand in place of the public ones, not beside them.
-    fn roots(&self) -> Result<RootCertStore, AddressError> {
-        let mut roots = RootCertStore::empty();
-        match &self.roots {
-            None => {
-                roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
-            }
-            Some(path) => {
-                for certificate in certificates("sslrootcert", path)? {
-                    roots.add(certificate).map_err(|error| fault("sslrootcert", path, error))?;
-                }
+        Some(path) => {
+            for certificate in certificates("store.tls_ca_file", path)? {
+                roots.add(certificate).map_err(|error| file_error("store.tls_ca_file", path, error))?;
             }
         }
-        Ok(roots)
     }
-}
-
-/// For where TLS is off: should it be spoken after all, no server is believed.
-pub(super) fn trusting_nobody() -> Result<ClientConfig, AddressError> {
-    Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
-}
-
-fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, AddressError> {
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|_| AddressError::Refused("TLS cannot be spoken by this build"))
+        .map_err(|error| AddressError(format!("TLS is not available: {error}")))?
+        .with_root_certificates(roots);
+    let mut config = match (&files.cert, &files.key) {
+        (None, None) => builder.with_no_client_auth(),
+        (Some(cert), Some(path)) => {
+            let chain = certificates("store.tls_cert_file", cert)?;
+            let error = |reason: &str| file_error("store.tls_key_file", path, reason);
+            let pem = regular_file::read(path).map_err(|reason| error(&reason.to_string()))?;
+            let key = PrivateKeyDer::from_pem_slice(&pem)
+                .map_err(|_| error("holds no unencrypted private key in PEM"))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|reason| error(&format!("does not match store.tls_cert_file: {reason}")))?
+        }
+        _ => {
+            return Err(AddressError(
+                "store.tls_cert_file: needs store.tls_key_file, and the other way round: set both or neither"
+                    .to_owned(),
+            ));
+        }
+    };
+    if direct {
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+    }
+    Ok(config)
 }
 
-fn certificates(name: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, AddressError> {
-    let pem = read(name, path)?;
+fn certificates(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, AddressError> {
+    let pem = regular_file::read(path).map_err(|error| file_error(name, path, error))?;
     let all = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-    let all = all.map_err(|_| fault(name, path, "is no PEM file: a section is broken"))?;
-    if all.is_empty() { Err(fault(name, path, "holds no certificate in PEM")) } else { Ok(all) }
+    let all = all.map_err(|_| file_error(name, path, "is not a PEM file: a section is broken"))?;
+    if all.is_empty() { Err(file_error(name, path, "holds no certificate in PEM")) } else { Ok(all) }
 }
 
-fn read(name: &'static str, path: &Path) -> Result<Vec<u8>, AddressError> {
-    regular_file::read(path).map_err(|error| fault(name, path, error))
-}
-
-fn fault(name: &'static str, path: &Path, reason: impl ToString) -> AddressError {
-    AddressError::File { name, path: path.to_owned(), reason: reason.to_string() }
+fn file_error(name: &str, path: &Path, reason: impl ToString) -> AddressError {
+    AddressError(format!("{name}: {}: {}", path.display(), reason.to_string()))
 }

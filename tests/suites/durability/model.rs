@@ -76,7 +76,7 @@ impl<'a> Databases<'a> {
 }
 
 fn open_database(url: &str) -> Store {
-    let address = Address::parse(url).unwrap();
+    let address = Address::new(url, None, &Default::default()).unwrap();
     let place = Backend::Database(Box::new(Database {
         address,
         create_schema: true,

@@ -1,4 +1,4 @@
-//! Handshakes with a real TLS server, under certificates made for the occasion.
+//! Handshakes with a real TLS server, with certificates made for the test.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 
 use super::*;
-use crate::store::postgres::Address;
+use crate::store::postgres::address::Address;
 
 const NAME: &str = "db.example";
 const LIMIT: Duration = Duration::from_secs(10);
@@ -65,17 +65,17 @@ impl Ca {
     }
 
     /// The path of a file of this authority's.
-    fn file(&self, name: &str) -> String {
-        self.directory.path().join(name).to_str().unwrap().to_owned()
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    fn write(&self, name: &str, text: &str) -> PathBuf {
         fs::write(self.file(name), text).unwrap();
         self.file(name)
     }
 }
 
-/// A server that answers one `ping` on one connection; with an authority, only to who shows a certificate of it.
+/// A server that answers one `ping` on one connection; with an authority, only for a client certificate of it.
 fn serve((certificate, key): (CertificateDer<'static>, KeyPair), clients: Option<&Ca>) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
@@ -112,9 +112,10 @@ fn serve((certificate, key): (CertificateDer<'static>, KeyPair), clients: Option
     address
 }
 
-/// Shakes hands as this string says, under this name, and asks for a pong.
-fn talk(text: &str, name: &str, to: SocketAddr) -> io::Result<String> {
-    let mut connector = Address::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).connector();
+/// Connects as this string says, under this name, and asks for a pong.
+fn talk(text: &str, files: &TlsFiles, name: &str, to: SocketAddr) -> io::Result<String> {
+    let address = Address::new(text, None, files).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let mut connector = address.connector();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let conversation = async {
@@ -133,55 +134,52 @@ fn talk(text: &str, name: &str, to: SocketAddr) -> io::Result<String> {
     })
 }
 
-fn url(ca: &Ca, more: &str) -> String {
-    format!("host={NAME} user=u sslrootcert='{}' {more}", ca.file("ca.pem"))
+fn url(more: &str) -> String {
+    format!("host={NAME} user=u {more}")
+}
+
+fn trusting(ca: &Ca) -> TlsFiles {
+    TlsFiles { ca: Some(ca.file("ca.pem")), ..TlsFiles::default() }
 }
 
 #[test]
-fn a_server_is_believed_under_the_right_authority_and_name() {
+fn a_server_is_trusted_under_the_right_authority_and_name() {
     let ca = Ca::new();
     for more in ["", "sslmode=verify-full", "sslmode=verify-ca", "sslmode=require"] {
         let to = serve(ca.issue(NAME, |_| {}), None);
-        assert_eq!(talk(&url(&ca, more), NAME, to).unwrap(), "pong", "{more}");
+        assert_eq!(talk(&url(more), &trusting(&ca), NAME, to).unwrap(), "pong", "{more}");
     }
     let to = serve(ca.issue("127.0.0.1", |_| {}), None);
-    assert_eq!(talk(&url(&ca, ""), "127.0.0.1", to).unwrap(), "pong", "an address in place of a name");
+    assert_eq!(talk(&url(""), &trusting(&ca), "127.0.0.1", to).unwrap(), "pong", "an address as the name");
     let to = serve(ca.issue(NAME, |_| {}), None);
-    assert_eq!(
-        talk(&url(&ca, "sslnegotiation=direct"), NAME, to).unwrap(),
-        "PONG",
-        "says what it will speak"
-    );
+    let direct = talk(&url("sslnegotiation=direct"), &trusting(&ca), NAME, to);
+    assert_eq!(direct.unwrap(), "PONG", "ALPN");
 }
 
 #[test]
-fn a_server_is_refused_under_another_authority_or_name_or_too_late() {
+fn another_authority_or_name_or_an_expired_certificate_is_rejected() {
     let (ca, other) = (Ca::new(), Ca::new());
     let expired = |params: &mut CertificateParams| {
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
     };
-    let public = format!("host={NAME} user=u");
+    let public = TlsFiles::default();
     for mode in ["", "sslmode=verify-full", "sslmode=verify-ca", "sslmode=require"] {
-        for (url, certificate, fault) in [
-            // The other authority bears the same name.
-            (url(&other, mode), ca.issue(NAME, |_| {}), "BadSignature"),
-            (format!("{public} {mode}"), ca.issue(NAME, |_| {}), "UnknownIssuer"),
-            (format!("{public} sslrootcert=system {mode}"), ca.issue(NAME, |_| {}), "UnknownIssuer"),
-            (url(&ca, mode), ca.issue("other.example", |_| {}), "not valid for name"),
-            (url(&ca, mode), ca.issue("127.0.0.1", |_| {}), "not valid for name"),
-            (url(&ca, mode), ca.issue(NAME, expired), "expired"),
+        for (files, certificate, expected) in [
+            // The other authority has the same name.
+            (&trusting(&other), ca.issue(NAME, |_| {}), "BadSignature"),
+            (&public, ca.issue(NAME, |_| {}), "UnknownIssuer"),
+            (&trusting(&ca), ca.issue("other.example", |_| {}), "not valid for name"),
+            (&trusting(&ca), ca.issue("127.0.0.1", |_| {}), "not valid for name"),
+            (&trusting(&ca), ca.issue(NAME, expired), "expired"),
         ] {
-            let error = talk(&url, NAME, serve(certificate, None)).unwrap_err().to_string();
-            assert!(error.contains(fault), "{url}: {error}");
+            let error = talk(&url(mode), files, NAME, serve(certificate, None)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{mode}: {error}");
         }
     }
-    let off = format!("{public} sslmode=disable");
-    let error = talk(&off, NAME, serve(ca.issue(NAME, |_| {}), None)).unwrap_err().to_string();
-    assert!(error.contains("UnknownIssuer"), "where TLS is off nobody is believed: {error}");
 }
 
 #[test]
-fn a_bundle_may_hold_more_than_one_authority() {
+fn a_bundle_may_hold_several_authorities() {
     let (one, two) = (Ca::new(), Ca::new());
     let both = format!(
         "Text between is skipped.\n{}{}",
@@ -190,35 +188,30 @@ fn a_bundle_may_hold_more_than_one_authority() {
     );
     one.write("ca.pem", &both);
     for ca in [&one, &two] {
-        assert_eq!(talk(&url(&one, ""), NAME, serve(ca.issue(NAME, |_| {}), None)).unwrap(), "pong");
+        let to = serve(ca.issue(NAME, |_| {}), None);
+        assert_eq!(talk(&url(""), &trusting(&one), NAME, to).unwrap(), "pong");
     }
 }
 
 #[test]
-fn a_bundle_stands_in_place_of_the_public_authorities() {
-    let ca = Ca::new();
-    let count = |roots| Files { roots, certificate: None, key: None }.roots().unwrap().len();
-    assert_eq!(count(Some(ca.file("ca.pem").into())), 1);
-    assert!(count(None) > 100, "{}", count(None));
-}
-
-#[test]
-fn the_program_shows_its_own_certificate_where_it_has_one() {
+fn the_client_certificate_is_sent() {
     let (ca, strangers) = (Ca::new(), Ca::new());
-    let shown_by = |issuer: &Ca| {
+    let with_certificate_of = |issuer: &Ca| {
         let (certificate, key) = issuer.issue("u", |_| {});
-        let certificate = issuer.write("client.pem", &pem("CERTIFICATE", &certificate));
-        let key = issuer.write("client.key", &pem("PRIVATE KEY", &key.serialize_der()));
-        url(&ca, &format!("sslcert='{certificate}' sslkey='{key}'"))
+        TlsFiles {
+            cert: Some(issuer.write("client.pem", &pem("CERTIFICATE", &certificate))),
+            key: Some(issuer.write("client.key", &pem("PRIVATE KEY", &key.serialize_der()))),
+            ..trusting(&ca)
+        }
     };
-    let answered = |url: &str| talk(url, NAME, serve(ca.issue(NAME, |_| {}), Some(&ca)));
-    assert_eq!(answered(&shown_by(&ca)).unwrap(), "pong");
-    assert!(answered(&shown_by(&strangers)).is_err(), "a certificate of another authority");
-    assert!(answered(&url(&ca, "")).is_err(), "no certificate");
+    let answered = |files: &TlsFiles| talk(&url(""), files, NAME, serve(ca.issue(NAME, |_| {}), Some(&ca)));
+    assert_eq!(answered(&with_certificate_of(&ca)).unwrap(), "pong");
+    assert!(answered(&with_certificate_of(&strangers)).is_err(), "a certificate of another authority");
+    assert!(answered(&trusting(&ca)).is_err(), "no certificate");
 }
 
 #[test]
-fn a_file_that_does_not_serve_is_named() {
+fn an_unusable_file_is_named() {
     let ca = Ca::new();
     let (certificate, key) = ca.issue("u", |_| {});
     let good = ca.write("client.pem", &pem("CERTIFICATE", &certificate));
@@ -229,22 +222,32 @@ fn a_file_that_does_not_serve_is_named() {
     let no_der = ca.write("no-der.pem", &pem("CERTIFICATE", b"no certificate"));
     let locked = ca.write("locked.key", &pem("ENCRYPTED PRIVATE KEY", b"locked"));
     let missing = ca.file("missing.pem");
-    for (name, path, more, told) in [
-        ("sslrootcert", &missing, "", "No such file"),
-        ("sslrootcert", &empty, "", "holds no certificate"),
-        ("sslrootcert", &key, "", "holds no certificate"),
-        ("sslrootcert", &broken, "", "is no PEM file"),
-        ("sslrootcert", &no_der, "", "certificate"),
-        ("sslcert", &missing, &*format!("sslkey='{key}'"), "No such file"),
-        ("sslcert", &empty, &*format!("sslkey='{key}'"), "holds no certificate"),
-        ("sslkey", &missing, &*format!("sslcert='{good}'"), "No such file"),
-        ("sslkey", &empty, &*format!("sslcert='{good}'"), "holds no private key"),
-        ("sslkey", &locked, &*format!("sslcert='{good}'"), "holds no private key"),
-        ("sslkey", &other, &*format!("sslcert='{good}'"), "does not go with"),
+    let default = TlsFiles::default;
+    let trust = |path: &PathBuf| TlsFiles { ca: Some(path.clone()), ..default() };
+    let client = |cert: &PathBuf, key: &PathBuf| TlsFiles {
+        cert: Some(cert.clone()),
+        key: Some(key.clone()),
+        ..default()
+    };
+    for (key, path, files, expected) in [
+        ("ca", &missing, trust(&missing), "No such file"),
+        ("ca", &empty, trust(&empty), "holds no certificate"),
+        ("ca", &key, trust(&key), "holds no certificate"),
+        ("ca", &broken, trust(&broken), "is not a PEM file"),
+        ("ca", &no_der, trust(&no_der), "certificate"),
+        ("cert", &missing, client(&missing, &key), "No such file"),
+        ("cert", &empty, client(&empty, &key), "holds no certificate"),
+        ("key", &missing, client(&good, &missing), "No such file"),
+        ("key", &empty, client(&good, &empty), "holds no unencrypted private key"),
+        ("key", &locked, client(&good, &locked), "holds no unencrypted private key"),
+        ("key", &other, client(&good, &other), "does not match"),
     ] {
-        let url = format!("host={NAME} user=u {name}='{path}' {more}");
-        let error = Address::parse(&url).expect_err(&url).to_string();
-        assert!(error.starts_with(&format!("{name}: {path}: ")), "{error}");
-        assert!(error.contains(told), "{error}");
+        let error = Address::new(&url(""), None, &files).expect_err(key).to_string();
+        assert!(error.starts_with(&format!("store.tls_{key}_file: {}: ", path.display())), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+    for alone in [TlsFiles { cert: Some(good), ..default() }, TlsFiles { key: Some(key), ..default() }] {
+        let error = Address::new(&url(""), None, &alone).unwrap_err().to_string();
+        assert!(error.contains("set both or neither"), "{error}");
     }
 }

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn opened(url: &str, deadline: u64, set: impl FnOnce(&mut Database)) -> Result<Store, OpenError> {
     let mut database = Database {
-        address: Address::parse(url).unwrap(),
+        address: Address::new(url, None, &Default::default()).unwrap(),
         create_schema: true,
         connections: 10,
         prepared_statements: false,

@@ -29,7 +29,7 @@ pub(super) fn cluster() -> Option<Arc<Cluster>> {
 }
 
 fn open(url: &str, connections: usize) -> Store {
-    let address = Address::parse(url).unwrap();
+    let address = Address::new(url, None, &Default::default()).unwrap();
     let place = Backend::Database(Box::new(Database {
         address,
         create_schema: true,
