@@ -237,7 +237,7 @@ impl App {
         let ready = || {
             supervisor.ready(&status);
             supervisor.watch(Arc::clone(&api.store), settings.store.deadline);
-            rt::spawn(management::clock::watch(state.clone()));
+            rt::spawn(management::watch_clock(state.clone()));
             rt::spawn(denied_calls::watch(api.clone()));
         };
         let outcome = until_stopped(&essential, parts, stop, ready).await;
@@ -246,7 +246,7 @@ impl App {
             Err(error) => log::error!("stopping because of a failure: {error}"),
         }
         supervisor.stopping();
-        state.lifecycle.stop();
+        state.stop();
         close(&api, handles).await;
         outcome
     }

@@ -131,7 +131,7 @@ pub(crate) fn sum_up(api: &ApiState) {
         let (status, code, _) = Kind::TooManyRequests.row();
         let line = audit::summary(api.clock.now(), status, code, summary.of_methods, &from);
         if let Err(error) = api.audit.write_alone(&line) {
-            api.metrics.audit_failures.increment();
+            api.metrics.audit_failures.inc();
             log::error!(
                 "the audit line of {} refused calls could not be written: {error}",
                 summary.of_methods

@@ -92,13 +92,13 @@ impl DenyReason {
             Self::UnknownKey => "unknown_key",
             Self::Signature => "signature",
             Self::KeysUnavailable => "keys_unavailable",
-            Self::TooOften => "too_often",
+            Self::TooOften => "rate_limited",
             Self::Scope => "scope",
             Self::OrganisationClaims => "organisation_claims",
             Self::OrganisationUnknown => "organisation_unknown",
-            Self::OrganisationNotAllowed => "no_row",
+            Self::OrganisationNotAllowed => "organisation_not_allowed",
             Self::ModeUnknown => "access_mode_unknown",
-            Self::ModeNotAllowed => "no_mark",
+            Self::ModeNotAllowed => "mode_not_allowed",
         }
     }
 
@@ -162,7 +162,7 @@ pub struct DenyCounters([Counter; DenyReason::ALL.len()]);
 impl DenyCounters {
     /// One call more was refused for this reason.
     pub fn count(&self, deny_reason: DenyReason) {
-        self.0[deny_reason as usize].increment();
+        self.0[deny_reason as usize].inc();
     }
 
     /// Every reason and how often it refused, the ones that never did included.

@@ -72,7 +72,7 @@ impl<M: Endpoint> FromRequest for Authorised<M> {
 async fn authorise(request: &HttpRequest, context: &RequestContext, method: Method) -> Result<(), Problem> {
     let api = request.app_data::<web::Data<ApiState>>().ok_or_else(|| Problem::new(Kind::Internal))?;
     let refuse = |Denied { deny_reason, reason, problem }: Denied| {
-        api.metrics.refusals.count(deny_reason);
+        api.metrics.denials.count(deny_reason);
         context.note(|record| record.reason = Some(reason));
         problem
     };

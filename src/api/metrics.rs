@@ -10,8 +10,8 @@ use crate::telemetry::metrics::Counter;
 pub struct Metrics {
     /// How the calls ended.
     pub requests: Requests,
-    /// Why calls were refused.
-    pub refusals: DenyCounters,
+    /// Why calls were denied.
+    pub denials: DenyCounters,
     /// What the HTTP parser refused.
     pub unread: UnreadRequests,
     /// Audit lines that could not be written; each of them cost its call the answer.

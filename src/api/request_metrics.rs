@@ -11,7 +11,7 @@ use super::problem::Kind;
 use super::spec::{EndpointSpec, Verb};
 use crate::auth::Caller;
 use crate::domain::access::{Method, OrganisationType};
-use crate::telemetry::metrics::{Buckets, Counter, Histogram, HistogramSnapshot};
+use crate::telemetry::metrics::{Counter, Histogram, latency};
 
 /// The label of what has no value: no method reached, no `fejlkode`.
 const NOTHING: &str = "-";
@@ -20,29 +20,6 @@ const SUCCESSES: [StatusCode; 4] =
     [StatusCode::OK, StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED, StatusCode::PERMANENT_REDIRECT];
 const METHODS: usize = Method::ALL.len() + 1;
 const ORGANISATIONS: usize = OrganisationType::ALL.len() + 2;
-
-/// From a read out of memory (some 15 µs) to a write that waits for its deadline (5 s) and beyond.
-static DURATION: Buckets = Buckets::durations(&[
-    10_000,
-    25_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    10_000_000_000,
-]);
 
 /// How a call may end: its status and `fejlkode`, as the labels say them.
 #[derive(Debug)]
@@ -88,7 +65,7 @@ impl Default for Requests {
         }
         outcomes.push(Outcome { status: None, code: None, identified: false });
         let counters = (0..METHODS * outcomes.len() * ORGANISATIONS).map(|_| Counter::default()).collect();
-        Self { outcomes, counters, durations: std::array::from_fn(|_| Histogram::new(&DURATION)) }
+        Self { outcomes, counters, durations: std::array::from_fn(|_| latency()) }
     }
 }
 
@@ -106,9 +83,9 @@ impl Requests {
         let known = self.outcomes.iter().position(|known| known.status == Some(status) && known.code == code);
         let outcome = known.unwrap_or(self.outcomes.len() - 1);
         if let Some(counter) = self.counters.get(self.place(method, outcome, organisation(caller))) {
-            counter.increment();
+            counter.inc();
         }
-        self.durations[method].observe_duration(took);
+        self.durations[method].observe(took.as_secs_f64());
     }
 
     fn place(&self, method: usize, outcome: usize, organisation: usize) -> usize {
@@ -134,8 +111,8 @@ impl Requests {
     }
 
     /// How long the calls of each method took, in seconds.
-    pub fn durations(&self) -> impl Iterator<Item = (&'static str, HistogramSnapshot)> {
-        self.durations.iter().enumerate().map(|(method, durations)| (method_name(method), durations.read()))
+    pub fn durations(&self) -> impl Iterator<Item = (&'static str, Histogram)> {
+        self.durations.iter().enumerate().map(|(method, durations)| (method_name(method), durations.clone()))
     }
 }
 

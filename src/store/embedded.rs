@@ -180,8 +180,8 @@ impl Embedded {
             waiting: self.queue.waiting() as u64,
             capacity: queue::CAPACITY as u64,
             takes_writes: self.queue.takes_writes(),
-            batches: self.meters.batches.read(),
-            syncs: Some(self.meters.syncs.read()),
+            batches: self.meters.batches.clone(),
+            syncs: Some(self.meters.syncs.clone()),
             errors: self.meters.errors(),
             database: None,
         }

@@ -34,7 +34,7 @@ pub enum StoreError {
 impl StoreError {
     /// The kinds of errors, as the metrics call them.
     pub const KINDS: [&'static str; 7] =
-        ["queue_full", "deadline", "disk_full", "failing", "closing", "away", "wrong_clock"];
+        ["queue_full", "deadline", "disk_full", "failing", "closing", "unavailable", "wrong_clock"];
 
     /// The kind of this error: one of [`StoreError::KINDS`].
     pub const fn kind(&self) -> &'static str {

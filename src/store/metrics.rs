@@ -1,29 +1,10 @@
 //! What the store counts of itself, for metrics.
 
 use super::error::StoreError;
-use crate::telemetry::metrics::{Buckets, Counter, Histogram, HistogramSnapshot};
+use crate::telemetry::metrics::{Counter, Histogram, latency};
 
 /// Logins that share one sync, doubling up to a whole batch.
-static BATCH: Buckets = Buckets::numbers(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048]);
-/// From a cache that lies about being a disk (50 µs) to a disk that makes callers run into the deadline (5 s).
-static SYNC: Buckets = Buckets::durations(&[
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-]);
+const BATCH: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0];
 
 /// What was asked of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +46,7 @@ pub(super) struct StoreMetrics {
 
 impl Default for StoreMetrics {
     fn default() -> Self {
-        Self { batches: Histogram::new(&BATCH), syncs: Histogram::new(&SYNC), errors: Default::default() }
+        Self { batches: Histogram::new(BATCH), syncs: latency(), errors: Default::default() }
     }
 }
 
@@ -73,7 +54,7 @@ impl StoreMetrics {
     /// Counts the answer when it is an error.
     pub(super) fn answered<T>(&self, operation: Operation, answer: &Result<T, StoreError>) {
         if let Err(error) = answer {
-            self.errors[operation as usize][error.index()].increment();
+            self.errors[operation as usize][error.index()].inc();
         }
     }
 
@@ -92,7 +73,7 @@ impl StoreMetrics {
 }
 
 /// What a store tells of itself at one moment. Asking costs no disk access.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Status {
     /// How many companies are known; `None` where that would have to be counted.
     pub records: Option<u64>,
@@ -105,9 +86,9 @@ pub struct Status {
     /// Whether writes are taken: not while the store repairs itself, and not once it is closing.
     pub takes_writes: bool,
     /// Logins in a batch.
-    pub batches: HistogramSnapshot,
+    pub batches: Histogram,
     /// Seconds that a sync of this machine's disk took; `None` where there is none.
-    pub syncs: Option<HistogramSnapshot>,
+    pub syncs: Option<Histogram>,
     /// Calls that failed: what was asked, the kind of error ([`StoreError::kind`]), how often.
     pub errors: Vec<(Operation, &'static str, u64)>,
     /// What there is to tell of a database.
@@ -115,7 +96,7 @@ pub struct Status {
 }
 
 /// What the store on a database tells of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct DatabaseStatus {
     /// Connections that are open now.
     pub open: u64,
@@ -126,5 +107,5 @@ pub struct DatabaseStatus {
     /// Statements that were sent again, after a conflict with another transaction or a lost connection.
     pub retries: u64,
     /// Seconds that a write took, from being sent to being committed.
-    pub writes: HistogramSnapshot,
+    pub writes: Histogram,
 }

@@ -325,7 +325,7 @@ impl Postgres {
             waiting: (writer::CAPACITY - self.writes.capacity()) as u64,
             capacity: writer::CAPACITY as u64,
             takes_writes: !self.closing.load(Ordering::Acquire) && !self.database.health.is_away(),
-            batches: self.meters.batches.read(),
+            batches: self.meters.batches.clone(),
             syncs: None,
             errors: self.meters.errors(),
             database: Some(DatabaseStatus {
@@ -333,7 +333,7 @@ impl Postgres {
                 idle: connections.available as u64,
                 limit: connections.max_size as u64,
                 retries: self.database.retries.get(),
-                writes: self.meters.syncs.read(),
+                writes: self.meters.syncs.clone(),
             }),
         }
     }

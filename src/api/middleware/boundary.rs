@@ -183,7 +183,7 @@ impl Drop for Unanswered<'_> {
             let (time, method) = (api.clock.now(), method.name());
             let line = self.context.audit_line(time, method, status, None, self.remote);
             if let Err(error) = api.audit.write_alone(&line) {
-                api.metrics.audit_failures.increment();
+                api.metrics.audit_failures.inc();
                 log::error!(
                     remote:% = self.remote;
                     "the audit line of a call that was given up could not be written: {error}"
@@ -293,7 +293,7 @@ async fn audited(
         Ok(()) => (answer, code),
         Err(error) => {
             if let Some((api, _)) = api {
-                api.metrics.audit_failures.increment();
+                api.metrics.audit_failures.inc();
             }
             context
                 .note(|record| record.cause = Some(format!("the audit line could not be written: {error}")));

@@ -98,7 +98,7 @@ impl Committer {
     /// Commits all of it and answers everybody. An error has been answered to all of them, too.
     fn commit(&mut self, mut taken: Batch) -> Result<(), StoreError> {
         if !taken.writes.is_empty() {
-            self.meters.batches.observe(taken.writes.len() as u64);
+            self.meters.batches.observe(taken.writes.len() as f64);
         }
         let mut logins: Vec<_> = taken.writes.iter().map(|write| write.login).collect();
         logins.append(
@@ -189,7 +189,7 @@ impl Committer {
         let tree = open(&self.tree)?;
         let began = Instant::now();
         let done = tree.sync();
-        self.meters.syncs.observe_duration(began.elapsed());
+        self.meters.syncs.observe(began.elapsed().as_secs_f64());
         done
     }
 

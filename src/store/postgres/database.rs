@@ -208,7 +208,7 @@ impl Client {
             if !fault.is_passing() || again >= until {
                 return Err(fault.told());
             }
-            self.retries.increment();
+            self.retries.inc();
             sleep(pause).await;
             pause = (pause * 3 / 2).min(PAUSES.1);
         }

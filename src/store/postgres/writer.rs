@@ -133,7 +133,7 @@ impl WriterTask {
     ) {
         let mut writes = Vec::with_capacity(BATCH);
         while waiting.take(&mut writes, BATCH).await {
-            meters.batches.observe(writes.len() as u64);
+            meters.batches.observe(writes.len() as f64);
             let until = Instant::now() + deadline;
             let writes = locked.put_aside_known(writes.drain(..));
             self.record_in_parts(&database, &meters, writes, &locked, until).await;
@@ -206,7 +206,7 @@ impl WriterTask {
         let sent = Instant::now();
         let batch = Batch::new(self, records, lock_timeout);
         let answer = database.run(until, &batch).await;
-        meters.syncs.observe_duration(sent.elapsed());
+        meters.syncs.observe(sent.elapsed().as_secs_f64());
         match (answer?, batch.window) {
             (Some((_, Some(Moment(database)))), Some(window)) => Err(window.missed(database).into()),
             (done, _) => Ok(done.map(|(changed, _)| changed.unsigned_abs())),
