@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use super::batch_record::StoreId;
 use super::damage;
 use super::high_water_mark::HighWaterMark;
-use crate::links::refuse_dangling_link;
+use crate::files::reject_dangling_link;
 use crate::store::OpenError;
 
 mod inspect;
@@ -252,7 +252,7 @@ pub(in crate::store) fn is_absent(root: &Path) -> Result<bool, OpenError> {
 
 /// The path itself, or the nearest of its parents that is there.
 fn nearest(path: &Path) -> io::Result<&Path> {
-    refuse_dangling_link(path)?;
+    reject_dangling_link(path)?;
     for there in path.ancestors() {
         match fs::metadata(there) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use super::address::AddressError;
-use crate::regular_file;
+use crate::files;
 
 #[cfg(test)]
 mod tests;
@@ -91,7 +91,7 @@ fn certificates(name: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
 }
 
 fn read(name: &'static str, path: &Path) -> Result<Vec<u8>, AddressError> {
-    regular_file::read(path).map_err(|error| fault(name, path, error))
+    files::read(path).map_err(|error| fault(name, path, error))
 }
 
 fn fault(name: &'static str, path: &Path, reason: impl ToString) -> AddressError {
