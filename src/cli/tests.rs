@@ -82,7 +82,7 @@ fn dev_listens_on_loopback_only() {
         assert!(parse(["v", "dev", "--listen", address].map(OsString::from)).is_ok(), "{address}");
     }
     let (_, _, errors) = ran(&["dev", "--listen", "192.0.2.1:8080"]);
-    assert!(errors.contains("192.0.2.1 is not a loopback address; dev hands out valid tokens"), "{errors}");
+    assert!(errors.contains("192.0.2.1 is not a loopback address; dev prints valid tokens"), "{errors}");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn check_tells_a_sound_configuration() {
         format!("note: store.path: there is no store at {}; an empty one will be made", store.display());
     assert_eq!(
         ran(&["check", "--config", &file]),
-        (Exit::Done, format!("{note}\n{file}: no faults\n"), String::new())
+        (Exit::Done, format!("{note}\n{file}: no errors\n"), String::new())
     );
 }
 
@@ -103,7 +103,7 @@ fn check_tells_all_faults_and_ends_with_2() {
     let (_directory, file) = configured("[server]\nworkers = 0\n");
     let (exit, output, errors) = ran(&["check", "--config", &file]);
     assert_eq!((exit, output.as_str()), (Exit::Usage, ""));
-    assert!(errors.starts_with("error: the configuration has 6 faults\n"), "{errors}");
+    assert!(errors.starts_with("error: the configuration has 6 errors\n"), "{errors}");
     assert_eq!(errors.lines().count(), 7, "{errors}");
 }
 
@@ -113,6 +113,8 @@ fn explain_tells_the_rule_that_lets_in() {
     assert_eq!(explained(&call), (Exit::Done, "let in: GetLogin.JobCenter allows EgneBorgere\n".to_owned()));
     let mapped = ["--method", "GetLogin", "--organisation", "8", "--adgang", "EgneBorgere"];
     assert_eq!(explained(&mapped), explained(&call));
+    let alias = ["--method", "GetLogin", "--organisation", "JobCenter", "--access-mode", "EgneBorgere"];
+    assert_eq!(explained(&alias), explained(&call));
     let several = [&call[..], &["--adgang", "Gaesteadgang"]].concat();
     assert_eq!(explained(&several), explained(&call));
 }

@@ -120,7 +120,7 @@ mod tests {
             // Level 2: the random flag.
             ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03", ID, "03"),
             ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02", ID, "02"),
-            // Flags that nobody has defined.
+            // Undefined flags.
             ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff", ID, "03"),
             ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-f0", ID, "00"),
             // Later versions: what they share with 00.

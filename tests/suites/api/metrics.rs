@@ -150,10 +150,7 @@ fn answers_are_counted_by_label_and_scrapes_are_not() {
             scrape["virksomhedslogin_store_sequence"], 1.0,
             "the clock stood still: the second was no news"
         );
-        assert!(
-            scrape["virksomhedslogin_fsync_duration_seconds_count"] >= 2.0,
-            "a login's and a probe's"
-        );
+        assert!(scrape["virksomhedslogin_fsync_duration_seconds_count"] >= 2.0, "a login's and a probe's");
         assert!(scrape["virksomhedslogin_store_disk_bytes"] > 0.0);
         assert!(!of_database.iter().any(is_there), "{scrape:?}");
     } else {
@@ -196,7 +193,8 @@ fn every_refusal_has_a_reason_and_nobody_makes_up_a_new_one() {
         star.get_login(&format!("{:08}", 10_000_000 + number));
     }
     let scrape = scrape(&app);
-    let reason = |name: &str| scrape[&format!("virksomhedslogin_auth_denials_total{{reason=\"{name}\"}}")] as u64;
+    let reason =
+        |name: &str| scrape[&format!("virksomhedslogin_auth_denials_total{{reason=\"{name}\"}}")] as u64;
     for (name, count) in [
         ("scheme", 2),
         ("malformed", 6),
