@@ -19,7 +19,7 @@ Exit codes:
 Example:
   virksomhedslogin dev";
 
-/// What `--version` tells; `-V` tells the number alone.
+/// The output of `--version`; `-V` prints the number alone.
 const LONG_VERSION: &str =
     concat!(env!("CARGO_PKG_VERSION"), "\ncommit: ", env!("VIRKSOMHEDSLOGIN_BUILD_COMMIT"));
 
