@@ -5,7 +5,7 @@
 //! U+FEFF). Everything else is kept byte for byte.
 
 use std::borrow::Cow;
-use std::{fmt, io};
+use std::io;
 
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -31,13 +31,6 @@ pub(crate) fn to_json(mut out: Vec<u8>, value: &impl Serialize) -> Vec<u8> {
     out
 }
 
-/// Writes the text as a JSON string.
-pub(crate) fn json_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    escape(out, text, true);
-    out.push(b'"');
-}
-
 /// JSON as serde writes it, with the other characters escaped that this module escapes.
 struct OneLine;
 
@@ -47,35 +40,8 @@ impl Formatter for OneLine {
             return out.write_all(text.as_bytes());
         }
         let mut escaped = Vec::new();
-        escape(&mut escaped, text, false);
+        bare(&mut escaped, text);
         out.write_all(&escaped)
-    }
-}
-
-/// Writes the text without quotes, for a line that is read by people: quotes and backslashes are kept.
-pub(crate) fn bare(out: &mut Vec<u8>, text: &str) {
-    escape(out, text, false);
-}
-
-/// What is formatted into it goes into a JSON string whose quotes the caller writes.
-#[derive(Debug)]
-pub(crate) struct InJsonString<'a>(pub &'a mut Vec<u8>);
-
-impl fmt::Write for InJsonString<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        escape(self.0, text, true);
-        Ok(())
-    }
-}
-
-/// What is formatted into it is written as [`bare`] writes it.
-#[derive(Debug)]
-pub(crate) struct Bare<'a>(pub &'a mut Vec<u8>);
-
-impl fmt::Write for Bare<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        bare(self.0, text);
-        Ok(())
     }
 }
 
@@ -97,8 +63,9 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// Copies runs of plain bytes whole, and escapes the rest; quotes and backslashes only `in_quotes`.
-fn escape(out: &mut Vec<u8>, text: &str, in_quotes: bool) {
+/// Appends the text without quotes, for a line that people read: quotes and backslashes are kept, runs of plain bytes are
+/// copied whole.
+pub(crate) fn bare(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| !PLAIN[usize::from(byte)]) {
         // A byte that is not plain begins a character, so the text may be cut here.
@@ -106,7 +73,6 @@ fn escape(out: &mut Vec<u8>, text: &str, in_quotes: bool) {
         out.extend_from_slice(plain.as_bytes());
         let Some(character) = others.chars().next() else { return };
         match character {
-            '"' | '\\' if in_quotes => out.extend_from_slice(&[b'\\', character as u8]),
             '\n' => out.extend_from_slice(b"\\n"),
             '\r' => out.extend_from_slice(b"\\r"),
             '\t' => out.extend_from_slice(b"\\t"),

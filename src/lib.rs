@@ -21,7 +21,7 @@
 //! | 2 | [`settings`] | TOML and environment → validated settings, every error at once |
 //! | 1 | [`telemetry`] | logging, trace context, counters and histograms |
 //! | 1 | [`domain`] | what a CVR number, a login and an access rule are; no web, JOSE, database or runtime crate |
-//! | 0 | [`critical_tasks`], [`escape`], [`line_writer`], [`links`], [`regular_file`], [`strict_json`] | leaves that import nothing of ours |
+//! | 0 | [`critical_tasks`], [`escape`], [`files`], [`line_writer`], [`strict_json`] | leaves that import nothing of ours |
 //!
 //! Rooms of one floor do not import each other: `auth` and `store` never meet.
 
@@ -33,11 +33,10 @@ mod cli;
 mod critical_tasks;
 mod domain;
 mod escape;
+mod files;
 mod interchange;
 mod line_writer;
-mod links;
 mod management;
-mod regular_file;
 mod server;
 mod settings;
 mod store;

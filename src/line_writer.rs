@@ -1,8 +1,8 @@
-//! Lines to a file or pipe that may stop taking bytes in the middle of one: a torn line spoils no other.
+//! Lines to a file or pipe that may fail in the middle of one: a torn line spoils no other.
 
 use std::io::{self, Write};
 
-/// Writes whole lines, and begins with a line feed where the last one was torn.
+/// Ends a torn line before the next one.
 #[derive(Debug)]
 pub(crate) struct LineWriter<W> {
     output: W,
@@ -10,17 +10,16 @@ pub(crate) struct LineWriter<W> {
 }
 
 impl<W: Write> LineWriter<W> {
-    /// A writer to this output, which ends inside a line when `torn`.
+    /// `torn`: the output ends inside a line.
     pub(crate) fn new(output: W, torn: bool) -> Self {
         Self { output, torn }
     }
 
-    /// What is written to.
     pub(crate) fn output(&self) -> &W {
         &self.output
     }
 
-    /// Writes whole lines, line feeds included: how many of these bytes got out, and why not all of them.
+    /// Writes whole lines, line feeds included: the number of bytes written, and why not all of them.
     pub(crate) fn write(&mut self, lines: &[u8]) -> (usize, Option<io::Error>) {
         if self.torn
             && let Err(error) = self.end_line()
@@ -42,10 +41,7 @@ impl<W: Write> LineWriter<W> {
         (written, None)
     }
 
-    /// Writes a line feed, torn line or not: the smallest proof that the output takes bytes.
-    ///
-    /// # Errors
-    /// When it does not.
+    /// Writes a line feed, torn line or not: the smallest proof that the output accepts bytes.
     pub(crate) fn end_line(&mut self) -> io::Result<()> {
         self.output.write_all(b"\n")?;
         self.torn = false;

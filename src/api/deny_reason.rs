@@ -106,7 +106,7 @@ pub(crate) struct DenyCounters([Counter; DenyReason::VARIANTS.len()]);
 
 impl DenyCounters {
     pub(crate) fn count(&self, reason: DenyReason) {
-        self.0[reason as usize].increment();
+        self.0[reason as usize].inc();
     }
 
     /// Every reason with its number, zeros included.

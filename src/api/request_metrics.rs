@@ -12,7 +12,7 @@ use super::problem::Kind;
 use super::spec::{EndpointSpec, Verb};
 use crate::auth::Caller;
 use crate::domain::access::{Method, OrganisationType};
-use crate::telemetry::metrics::{Buckets, Counter, Histogram, HistogramSnapshot};
+use crate::telemetry::metrics::{Counter, Histogram, latency};
 
 /// The label of what has no value: no method reached, no `fejlkode`.
 const NOTHING: &str = "-";
@@ -25,32 +25,6 @@ const METHODS: usize = Method::ALL.len() + 1;
 const ORGANISATIONS: usize = OTHER_ORGANISATION + 2;
 const OTHER_ORGANISATION: usize = OrganisationType::ALL.len();
 const NO_ORGANISATION: usize = OTHER_ORGANISATION + 1;
-
-const US: u64 = 1_000;
-const MS: u64 = 1_000 * US;
-const S: u64 = 1_000 * MS;
-/// From a read out of memory (some 15 µs) to a write that waits for its deadline (5 s) and beyond.
-static DURATION: Buckets = Buckets::durations(&[
-    10 * US,
-    25 * US,
-    50 * US,
-    100 * US,
-    250 * US,
-    500 * US,
-    MS,
-    2_500 * US,
-    5 * MS,
-    10 * MS,
-    25 * MS,
-    50 * MS,
-    100 * MS,
-    250 * MS,
-    500 * MS,
-    S,
-    2_500 * MS,
-    5 * S,
-    10 * S,
-]);
 
 /// An answer's status and `fejlkode`.
 type Outcome = (StatusCode, Option<&'static str>);
@@ -75,7 +49,7 @@ impl Default for Requests {
         }
         let series = METHODS * (outcomes.len() + 1) * ORGANISATIONS;
         let counters = (0..series).map(|_| Counter::default()).collect();
-        Self { outcomes, counters, durations: std::array::from_fn(|_| Histogram::new(&DURATION)) }
+        Self { outcomes, counters, durations: std::array::from_fn(|_| latency()) }
     }
 }
 
@@ -93,9 +67,9 @@ impl Requests {
         let outcome = self.outcomes.iter().position(|known| *known == (status, code));
         let outcome = method * (self.outcomes.len() + 1) + outcome.unwrap_or(self.outcomes.len());
         if let Some(counter) = self.counters.get(outcome * ORGANISATIONS + organisation_of(caller)) {
-            counter.increment();
+            counter.inc();
         }
-        self.durations[method].observe_duration(took);
+        self.durations[method].observe(took.as_secs_f64());
     }
 
     /// The labels (method, status, `fejlkode`, organisation type) and number of every series that has counted something, and
@@ -118,8 +92,8 @@ impl Requests {
     }
 
     /// How long the calls of each method took, in seconds.
-    pub(crate) fn durations(&self) -> impl Iterator<Item = (&'static str, HistogramSnapshot)> {
-        self.durations.iter().enumerate().map(|(method, durations)| (method_name(method), durations.read()))
+    pub(crate) fn durations(&self) -> impl Iterator<Item = (&'static str, Histogram)> {
+        self.durations.iter().enumerate().map(|(method, durations)| (method_name(method), durations.clone()))
     }
 }
 

@@ -8,9 +8,9 @@ use std::path::Path;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstatvfs};
 use rustix::process::geteuid;
 
+use crate::files;
+use crate::files::reject_dangling_link;
 use crate::line_writer::LineWriter;
-use crate::links::refuse_dangling_link;
-use crate::regular_file;
 
 /// The widest mode that an audit file may have.
 pub(crate) const WIDEST_MODE: u32 = 0o640;
@@ -27,9 +27,9 @@ pub(super) enum AtPath {
 
 /// Opens the file for appending, and makes it (0600) when absent.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    refuse_dangling_link(path)?;
+    reject_dangling_link(path)?;
     // Not waiting for the reader of a pipe, at the start or on SIGHUP: without one it is an error (ENXIO).
-    let flags = regular_file::flags(OFlags::NONBLOCK);
+    let flags = files::flags(OFlags::NONBLOCK);
     let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
     // A slow reader is waited for, as a slow disk is.
     fcntl_setfl(&file, fcntl_getfl(&file)? & !OFlags::NONBLOCK)?;

@@ -17,7 +17,7 @@ use url::{Host, Url};
 
 use super::compact::member;
 use super::keys::{MAX_BYTES, without_byte_order_mark};
-use crate::regular_file;
+use crate::files;
 use crate::strict_json::Json;
 
 /// The most redirects that one document is sought through.
@@ -286,7 +286,7 @@ fn roots_with(path: &Path) -> Result<RootCerts, FetchError> {
             "name a file with certificates in PEM in token.ca_file",
         )
     };
-    let pem = regular_file::read(path).map_err(|error| told(error.to_string()))?;
+    let pem = files::read(path).map_err(|error| told(error.to_string()))?;
     let mut own = Vec::new();
     for item in parse_pem(without_byte_order_mark(&pem)) {
         if let PemItem::Certificate(certificate) = item.map_err(|error| told(error.to_string()))? {

@@ -19,7 +19,7 @@ use super::algorithm::Algorithm;
 use super::fetch::{FetchError, Fetched, Fetcher, Limits, Target};
 use super::keyring::{Fingerprint, Keyring};
 use super::keys::{KeyError, KeySet, MAX_BYTES};
-use crate::regular_file;
+use crate::files;
 
 /// How long the thread rests after a panic, so that one that comes again at once does not fill the log.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
@@ -197,7 +197,7 @@ fn spawn(mut work: impl FnMut() + Send + 'static) -> Result<(), KeyError> {
 
 fn read_file(path: &Path) -> Result<Vec<u8>, KeyError> {
     let mut text = Vec::new();
-    regular_file::open(path)
+    files::open(path)
         .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut text))
         .map_err(|cause| KeyError::Unreadable { path: path.display().to_string(), cause })?;
     Ok(text)

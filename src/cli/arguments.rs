@@ -1,24 +1,25 @@
-//! What can be said on the command line. The help texts here are also the manual page.
+//! The command line. The help texts here are also the manual page.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::management::ManagementAddress;
+use crate::domain::access::Method;
 
-/// Long help ends with it: codes that scripts rely on.
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failed while running; refused, not ready, store in use
+  1  failed while running; denied, not ready, store in use
   2  bad usage or configuration
   3  the store is damaged or is not ours
 
 Example:
   virksomhedslogin dev";
 
-/// What `--version` tells; `-V` tells the number alone.
+/// The output of `--version`; `-V` prints the number alone.
 const LONG_VERSION: &str =
     concat!(env!("CARGO_PKG_VERSION"), "\ncommit: ", env!("VIRKSOMHEDSLOGIN_BUILD_COMMIT"));
 
@@ -26,12 +27,10 @@ const LONG_VERSION: &str =
 #[derive(Debug, Parser)]
 #[command(name = "virksomhedslogin", version, long_version = LONG_VERSION, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the service
@@ -42,14 +41,14 @@ pub(crate) enum Command {
     /// Run it for a newcomer: no configuration, this machine only, tokens and curl lines printed
     #[command(after_help = "Example:\n  virksomhedslogin dev --listen 127.0.0.1:8081 --data ./dev-data")]
     Dev(DevArgs),
-    /// Tell everything that would stop the service: configuration, access table, keys, store, addresses
+    /// Report everything that would stop the service: configuration, access table, keys, store, addresses
     #[command(
-        after_help = "Changes nothing and may run beside the service: what that holds (addresses, store) is told as a note. \
+        after_help = "Changes nothing and may run beside the service: its addresses and its store are reported as notes. \
                             Run it as the service's user. The records are not read; `verify` does that.\n\n\
                             Example:\n  virksomhedslogin check --config /etc/virksomhedslogin/virksomhedslogin.toml"
     )]
     Check(ConfigArgs),
-    /// Tell whether a caller is let in, and by which rule or for want of which
+    /// Show whether a caller is allowed, and by which rule or because which is missing
     #[command(after_help = "Example:\n  virksomhedslogin explain --config virksomhedslogin.toml \\\n    \
                             --method GetLogin --organisation JobCenter --adgang EgneBorgere")]
     Explain(ExplainArgs),
@@ -59,14 +58,14 @@ pub(crate) enum Command {
                             Example:\n  virksomhedslogin export --from http://127.0.0.1:9090 --output logins.ndjson"
     )]
     Export(ExportArgs),
-    /// Merge NDJSON or CSV into the closed store: first = min, last = max; can be repeated
+    /// Merge NDJSON or CSV into the stopped store: first = min, last = max; can be repeated
     #[command(
-        after_help = "Prints three lines: `read: N` (good lines), `skipped: N` (bad lines), `changed: N` (records that \
-                            were new or told something new). Bad lines are told on standard error.\n\n\
+        after_help = "Prints three lines: `read: N` (good lines), `skipped: N` (bad lines), `changed: N` (new or \
+                            changed records). Bad lines are reported on standard error.\n\n\
                             Example:\n  virksomhedslogin import --config virksomhedslogin.toml logins.ndjson"
     )]
     Import(ImportArgs),
-    /// Open the closed store and check every record against the seal
+    /// Open the stopped store and check every record against the checkpoint
     #[command(
         after_help = "Prints four lines: `records: N`, `first login: TIME`, `last login: TIME` (RFC 3339, or `none`) \
                             and `sequence: N`, the number of the last durable change.\n\n\
@@ -98,14 +97,6 @@ pub(crate) struct ConfigArgs {
     pub config: PathBuf,
 }
 
-/// `serve`
-pub(crate) type ServeArgs = ConfigArgs;
-/// `check`
-pub(crate) type CheckArgs = ConfigArgs;
-/// `verify`
-pub(crate) type VerifyArgs = ConfigArgs;
-
-/// `dev`
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
     /// Where the API answers; loopback only
@@ -119,10 +110,8 @@ pub(crate) struct DevArgs {
     pub json: bool,
 }
 
-/// `explain`
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// `--config`
     #[command(flatten)]
     pub config: ConfigArgs,
     /// The method that is called
@@ -131,12 +120,11 @@ pub(crate) struct ExplainArgs {
     /// The organisation type that the token claims
     #[arg(long, value_name = "TYPE")]
     pub organisation: String,
-    /// The access mode that the token claims; can be repeated, as a token can claim several
-    #[arg(long, value_name = "MODE")]
+    /// An access mode that the token claims; can be repeated
+    #[arg(long, visible_alias = "access-mode", value_name = "MODE")]
     pub adgang: Vec<String>,
 }
 
-/// `export`
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// The configuration file (TOML); with --from none is needed
@@ -145,15 +133,13 @@ pub(crate) struct ExportArgs {
     /// Write to this file instead of standard output (-); a link out of its directory is not followed
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Ask the service that runs here (its management listener, http://HOST:PORT or unix:PATH) instead of the closed store
+    /// Ask the service that runs here (its management listener, http://HOST:PORT or unix:PATH) instead of the stopped store
     #[arg(long, value_name = "ADDRESS", value_parser = ManagementAddress::parse)]
     pub from: Option<ManagementAddress>,
 }
 
-/// `import`
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// `--config`
     #[command(flatten)]
     pub config: ConfigArgs,
     /// The file to read, or - for standard input
@@ -162,15 +148,14 @@ pub(crate) struct ImportArgs {
     /// What the file holds; default: csv when its name ends in .csv, else ndjson
     #[arg(long, value_enum)]
     pub format: Option<ImportFormat>,
-    /// Leave bad lines out instead of refusing the whole file
+    /// Skip bad lines instead of rejecting the whole file
     #[arg(long)]
     pub skip_bad: bool,
-    /// Take NDJSON without its trailer, for a list that another system made
+    /// Accept NDJSON without its trailer, for a list that another system made
     #[arg(long)]
     pub no_trailer: bool,
 }
 
-/// The forms that `import` reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ImportFormat {
     /// One JSON object a line, and a trailer
@@ -179,7 +164,6 @@ pub(crate) enum ImportFormat {
     Csv,
 }
 
-/// `completions`
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
@@ -187,7 +171,6 @@ pub(crate) struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// `health`
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
     /// The address of the management listener: http://HOST:PORT or unix:PATH
@@ -195,11 +178,11 @@ pub(crate) struct HealthArgs {
     pub url: ManagementAddress,
 }
 
-fn method() -> clap::builder::PossibleValuesParser {
-    crate::domain::access::Method::ALL.map(crate::domain::access::Method::name).into()
+fn method() -> PossibleValuesParser {
+    Method::ALL.map(Method::name).into()
 }
 
-/// `dev` signs tokens for whoever asks, so it must not be reached from anywhere else.
+/// `dev` prints valid tokens, so no other machine may reach it.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| {
         "write an IP address with a port, for example 127.0.0.1:8080 or [::1]:8080".to_owned()
@@ -208,7 +191,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
         Ok(address)
     } else {
         Err(format!(
-            "{} is not a loopback address; dev hands out valid tokens and runs on this machine only \
+            "{} is not a loopback address; dev prints valid tokens and runs on this machine only \
              (127.0.0.1 or ::1), use serve for others",
             address.ip()
         ))

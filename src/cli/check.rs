@@ -1,26 +1,26 @@
-//! `check`: everything that `serve` would refuse, without opening the store, keeping an address or writing anything.
+//! `check`: everything that would stop `serve`, without opening the store, keeping an address or writing anything.
 //!
-//! Two things only the start can find: a fault inside the database (`verify` reads every record of a closed store), and
-//! an address or a store held by another program than the service that is to be restarted, which is a note here.
+//! Two things only the start can find: damage inside the database (`verify` reads every record of a stopped store), and an
+//! address or a store in use by another program than the service to be restarted, which is a note here.
 
 use std::path::Path;
 
-use super::arguments::CheckArgs;
-use super::{Exit, Failure, Output, refused};
+use super::arguments::ConfigArgs;
+use super::outcome::{Exit, Failure, Output, count};
 use crate::auth;
 use crate::domain::clock::{Clock, ServiceClock};
 use crate::server::{key_source, preflight, token_rules};
 use crate::settings;
 use crate::settings::{Origin, SettingError, SettingsErrors, Token, keys};
 
-pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let mut faults = match settings::load(&arguments.config, std::env::vars_os()) {
+pub(super) fn run(arguments: &ConfigArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let mut errors = match settings::load(&arguments.config, std::env::vars_os()) {
         Ok(_) => vec![],
-        Err(faults) => faults.0,
+        Err(errors) => errors.0,
     };
     let sections = settings::load_sections(&arguments.config, std::env::vars_os());
     if let Some(token) = &sections.token {
-        faults.extend(check_keys(token, &arguments.config, output)?);
+        errors.extend(check_keys(token, &arguments.config, output)?);
     }
     if let Err(wrong) = ServiceClock.limits().check(ServiceClock.now()) {
         output.print(&format!("note: {wrong}; the service would start and answer SetLogin with 503\n"))?;
@@ -29,23 +29,22 @@ pub(super) fn run(arguments: &CheckArgs, output: &mut Output<'_>) -> Result<Exit
     for note in &found.notes {
         output.print(&format!("note: {note}\n"))?;
     }
-    if found.faults.is_empty() {
-        if !faults.is_empty() {
-            return Err(refused(&SettingsErrors(faults)));
+    if found.errors.is_empty() {
+        if !errors.is_empty() {
+            return Err(SettingsErrors(errors).into());
         }
-        output.print(&format!("{}: no faults\n", arguments.config.display()))?;
+        output.print(&format!("{}: no errors\n", arguments.config.display()))?;
         return Ok(Exit::Done);
     }
-    let codes = found.faults.iter().map(|fault| Exit::of(fault.exit_code()));
-    let exit = worst(codes.chain((!faults.is_empty()).then_some(Exit::Usage)));
-    let lines: Vec<_> =
-        faults.iter().map(ToString::to_string).chain(found.faults.iter().map(ToString::to_string)).collect();
-    let count = if lines.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", lines.len()) };
-    Err(Failure::new(exit, format!("{count} would stop the service\n{}", lines.join("\n"))))
+    let exit = worst(found.errors.iter().map(Exit::from).chain((!errors.is_empty()).then_some(Exit::Usage)));
+    let of_machine = found.errors.iter().map(ToString::to_string);
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).chain(of_machine).collect();
+    let message = format!("{} would stop the service\n{}", count(lines.len()), lines.join("\n"));
+    Err(Failure::new(exit, message))
 }
 
-/// The code for all of them: a configuration must be mended before the rest means much, and a damaged store outweighs
-/// what the machine refuses.
+/// The code for all of them: the configuration must be corrected first, and a damaged store outweighs an error of the
+/// machine.
 fn worst(codes: impl Iterator<Item = Exit>) -> Exit {
     codes.fold(Exit::Failed, |worst, code| match (worst, code) {
         (Exit::Usage, _) | (_, Exit::Usage) => Exit::Usage,
@@ -54,8 +53,8 @@ fn worst(codes: impl Iterator<Item = Exit>) -> Exit {
     })
 }
 
-/// Whether the key set that the settings name holds one usable key; what is wrong with it besides is a warning. An issuer
-/// that is away does not stop the start, so it is a note.
+/// Whether the key set has a usable key; other errors of it are warnings. An unavailable issuer does not stop the start, so it
+/// is a note.
 fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<Vec<SettingError>, Failure> {
     let source = key_source(token);
     match auth::check_source(&token_rules(token), &source) {
@@ -81,7 +80,7 @@ fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<V
     }
 }
 
-/// Where the faulty keys, or their address, were written.
+/// Where the unusable keys, or their address, are configured.
 fn origin(source: auth::Source, config: &Path) -> Origin {
     let variable = keys::JWKS.variable();
     match source {

@@ -1,131 +1,85 @@
 //! `dev`: the whole service for a newcomer, in one command and without a configuration.
 //!
-//! It writes a real configuration into a temporary folder (key set, access table and all) and serves that, so that
-//! nothing a newcomer sees differs from `serve` but where it came from. Loopback only: the signing key is in this
-//! process, and its tokens let anybody in who can read the terminal.
+//! It writes a real configuration (key set, access table and all) into a temporary directory and runs it as `serve` does.
+//! Loopback only: its tokens admit anyone who can read the terminal.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::arguments::DevArgs;
+use super::outcome::{Exit, Failure, Output};
 use super::serve::Process;
-use super::{Exit, Failure, Output, refused};
 use crate::auth::{Signer, SigningError};
 use crate::domain::access::OrganisationType;
 use crate::domain::clock::{Clock, SystemClock};
-use crate::server::App;
 use crate::settings;
 
 const ISSUER: &str = "https://sts.dev.invalid";
 const AUDIENCE: &str = "virksomhedslogin-dev";
-/// How long the printed tokens are good: a working day and an evening.
+/// Lifetime of the printed tokens: a working day and an evening.
 const TOKEN_SECONDS: i64 = 12 * 60 * 60;
 const ACCESS: &str = include_str!("../../config/access.toml");
 const READ: &str = "virksomhedsinstats.login.read";
 const WRITE: &str = "virksomhedsinstats.login.write";
 
-/// Runs the service on a loopback address, with its store in `data` or in a temporary folder.
 pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let process = Process::of_a_terminal()?;
     let failed = |what: &str| {
         let what = what.to_owned();
-        move |error: io::Error| Failure::new(Exit::Failed, format!("{what}: {error}"))
+        move |error: io::Error| Failure::failed(format!("{what}: {error}"))
     };
-    let folder = tempfile::Builder::new()
+    let directory = tempfile::Builder::new()
         .prefix("virksomhedslogin-dev-")
         .tempdir()
-        .map_err(failed("a temporary folder cannot be made"))?;
-    let signer = Signer::generate_es256("dev").map_err(signing)?;
-    let config = folder.path().join("virksomhedslogin.toml");
+        .map_err(failed("a temporary directory cannot be made"))?;
+    let signer = Signer::generate_es256("dev").map_err(Failure::failed)?;
+    let config = directory.path().join("virksomhedslogin.toml");
     let store = match &arguments.data {
         Some(data) => std::path::absolute(data).map_err(failed("--data"))?,
-        None => folder.path().join("store"),
+        None => directory.path().join("store"),
     };
     for (name, text) in [
         ("access.toml", ACCESS.to_owned()),
         ("jwks.json", signer.jwks()),
         ("virksomhedslogin.toml", configuration(arguments.listen, &store)),
     ] {
-        std::fs::write(folder.path().join(name), text)
-            .map_err(failed("the temporary folder cannot be written"))?;
+        std::fs::write(directory.path().join(name), text)
+            .map_err(failed("the temporary directory cannot be written"))?;
     }
-    let settings = settings::load(&config, std::iter::empty()).map_err(|faults| refused(&faults))?;
+    let settings = settings::load(&config, std::iter::empty())?;
     process.run_with(settings, |app| {
-        let started = Started::of(app, &signer, store, folder.path()).map_err(signing)?;
-        if arguments.json {
-            let line = serde_json::to_string(&started)
-                .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-            return output.print(&format!("{line}\n"));
-        }
-        output.print(&greeting(&started, arguments.data.is_none()))
-    })
-}
-
-/// What is printed at the start: `--json` prints it as it is.
-#[derive(Serialize)]
-struct Started {
-    addresses: Addresses,
-    tokens: Tokens,
-    paths: Paths,
-}
-
-/// URLs; those of the listeners have no path.
-#[derive(Serialize)]
-struct Addresses {
-    api: String,
-    documentation: String,
-    swagger: String,
-    management: String,
-}
-
-/// A bearer token of each organisation type, under the contract's name for it.
-#[derive(Serialize)]
-struct Tokens {
-    #[serde(rename = "STAR")]
-    star: String,
-    #[serde(rename = "JobCenter")]
-    job_center: String,
-    #[serde(rename = "A-kasse")]
-    a_kasse: String,
-}
-
-#[derive(Serialize)]
-struct Paths {
-    store: PathBuf,
-    audit: PathBuf,
-    configuration: PathBuf,
-}
-
-impl Started {
-    fn of(app: &App, signer: &Signer, store: PathBuf, folder: &Path) -> Result<Self, SigningError> {
         let api = format!("http://{}", app.address());
+        let management = format!("http://{}", app.management_address().unwrap_or_default());
+        let sign = |organisation, code, scopes: &str| {
+            token(&signer, organisation, code, scopes).map_err(Failure::failed)
+        };
         let all = format!("{READ} {WRITE}");
-        Ok(Self {
-            addresses: Addresses {
-                documentation: format!("{api}/"),
-                swagger: format!("{api}/swagger/"),
-                management: format!("http://{}", app.management_address().unwrap_or_default()),
-                api,
+        // As `--json` prints it.
+        let started = json!({
+            "addresses": {
+                "api": api, "documentation": format!("{api}/"), "swagger": format!("{api}/swagger/"),
+                "management": management,
             },
-            tokens: Tokens {
-                star: token(signer, OrganisationType::Star, "STAR", &all)?,
-                job_center: token(signer, OrganisationType::JobCenter, "101", &all)?,
-                a_kasse: token(signer, OrganisationType::AKasse, "12", READ)?,
+            "tokens": {
+                "STAR": sign(OrganisationType::Star, "STAR", &all)?,
+                "JobCenter": sign(OrganisationType::JobCenter, "101", &all)?,
+                "A-kasse": sign(OrganisationType::AKasse, "12", READ)?,
             },
-            paths: Paths {
-                store,
-                audit: folder.join("audit.ndjson"),
-                configuration: folder.join("virksomhedslogin.toml"),
+            "paths": {
+                "store": store.display().to_string(),
+                "audit": directory.path().join("audit.ndjson").display().to_string(),
+                "configuration": config.display().to_string(),
             },
+        });
+        output.print(&if arguments.json {
+            format!("{started}\n")
+        } else {
+            greeting(&started, arguments.data.is_none())
         })
-    }
-}
-
-fn signing(error: SigningError) -> Failure {
-    Failure::new(Exit::Failed, error.to_string())
+    })
 }
 
 fn configuration(listen: SocketAddr, store: &Path) -> String {
@@ -161,7 +115,7 @@ fn token(
     scope: &str,
 ) -> Result<String, SigningError> {
     let now = SystemClock.now().millis() / 1_000;
-    let claims = serde_json::json!({
+    let claims = json!({
         "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS,
         "sub": "dev", "client_id": "dev", "scope": scope,
         "organisationType": organisation.name(), "organisationCode": code, "adgang": "AlleBorgere",
@@ -169,10 +123,12 @@ fn token(
     signer.sign(&claims.to_string())
 }
 
-fn greeting(started: &Started, temporary: bool) -> String {
-    let Addresses { api, documentation, swagger, management } = &started.addresses;
-    let Tokens { star, job_center, a_kasse } = &started.tokens;
-    let Paths { store, audit, configuration } = &started.paths;
+fn greeting(started: &Value, temporary: bool) -> String {
+    let text = |part: &str, name: &str| started[part][name].as_str().unwrap_or_default().to_owned();
+    let [api, documentation, swagger, management] =
+        ["api", "documentation", "swagger", "management"].map(|name| text("addresses", name));
+    let [star, job_center, a_kasse] = ["STAR", "JobCenter", "A-kasse"].map(|name| text("tokens", name));
+    let [store, audit, configuration] = ["store", "audit", "configuration"].map(|name| text("paths", name));
     let put = |token: &str, number: &str| {
         format!(
             "curl -i -X PUT '{api}/v1/Login/{number}' -H 'Authorization: Bearer {token}' \
@@ -193,7 +149,7 @@ fn greeting(started: &Started, temporary: bool) -> String {
   audit log      {audit}
   configuration  {configuration}
 
-Paste these lines into another terminal. Their tokens are good for {hours} hours and for this run only.
+Paste these lines into another terminal. Their tokens are valid for {hours} hours and for this run only.
 
 # STAR records a login of company 12345678: 204
 {star_put}
@@ -214,12 +170,9 @@ JobCenter  {job_center}
 A-kasse    {a_kasse}
 
 ",
-        store = store.display(),
-        audit = audit.display(),
-        configuration = configuration.display(),
-        star_put = put(star, "12345678"),
-        job_center_get = get(job_center, "/v1/Login?cvrNummer=12345678"),
-        a_kasse_list = get(a_kasse, "/v1/Logins"),
-        job_center_put = put(job_center, "12345678"),
+        star_put = put(&star, "12345678"),
+        job_center_get = get(&job_center, "/v1/Login?cvrNummer=12345678"),
+        a_kasse_list = get(&a_kasse, "/v1/Logins"),
+        job_center_put = put(&job_center, "12345678"),
     )
 }

@@ -1,8 +1,8 @@
-//! `explain`: what the access table means for one caller. Only the table is asked; a real caller also needs a
-//! valid token with the method's scope.
+//! `explain`: what the access table decides for one caller. A real caller also needs a valid token with the method's scope.
 
 use super::arguments::ExplainArgs;
-use super::{Exit, Failure, Output, load_settings};
+use super::outcome::{Exit, Failure, Output};
+use super::setup::load_settings;
 use crate::domain::access::{AccessMode, AccessModes, Method, OrganisationType};
 use crate::settings::{Settings, nearest};
 
@@ -26,7 +26,7 @@ fn explain(settings: &Settings, method: Method, organisation: &str, adgang: &[St
     let modes: AccessModes = adgang.iter().filter_map(|mode| AccessMode::parse(mode)).collect();
     let decision = settings.access_table.decide(method, known, modes);
     let mut reason = decision.reason.to_string();
-    // Unknown modes count for nothing, in a token too; here they are most likely a slip of the pen.
+    // Unknown modes are ignored, as in a token; here they are most likely typing errors.
     for unknown in adgang.iter().filter(|mode| AccessMode::parse(mode).is_none()) {
         let hint = hint(unknown, &AccessMode::ALL.map(AccessMode::name));
         reason.push_str(&format!("\n  {unknown:?} is no access mode{hint}"));

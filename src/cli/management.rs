@@ -1,4 +1,4 @@
-//! The management listener as `health` and `export --from` ask it: over TCP or a Unix socket.
+//! The client of the management listener for `health` and `export --from`: over TCP or a Unix socket.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,19 +9,18 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, http};
 use url::Url;
 
-mod unix;
+use super::unix_connector::UnixConnector;
 
-/// Under which host the listener is asked: one that it always takes, however it was found.
+/// The `Host` of every request: one that the listener always accepts.
 const HOST: &str = "localhost";
-/// Stands for a Unix socket in URLs. Nothing is looked up or connected to.
+/// A placeholder in URLs: nothing is resolved or connected to.
 const UNIX_URL: &str = "http://127.0.0.1";
 
-/// Where a management listener is.
+/// The address of a management listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ManagementAddress {
-    /// The root of it, `http://HOST:PORT`.
+    /// `http://HOST:PORT`
     Http(Url),
-    /// A Unix socket's path.
     Unix(PathBuf),
 }
 
@@ -49,10 +48,10 @@ impl ManagementAddress {
         }
     }
 
-    /// Asks for this path, within the time limits that `limit` sets. A status is an answer, not an error.
+    /// Gets this path, within the timeouts that `limit` sets. Any status is an answer.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// No answer.
     pub(super) fn get(
         &self,
         path: &str,
@@ -62,13 +61,13 @@ impl ManagementAddress {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // The listener is on this machine or its network: a proxy from the environment would only be in the way.
+            // The listener is on this machine or its network.
             .proxy(None);
         let config = limit(config).build();
         let (agent, url) = match self {
             Self::Http(url) => (Agent::new_with_config(config), format!("{}{}", origin(url), path)),
             Self::Unix(socket) => {
-                let connector = unix::UnixConnector(socket.clone());
+                let connector = UnixConnector(socket.clone());
                 let agent = Agent::with_parts(config, connector, DefaultResolver::default());
                 (agent, format!("{UNIX_URL}{path}"))
             }

@@ -1,4 +1,4 @@
-//! `man` and `completions`: both made from the declarations in [`super::arguments`].
+//! `man` and `completions`, from the declarations in [`super::arguments`].
 
 use std::io::{self, Write};
 
@@ -6,16 +6,16 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 
 use super::arguments::{Arguments, CompletionsArgs};
-use super::{Exit, Failure, Output};
+use super::outcome::{Exit, Failure, Output};
 
 pub(super) fn man(output: &mut Output<'_>) -> Result<Exit, Failure> {
     let mut page = Vec::new();
-    render(&mut page).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    render(&mut page).map_err(Failure::failed)?;
     output.print(&String::from_utf8_lossy(&page))?;
     Ok(Exit::Done)
 }
 
-/// One page for all: the program's own, then a section for every command.
+/// One page: the program, then a section for every command.
 fn render(page: &mut Vec<u8>) -> io::Result<()> {
     // The number alone: the page is the same for every build of a version.
     let mut program = Arguments::command().long_version(env!("CARGO_PKG_VERSION"));

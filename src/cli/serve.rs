@@ -1,58 +1,45 @@
 //! `serve`: runs the service until SIGTERM or SIGINT; SIGHUP reloads.
 //!
-//! The signals are taken before anything else is done: while the store is being opened, which may take minutes, SIGTERM and
-//! SIGINT end the process at once (a store that is being opened is left as by a crash, which harms none), and SIGHUP is
-//! kept until the service serves.
+//! The signals are taken first. While the store is being opened, which may take minutes, SIGTERM and SIGINT end the process at
+//! once (the store survives that as it survives a crash), and SIGHUP is kept until the service serves.
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
 
 use actix_web::rt::{self, SystemRunner};
+use log::LevelFilter;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::arguments::ConfigArgs;
+use super::outcome::{Exit, Failure};
+use super::setup::{load_settings, start_logging};
 use crate::domain::clock::{ServiceClock, SharedClock, SystemClock};
-use crate::server::{ActivatedSockets, App, Reload, ServiceManager, StartError};
-use crate::settings::{LogFormat, Settings};
-use crate::telemetry::logging;
+use crate::server::{ActivatedSockets, App, Reload, ServiceManager};
+use crate::settings::Settings;
 
-use super::arguments::ServeArgs;
-use super::{Exit, Failure, Output, load_settings};
-
-/// Runs the service that the configuration file describes.
-pub(super) fn run(arguments: &ServeArgs, _: &mut Output<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &ConfigArgs) -> Result<Exit, Failure> {
     let process = Process::reloaded_by_hangup()?;
     // Before the first thread is started.
-    let inherited = ActivatedSockets::take().map_err(refused)?;
-    let (arguments, supervisor) = (arguments.clone(), ServiceManager::from_environment());
-    let tells = supervisor.clone();
-    let start = move || build(load_settings(&arguments)?, Arc::new(ServiceClock), inherited, tells);
-    process.run(start, supervisor, |_| Ok(()))
-}
-
-fn refused(error: StartError) -> Failure {
-    Failure::new(Exit::of(error.exit_code()), error.to_string())
-}
-
-fn failed(error: impl ToString) -> Failure {
-    Failure::new(Exit::Failed, error.to_string())
+    let sockets = ActivatedSockets::take()?;
+    let (arguments, manager) = (arguments.clone(), ServiceManager::from_environment());
+    let passed = manager.clone();
+    let start = move || build(load_settings(&arguments)?, Arc::new(ServiceClock), sockets, passed);
+    process.run(start, manager, |_| Ok(()))
 }
 
 fn build(
     settings: Settings,
     clock: SharedClock,
-    inherited: ActivatedSockets,
-    supervisor: ServiceManager,
+    sockets: ActivatedSockets,
+    manager: ServiceManager,
 ) -> Result<App, Failure> {
-    logging::init(match settings.log_format {
-        LogFormat::Text => logging::Format::Text,
-        LogFormat::Json => logging::Format::Json,
-    });
-    App::build_on(settings, clock, inherited, supervisor).map_err(refused)
+    start_logging(&settings, LevelFilter::Info);
+    Ok(App::build_on(settings, clock, sockets, manager)?)
 }
 
-/// A process that runs the service, and has taken its signals.
+/// A process that has taken its signals.
 pub(super) struct Process {
     system: SystemRunner,
     signals: Signals,
@@ -60,49 +47,43 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Takes the signals; SIGHUP reloads.
-    ///
-    /// # Errors
-    /// When the system refuses that.
+    /// SIGHUP reloads.
     fn reloaded_by_hangup() -> Result<Self, Failure> {
         let system = rt::System::new();
         let taken = system.block_on(async { Ok((Signals::take()?, signal(SignalKind::hangup())?)) });
-        let (signals, hangup) = taken.map_err(|error: io::Error| failed(error))?;
+        let (signals, hangup) = taken.map_err(|error: io::Error| Failure::failed(error))?;
         Ok(Self { system, signals, reload: Some(hangup) })
     }
 
-    /// Takes the signals; SIGHUP stops, as the terminal has gone away then, unless it was ignored before (`nohup`).
-    ///
-    /// # Errors
-    /// When the system refuses that.
+    /// SIGHUP stops, because the terminal has gone, unless it was ignored before (`nohup`).
     pub(super) fn of_a_terminal() -> Result<Self, Failure> {
         let status = procfs::process::Process::myself().and_then(|process| process.status());
         let ignored = status.is_ok_and(|status| status.sigign & HANGUP_BIT != 0);
         let system = rt::System::new();
-        let mut signals = system.block_on(async { Signals::take() }).map_err(failed)?;
-        if !ignored {
-            signals.hangup = Some(system.block_on(async { signal(SignalKind::hangup()) }).map_err(failed)?);
-        }
+        let taken = system.block_on(async {
+            let hangup = if ignored { None } else { Some(signal(SignalKind::hangup())?) };
+            Ok(Signals { hangup, ..Signals::take()? })
+        });
+        let signals = taken.map_err(|error: io::Error| Failure::failed(error))?;
         Ok(Self { system, signals, reload: None })
     }
 
-    /// Runs the service for a trial, on sockets of its own and by any clock; `started` is called once when it is bound,
-    /// before the first request is taken.
+    /// Runs the service on sockets of its own and with any clock. `started` is called when it is bound, before the first
+    /// request.
     pub(super) fn run_with(
         self,
         settings: Settings,
         started: impl FnOnce(&App) -> Result<(), Failure>,
     ) -> Result<Exit, Failure> {
-        let supervisor = ServiceManager::default();
-        let tells = supervisor.clone();
-        let start = move || build(settings, Arc::new(SystemClock), ActivatedSockets::default(), tells);
-        self.run(start, supervisor, started)
+        let none = ServiceManager::default();
+        let (clock, sockets, passed) = (Arc::new(SystemClock), ActivatedSockets::default(), none.clone());
+        self.run(move || build(settings, clock, sockets, passed), none, started)
     }
 
     fn run(
         self,
         start: impl FnOnce() -> Result<App, Failure> + Send + 'static,
-        supervisor: ServiceManager,
+        manager: ServiceManager,
         started: impl FnOnce(&App) -> Result<(), Failure>,
     ) -> Result<Exit, Failure> {
         let Self { system, mut signals, reload } = self;
@@ -110,7 +91,7 @@ impl Process {
             let app = tokio::select! {
                 biased;
                 () = signals.stop() => {
-                    supervisor.stopping();
+                    manager.stopping();
                     log::info!("stopped before the start was done");
                     return Ok(Exit::Done);
                 }
@@ -124,9 +105,9 @@ impl Process {
                 app.management_address().unwrap_or_else(|| "none (off)".to_owned())
             );
             if let Some(hangup) = reload {
-                rt::spawn(reload_on_hangup(app.reload(), hangup, supervisor));
+                rt::spawn(reload_on_hangup(app.reload(), hangup, manager));
             }
-            app.run_until_stopped(signals.stop()).await.map(|()| Exit::Done).map_err(failed)
+            app.run_until_stopped(signals.stop()).await.map(|()| Exit::Done).map_err(Failure::failed)
         })
     }
 }
@@ -134,7 +115,7 @@ impl Process {
 /// SIGHUP in a set of signals, as /proc/PID/status prints it.
 const HANGUP_BIT: u64 = 1;
 
-/// The signals that stop the service. One that comes while nothing waits for it is kept.
+/// The signals that stop the service. One that arrives early is kept.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -165,8 +146,8 @@ impl Signals {
     }
 }
 
-/// Does this in a thread of its own. One of the runtime's would be waited for at the end of the process, and the runtime
-/// panics where the system refuses one.
+/// Works in a thread of its own: the end of the process would wait for one of the runtime's, and the runtime panics where
+/// the system denies it one.
 async fn in_thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
@@ -177,23 +158,23 @@ async fn in_thread<T: Send + 'static>(
         .spawn(move || {
             let _ = sender.send(work());
         })
-        .map_err(|error| failed(format!("no thread for the {name}: {error}")))?;
-    receiver.await.unwrap_or_else(|_| Err(failed(format!("the {name} panicked"))))
+        .map_err(|error| Failure::failed(format!("no thread for the {name}: {error}")))?;
+    receiver.await.unwrap_or_else(|_| Err(Failure::failed(format!("the {name} panicked"))))
 }
 
-async fn reload_on_hangup(reload: Reload, mut hangup: Signal, supervisor: ServiceManager) {
+async fn reload_on_hangup(reload: Reload, mut hangup: Signal, manager: ServiceManager) {
     while hangup.recv().await.is_some() {
         let reload = reload.clone();
-        supervisor.reloading();
-        match in_thread("reload", move || reload.run().map_err(failed)).await {
+        manager.reloading();
+        match in_thread("reload", move || reload.run().map_err(Failure::failed)).await {
             Ok(()) => {
-                log::info!("SIGHUP: matrix, keys and audit file are read anew");
-                supervisor.ready("matrix, keys and audit file were read anew");
+                log::info!("SIGHUP: access table, keys and audit file are reloaded");
+                manager.ready("access table, keys and audit file were reloaded");
             }
-            Err(Failure { message: faults, .. }) => {
-                log::error!("SIGHUP: nothing is changed, for: {faults}");
+            Err(Failure { message: errors, .. }) => {
+                log::error!("SIGHUP: nothing is changed: {errors}");
                 // A status is one line.
-                supervisor.ready(&format!("reload refused: {}", faults.replace('\n', "; ")));
+                manager.ready(&format!("reload refused: {}", errors.replace('\n', "; ")));
             }
         }
     }

@@ -82,11 +82,11 @@ fn dev_listens_on_loopback_only() {
         assert!(parse(["v", "dev", "--listen", address].map(OsString::from)).is_ok(), "{address}");
     }
     let (_, _, errors) = ran(&["dev", "--listen", "192.0.2.1:8080"]);
-    assert!(errors.contains("192.0.2.1 is not a loopback address; dev hands out valid tokens"), "{errors}");
+    assert!(errors.contains("192.0.2.1 is not a loopback address; dev prints valid tokens"), "{errors}");
 }
 
 #[test]
-fn check_tells_a_sound_configuration() {
+fn check_accepts_a_sound_configuration() {
     let free = "server.listen = \"127.0.0.1:0\"\nserver.management = \"127.0.0.1:0\"\n";
     let (directory, file) = configured(&format!("{free}{SOUND}"));
     let store = directory.path().join("data");
@@ -94,31 +94,33 @@ fn check_tells_a_sound_configuration() {
         format!("note: store.path: there is no store at {}; an empty one will be made", store.display());
     assert_eq!(
         ran(&["check", "--config", &file]),
-        (Exit::Done, format!("{note}\n{file}: no faults\n"), String::new())
+        (Exit::Done, format!("{note}\n{file}: no errors\n"), String::new())
     );
 }
 
 #[test]
-fn check_tells_all_faults_and_ends_with_2() {
+fn check_reports_all_errors_and_ends_with_2() {
     let (_directory, file) = configured("[server]\nworkers = 0\n");
     let (exit, output, errors) = ran(&["check", "--config", &file]);
     assert_eq!((exit, output.as_str()), (Exit::Usage, ""));
-    assert!(errors.starts_with("error: the configuration has 6 faults\n"), "{errors}");
+    assert!(errors.starts_with("error: the configuration has 6 errors\n"), "{errors}");
     assert_eq!(errors.lines().count(), 7, "{errors}");
 }
 
 #[test]
-fn explain_tells_the_rule_that_lets_in() {
+fn explain_shows_the_rule_that_allows() {
     let call = ["--method", "GetLogin", "--organisation", "JobCenter", "--adgang", "EgneBorgere"];
     assert_eq!(explained(&call), (Exit::Done, "let in: GetLogin.JobCenter allows EgneBorgere\n".to_owned()));
     let mapped = ["--method", "GetLogin", "--organisation", "8", "--adgang", "EgneBorgere"];
     assert_eq!(explained(&mapped), explained(&call));
+    let alias = ["--method", "GetLogin", "--organisation", "JobCenter", "--access-mode", "EgneBorgere"];
+    assert_eq!(explained(&alias), explained(&call));
     let several = [&call[..], &["--adgang", "Gaesteadgang"]].concat();
     assert_eq!(explained(&several), explained(&call));
 }
 
 #[test]
-fn explain_tells_what_is_lacking_and_ends_with_1() {
+fn explain_shows_what_is_missing_and_ends_with_1() {
     let refused = |arguments: &[&str]| {
         let (exit, output) = explained(&[&["--method", "SetLogin"], arguments].concat());
         assert_eq!(exit, Exit::Failed);
@@ -147,7 +149,7 @@ fn explain_tells_what_is_lacking_and_ends_with_1() {
     );
 }
 
-/// Answers one request with this, and tells what was asked.
+/// Answers one request with this, and returns its first line.
 fn answering(answer: &'static str) -> (String, thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -182,7 +184,7 @@ fn health_is_1_and_prints_what_is_missing() {
 }
 
 #[test]
-fn health_follows_nobody_elsewhere() {
+fn health_follows_no_redirect() {
     let (address, _asked) = answering(
         "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     );
@@ -190,7 +192,7 @@ fn health_follows_nobody_elsewhere() {
 }
 
 #[test]
-fn health_is_1_when_nobody_answers() {
+fn health_is_1_without_an_answer() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (exit, output, errors) = ran(&["health", "--url", &format!("http://{closed}")]);
     assert_eq!((exit, output.as_str()), (Exit::Failed, ""));
@@ -233,7 +235,7 @@ impl Write for Broken {
 }
 
 #[test]
-fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is_one() {
+fn closed_output_is_no_failure_but_a_full_disk_is() {
     let to = |kind, command: &str| {
         run(["v", command].map(OsString::from), &mut Broken(kind), &mut Broken(io::ErrorKind::BrokenPipe))
     };

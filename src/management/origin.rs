@@ -1,15 +1,23 @@
 //! Whether a request to the management listener can come from a web page.
 //!
-//! A browser reaches loopback addresses for whatever page it shows. A page may not read another origin's answers, unless its
-//! own name is made to point here (DNS rebinding): then `Host` is that name. So only an IP address or `localhost` is taken,
-//! with or without a port. What a page sends under these is refused by what browsers add of themselves: it could not read the
-//! answer, but each is work, and `/export` a line in the audit file.
+//! A browser reaches loopback addresses for any page it shows. A page can read the answer only if its own name is made to
+//! point here (DNS rebinding); then `Host` is that name. So only an IP address or `localhost` is accepted. What a page sends
+//! under these is rejected by the headers that browsers add: it could not read the answer, but each request is work, and an
+//! export a line in the audit file.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use actix_web::dev::ServiceRequest;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, web};
+
+use super::export;
+use crate::api::ApiState;
+use crate::api::middleware::request_context::RequestContext;
+use crate::api::problem::{Kind, Problem};
 
 /// Sent by browsers alone (W3C Fetch Metadata); no page can change it.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -17,11 +25,27 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const HOST: &str = "Host is neither an IP address nor localhost";
 const PAGE: &str = "the request comes from a web page (Sec-Fetch-Site or Origin)";
 
-/// Checks where the request is meant for and where it comes from.
-///
-/// # Errors
-/// Why it is refused.
-pub(super) fn check(request: &ServiceRequest) -> Result<(), &'static str> {
+/// Answers 421 to what only a web page would send, or 503 when the audit line of a rejected export cannot be written.
+pub(super) async fn reject_web_pages<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let Err(reason) = check(&request) else {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
+    };
+    let (request, _) = request.into_parts();
+    RequestContext::of(&request).note(|record| record.cause = Some(reason.to_owned()));
+    let mut problem = Problem::new(Kind::Misdirected);
+    if request.match_pattern().as_deref() == Some(export::PATH)
+        && let Some(api) = request.app_data::<web::Data<ApiState>>()
+        && let Err(unaudited) = export::audited(api, &request, Err(problem.clone())).await
+    {
+        problem = unaudited;
+    }
+    Ok(ServiceResponse::new(request, HttpResponse::from_error(problem).map_into_right_body()))
+}
+
+fn check(request: &ServiceRequest) -> Result<(), &'static str> {
     let headers = request.headers();
     let mut hosts = headers.get_all(header::HOST);
     let host = match (hosts.next(), hosts.next()) {
@@ -67,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_localhost_are_taken() {
+    fn addresses_and_localhost_are_accepted() {
         for host in [
             "localhost",
             "LocalHost:9090",
@@ -83,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_what_is_neither_are_refused() {
+    fn other_hosts_are_rejected() {
         for host in [
             "",
             "evil.example",

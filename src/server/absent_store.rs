@@ -1,14 +1,14 @@
-//! A store that is not there although there was one: its volume may not be mounted.
+//! A store that is missing although there was one: its volume may not be mounted.
 
 use std::path::Path;
 
 use crate::settings::{AuditTarget, Store as Settings};
 use crate::store::{Backend, OpenError, Options, Store};
 
-/// Warns when an empty store is about to be made beside the signs of an earlier one. Changes nothing.
+/// Warns before an empty store is made beside the signs of an earlier one. Changes nothing.
 ///
 /// # Errors
-/// When opening the store would fail for want of it, or of anything but it in the directory.
+/// Opening the store would fail, because it is missing or because of foreign files in its directory.
 pub(crate) fn warn(settings: &Settings, audit: &AuditTarget, options: &Options) -> Result<(), OpenError> {
     if let (true, Backend::Directory(path)) = (Store::is_absent(options)?, &options.backend)
         && let Some(sign) = earlier_store(settings, Some(audit))
@@ -22,15 +22,11 @@ pub(crate) fn warn(settings: &Settings, audit: &AuditTarget, options: &Options) 
     Ok(())
 }
 
-/// The file that says that there was a store: the package's marker, or an audit file that has lines.
+/// The file that shows that there was a store: the package's marker, or an audit file with lines.
 pub(super) fn earlier_store<'a>(settings: &'a Settings, audit: Option<&'a AuditTarget>) -> Option<&'a Path> {
     if settings.marker.exists() {
         return Some(&settings.marker);
     }
-    match audit {
-        Some(AuditTarget::File(path)) => {
-            path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0).then_some(path)
-        }
-        _ => None,
-    }
+    let Some(AuditTarget::File(path)) = audit else { return None };
+    path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0).then_some(path)
 }

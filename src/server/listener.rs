@@ -12,28 +12,26 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::StartError;
+use super::error::StartError;
 use crate::settings::Listen;
 
-/// How many connections may wait to be accepted.
+/// Maximum connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 /// The API's Unix socket serves the proxy, which runs as another user of the same group.
 pub(super) const API_SOCKET_MODE: u32 = 0o660;
-/// The management listener gives the whole register away: not to the proxy, nor to anybody else of that group.
+/// The management listener serves the whole register, which the proxy's group must not read.
 pub(super) const MANAGEMENT_SOCKET_MODE: u32 = 0o600;
 
-/// A listener, bound but not yet served.
+/// A bound listener.
 #[derive(Debug)]
 pub(crate) enum ApiListener {
-    /// TCP.
     Tcp(TcpListener),
-    /// A Unix socket and its path.
     Unix(UnixListener, PathBuf),
 }
 
 impl ApiListener {
-    /// Binds the address that this key configures; a Unix socket has this mode. One that a dead process of this
-    /// user left behind is replaced, and no other.
+    /// Binds the address of this configuration key; a Unix socket has this mode, and replaces only one that a dead process
+    /// of this user left.
     pub(super) fn bind(key: &'static str, listen: &Listen, mode: u32) -> Result<Self, StartError> {
         let bound = match listen {
             Listen::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
@@ -42,19 +40,18 @@ impl ApiListener {
         bound.map_err(|error| StartError::Listen { key, address: listen.to_string(), error })
     }
 
-    /// A Unix socket that somebody else bound.
     pub(super) fn from_unix(listener: UnixListener) -> io::Result<Self> {
         let path = listener.local_addr()?.as_pathname().map_or_else(PathBuf::new, Path::to_owned);
         Ok(Self::Unix(listener, path))
     }
 }
 
-/// Why the address of the management listener should be another, when it is not this machine's own.
+/// A warning about a management listener that other machines can reach.
 pub(super) fn exposed(address: SocketAddr) -> Option<String> {
     (!address.ip().to_canonical().is_loopback()).then(|| {
         format!(
-            "server.management: {address} is not a loopback address: whoever reaches it reads the whole register (/export) \
-             without a token; use 127.0.0.1 or unix:PATH, or let a firewall admit the few that must"
+            "server.management: {address} is not a loopback address: any client that reaches it can read the whole register \
+             (/export) without a token; use 127.0.0.1 or unix:PATH, or let a firewall admit the few that must"
         )
     })
 }
@@ -86,22 +83,22 @@ pub(super) fn bound(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// What is at the path where a socket will be bound.
+/// What is at the path of a Unix socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SocketPath {
-    /// Nothing, or nothing that can be seen.
+    /// Nothing that can be seen.
     Free,
-    /// A socket of this user that no process has any more.
+    /// A socket of this user without a process.
     Dead,
-    /// A socket that a process has, or may have.
+    /// A socket that a process has or may have.
     InUse,
 }
 
 impl SocketPath {
-    /// Checks it without waiting for the process that listens there.
+    /// Never blocks.
     ///
     /// # Errors
-    /// Something is there that is never replaced: no socket, or the dead socket of another user.
+    /// No socket, or the dead socket of another user: neither is ever replaced.
     pub(super) fn check(path: &Path) -> io::Result<Self> {
         let Ok(file) = path.symlink_metadata() else { return Ok(Self::Free) };
         if !file.file_type().is_socket() {
@@ -109,12 +106,12 @@ impl SocketPath {
         }
         let client = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         client.set_nonblocking(true)?;
-        // Success, a full backlog (EAGAIN), another type (EPROTOTYPE): some process has it. Not one that is bound and does
-        // not listen yet, which refuses as a dead one does.
-        let denied_calls = client
+        // Success, a full queue (EAGAIN), another type (EPROTOTYPE): a process has it. One that is bound and does not listen
+        // yet refuses as a dead one does.
+        let refused = client
             .connect(&SockAddr::unix(path)?)
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-        if !denied_calls || is_bound(path) {
+        if !refused || is_bound(path) {
             Ok(Self::InUse)
         } else if file.uid() == geteuid().as_raw() {
             Ok(Self::Dead)
@@ -143,7 +140,7 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    // Nobody can connect before it listens, so nobody comes in under a wider mode.
+    // Before it listens, so that no client connects under a wider mode.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     socket.listen(BACKLOG)?;
     Ok(OwnedFd::from(socket).into())

@@ -1,18 +1,10 @@
-//! What the service manager is told (sd_notify(3)): ready, reloading, stopping, and that the process still works.
+//! Notifications to the service manager (sd_notify(3)): ready, reloading, stopping, and the watchdog.
 //!
-//! # The watchdog
-//!
-//! `WatchdogSec=` ends a process that has not been heard of for so long, and starts it anew. It is fed while the parts
-//! of this process *answer*, not while they say yes:
-//!
-//! - The store is asked as `/readyz` asks it: a write that is synced and read back. Done is an answer. "The disk is
-//!   full" and "the disk refuses" are answers too: the store repairs itself from them while reads go on, and a restart
-//!   would take the reads away and find the same disk.
-//! - No answer before `store.deadline_seconds` is none: the thread that writes is stuck. The store frees itself from a
-//!   disk that stood still for a while; what is stuck longer than the watchdog's whole time only a restart can free.
-//! - The loop runs on the thread that also takes the signals, so a thread that is stuck feeds nothing either.
-//!
-//! Nothing here is asked for by a request, and nothing costs one anything.
+//! `WatchdogSec=` restarts a process that has not notified it for so long. It is notified while the store *answers* a write
+//! that is synced and read back, with success or not: after "the disk is full" the store repairs itself while reads go on,
+//! and a restart would end the reads and find the same disk. A store that does not answer within `store.deadline_seconds` has
+//! a stuck writer, which only a restart can free. The loop runs on the thread that also takes the signals, so a stuck thread
+//! does not notify either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,44 +14,42 @@ use sd_notify::NotifyState;
 
 use crate::store::{Store, StoreError};
 
-/// Feedings in one watchdog time. Its manual page advises two; four let a slow disk answer late twice.
-const FEEDINGS: u32 = 4;
-/// How soon the store is asked again after it did not answer.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Notifications in one watchdog time. The manual page advises two; with four a slow disk may answer late twice.
+const NOTIFICATIONS: u32 = 4;
+/// Pause after a store that did not answer.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// The service manager that started this process, when there is one that listens.
+/// The service manager that started this process, if any.
 #[derive(Debug, Clone, Default)]
-pub struct ServiceManager {
+pub(crate) struct ServiceManager {
     present: bool,
     watchdog: Option<Duration>,
 }
 
 impl ServiceManager {
-    /// The one that the environment names (`NOTIFY_SOCKET`, `WATCHDOG_USEC`); nobody when it names none.
-    pub fn from_environment() -> Self {
+    /// The one in the environment (`NOTIFY_SOCKET`, `WATCHDOG_USEC`).
+    pub(crate) fn from_environment() -> Self {
         let present = std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());
         Self { present, watchdog: sd_notify::watchdog_enabled().filter(|time| present && !time.is_zero()) }
     }
 
-    /// Requests are being answered.
-    pub fn ready(&self, status: &str) {
-        self.tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    pub(crate) fn ready(&self, status: &str) {
+        self.notify(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
-    /// The configuration is being read anew. To be followed by [`ServiceManager::ready`], however that ends.
-    pub fn reloading(&self) {
-        // Type=notify-reload (systemd 253) wants to know when; older ones pass over it.
+    /// To be followed by [`ServiceManager::ready`], however the reload ends.
+    pub(crate) fn reloading(&self) {
+        // Type=notify-reload (systemd 253) requires the time; older ones ignore it.
         let now = NotifyState::monotonic_usec_now().ok();
         let states: Vec<_> = std::iter::once(NotifyState::Reloading).chain(now).collect();
-        self.tell(&states);
+        self.notify(&states);
     }
 
-    /// The process is on its way down.
-    pub fn stopping(&self) {
-        self.tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+    pub(crate) fn stopping(&self) {
+        self.notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     }
 
-    /// Feeds the watchdog, when there is one, for as long as the store answers; also while requests in hand are finished.
+    /// Notifies the watchdog, if any, as long as the store answers; also while the last requests are finished.
     pub(super) fn watch(&self, store: Arc<Store>, deadline: Duration) {
         let Some(time) = self.watchdog else { return };
         if time < deadline * 2 {
@@ -67,44 +57,36 @@ impl ServiceManager {
                 "the watchdog's {time:?} are less than twice store.deadline_seconds: a slow disk may end the process"
             );
         }
-        let supervisor = self.clone();
+        let manager = self.clone();
         rt::spawn(async move {
             loop {
-                let answer = store.ready().await;
-                let pause = if answers(&answer) {
-                    supervisor.tell(&[NotifyState::Watchdog]);
-                    time / FEEDINGS
+                let pause = if answers(&store.ready().await) {
+                    manager.notify(&[NotifyState::Watchdog]);
+                    time / NOTIFICATIONS
                 } else {
                     log::error!(
                         "the store does not answer; the watchdog ends the process after {time:?} of that"
                     );
-                    AGAIN.min(time / FEEDINGS)
+                    RETRY.min(time / NOTIFICATIONS)
                 };
                 rt::time::sleep(pause).await;
             }
         });
     }
 
-    fn tell(&self, states: &[NotifyState<'_>]) {
+    fn notify(&self, states: &[NotifyState<'_>]) {
         if self.present
             && let Err(error) = sd_notify::notify(states)
         {
-            log::warn!("the service manager cannot be told {states:?}: {error}");
+            log::warn!("the service manager cannot be notified of {states:?}: {error}");
         }
     }
 }
 
 /// Whether the store gave an answer, good or bad.
 fn answers(answer: &Result<(), StoreError>) -> bool {
-    match answer {
-        Ok(()) | Err(StoreError::DiskFull | StoreError::Failing(_) | StoreError::Closing) => true,
-        // Another clock is not had by a start either.
-        Err(StoreError::WrongClock(_)) => true,
-        // A database that is away is not mended by a process that starts anew.
-        Err(StoreError::Unavailable(_)) => true,
-        // Full: so many probes wait that this one was not even put to it.
-        Err(StoreError::Deadline | StoreError::Full) => false,
-    }
+    // Full: so many probes wait that this one was not queued. A restart helps with no other error.
+    !matches!(answer, Err(StoreError::Deadline | StoreError::Full))
 }
 
 #[cfg(test)]
@@ -112,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_watchdog_is_fed_on_any_answer_and_on_nothing_else() {
+    fn watchdog_is_notified_on_any_answer_of_the_store() {
         for answered in [
             Ok(()),
             Err(StoreError::DiskFull),

@@ -1,7 +1,6 @@
-//! Serving the API and the management listener: actix's workers, each connection watched and counted.
+//! Serving the API and the management listener: actix's workers, with time limits and counts on each connection.
 //!
-//! `HttpServer` would do but for the watch: it takes connections as they come from the listener. So its few lines are
-//! here, with [`TimeoutStream`] between the listener and HTTP.
+//! As `HttpServer` does it, which has no place for [`TimeoutStream`] between the listener and HTTP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_http::body::BoxBody;
 use actix_http::{HttpService, Protocol, Request, Response};
@@ -24,7 +24,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::listener::ApiListener;
-use super::{DISCONNECT_TIMEOUT, acceptor};
+use super::process::acceptor_panicked;
 use crate::api;
 use crate::api::ApiState;
 use crate::api::middleware;
@@ -38,15 +38,14 @@ use crate::critical_tasks::CriticalTasks;
 use crate::management::{self, ManagementState};
 use crate::settings::Settings;
 
-/// How many connections above `limits.connections` are accepted to be told that they are too many. Beyond these, a
-/// connection waits in the system's queue.
+/// How long a connection may linger while it is being closed.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections above `limits.connections` that are accepted and answered 503; more wait in the system's queue.
 const SURPLUS: usize = 256;
-
-/// How much of an answer the system buffers for a client that takes nothing, in bytes (Linux doubles it for its own
-/// bookkeeping). Left to itself it grows to 4 MiB a connection (`net.ipv4.tcp_wmem`).
+/// Bytes of an answer that the system buffers for a client that does not read (Linux doubles it for its own bookkeeping).
+/// By default it grows to 4 MiB a connection (`net.ipv4.tcp_wmem`).
 const SEND_BUFFER: usize = 256 << 10;
 
-/// What a listener is for.
 #[derive(Clone)]
 pub(super) enum Role {
     /// The methods and, unless it is turned off, their documentation.
@@ -56,14 +55,12 @@ pub(super) enum Role {
 }
 
 impl Role {
-    /// Threads that answer on the management listener.
     pub(super) const MANAGEMENT_WORKERS: usize = 1;
-    /// Connections of the management listener that are served at once.
     const MANAGEMENT_CONNECTIONS: usize = 64;
-    /// What is under way there may be asked for again.
+    /// Short: a request for health or metrics can be repeated.
     const MANAGEMENT_SHUTDOWN_SECONDS: u64 = 1;
 
-    /// What one of its workers is called when it ends.
+    /// A worker's name in the message about its end.
     const fn worker(&self) -> &'static str {
         match self {
             Self::Api { .. } => "a worker of the API",
@@ -71,7 +68,6 @@ impl Role {
         }
     }
 
-    /// Its paths, and what only they need.
     fn configure(&self, audit: &Rc<AuditWriter>, config: &mut web::ServiceConfig) {
         match self {
             Self::Api { docs } => {
@@ -90,23 +86,23 @@ impl Role {
     }
 }
 
-/// What the service of each worker is made of.
+/// The parts of each worker's service.
 #[derive(Clone)]
 struct Parts {
     api: web::Data<ApiState>,
     role: Role,
     limits: ConnectionLimits,
     stopping: GracefulShutdownSignal,
-    essential: CriticalTasks,
+    tasks: CriticalTasks,
 }
 
-/// Starts serving on this listener what it is for.
+/// Starts serving on this listener.
 pub(super) fn serve(
     bound: ApiListener,
     role: Role,
     settings: &Settings,
     api: web::Data<ApiState>,
-    essential: &CriticalTasks,
+    tasks: &CriticalTasks,
 ) -> io::Result<Server> {
     let limits = &settings.limits;
     let (workers, connections, shutdown) = match role {
@@ -133,11 +129,11 @@ pub(super) fn serve(
             open: Arc::default(),
         },
         stopping: server.graceful_shutdown_signal(),
-        essential: essential.clone(),
+        tasks: tasks.clone(),
     };
     let server = match bound {
         ApiListener::Tcp(listener) => {
-            // Connections have it of their listener.
+            // Connections inherit it.
             SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER)?;
             server.listen("http", listener, move || served::<TcpStream>(&parts))?
         }
@@ -148,11 +144,11 @@ pub(super) fn serve(
     Ok(server.run())
 }
 
-/// Runs a server until it ends: an essential part, from the moment when its threads run.
-pub(super) fn run(server: Server, name: &'static str, essential: CriticalTasks) -> ServerHandle {
+/// Runs a server until it ends: a critical task as soon as its threads run.
+pub(super) fn run(server: Server, name: &'static str, tasks: CriticalTasks) -> ServerHandle {
     let handle = server.handle();
     rt::spawn(async move {
-        let acceptor = acceptor::panicked();
+        let acceptor = acceptor_panicked();
         let mut server = pin!(AssertUnwindSafe(server).catch_unwind());
         // Actix starts its threads, and waits for each worker's service, before it gives way for the first time.
         let mut ended = tokio::select! {
@@ -160,30 +156,29 @@ pub(super) fn run(server: Server, name: &'static str, essential: CriticalTasks) 
             ended = &mut server => Some(ended),
             () = std::future::ready(()) => None,
         };
-        let _guard = essential.guard(name);
+        let _guard = tasks.guard(name);
         if ended.is_none() {
             ended = tokio::select! {
                 ended = &mut server => Some(ended),
                 () = acceptor => None,
             };
         }
-        essential.end(match &ended {
+        tasks.end(match &ended {
             Some(Ok(Ok(()))) => format!("{name} has ended"),
             Some(Ok(Err(error))) => format!("{name} has ended: {error}"),
             Some(Err(_)) => format!("{name} has panicked"),
             None => "a thread that accepts connections has panicked".to_owned(),
         });
         if ended.is_none() {
-            // The workers go on, and finish what is in hand when they are told to stop.
+            // The workers go on until they are stopped.
             let _ = server.await;
         }
     });
     handle
 }
 
-/// A stream as it is accepted.
+/// An accepted stream.
 trait Accepted: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// Who is at the other end, when that has an address.
     fn peer(&self) -> Option<SocketAddr>;
 }
 
@@ -201,17 +196,17 @@ impl Accepted for UnixStream {
 
 /// The service of one worker.
 fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), InitError = ()> + use<T> {
-    let Parts { api, role, limits, stopping, essential } = parts.clone();
-    let guard = Rc::new(essential.guard(role.worker()));
+    let Parts { api, role, limits, stopping, tasks } = parts.clone();
+    let guard = Rc::new(tasks.guard(role.worker()));
     let audit = AuditWriter::new(Arc::clone(&api.audit));
     let app = || {
         let app = middleware::wrap(WebApp::new().app_data(api.clone()));
         let app = app.configure(|config| role.configure(&audit, config)).into_factory();
         map_config(app, |_| AppConfig::default()).map_err(|error: Error| error.error_response().into())
     };
-    // actix-http would send `100 Continue` as soon as the head has been read, unless that is refused. So every answer to
-    // such a request is given as a refusal, and the body asks for the rest when a handler wants it.
-    let held_back = apply_fn_factory(app(), |request: Request, app| {
+    // actix-http sends `100 Continue` as soon as the head is read, unless the expectation fails. So every answer to such a
+    // request is given as a failure, and the body asks for the rest when a handler reads it.
+    let expect = apply_fn_factory(app(), |request: Request, app| {
         let answer = app.call(request);
         async move {
             let answer: Response<BoxBody> = answer.await.map_or_else(|error| error, Response::from);
@@ -229,7 +224,7 @@ fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), Ini
         .on_connect_ext(|stream: &TimeoutStream<T>, extensions| {
             extensions.insert(Rc::clone(stream.connection()));
         })
-        .expect(held_back)
+        .expect(expect)
         .finish(app());
     let limits = Rc::new(limits);
     let metrics = Arc::clone(&api.metrics);
@@ -237,10 +232,10 @@ fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), Ini
         // Lives as long as the worker.
         let _ = &guard;
         let peer = stream.peer();
-        let watched = TimeoutStream::new(stream, Rc::clone(&limits));
-        let (connection, metrics) = (Rc::clone(watched.connection()), Arc::clone(&metrics));
+        let stream = TimeoutStream::new(stream, Rc::clone(&limits));
+        let (connection, metrics) = (Rc::clone(stream.connection()), Arc::clone(&metrics));
+        let served = http.call((stream, Protocol::Http1, peer));
         let remote = Peer(peer.map(|address| address.ip()));
-        let served = http.call((watched, Protocol::Http1, peer));
         async move {
             let ended = served.await;
             if let Some(reason) = Unread::of(&ended, &connection) {

@@ -13,7 +13,7 @@ use super::error::{Origin, SettingError, nearest, shown};
 use super::keys;
 use super::keys::{Key, Kind, PREFIX};
 use super::read::{QUOTED, unquoted};
-use crate::regular_file;
+use crate::files;
 
 /// No file of ours is larger than this; a device file must not fill the memory.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -292,7 +292,7 @@ pub(super) fn read_text(file: &Path) -> Result<String, (String, String)> {
     let readable = || "name a file that this user may read".to_owned();
     let cannot = |error: std::io::Error| (format!("cannot be read: {error}"), readable());
     let mut bytes = Vec::new();
-    regular_file::open(file).map_err(cannot)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    files::open(file).map_err(cannot)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err((format!("is larger than {} MiB", MAX_FILE / 1024 / 1024), readable()));
     }

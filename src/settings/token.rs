@@ -14,7 +14,7 @@ use super::read::{Reported, check_text};
 use super::source::{Source, Value, joined, read_text};
 use super::{ClaimNames, JwksSource, Token};
 use crate::domain::access::OrganisationType;
-use crate::regular_file;
+use crate::files;
 
 /// Claims that mean something of their own; none can hold an organisation or a scope.
 const RESERVED: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "sub", "client_id"];
@@ -86,7 +86,7 @@ fn key_file(source: &mut Source, path: &str) -> Result<JwksSource, Reported> {
     let readable = match fs::metadata(&file) {
         _ if path.is_empty() => Err("names no path after file:".to_owned()),
         Ok(data) if data.is_dir() => Err(format!("{} is a directory", file.display())),
-        Ok(_) => regular_file::open(&file).map(drop).map_err(|error| cannot(&file, &error)),
+        Ok(_) => files::open(&file).map(drop).map_err(|error| cannot(&file, &error)),
         Err(error) => Err(cannot(&file, &error)),
     };
     match readable {

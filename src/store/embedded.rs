@@ -184,8 +184,8 @@ impl Embedded {
             waiting: self.queue.waiting() as u64,
             capacity: queue::CAPACITY as u64,
             takes_writes: self.queue.takes_writes(),
-            batches: self.metrics.batches.read(),
-            syncs: Some(self.metrics.syncs.read()),
+            batches: self.metrics.batches.clone(),
+            syncs: Some(self.metrics.syncs.clone()),
             errors: self.metrics.errors(),
             database: None,
         }

@@ -4,31 +4,10 @@ use strum::VariantArray;
 use strum::VariantNames;
 
 use super::error::StoreError;
-use crate::telemetry::metrics::{Buckets, Counter, Histogram};
+use crate::telemetry::metrics::{Counter, Histogram, latency};
 
-/// Logins that share one sync, up to a whole batch.
-static BATCH: Buckets = Buckets::numbers(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048]);
-const US: u64 = 1_000;
-const MS: u64 = 1_000 * US;
-/// From a cache that lies about being a disk to a disk that makes callers run into the deadline.
-static SYNC: Buckets = Buckets::durations(&[
-    50 * US,
-    100 * US,
-    250 * US,
-    500 * US,
-    MS,
-    2_500 * US,
-    5 * MS,
-    10 * MS,
-    25 * MS,
-    50 * MS,
-    100 * MS,
-    250 * MS,
-    500 * MS,
-    1_000 * MS,
-    2_500 * MS,
-    5_000 * MS,
-]);
+/// Upper bounds of the logins in a batch, which shares one sync.
+const BATCH: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0];
 
 /// An operation that may fail while the store serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
@@ -63,7 +42,7 @@ pub(super) struct StoreMetrics {
 
 impl Default for StoreMetrics {
     fn default() -> Self {
-        Self { batches: Histogram::new(&BATCH), syncs: Histogram::new(&SYNC), errors: Default::default() }
+        Self { batches: Histogram::new(BATCH), syncs: latency(), errors: Default::default() }
     }
 }
 
@@ -73,7 +52,7 @@ impl StoreMetrics {
         if let Err(error) = answer
             && let Some(kind) = StoreError::VARIANTS.iter().position(|kind| *kind == error.kind())
         {
-            self.errors[operation as usize][kind].increment();
+            self.errors[operation as usize][kind].inc();
         }
     }
 

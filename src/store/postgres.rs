@@ -297,7 +297,7 @@ impl Postgres {
             waiting: (writer::CAPACITY - self.writes.capacity()) as u64,
             capacity: writer::CAPACITY as u64,
             takes_writes: !self.closing.load(Ordering::Acquire) && self.database.breaker.outage().is_none(),
-            batches: self.metrics.batches.read(),
+            batches: self.metrics.batches.clone(),
             syncs: None,
             errors: self.metrics.errors(),
             database: Some(DatabaseStatus {
@@ -305,7 +305,7 @@ impl Postgres {
                 idle: connections.available as u64,
                 limit: connections.max_size as u64,
                 retries: self.database.retries.get(),
-                writes: self.metrics.syncs.read(),
+                writes: self.metrics.syncs.clone(),
             }),
         }
     }

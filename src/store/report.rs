@@ -3,7 +3,7 @@
 use super::metrics::Operation;
 use crate::domain::clock::WrongClock;
 use crate::domain::timestamp::Timestamp;
-use crate::telemetry::metrics::HistogramSnapshot;
+use crate::telemetry::metrics::Histogram;
 
 /// The state of a store, found without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Imported {
 }
 
 /// The store's numbers for metrics.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Status {
     /// Number of companies; `None` where that would have to be counted.
     pub records: Option<u64>,
@@ -48,9 +48,9 @@ pub struct Status {
     /// Whether writes are accepted: neither during a repair nor while the store is closing.
     pub takes_writes: bool,
     /// Logins in a batch.
-    pub batches: HistogramSnapshot,
+    pub batches: Histogram,
     /// Seconds of a sync of this machine's disk; `None` on a database.
-    pub syncs: Option<HistogramSnapshot>,
+    pub syncs: Option<Histogram>,
     /// Failed calls: operation, [`super::StoreError::kind`], number.
     pub errors: Vec<(Operation, &'static str, u64)>,
     /// The numbers of a database.
@@ -58,7 +58,7 @@ pub struct Status {
 }
 
 /// The numbers of the store on a database.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct DatabaseStatus {
     /// Open connections.
     pub open: u64,
@@ -69,5 +69,5 @@ pub struct DatabaseStatus {
     /// Statements that were sent again, after a conflict with another transaction or a lost connection.
     pub retries: u64,
     /// Seconds of a write, from sending to commit.
-    pub writes: HistogramSnapshot,
+    pub writes: Histogram,
 }

@@ -1,30 +1,29 @@
 //! `traceparent`: the trace that a call belongs to (W3C Trace Context, level 1 and 2).
 //!
-//! A valid one is kept: its trace id stands in the log and the audit line and goes back in the answer, with an id of our
-//! own for this call. Anything else is replaced by a new trace, as the recommendation asks of whoever receives it (§4.3),
-//! and is never a fault of the request. `tracestate` is not read: this service calls nobody to whom it could be passed on.
+//! A valid one is kept: its trace id is in the log and audit line and, with an id for this call, in the answer. Anything else
+//! is replaced by a new trace (§4.3) and is never an error. `tracestate` is not read: no call goes on from here.
 
 use std::fmt;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use data_encoding::HEXLOWER;
 
-/// The header (§3.2). Its name is compared without case.
+/// The header (§3.2).
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("traceparent");
 /// The header's name as the documentation prints it.
 pub(crate) const FIELD: &str = "traceparent";
-/// What the header of an answer looks like.
+/// The header of an answer, as a regular expression.
 pub(crate) const PATTERN: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]$";
-/// How long it is in version 00, in bytes; later versions begin alike (§4.3).
+/// Bytes of version 00; later versions begin alike (§4.3).
 const LENGTH: usize = 55;
 
-/// Where the parts stand (§3.2.2).
+/// Positions of the parts (§3.2.2).
 const TRACE_ID: std::ops::Range<usize> = 3..35;
 const PARENT_ID: std::ops::Range<usize> = 36..52;
 const FLAGS: std::ops::Range<usize> = 53..55;
 /// The flags that level 2 knows: sampled (bit 0) and random (bit 1). Others are not passed on (§3.2.2.5).
 const KNOWN_FLAGS: u8 = 0b11;
-/// A trace that begins here: its id is random, and nobody records it.
+/// A trace that begins here: its id is random, and it is not sampled.
 const RANDOM: u8 = 0b10;
 
 /// The trace of one call.
@@ -74,38 +73,23 @@ impl fmt::Debug for Trace {
     }
 }
 
-/// A `traceparent` by the rules for receiving one (§4.3): 00 to the letter, a later version by what it shares with 00.
+/// A `traceparent` by the rules for receiving one (§4.3): 00 exactly, a later version by what it shares with 00.
 fn parse(text: &[u8]) -> Option<Trace> {
     let parts = text.first_chunk::<LENGTH>()?;
-    let version = byte([parts[0], parts[1]])?;
-    let ends_well = match (version, text.get(LENGTH)) {
-        (0xff, _) => false,
-        (_, None) => true,
-        (0, Some(_)) => false,
-        (_, Some(next)) => *next == b'-',
+    let ends_well = match (hex::<1>(&parts[..2])?, text.get(LENGTH)) {
+        ([0xff], _) | ([0], Some(_)) => false,
+        (_, next) => next.is_none_or(|next| *next == b'-'),
     };
-    let id = parts.first_chunk::<35>()?.last_chunk::<32>()?;
-    let parent = &parts[PARENT_ID];
-    let good = ends_well && [parts[2], parts[35], parts[52]] == [b'-'; 3] && is_id(id) && is_id(parent);
-    good.then_some(Trace { id: *id, flags: byte([parts[53], parts[54]])? & KNOWN_FLAGS })
+    let id = hex::<16>(&parts[TRACE_ID])? != [0; 16] && hex::<8>(&parts[PARENT_ID])? != [0; 8];
+    let [flags] = hex(&parts[FLAGS])?;
+    let good = ends_well && id && [parts[2], parts[35], parts[52]] == [b'-'; 3];
+    good.then_some(Trace { id: parts[TRACE_ID].try_into().ok()?, flags: flags & KNOWN_FLAGS })
 }
 
-/// Lower-case hexadecimal digits, not all of them zero.
-fn is_id(text: &[u8]) -> bool {
-    text.iter().all(|&digit| nibble(digit).is_some()) && text.iter().any(|&digit| digit != b'0')
-}
-
-fn byte([high, low]: [u8; 2]) -> Option<u8> {
-    Some(nibble(high)? << 4 | nibble(low)?)
-}
-
-/// Upper case is not taken (§3.2.2).
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
+/// Lower-case hexadecimal digits (§3.2.2).
+fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    HEXLOWER.decode_mut(text, &mut bytes).ok().map(|_| bytes)
 }
 
 #[cfg(test)]
@@ -136,7 +120,7 @@ mod tests {
             // Level 2: the random flag.
             ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03", ID, "03"),
             ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02", ID, "02"),
-            // Flags that nobody has defined.
+            // Undefined flags.
             ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff", ID, "03"),
             ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-f0", ID, "00"),
             // Later versions: what they share with 00.
@@ -200,7 +184,7 @@ mod tests {
         ] {
             let trace = of(&[sent.as_bytes()]);
             assert_ne!(trace.id(), ID, "{sent}");
-            assert!(is_id(trace.id().as_bytes()), "{sent}");
+            assert!(hex::<16>(trace.id().as_bytes()).is_some(), "{sent}");
             assert!(trace.answer().unwrap().to_str().unwrap().ends_with("-02"), "{sent}");
         }
     }

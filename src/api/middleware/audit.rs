@@ -40,7 +40,7 @@ pub(super) async fn audit(request: ServiceRequest, next: Next<BoxBody>) -> Resul
     let Some(method) = method.filter(|_| !is_summed_up) else { return Ok(response) };
     let line = context.audit_line(api.clock.now(), method.name(), response.status(), code);
     let Err(error) = writer.write(&line).await else { return Ok(response) };
-    api.metrics.audit_failures.increment();
+    api.metrics.audit_failures.inc();
     context.note(|record| record.cause = Some(format!("the audit line could not be written: {error}")));
     let answer = context.render(&Problem::unavailable(RETRY_SECONDS));
     Ok(response.into_response(answer))
@@ -64,7 +64,7 @@ impl Drop for Unanswered {
         }
         let line = self.context.audit_line(api.clock.now(), method.name(), status, None);
         if let Err(error) = api.audit.write_alone(&line) {
-            api.metrics.audit_failures.increment();
+            api.metrics.audit_failures.inc();
             log::error!(
                 remote:% = remote;
                 "the audit line of a call that was given up could not be written: {error}"

@@ -68,7 +68,7 @@ pub(crate) fn sum_up(api: &ApiState) {
             ..AuditLine::new(api.clock.now(), (status, Some(code)), false, Some(REASON), None, remote)
         };
         if let Err(error) = api.audit.write_alone(&line.write()) {
-            api.metrics.audit_failures.increment();
+            api.metrics.audit_failures.inc();
             log::error!(
                 "the audit line of {} denied calls could not be written: {error}",
                 summary.of_methods

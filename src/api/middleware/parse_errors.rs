@@ -55,7 +55,7 @@ impl Default for UnreadRequests {
 
 impl UnreadRequests {
     pub(crate) fn count(&self, reason: Unread, peer: Peer) {
-        self.counters[reason as usize].increment();
+        self.counters[reason as usize].inc();
         if self.lines.check().is_err() {
             self.not_logged.fetch_add(1, Ordering::Relaxed);
             return;

@@ -1,69 +1,63 @@
-//! Writing metrics one after another.
+//! Encoding values that are read at the scrape, under the types of `prometheus_client`.
 
 use std::fmt;
 
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, NoLabelSet,
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, EncodeMetric,
 };
-use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 
-use crate::telemetry::metrics::HistogramSnapshot;
+const NO_LABELS: [(&str, &str); 0] = [];
 
-/// The labels of a metric that has none.
-pub(super) const NO_LABELS: [(&str, &str); 0] = [];
-
-/// What is being written.
 pub(super) struct MetricsEncoder<'a>(pub(super) DescriptorEncoder<'a>);
 
 impl MetricsEncoder<'_> {
-    /// A counter; `_total` is added to its name.
-    pub(super) fn counter<L: EncodeLabelSet, V: EncodeCounterValue>(
+    /// A metric with its series; also described when there are none.
+    pub(super) fn family<L: EncodeLabelSet, M: EncodeMetric + TypedMetric>(
         &mut self,
         name: &str,
         help: &str,
-        rows: impl IntoIterator<Item = (L, V)>,
+        series: impl IntoIterator<Item = (L, M)>,
     ) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, value) in rows {
-            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, V, u64>(&value, None)?;
+        let mut metric = self.0.encode_descriptor(name, help, None, M::TYPE)?;
+        for (labels, value) in series {
+            value.encode(metric.encode_family(&labels)?)?;
         }
         Ok(())
     }
 
-    /// A gauge with one value, or with none when it is not known.
+    /// A metric without labels; `None` while it is unknown.
+    pub(super) fn single<M: EncodeMetric + TypedMetric>(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: Option<M>,
+    ) -> fmt::Result {
+        self.family(name, help, value.map(|value| (NO_LABELS, value)))
+    }
+
+    /// `_total` is added to the name.
+    pub(super) fn counter<V: EncodeCounterValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: Option<V>,
+    ) -> fmt::Result {
+        self.single(name, help, value.map(ConstCounter::new))
+    }
+
     pub(super) fn gauge<V: EncodeGaugeValue>(
         &mut self,
         name: &str,
         help: &str,
         value: Option<V>,
     ) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        match value {
-            Some(value) => metric.encode_gauge(&value),
-            None => Ok(()),
-        }
+        self.single(name, help, value.map(ConstGauge::new))
     }
 
-    /// A histogram.
-    pub(super) fn histogram<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        rows: impl IntoIterator<Item = (L, HistogramSnapshot)>,
-    ) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for (labels, read) in rows {
-            metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
-                read.sum,
-                read.count,
-                &read.buckets,
-                None,
-            )?;
-        }
-        Ok(())
-    }
-
-    /// Something about the program that does not change; `_info` is added to its name.
+    /// Something about the program that does not change; `_info` is added to the name.
     pub(super) fn info(&mut self, name: &str, help: &str, labels: &impl EncodeLabelSet) -> fmt::Result {
         self.0.encode_descriptor(name, help, None, MetricType::Info)?.encode_info(labels)
     }

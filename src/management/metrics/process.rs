@@ -4,11 +4,13 @@ use std::fmt;
 
 use procfs::process::{LimitValue, Process as Kernel};
 use procfs::{ProcError, page_size, ticks_per_second};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::encoder::{MetricsEncoder, NO_LABELS};
+use super::encoder::MetricsEncoder;
 
-/// One look at `/proc/self`.
+/// The content of `/proc/self` at one time.
 #[derive(Debug)]
 pub(super) struct Process {
     cpu_seconds: f64,
@@ -32,13 +34,13 @@ fn booted() -> f64 {
 }
 
 impl Process {
-    /// How it is now; nothing where `/proc` is not mounted.
-    pub(super) fn look() -> Option<Self> {
-        Self::read().inspect_err(|error| log::debug!("/proc cannot be read: {error}")).ok()
+    /// `None` where `/proc` is not mounted.
+    pub(super) fn read() -> Option<Self> {
+        Self::try_read().inspect_err(|error| log::debug!("/proc cannot be read: {error}")).ok()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a float is what Prometheus reads")]
-    fn read() -> Result<Self, ProcError> {
+    fn try_read() -> Result<Self, ProcError> {
         let process = Kernel::myself()?;
         let stat = process.stat()?;
         let ticks = ticks_per_second() as f64;
@@ -56,22 +58,21 @@ impl Process {
             threads: stat.num_threads,
         })
     }
+}
 
-    pub(super) fn write(&self, encoder: &mut MetricsEncoder<'_>) -> fmt::Result {
-        encoder.counter(
-            "process_cpu_seconds",
-            "User and system CPU time that the process has used.",
-            [(NO_LABELS, self.cpu_seconds)],
-        )?;
-        encoder.gauge("process_resident_memory_bytes", "Memory in use.", Some(self.resident_bytes))?;
-        encoder.gauge("process_virtual_memory_bytes", "Address space in use.", Some(self.virtual_bytes))?;
-        encoder.gauge("process_open_fds", "Open file descriptors.", self.open_fds)?;
-        encoder.gauge("process_max_fds", "The most file descriptors that may be open.", self.max_fds)?;
-        encoder.gauge(
+impl Collector for Process {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = MetricsEncoder(encoder);
+        out.counter("process_cpu_seconds", "User and system CPU time.", Some(self.cpu_seconds))?;
+        out.gauge("process_resident_memory_bytes", "Memory in use.", Some(self.resident_bytes))?;
+        out.gauge("process_virtual_memory_bytes", "Address space in use.", Some(self.virtual_bytes))?;
+        out.gauge("process_open_fds", "Open file descriptors.", self.open_fds)?;
+        out.gauge("process_max_fds", "File descriptors that may be open.", self.max_fds)?;
+        out.gauge(
             "process_start_time_seconds",
-            "When the process started, as Unix time.",
+            "Start of the process, as Unix time.",
             Some(self.start_seconds),
         )?;
-        encoder.gauge("process_threads", "Threads of the process.", Some(self.threads))
+        out.gauge("process_threads", "Threads of the process.", Some(self.threads))
     }
 }

@@ -90,7 +90,7 @@ impl Committer {
     /// Commits the batch and answers its callers, also with the error that it returns.
     fn commit(&mut self, mut batch: Batch) -> Result<(), StoreError> {
         if !batch.writes.is_empty() {
-            self.metrics.batches.observe(batch.writes.len() as u64);
+            self.metrics.batches.observe(batch.writes.len() as f64);
         }
         let mut logins: Vec<_> = batch.writes.iter().map(|write| write.login).collect();
         if let Some(import) = &mut batch.import {
@@ -179,7 +179,7 @@ impl Committer {
         let tree = open(&self.tree)?;
         let began = Instant::now();
         let done = tree.sync();
-        self.metrics.syncs.observe_duration(began.elapsed());
+        self.metrics.syncs.observe(began.elapsed().as_secs_f64());
         done
     }
 

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::checkpoint::StoreId;
 use super::damage;
-use crate::links::refuse_dangling_link;
+use crate::files::reject_dangling_link;
 use crate::store::error::OpenError;
 
 pub(super) const VERSION: u32 = 2;
@@ -64,7 +64,7 @@ pub(in crate::store) fn is_absent(root: &Path) -> Result<bool, OpenError> {
 
 /// The path itself, or the nearest of its parents that exists.
 pub(super) fn nearest(path: &Path) -> io::Result<&Path> {
-    refuse_dangling_link(path)?;
+    reject_dangling_link(path)?;
     for existing in path.ancestors() {
         match fs::metadata(existing) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -106,7 +106,7 @@ impl Client {
             if !error.is_retryable() || next >= until {
                 return Err(error.into());
             }
-            self.retries.increment();
+            self.retries.inc();
             sleep(pause).await;
             pause = (pause * 3 / 2).min(PAUSES.1);
         }

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::error::AddressError;
-use crate::regular_file;
+use crate::files;
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +47,7 @@ pub(super) fn client_config(files: &TlsFiles, direct: bool) -> Result<ClientConf
         (Some(cert), Some(path)) => {
             let chain = certificates("store.tls_cert_file", cert)?;
             let error = |reason: &str| file_error("store.tls_key_file", path, reason);
-            let pem = regular_file::read(path).map_err(|reason| error(&reason.to_string()))?;
+            let pem = files::read(path).map_err(|reason| error(&reason.to_string()))?;
             let key = PrivateKeyDer::from_pem_slice(&pem)
                 .map_err(|_| error("holds no unencrypted private key in PEM"))?;
             builder
@@ -68,7 +68,7 @@ pub(super) fn client_config(files: &TlsFiles, direct: bool) -> Result<ClientConf
 }
 
 fn certificates(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, AddressError> {
-    let pem = regular_file::read(path).map_err(|error| file_error(name, path, error))?;
+    let pem = files::read(path).map_err(|error| file_error(name, path, error))?;
     let all = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
     let all = all.map_err(|_| file_error(name, path, "is not a PEM file: a section is broken"))?;
     if all.is_empty() { Err(file_error(name, path, "holds no certificate in PEM")) } else { Ok(all) }

@@ -51,7 +51,7 @@ impl WriterTask {
             if writes.is_empty() {
                 return;
             }
-            self.metrics.batches.observe(writes.len() as u64);
+            self.metrics.batches.observe(writes.len() as f64);
             let until = Instant::now() + self.deadline;
             self.record_in_parts(locked.put_known_aside(writes), &locked, until).await;
         }
@@ -135,7 +135,7 @@ impl WriterTask {
         let sent = Instant::now();
         let batch = Batch { writer: &self.writer, records, lock_timeout };
         let answer = self.database.run(until, &batch).await;
-        self.metrics.syncs.observe_duration(sent.elapsed());
+        self.metrics.syncs.observe(sent.elapsed().as_secs_f64());
         Ok(answer?.transpose()?)
     }
 }

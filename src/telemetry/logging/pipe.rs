@@ -1,136 +1,103 @@
-//! The way of log lines to standard error: handed over in memory, written many at once by a thread of its own.
+//! The way of log lines to standard error: a bounded channel, and a thread that writes many lines at once.
 //!
-//! A line that was handed over is written within a few milliseconds, in the order of handing over. Bounded: while
-//! whoever reads standard error stands still, lines beyond [`CAPACITY`] are dropped, as are those that standard error does
-//! not take (a full disk), and their number is logged when it goes on. Lost with the process is what a SIGKILL catches in those few milliseconds.
+//! A line is written within a few milliseconds, in the order of logging. Lines are dropped while the channel is full or
+//! standard error rejects them (a full disk); their number is written when it accepts lines again. SIGKILL loses the lines
+//! of the last few milliseconds.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::iter;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::line_writer::LineWriter;
 
-/// How many bytes may wait.
-const CAPACITY: usize = 1 << 20;
-/// How long the thread lets lines gather after a write. Much shorter, and every line is written alone again.
+/// Maximum queued lines.
+const CAPACITY: usize = 2_048;
+/// The thread's pause after a write. Much shorter, and every line costs a system call of its own.
 const GATHER: Duration = Duration::from_millis(2);
-/// How long [`Pipe::drain`] waits at most.
-const PATIENCE: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Default)]
-struct State {
-    waiting: Vec<u8>,
-    dropped: u64,
-    /// Lines have been taken and are not written yet.
-    writing: bool,
-    /// The thread sleeps until there is something to write.
-    asleep: bool,
-    /// Somebody waits for everything to be written: no more gathering.
-    hurry: bool,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    wake: Condvar,
-    written: Condvar,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+#[derive(Debug)]
+enum Entry {
+    Line(Vec<u8>),
+    /// Dropped once everything before it is written.
+    Drain(SyncSender<()>),
 }
 
 /// Takes lines; clones lead to the same thread.
 #[derive(Debug, Clone)]
-pub(super) struct Pipe(Arc<Shared>);
+pub(super) struct Pipe {
+    entries: SyncSender<Entry>,
+    dropped: Arc<AtomicU64>,
+}
 
 impl Pipe {
     /// Starts the thread that writes to `output`.
     pub(super) fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let theirs = Arc::clone(&shared);
-        thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&theirs, output))?;
-        Ok(Self(shared))
+        let (entries, receiver) = mpsc::sync_channel(CAPACITY);
+        let pipe = Self { entries, dropped: Arc::default() };
+        let dropped = Arc::clone(&pipe.dropped);
+        let thread = thread::Builder::new().name("log".to_owned());
+        thread.spawn(move || write_lines(&receiver, &dropped, output))?;
+        Ok(pipe)
     }
 
-    /// Waits until everything handed over so far is written, but no longer than a second.
+    /// Waits until every line so far is written, but no longer than a second.
     pub(super) fn drain(&self) {
-        let mut state = self.0.state();
-        state.hurry = true;
-        self.0.wake.notify_all();
-        let unwritten = |state: &mut State| !state.waiting.is_empty() || state.writing;
-        let (mut state, _) = self
-            .0
-            .written
-            .wait_timeout_while(state, PATIENCE, unwritten)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.hurry = false;
+        let end = Instant::now() + DRAIN_TIMEOUT;
+        let (entry, written) = mpsc::sync_channel(1);
+        let mut entry = Entry::Drain(entry);
+        while let Err(TrySendError::Full(unsent)) = self.entries.try_send(entry) {
+            if Instant::now() > end {
+                return;
+            }
+            entry = unsent;
+            thread::sleep(GATHER);
+        }
+        let _ = written.recv_timeout(end.saturating_duration_since(Instant::now()));
     }
 }
 
 impl Write for Pipe {
-    /// Takes one line, or drops it: a line is never cut.
+    /// Takes one whole line, or drops it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut state = self.0.state();
-        if state.waiting.len() + line.len() > CAPACITY {
-            state.dropped += 1;
-        } else {
-            state.waiting.extend_from_slice(line);
-        }
-        let asleep = std::mem::replace(&mut state.asleep, false);
-        drop(state);
-        if asleep {
-            self.0.wake.notify_all();
+        if self.entries.try_send(Entry::Line(line.to_vec())).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
 
-    /// Nothing to do: the thread writes as soon as it can.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-fn write_all(shared: &Shared, output: impl Write) {
+fn write_lines(entries: &Receiver<Entry>, dropped: &AtomicU64, output: impl Write) {
     let mut output = LineWriter::new(output, false);
-    let mut lines = Vec::new();
-    loop {
-        let mut state = shared.state();
-        while state.waiting.is_empty() {
-            state.asleep = true;
-            state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.asleep = false;
-        std::mem::swap(&mut state.waiting, &mut lines);
-        let mut dropped = std::mem::take(&mut state.dropped);
-        state.writing = true;
-        drop(state);
-
-        let (written, error) = output.write(&lines);
-        if error.is_some() {
-            let lost = lines[written..].iter().filter(|byte| **byte == b'\n').count();
-            dropped += u64::try_from(lost).unwrap_or(u64::MAX);
-        } else if dropped > 0 {
-            let notice = format!(
-                "virksomhedslogin: {dropped} log lines were dropped, standard error did not take them\n"
-            );
-            if output.write(notice.as_bytes()).1.is_none() {
-                dropped = 0;
+    while let Ok(first) = entries.recv() {
+        let (mut lines, mut drains) = (Vec::new(), Vec::new());
+        for entry in iter::once(first).chain(entries.try_iter()).take(CAPACITY) {
+            match entry {
+                Entry::Line(line) => lines.extend(line),
+                Entry::Drain(drain) => drains.push(drain),
             }
         }
-        lines.clear();
-        // A burst must not be paid for ever after.
-        lines.shrink_to(CAPACITY / 8);
-
-        let mut state = shared.state();
-        state.dropped += dropped;
-        state.writing = false;
-        shared.written.notify_all();
-        if !state.hurry {
-            drop(state);
+        let (written, error) = output.write(&lines);
+        let mut lost = lines[written..].iter().filter(|byte| **byte == b'\n').count() as u64;
+        if error.is_none() {
+            lost = dropped.swap(0, Ordering::Relaxed);
+            let notice = format!(
+                "virksomhedslogin: {lost} log lines were dropped, standard error did not take them\n"
+            );
+            if lost > 0 && output.write(notice.as_bytes()).1.is_none() {
+                lost = 0;
+            }
+        }
+        dropped.fetch_add(lost, Ordering::Relaxed);
+        if drains.is_empty() {
             thread::sleep(GATHER);
         }
     }
@@ -138,8 +105,9 @@ fn write_all(shared: &Shared, output: impl Write) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
-    use std::sync::mpsc;
 
     /// Collects what is written; each write waits for a permit when there is a gate.
     struct Collected(Arc<Mutex<Vec<u8>>>, Option<mpsc::Receiver<()>>);
@@ -159,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_many_threads_arrive_whole_and_in_each_ones_order() {
+    fn lines_of_each_thread_arrive_whole_and_in_order() {
         let collected = Arc::default();
         let pipe = Pipe::start(Collected(Arc::clone(&collected), None)).unwrap();
         let writers: Vec<_> = (0..4)
@@ -182,18 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn whoever_logs_never_waits_for_a_reader_that_stands_still_and_losses_are_told() {
+    fn full_pipe_drops_lines_without_waiting_and_logs_how_many() {
         let (permit, gate) = mpsc::channel();
         let collected = Arc::default();
         let mut pipe = Pipe::start(Collected(Arc::clone(&collected), Some(gate))).unwrap();
-        let line = format!("{}\n", "x".repeat(1_023));
-        for _ in 0..3 * CAPACITY / line.len() {
+        let line = "a line\n";
+        for _ in 0..3 * CAPACITY {
             pipe.write_all(line.as_bytes()).unwrap();
         }
         drop(permit);
         pipe.drain();
         let text = String::from_utf8(collected.lock().unwrap().clone()).unwrap();
-        assert!(text.len() < 3 * CAPACITY);
+        assert!(text.len() < 3 * CAPACITY * line.len());
         assert!(
             text.ends_with("log lines were dropped, standard error did not take them\n"),
             "{}",

@@ -76,12 +76,12 @@ fn a_reload_with_one_fault_changes_nothing_at_all() {
     let keys = app.folder.path().join("jwks.json");
     let good_keys = std::fs::read_to_string(&keys).unwrap();
     std::fs::write(&keys, r#"{"keys":[]}"#).unwrap();
-    assert!(app.reload.run().unwrap_err().contains("token.jwks"));
+    assert!(app.reload.run().unwrap_err().to_string().contains("token.jwks"));
     assert_eq!(app.as_org(AKasse).get_logins().status, 200, "keys and table are the old ones");
 
     std::fs::write(&keys, good_keys).unwrap();
     std::fs::write(&table, "version = 2\n[GetLogins]\nSTAR = [\"Alle\"]\n").unwrap();
-    let faults = app.reload.run().unwrap_err();
+    let faults = app.reload.run().unwrap_err().to_string();
     assert!(faults.contains("version") && faults.contains("Alle"), "{faults}");
     assert_eq!(app.as_org(AKasse).get_logins().status, 200);
 }

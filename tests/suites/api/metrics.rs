@@ -131,16 +131,16 @@ fn answers_are_counted_by_label_and_scrapes_are_not() {
     };
     assert_eq!(["GetLogin", "SetLogin", "GetLogins", "-"].map(durations), [5, 5, 3, 4]);
     assert_eq!(
-        counted(&scrape, "virksomhedslogin_refusals_total"),
-        [("no_token", 1), ("organisation_not_allowed", 1), ("scope", 1)]
+        counted(&scrape, "virksomhedslogin_auth_denials_total"),
+        [("organisation_not_allowed", 1), ("no_token", 1), ("scope", 1)]
             .map(|(reason, count)| {
-                (format!("virksomhedslogin_refusals_total{{reason=\"{reason}\"}}"), count)
+                (format!("virksomhedslogin_auth_denials_total{{reason=\"{reason}\"}}"), count)
             })
             .into()
     );
     assert_eq!(scrape["virksomhedslogin_commit_batch_logins_sum"], 2.0);
     let (of_embedded, of_database) = (
-        ["store_records", "store_sequence", "store_disk_bytes", "disk_sync_duration_seconds_count"],
+        ["store_records", "store_sequence", "store_disk_bytes", "fsync_duration_seconds_count"],
         ["database_connections", "database_connections_limit", "database_write_duration_seconds_count"],
     );
     let is_there = |name: &&str| scrape.contains_key(&format!("virksomhedslogin_{name}"));
@@ -150,10 +150,7 @@ fn answers_are_counted_by_label_and_scrapes_are_not() {
             scrape["virksomhedslogin_store_sequence"], 1.0,
             "the clock stood still: the second was no news"
         );
-        assert!(
-            scrape["virksomhedslogin_disk_sync_duration_seconds_count"] >= 2.0,
-            "a login's and a probe's"
-        );
+        assert!(scrape["virksomhedslogin_fsync_duration_seconds_count"] >= 2.0, "a login's and a probe's");
         assert!(scrape["virksomhedslogin_store_disk_bytes"] > 0.0);
         assert!(!of_database.iter().any(is_there), "{scrape:?}");
     } else {
@@ -196,7 +193,8 @@ fn every_refusal_has_a_reason_and_nobody_makes_up_a_new_one() {
         star.get_login(&format!("{:08}", 10_000_000 + number));
     }
     let scrape = scrape(&app);
-    let reason = |name: &str| scrape[&format!("virksomhedslogin_refusals_total{{reason=\"{name}\"}}")] as u64;
+    let reason =
+        |name: &str| scrape[&format!("virksomhedslogin_auth_denials_total{{reason=\"{name}\"}}")] as u64;
     for (name, count) in [
         ("scheme", 2),
         ("malformed", 6),
@@ -223,9 +221,9 @@ fn every_refusal_has_a_reason_and_nobody_makes_up_a_new_one() {
 fn keys_that_cannot_be_read_are_counted_and_taken_again() {
     let app = spawn_app();
     let first = scrape(&app);
-    assert_eq!(first["virksomhedslogin_key_set_keys"], 1.0);
-    assert_eq!(first["virksomhedslogin_key_set_refreshes_total"], 1.0);
-    assert_eq!(first["virksomhedslogin_key_set_refresh_failures_total"], 0.0);
+    assert_eq!(first["virksomhedslogin_jwks_keys"], 1.0);
+    assert_eq!(first["virksomhedslogin_jwks_refreshes_total"], 1.0);
+    assert_eq!(first["virksomhedslogin_jwks_refresh_failures_total"], 0.0);
     let keys = app.folder.path().join("jwks.json");
     let good = std::fs::read_to_string(&keys).unwrap();
     let until = |name: &str, value: f64| {
@@ -238,15 +236,15 @@ fn keys_that_cannot_be_read_are_counted_and_taken_again() {
         panic!("{name} is {} and not {value}", scrape(&app)[name]);
     };
     std::fs::write(&keys, "no keys").unwrap();
-    until("virksomhedslogin_key_set_refresh_failures_total", 1.0);
+    until("virksomhedslogin_jwks_refresh_failures_total", 1.0);
     // A file that was not taken makes nobody think that the keys are fresh.
-    until("virksomhedslogin_key_set_age_seconds", 5.0);
-    assert_eq!(scrape(&app)["virksomhedslogin_key_set_keys"], 1.0, "the last good set stays");
+    until("virksomhedslogin_jwks_age_seconds", 5.0);
+    assert_eq!(scrape(&app)["virksomhedslogin_jwks_keys"], 1.0, "the last good set stays");
     std::fs::write(&keys, good).unwrap();
-    until("virksomhedslogin_key_set_refreshes_total", 2.0);
-    assert!(scrape(&app)["virksomhedslogin_key_set_age_seconds"] < 2.5);
+    until("virksomhedslogin_jwks_refreshes_total", 2.0);
+    assert!(scrape(&app)["virksomhedslogin_jwks_age_seconds"] < 2.5);
     std::thread::sleep(std::time::Duration::from_millis(3_000));
-    assert!(scrape(&app)["virksomhedslogin_key_set_age_seconds"] < 2.8, "an unchanged file is looked at");
+    assert!(scrape(&app)["virksomhedslogin_jwks_age_seconds"] < 2.8, "an unchanged file is looked at");
 }
 
 #[test]

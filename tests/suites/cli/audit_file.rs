@@ -71,7 +71,7 @@ fn torn_last_line_spoils_no_other_after_sighup() {
     assert_eq!(service.get("/v1/Logins").0, 200);
     tear(&audit);
     service.signal("HUP");
-    service.wait_for_log("are read anew");
+    service.wait_for_log("are reloaded");
     assert_eq!(service.get("/v1/Logins").0, 200);
     let (whole, torn) = lines(&audit);
     assert_eq!((whole, torn.len()), (1, 1), "{torn:?}");

@@ -122,7 +122,7 @@ fn what_the_machine_refuses_is_foretold_with_exit_code_1() {
                 ("VIRKSOMHEDSLOGIN__AUDIT__FILE", "absent/audit.ndjson"),
                 ("VIRKSOMHEDSLOGIN__SERVER__LISTEN", "192.0.2.1:18080"),
             ],
-            &["2 faults would stop the service", "audit.file: ", "server.listen: "],
+            &["2 errors would stop the service", "audit.file: ", "server.listen: "],
         ),
     ];
     for (name, variables, words) in cases {
@@ -277,7 +277,7 @@ fn errors_are_reported_together_and_configuration_sets_the_code() {
     let three = check(&fixture, &[audit, ("VIRKSOMHEDSLOGIN__LOG__FORMAT", "xml")]);
     assert_eq!(three.status.code(), Some(2));
     let told = stderr(&three);
-    assert!(told.starts_with("error: 3 faults would stop the service\n"), "{told}");
+    assert!(told.starts_with("error: 3 errors would stop the service\n"), "{told}");
     for part in ["log.format", "audit.file", "no witness"] {
         assert!(told.contains(part), "{part} in {told}");
     }
@@ -337,7 +337,7 @@ fn what_the_running_service_holds_is_a_note_and_no_fault() {
     let unix = format!("unix:{}", socket.display());
     let held = check(&fixture, &[("VIRKSOMHEDSLOGIN__SERVER__LISTEN", &unix)]);
     assert_eq!(held.status.code(), Some(0), "{}", stderr(&held));
-    assert!(stdout(&held).contains(&format!("somebody listens on {unix}")), "{}", stdout(&held));
+    assert!(stdout(&held).contains(&format!("a process listens on {unix}")), "{}", stdout(&held));
     assert_eq!(service.put("12345678").unwrap(), 204, "the service goes on");
 }
 
@@ -359,7 +359,7 @@ fn a_store_without_a_fault_is_told_without_a_note() {
     let fixture = fixture_with_store();
     let told = check(&fixture, &[]);
     assert_eq!(told.status.code(), Some(0));
-    assert_eq!(stdout(&told), format!("{}: no faults\n", fixture.config()));
+    assert_eq!(stdout(&told), format!("{}: no errors\n", fixture.config()));
     let fixture = Fixture::new();
     let absent = check(&fixture, &[]);
     assert_eq!(absent.status.code(), Some(0));

@@ -58,7 +58,7 @@ fn an_issuer_that_is_away_is_a_note_and_no_fault() {
         let note = told.lines().find(|line| line.starts_with("note: token.jwks: ")).expect(what);
         assert!(note.contains(help) && note.contains("503"), "{what}: {note}");
         assert!(!told.contains("publish at least"), "{what}: {told}");
-        assert!(told.ends_with(": no faults\n"), "{what}: {told}");
+        assert!(told.ends_with(": no errors\n"), "{what}: {told}");
     }
 }
 

@@ -232,8 +232,8 @@ fn a_reload_that_gets_no_thread_is_refused_and_the_next_works() {
     };
     limit("1");
     service.signal("HUP");
-    service.wait_for_log("SIGHUP: nothing is changed, for: ");
+    service.wait_for_log("SIGHUP: nothing is changed: ");
     limit("4096");
     service.signal("HUP");
-    service.wait_for_log("SIGHUP: matrix, keys and audit file are read anew");
+    service.wait_for_log("SIGHUP: access table, keys and audit file are reloaded");
 }

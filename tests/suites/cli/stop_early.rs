@@ -115,7 +115,7 @@ fn a_reload_while_the_store_is_being_opened_is_kept() {
     reached.write_all(held.format.as_bytes()).unwrap();
     drop(reached);
     let service = Service::of(child, held.fixture.token());
-    service.wait_for_log("SIGHUP: matrix, keys and audit file are read anew");
+    service.wait_for_log("SIGHUP: access table, keys and audit file are reloaded");
 }
 
 #[test]

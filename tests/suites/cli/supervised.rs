@@ -63,7 +63,7 @@ fn it_says_ready_around_a_reload_and_stopping() {
         reloading[1].strip_prefix("MONOTONIC_USEC=").unwrap().parse::<u64>().unwrap() > 0,
         "{reloading:?}"
     );
-    assert_eq!(manager.next(), ["READY=1", "STATUS=matrix, keys and audit file were read anew"]);
+    assert_eq!(manager.next(), ["READY=1", "STATUS=access table, keys and audit file were reloaded"]);
 
     fixture.write("access.toml", "version = 2\nx = 1\n");
     service.signal("HUP");

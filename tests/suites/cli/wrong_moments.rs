@@ -40,7 +40,7 @@ fn import_warns_of_moments_in_the_future_and_takes_them() {
     assert_eq!(
         rest,
         format!(
-            "the first of them 00000003 at {FAR}; no later login undoes that, docs/OPERATIONS.md tells how to correct it\n"
+            "the first of them 00000003 at {FAR}; no later login undoes that, see docs/OPERATIONS.md for how to correct it\n"
         )
     );
     let one = imported(&fixture, &row(5, later, later));

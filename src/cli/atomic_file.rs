@@ -1,11 +1,10 @@
-//! A file that appears whole or not at all.
+//! A file that appears whole or not at all, also after a power cut.
 //!
-//! It is written beside its place under no name at all (O_TMPFILE), synced, named, and renamed; whoever opens the path sees the
-//! old file or the whole new one, also after a power cut, and an end by any signal leaves nothing. Where the file system
-//! has no files without a name (NFS, FUSE), it has a temporary one: what a killed process left of it is removed by the next run.
+//! It is written without a name (O_TMPFILE), synced, named, and renamed, so that an end by any signal leaves nothing. Where the
+//! file system has no unnamed files (NFS, FUSE), it has a temporary name; the next run removes what a killed process left.
 //!
-//! Nothing is ever written through a symbolic or hard link: a new file takes the name's place. A symbolic link is followed only
-//! to a file of the same directory, since whoever may write there could have planted it.
+//! Nothing is written through a link: a new file takes the name's place. A symbolic link is followed only to a file of the
+//! same directory, because another user who may write there could have planted it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -17,10 +16,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use tempfile::NamedTempFile;
 
-/// What every temporary name ends with.
+use crate::files::{directory, flags};
+
 const SUFFIX: &str = ".partial";
 
-/// A file on its way to its place. Readable to its owner alone (0600).
+/// An unfinished file, readable to its owner alone (0600).
 pub(super) struct Replacement {
     temporary: Temporary,
     directory: PathBuf,
@@ -33,7 +33,6 @@ enum Temporary {
 }
 
 impl Replacement {
-    /// Begins the file that shall be at the path.
     pub(super) fn begin(path: &Path) -> io::Result<Self> {
         Self::begin_with(path, unnamed)
     }
@@ -55,7 +54,7 @@ impl Replacement {
             })?),
         };
         let replacement = Self { temporary, directory, name };
-        // Tells other processes that a temporary name is no leftover.
+        // Shows other processes that a temporary name is no leftover.
         replacement.file().try_lock()?;
         Ok(replacement)
     }
@@ -117,11 +116,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
     )))
 }
 
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Before the random letters of a temporary name for this file.
+/// The beginning of a temporary name for this file.
 fn prefix(name: &OsStr) -> String {
     format!(".{}.", name.to_string_lossy())
 }
@@ -135,10 +130,10 @@ fn temporarily_named<T>(
     tempfile::Builder::new().prefix(&prefix(name)).suffix(SUFFIX).make_in(directory, make)
 }
 
-/// A file without a name; nothing where there is no such thing, or where it could not be named later.
+/// A file without a name; `None` where the file system has none, or could not name it later.
 fn unnamed(directory: &Path) -> Option<File> {
-    let flags = crate::regular_file::flags(OFlags::TMPFILE);
-    let file = OpenOptions::new().write(true).mode(0o600).custom_flags(flags).open(directory).ok()?;
+    let tmpfile = flags(OFlags::TMPFILE);
+    let file = OpenOptions::new().write(true).mode(0o600).custom_flags(tmpfile).open(directory).ok()?;
     descriptor(&file).exists().then_some(file)
 }
 
@@ -147,7 +142,7 @@ fn descriptor(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-/// Removes the temporary files for this name that no process holds any more.
+/// Removes the temporary files for this name that no process has locked.
 fn remove_leftovers(directory: &Path, name: &OsStr) -> io::Result<()> {
     let prefix = prefix(name);
     for entry in directory.read_dir()? {
@@ -170,62 +165,62 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, symlink};
 
-    fn folder_with(text: &str) -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
+    fn directory_with(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
         std::fs::write(&path, text).unwrap();
-        (folder, path)
+        (directory, path)
     }
 
     #[test]
     fn the_old_file_stands_until_the_new_one_is_finished() {
-        let (folder, path) = folder_with("old");
+        let (directory, path) = directory_with("old");
         let mut replacement = Replacement::begin(&path).unwrap();
         replacement.write_all(b"new").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
         replacement.finish().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+        assert_eq!(directory.path().read_dir().unwrap().count(), 1);
     }
 
     #[test]
     fn given_up_it_leaves_nothing_behind() {
-        let (folder, path) = folder_with("old");
+        let (directory, path) = directory_with("old");
         let mut replacement = Replacement::begin(&path).unwrap();
         replacement.write_all(b"new").unwrap();
         drop(replacement);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+        assert_eq!(directory.path().read_dir().unwrap().count(), 1);
     }
 
     #[test]
     fn file_system_without_unnamed_files_gets_a_temporary_name() {
-        let (folder, path) = folder_with("old");
+        let (directory, path) = directory_with("old");
         let begin = || Replacement::begin_with(&path, |_| None).unwrap();
         let mut replacement = begin();
         replacement.write_all(b"new").unwrap();
-        assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+        assert_eq!(directory.path().read_dir().unwrap().count(), 2);
         // Another run leaves it alone while it is written.
         drop(begin());
-        assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+        assert_eq!(directory.path().read_dir().unwrap().count(), 2);
         replacement.finish().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
         // What a killed process left is removed by the next run, whatever else has a name like it is not.
         for name in [".file.x1.partial", ".file.partial", ".other.x1.partial"] {
-            std::fs::write(folder.path().join(name), "half").unwrap();
+            std::fs::write(directory.path().join(name), "half").unwrap();
         }
-        symlink(&path, folder.path().join(".file.x2.partial")).unwrap();
+        symlink(&path, directory.path().join(".file.x2.partial")).unwrap();
         drop(begin());
-        assert!(!folder.path().join(".file.x1.partial").exists());
-        assert_eq!(folder.path().read_dir().unwrap().count(), 4);
+        assert!(!directory.path().join(".file.x1.partial").exists());
+        assert_eq!(directory.path().read_dir().unwrap().count(), 4);
     }
 
     #[test]
     fn a_link_stays_a_link() {
-        let (folder, path) = folder_with("old");
-        let link = folder.path().join("link");
+        let (directory, path) = directory_with("old");
+        let link = directory.path().join("link");
         symlink(&path, &link).unwrap();
         let mut replacement = Replacement::begin(&link).unwrap();
         replacement.write_all(b"new").unwrap();
@@ -235,10 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_or_device_is_not_replaced() {
-        let (folder, _) = folder_with("old");
-        assert!(Replacement::begin(folder.path()).is_err());
+    fn a_directory_or_device_is_not_replaced() {
+        let (directory, _) = directory_with("old");
+        assert!(Replacement::begin(directory.path()).is_err());
         assert!(Replacement::begin(Path::new("/dev/null")).is_err());
-        assert!(Replacement::begin(&folder.path().join("no/such/folder")).is_err());
+        assert!(Replacement::begin(&directory.path().join("no/such/directory")).is_err());
     }
 }

@@ -1,45 +1,47 @@
-//! `export`: every record as NDJSON with a trailer, from the closed store or from a running service, to a file or to
-//! standard output.
+//! `export`: every record as NDJSON with a trailer, from a stopped store or a running service, to a file or to standard output.
 //!
-//! A file is replaced whole or not at all. On standard output a reader that goes away early is a failure here: half an
-//! export must not pass for one.
+//! A file is replaced whole or not at all. A reader of standard output that goes away early is a failure here: half an export
+//! must not pass for one.
 
 use std::io::Write;
 use std::path::Path;
 
+use log::LevelFilter;
+
+use super::arguments::{ConfigArgs, ExportArgs};
 use super::atomic_file::Replacement;
+use super::offline_store::{Absent, open};
+use super::outcome::{Exit, Failure, Output};
 use super::progress::Progress;
 use super::remote_export;
-use super::{Absent, not_written, open, start_logging};
-use crate::cli::arguments::{ConfigArgs, ExportArgs};
-use crate::cli::{Exit, Failure, Output, load_settings};
+use super::setup::{load_settings, start_logging};
 use crate::interchange;
 use crate::settings::{Listen, Settings};
 use crate::store::ReadError;
 
-pub(in crate::cli) fn run(
+pub(super) fn run(
     arguments: &ExportArgs,
     output: &mut Output<'_>,
     errors: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    // None is needed to ask a running service: who makes backups need not be able to read its keys.
+    // A running service is asked without one, so that backups need not read its secrets.
     let settings =
         arguments.config.clone().map(|config| load_settings(&ConfigArgs { config })).transpose()?;
     if let Some(settings) = &settings {
-        start_logging(settings);
+        start_logging(settings, LevelFilter::Warn);
     }
     let settings = settings.as_ref();
     let Some(path) = arguments.output.as_deref().filter(|path| *path != Path::new("-")) else {
         return export(arguments, settings, &mut *output.0, "standard output", errors);
     };
     let name = path.display().to_string();
-    let mut file = Replacement::begin(path).map_err(|error| not_written(&name, &error))?;
+    let mut file = Replacement::begin(path).map_err(|error| Failure::not_written(&name, &error))?;
     export(arguments, settings, &mut file, &name, errors)?;
-    file.finish().map_err(|error| not_written(&name, &error))?;
+    file.finish().map_err(|error| Failure::not_written(&name, &error))?;
     Ok(Exit::Done)
 }
 
-/// Writes the export to `out`, which is called `name`.
+/// Writes the export to `out`; `name` is for messages.
 fn export(
     arguments: &ExportArgs,
     settings: Option<&Settings>,
@@ -56,24 +58,24 @@ fn export(
     let Some(settings) = settings else {
         return Err(Failure::new(Exit::Usage, "--config is needed without --from"));
     };
-    let store = open(settings, Absent::ImportRejected, &ask_it(settings.server.management.as_ref()), errors)?;
-    let listing = store.list_blocking().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let store = open(settings, Absent::Error, &ask_it(settings.server.management.as_ref()), errors)?;
+    let listing = store.list_blocking().map_err(Failure::failed)?;
     let total = listing.count();
     let mut progress = Progress::start(errors, "written");
     let written = interchange::export(listing, &mut out, |done| progress.at(done, total));
     progress.end();
     written.map_err(|error| match error {
-        ReadError::Reader(error) => not_written(name, &error),
-        ReadError::Store(error) => Failure::new(Exit::Failed, error.to_string()),
+        ReadError::Reader(error) => Failure::not_written(name, &error),
+        ReadError::Store(error) => Failure::failed(error),
     })?;
     if store.close() {
         Ok(Exit::Done)
     } else {
-        Err(Failure::new(Exit::Failed, "the disk did not let the store be closed in time"))
+        Err(Failure::failed("the disk did not let the store be closed in time"))
     }
 }
 
-/// What to do about another process that has the store open: most likely it is the service, which can export itself.
+/// What to do about another process that has the store open: usually the service, which exports by itself.
 fn ask_it(management: Option<&Listen>) -> String {
     let from = match management {
         None => return "stop it first: server.management is off, so it cannot be asked".to_owned(),

@@ -1,44 +1,47 @@
-//! `import`: reads a whole file, refuses it with all its faults, or merges it into the closed store.
+//! `import`: reads a whole file, and merges it into the stopped store or rejects it with all its errors.
 //!
-//! The file is read to its end before the store is opened: a refused one changes nothing and makes nothing. Moments in the
-//! future are taken, since it may be this machine's clock that is wrong, but warned of: no later login undoes them.
+//! The file is read to its end before the store is opened: a rejected one changes and makes nothing. A login in the future is
+//! accepted with a warning, because this machine's clock may be wrong, and no later login undoes it.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
+use log::LevelFilter;
+
+use super::arguments::{ImportArgs, ImportFormat};
+use super::offline_store::{Absent, STOP_IT, open};
+use super::outcome::{Exit, Failure, Output, printable};
 use super::progress::Progress;
-use super::{Absent, STOP_IT, open, options, printable, start_logging};
-use crate::cli::arguments::{ImportArgs, ImportFormat};
-use crate::cli::{Exit, Failure, Output, load_settings};
+use super::setup::{load_settings, start_logging};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
 use crate::interchange::{self, Format, ImportReport};
+use crate::server::store_options;
 use crate::store::Record;
 
 const BUFFER: usize = 256 << 10;
-/// How much later than now a moment may be without a warning, in milliseconds: clocks differ a little.
+/// Milliseconds that a login may be in the future without a warning: clocks differ a little.
 const FUTURE_LEEWAY: i64 = 60_000;
 
-pub(in crate::cli) fn run(
+pub(super) fn run(
     arguments: &ImportArgs,
     output: &mut Output<'_>,
     errors: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let settings = load_settings(&arguments.config)?;
-    start_logging(&settings);
-    options(&settings)?;
+    start_logging(&settings, LevelFilter::Warn);
+    store_options(&settings.store)?;
     let input = name_of(&arguments.input);
     let reading = read(arguments, errors)
-        .map_err(|error| Failure::new(Exit::Failed, format!("{input} cannot be read: {error}")))?;
+        .map_err(|error| Failure::failed(format!("{input} cannot be read: {error}")))?;
     let (good, bad) = (reading.good, reading.bad);
     if arguments.skip_bad && bad > 0 {
         let _ = writeln!(errors, "{input}: left out\n{}", printable(&reading.bad_lines()));
     }
     let records = reading.accept(arguments.skip_bad).map_err(|refused| {
-        let told = format!("{input} is refused, nothing is written\n{refused}");
-        Failure::new(Exit::Failed, printable(&told))
+        Failure::failed(printable(&format!("{input} is refused, nothing is written\n{refused}")))
     })?;
 
     if let Some(warning) = of_the_future(&records, SystemClock.now()) {
@@ -51,18 +54,19 @@ pub(in crate::cli) fn run(
     let imported = store.import(records, |done| progress.at(done, total));
     progress.end();
     let imported = imported.map_err(|error| {
-        let told = format!("{error}; what was merged so far stays, and the same import can be run again");
-        Failure::new(Exit::Failed, told)
+        Failure::failed(format!(
+            "{error}; what was merged so far stays, and the same import can be run again"
+        ))
     })?;
     if !store.close() {
-        let told = "everything is written, but the disk did not let the store be closed in time";
-        return Err(Failure::new(Exit::Failed, told));
+        let reason = "everything is written, but the disk did not let the store be closed in time";
+        return Err(Failure::failed(reason));
     }
     output.print(&format!("read: {good}\nskipped: {bad}\nchanged: {}\n", imported.changed))?;
     Ok(Exit::Done)
 }
 
-/// How many records have a login later than now, and the first of them.
+/// A warning about the records with a login later than now.
 fn of_the_future(records: &[Record], now: Timestamp) -> Option<String> {
     let latest = now.shifted(FUTURE_LEEWAY);
     let mut late = records.iter().filter(|record| record.login.last() > latest);
@@ -73,7 +77,7 @@ fn of_the_future(records: &[Record], now: Timestamp) -> Option<String> {
     };
     Some(format!(
         "{companies} a login later than this machine's clock ({now}), the first of them {} at {}; no later login undoes \
-         that, docs/OPERATIONS.md tells how to correct it",
+         that, see docs/OPERATIONS.md for how to correct it",
         first.cvr,
         first.login.last()
     ))

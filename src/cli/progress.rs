@@ -1,41 +1,40 @@
-//! How far long work has come: a bar on a terminal, now and then a plain line elsewhere. Always on standard error.
+//! Progress of long work on standard error: a bar on a terminal, a plain line every few seconds elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// The least time between two plain lines: a log must not be filled with them.
+/// Long enough not to fill a log.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
-/// The least time between two looks of the bar.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+const BETWEEN_DRAWS: Duration = Duration::from_millis(100);
 
 /// One piece of work, counted in records.
 pub(super) struct Progress<'a> {
-    /// What has been done with the records: `checked`, `read`, `written`.
+    /// `checked`, `read`, `written`.
     done_word: &'static str,
     bar: Option<ProgressBar>,
     errors: &'a mut dyn Write,
-    told: Instant,
+    shown: Instant,
 }
 
 impl<'a> Progress<'a> {
-    /// Begins to count. Plain lines go to `errors`; whether there is a bar depends on the process's standard error.
+    /// Plain lines go to `errors`; a bar depends on the process's standard error.
     pub(super) fn start(errors: &'a mut dyn Write, done_word: &'static str) -> Self {
         let bar = io::stderr().is_terminal().then(ProgressBar::no_length);
-        Self { done_word, bar, errors, told: Instant::now() }
+        Self { done_word, bar, errors, shown: Instant::now() }
     }
 
-    /// So many records are done, of so many where that is known.
+    /// `total` where it is known.
     pub(super) fn at(&mut self, done: u64, total: Option<u64>) {
-        let between = if self.bar.is_some() { BETWEEN_LOOKS } else { BETWEEN_LINES };
-        if self.told.elapsed() < between {
+        let between = if self.bar.is_some() { BETWEEN_DRAWS } else { BETWEEN_LINES };
+        if self.shown.elapsed() < between {
             return;
         }
-        self.told = Instant::now();
+        self.shown = Instant::now();
         let Some(bar) = &self.bar else {
             let of = total.map_or_else(String::new, |total| format!(" of {total}"));
-            // The work matters more than the telling of it.
+            // An unwritable line must not stop the work.
             let _ = writeln!(self.errors, "{done}{of} records {}", self.done_word);
             return;
         };
@@ -54,7 +53,7 @@ impl<'a> Progress<'a> {
         bar.tick();
     }
 
-    /// Takes the bar away: the result is what stays on the screen.
+    /// Removes the bar: only the result stays on the screen.
     pub(super) fn end(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
@@ -70,12 +69,12 @@ mod tests {
     fn plain_lines_are_seconds_apart() {
         let mut lines = Vec::new();
         let mut progress =
-            Progress { done_word: "read", bar: None, errors: &mut lines, told: Instant::now() };
+            Progress { done_word: "read", bar: None, errors: &mut lines, shown: Instant::now() };
         progress.at(1, None);
-        progress.told -= BETWEEN_LINES;
+        progress.shown -= BETWEEN_LINES;
         progress.at(2, Some(9));
         progress.at(3, Some(9));
-        progress.told -= BETWEEN_LINES;
+        progress.shown -= BETWEEN_LINES;
         progress.at(4, None);
         progress.end();
         assert_eq!(String::from_utf8(lines).unwrap(), "2 of 9 records read\n4 records read\n");

@@ -59,7 +59,7 @@ impl Transport for UnixTransport {
         Ok(amount > 0)
     }
 
-    /// One request a connection: nothing is kept for another.
+    /// One request a connection.
     fn is_open(&mut self) -> bool {
         false
     }

@@ -1,25 +1,24 @@
-//! The export of a running service, checked while it is copied.
+//! The export of a running service, verified while it is copied.
 
 use std::io::{self, Read, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use super::management::ManagementAddress;
+use super::outcome::{Failure, printable};
 use super::progress::Progress;
-use super::{not_written, printable};
-use crate::cli::management::ManagementAddress;
-use crate::cli::{Exit, Failure};
 use crate::interchange::ExportVerifier;
 
-/// How long the connection and the beginning of the answer may take.
+/// Timeout of the connection, and of the answer's head.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long the service may be silent in the middle of an export. There is no limit to the whole: a large one takes its time.
+/// Timeout between two chunks. The whole has none: a large export takes its time.
 const SILENCE: Duration = Duration::from_secs(60);
-const PIECE: usize = 64 << 10;
-/// How many pieces may wait to be written.
-const WAITING: usize = 8;
+const CHUNK: usize = 64 << 10;
+/// Maximum chunks that wait to be written.
+const QUEUE: usize = 8;
 
-/// Copies the export of the service whose management listener is at the address to `out`, which is called `name`.
+/// Copies the export to `out`; `name` is for messages.
 pub(super) fn copy(
     address: &ManagementAddress,
     out: &mut dyn Write,
@@ -27,33 +26,33 @@ pub(super) fn copy(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let shown = format!("{address}/export");
-    let failed = |told: String| Failure::new(Exit::Failed, printable(&told));
-    let wrong = |told: String| failed(format!("the export from {shown} is not whole: {told}"));
-    let pieces = receive(ask(address).map_err(|told| failed(format!("{shown}: {told}")))?);
-    let (mut checker, mut lines) = (ExportVerifier::default(), Vec::new());
+    let failed = |reason: String| Failure::failed(printable(&reason));
+    let wrong = |reason: String| failed(format!("the export from {shown} is not whole: {reason}"));
+    let chunks = receive(ask(address).map_err(|reason| failed(format!("{shown}: {reason}")))?);
+    let (mut verifier, mut lines) = (ExportVerifier::default(), Vec::new());
     loop {
-        let piece = match pieces.recv_timeout(SILENCE) {
-            Ok(Ok(piece)) => piece,
+        let chunk = match chunks.recv_timeout(SILENCE) {
+            Ok(Ok(chunk)) => chunk,
             Ok(Err(error)) => {
-                return Err(wrong(format!("it is cut off after {} records: {error}", checker.count())));
+                return Err(wrong(format!("it is cut off after {} records: {error}", verifier.count())));
             }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 return Err(wrong(format!(
                     "nothing more came for {} s after {} records",
                     SILENCE.as_secs(),
-                    checker.count()
+                    verifier.count()
                 )));
             }
         };
         lines.clear();
-        let taken = checker.take(&piece, &mut lines);
-        out.write_all(&lines).map_err(|error| not_written(name, &error))?;
-        taken.map_err(wrong)?;
-        progress.at(checker.count(), None);
+        let verified = verifier.take(&chunk, &mut lines);
+        out.write_all(&lines).map_err(|error| Failure::not_written(name, &error))?;
+        verified.map_err(wrong)?;
+        progress.at(verifier.count(), None);
     }
-    checker.finish().map_err(wrong)?;
-    out.flush().map_err(|error| not_written(name, &error))
+    verifier.finish().map_err(wrong)?;
+    out.flush().map_err(|error| Failure::not_written(name, &error))
 }
 
 fn ask(address: &ManagementAddress) -> Result<impl Read + Send + use<>, String> {
@@ -67,17 +66,17 @@ fn ask(address: &ManagementAddress) -> Result<impl Read + Send + use<>, String> 
     }
 }
 
-/// Reads in a thread of its own, so that a silent service can be noticed. The channel is closed after the last piece.
+/// Reads in a thread, so that a silent service is noticed. The channel is closed after the last chunk.
 fn receive(mut answer: impl Read + Send + 'static) -> mpsc::Receiver<io::Result<Vec<u8>>> {
-    let (send, pieces) = mpsc::sync_channel(WAITING);
+    let (send, chunks) = mpsc::sync_channel(QUEUE);
     thread::spawn(move || {
         loop {
-            let mut piece = vec![0; PIECE];
-            let read = match answer.read(&mut piece) {
+            let mut chunk = vec![0; CHUNK];
+            let read = match answer.read(&mut chunk) {
                 Ok(0) => return,
                 Ok(length) => {
-                    piece.truncate(length);
-                    Ok(piece)
+                    chunk.truncate(length);
+                    Ok(chunk)
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => Err(error),
@@ -88,5 +87,5 @@ fn receive(mut answer: impl Read + Send + 'static) -> mpsc::Receiver<io::Result<
             }
         }
     });
-    pieces
+    chunks
 }

@@ -1,0 +1,70 @@
+//! Opening the store for `export`, `import` and `verify`.
+//!
+//! An embedded store has one process at a time, so the service must be stopped; a shared database is opened beside the
+//! services that use it. Progress goes to standard error.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use super::outcome::Failure;
+use super::progress::Progress;
+use crate::server::{store_options, warn_of_absent_store};
+use crate::settings::Settings;
+use crate::store::{OpenError, Store};
+
+/// What to do about another process that has the store open.
+pub(super) const STOP_IT: &str = "stop it first";
+/// Interval between two reads of the progress of opening.
+const POLL: Duration = Duration::from_millis(100);
+
+/// What a missing store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    Error,
+    Made,
+}
+
+/// Opens the store and checks every record in it. `in_use` is what to do when another process has it open.
+pub(super) fn open(
+    settings: &Settings,
+    absent: Absent,
+    in_use: &str,
+    errors: &mut dyn Write,
+) -> Result<Store, Failure> {
+    let options = store_options(&settings.store)?;
+    if absent == Absent::Made {
+        warn_of_absent_store(&settings.store, &settings.audit_file, &options)?;
+    }
+    let checked = Arc::clone(&options.progress);
+    let mut progress = Progress::start(errors, "checked");
+    let opened = thread::scope(|scope| {
+        let (ended, end) = mpsc::channel::<()>();
+        let opening = scope.spawn(move || {
+            let _ended = ended;
+            match absent {
+                Absent::Error => Store::open_existing(&options),
+                Absent::Made => Store::open(&options),
+            }
+        });
+        while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(POLL) {
+            let total = checked.total.load(Ordering::Relaxed);
+            progress.at(checked.done.load(Ordering::Relaxed), (total > 0).then_some(total));
+        }
+        opening.join()
+    });
+    progress.end();
+    let store = match opened {
+        Ok(Err(error @ OpenError::InUse { .. })) => {
+            let Failure { exit, message } = error.into();
+            return Err(Failure::new(exit, format!("{message}; {in_use}")));
+        }
+        Ok(opened) => opened?,
+        Err(_) => return Err(Failure::failed("opening the store panicked; this is a bug of the program")),
+    };
+    // A command does not wait for a database.
+    store.unavailable().map_or(Ok(store), |error| Err(error.into()))
+}

@@ -1,0 +1,26 @@
+//! What most commands begin with: the configuration, and logging.
+
+use log::LevelFilter;
+
+use super::arguments::ConfigArgs;
+use super::outcome::Failure;
+use crate::server::process;
+use crate::settings::{self, LogFormat, Settings};
+use crate::telemetry::logging;
+
+/// Loads the configuration and this process's environment; all errors in one failure.
+pub(super) fn load_settings(arguments: &ConfigArgs) -> Result<Settings, Failure> {
+    Ok(settings::load(&arguments.config, std::env::vars_os())?)
+}
+
+/// Logs from this level, unless `RUST_LOG` sets another.
+pub(super) fn start_logging(settings: &Settings, level: LevelFilter) {
+    process::prepare();
+    logging::init(match settings.log_format {
+        LogFormat::Text => logging::Format::Text,
+        LogFormat::Json => logging::Format::Json,
+    });
+    if std::env::var_os("RUST_LOG").is_none() {
+        log::set_max_level(level);
+    }
+}
