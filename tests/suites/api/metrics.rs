@@ -132,7 +132,7 @@ fn answers_are_counted_by_label_and_scrapes_are_not() {
     assert_eq!(["GetLogin", "SetLogin", "GetLogins", "-"].map(durations), [5, 5, 3, 4]);
     assert_eq!(
         counted(&scrape, "virksomhedslogin_auth_denials_total"),
-        [("organisation_not_allowed", 1), ("no_token", 1), ("scope", 1)]
+        [("no_token", 1), ("organisation_not_allowed", 1), ("scope", 1)]
             .map(|(reason, count)| {
                 (format!("virksomhedslogin_auth_denials_total{{reason=\"{reason}\"}}"), count)
             })
