@@ -197,7 +197,7 @@ fn old_writer_rows_are_merged_into_one_without_loss() {
     let second = opened(&cluster.url(&database), 5, |_| ()).unwrap();
     let marks = || cluster.sql(&database, "SELECT id FROM virksomhedslogin_writer WHERE batch > 0");
     assert!(wait_until(PATIENCE, || marks().len() == 1), "{:?}", marks());
-    assert!(marks()[0][0].ends_with("/folded"), "{:?}", marks());
+    assert!(marks()[0][0].ends_with("/compacted"), "{:?}", marks());
     let after = version(&second);
     assert_ne!(after, before, "never what it was before");
     for store in [&store, &second] {
