@@ -1,12 +1,11 @@
-//! What the service is about, free of how it is asked and where it is kept.
+//! What a CVR number, a login and an access rule are.
 //!
-//! Nothing here knows of HTTP, tokens, databases or threads. A value that exists is valid: every type is
-//! built by one `parse` or constructor that refuses what the contract refuses.
+//! Promises: a value that exists is valid, since each type has one `parse` or constructor that rejects what the contract
+//! rejects. Knows nothing of HTTP, tokens, databases or threads.
 
 pub(crate) mod access;
 pub(crate) mod clock;
 pub(crate) mod cvr;
-mod digits;
 pub(crate) mod login_span;
 pub(crate) mod timestamp;
 pub(crate) mod timestamp_table;

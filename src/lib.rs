@@ -16,9 +16,9 @@
 //! | 4 | [`api`] | the three methods: routes, endpoint specs, guard, requests, responses, the list, the middleware |
 //! | 3 | [`audit`] | the audit line, where it goes, how it is written |
 //! | 3 | [`interchange`] | rows as NDJSON and CSV: export, import, verification |
+//! | 3 | [`settings`] | TOML and environment → validated settings, every error at once |
 //! | 2 | [`auth`] | bearer token → caller; the only importer of biscuit |
 //! | 2 | [`store`] | get, record, list, ready: durable or an error; the only importer of sled and tokio-postgres |
-//! | 2 | [`settings`] | TOML and environment → validated settings, every error at once |
 //! | 1 | [`telemetry`] | logging, trace context, counters and histograms |
 //! | 1 | [`domain`] | what a CVR number, a login and an access rule are; no web, JOSE, database or runtime crate |
 //! | 0 | [`critical_tasks`], [`escape`], [`files`], [`line_writer`], [`strict_json`] | leaves that import nothing of ours |
@@ -55,7 +55,7 @@ pub mod testing {
     pub use crate::audit::{AuditLog, AuditWriter};
     pub use crate::auth::{Algorithm, Authenticator, ClaimNames, Rules, Signer, Source};
     pub use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
-    pub use crate::domain::clock::{Clock, ClockLimits, ManualClock, SharedClock, SystemClock};
+    pub use crate::domain::clock::{Clock, ClockLimits, SharedClock, SystemClock};
     pub use crate::domain::cvr::Cvr;
     pub use crate::domain::login_span::LoginSpan;
     pub use crate::domain::timestamp::Timestamp;

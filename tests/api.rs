@@ -9,6 +9,7 @@
 
 mod support {
     pub(crate) mod cluster;
+    pub(crate) mod manual_clock;
     pub(crate) mod programs;
     pub(crate) mod rerun_on_postgres;
     pub(crate) mod test_store;

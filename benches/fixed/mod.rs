@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use virksomhedslogin::testing::Cvr;
 use virksomhedslogin::testing::LoginSpan;
@@ -9,16 +10,24 @@ use virksomhedslogin::testing::Record;
 use virksomhedslogin::testing::Timestamp;
 use virksomhedslogin::testing::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
 use virksomhedslogin::testing::{Algorithm, Authenticator, ClaimNames, Rules, Source};
-use virksomhedslogin::testing::{ManualClock, SharedClock};
+use virksomhedslogin::testing::{Clock, SharedClock};
 
 /// The token of `benches/fixed/token.txt`.
 pub(crate) fn token() -> &'static str {
     include_str!("token.txt").trim_end()
 }
 
+struct FixedClock(Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
 /// A clock that shows a moment at which the token is good.
 pub(crate) fn clock() -> SharedClock {
-    Arc::new(ManualClock::at(moment(1_764_000_000_000)))
+    Arc::new(FixedClock(moment(1_764_000_000_000)))
 }
 
 /// Judges the token.
@@ -26,10 +35,10 @@ pub(crate) fn authenticator() -> Authenticator {
     let rules = Rules {
         issuer: "https://sts.bench.invalid".to_owned(),
         audience: vec!["virksomhedslogin-bench".to_owned()],
-        algorithms: vec![Algorithm::parse("RS256").expect("a known algorithm")],
-        leeway_seconds: 30,
+        algorithms: vec![Algorithm::RS256],
+        leeway: Duration::from_secs(30),
         types: vec!["at+jwt".to_owned()],
-        max_lifetime_seconds: 0,
+        max_lifetime: Duration::ZERO,
         claims: ClaimNames::default(),
         organisation_types: Default::default(),
     };

@@ -114,7 +114,7 @@ fn organisation_of(caller: Option<&Caller>) -> usize {
     match (caller.organisation(), caller.organisation_type.as_deref()) {
         (Ok((known, _)), _) => known as usize,
         (Err(_), Some(claimed)) => {
-            OrganisationType::parse(claimed).map_or(OTHER_ORGANISATION, |known| known as usize)
+            claimed.parse().map_or(OTHER_ORGANISATION, |known: OrganisationType| known as usize)
         }
         (Err(_), None) => NO_ORGANISATION,
     }

@@ -196,7 +196,7 @@ impl EndpointSpec {
     /// Every method, in the order of the contract's page.
     pub(crate) const ALL: [&'static Self; 3] = [&GET_LOGIN, &SET_LOGIN, &GET_LOGINS];
 
-    pub(crate) const fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.method.name()
     }
 

@@ -8,8 +8,10 @@ use crate::settings::{Settings, nearest};
 
 pub(super) fn run(arguments: &ExplainArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let settings = load_settings(&arguments.config)?;
-    let method = Method::parse(&arguments.method)
-        .ok_or_else(|| Failure::new(Exit::Usage, format!("{:?} is no method", arguments.method)))?;
+    let method = arguments
+        .method
+        .parse::<Method>()
+        .map_err(|_| Failure::new(Exit::Usage, format!("{:?} is no method", arguments.method)))?;
     let (allowed, reason) = explain(&settings, method, &arguments.organisation, &arguments.adgang);
     output.print(&format!("{}: {reason}\n", if allowed { "let in" } else { "refused" }))?;
     Ok(if allowed { Exit::Done } else { Exit::Failed })
@@ -17,17 +19,19 @@ pub(super) fn run(arguments: &ExplainArgs, output: &mut Output<'_>) -> Result<Ex
 
 fn explain(settings: &Settings, method: Method, organisation: &str, adgang: &[String]) -> (bool, String) {
     // As a token's claim is read: plain names first, then the values that the configuration maps.
-    let known = OrganisationType::parse(organisation)
-        .or_else(|| settings.token.organisation_types.get(organisation).copied());
+    let known = organisation
+        .parse::<OrganisationType>()
+        .ok()
+        .or_else(|| settings.token.rules.organisation_types.get(organisation).copied());
     let Some(known) = known else {
         let hint = hint(organisation, &OrganisationType::ALL.map(OrganisationType::name));
         return (false, format!("{organisation:?} is no organisation type{hint}"));
     };
-    let modes: AccessModes = adgang.iter().filter_map(|mode| AccessMode::parse(mode)).collect();
+    let modes: AccessModes = adgang.iter().filter_map(|mode| mode.parse::<AccessMode>().ok()).collect();
     let decision = settings.access_table.decide(method, known, modes);
     let mut reason = decision.reason.to_string();
     // Unknown modes are ignored, as in a token; here they are most likely typing errors.
-    for unknown in adgang.iter().filter(|mode| AccessMode::parse(mode).is_none()) {
+    for unknown in adgang.iter().filter(|mode| mode.parse::<AccessMode>().is_err()) {
         let hint = hint(unknown, &AccessMode::ALL.map(AccessMode::name));
         reason.push_str(&format!("\n  {unknown:?} is no access mode{hint}"));
     }

@@ -1,12 +1,14 @@
 //! The table of "Tilladte organisationer": who may call which method, and why.
 //!
 //! The table is data (`config/access.toml`); this module holds its vocabulary and the one decision made with
-//! it. Whatever the table does not name is denied, and every decision carries its reason.
+//! it. What the table does not name is denied, and every decision carries its reason. Does not: read tokens.
 
 use std::fmt;
 
-/// A method of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use strum::{Display, EnumString, IntoStaticStr};
+
+/// A method of the contract, by its name on the page, in the access table, the audit line and the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr)]
 pub enum Method {
     /// `GET /v1/LoginSpan`: one company.
     GetLogin,
@@ -16,19 +18,21 @@ pub enum Method {
     GetLogins,
 }
 
-/// The kind of organisation that calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The kind of organisation that calls, by its name in tokens, in the configuration and on the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr)]
 pub enum OrganisationType {
     /// An unemployment fund.
+    #[strum(to_string = "A-kasse")]
     AKasse,
     /// A municipal job centre.
     JobCenter,
     /// The labour-market agency itself.
+    #[strum(to_string = "STAR")]
     Star,
 }
 
-/// The capacity in which the caller acts: a column of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The capacity in which the caller acts: a column of the table, by its name in tokens and configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr)]
 pub enum AccessMode {
     /// Alle borgere.
     AlleBorgere,
@@ -52,13 +56,9 @@ impl Method {
     /// Every method, in the order of the contract's page.
     pub const ALL: [Self; 3] = [Self::GetLogin, Self::SetLogin, Self::GetLogins];
 
-    /// The name on the page, in the access table, the audit line and the metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::GetLogin => "GetLogin",
-            Self::SetLogin => "SetLogin",
-            Self::GetLogins => "GetLogins",
-        }
+    /// The same name as [`fmt::Display`] writes.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The scope that a token must carry, spelled as on the page (sic).
@@ -68,29 +68,15 @@ impl Method {
             Self::SetLogin => "virksomhedsinstats.login.write",
         }
     }
-
-    /// The method of exactly this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name() == name)
-    }
 }
 
 impl OrganisationType {
     /// Every organisation type, in the order of the contract's page.
     pub const ALL: [Self; 3] = [Self::AKasse, Self::JobCenter, Self::Star];
 
-    /// The identifier in tokens and configuration, and the row on the page.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AKasse => "A-kasse",
-            Self::JobCenter => "JobCenter",
-            Self::Star => "STAR",
-        }
-    }
-
-    /// The organisation type of exactly this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|organisation| organisation.name() == name)
+    /// The same name as [`fmt::Display`] writes.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -107,18 +93,9 @@ impl AccessMode {
         Self::SystemAlleBorgere,
     ];
 
-    /// The identifier in tokens and configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AlleBorgere => "AlleBorgere",
-            Self::EgneBorgere => "EgneBorgere",
-            Self::TidligereEgneBorgere => "TidligereEgneBorgere",
-            Self::Gaesteadgang => "Gaesteadgang",
-            Self::AndenAktoerEgneBorgere => "AndenAktoerEgneBorgere",
-            Self::AndenAktoerGaesteadgang => "AndenAktoerGaesteadgang",
-            Self::AndenAktoerAlleBorgere => "AndenAktoerAlleBorgere",
-            Self::SystemAlleBorgere => "SystemAlleBorgere",
-        }
+    /// The same name as [`fmt::Display`] writes.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The column's heading on the page.
@@ -134,23 +111,7 @@ impl AccessMode {
             Self::SystemAlleBorgere => "System - alle borgere",
         }
     }
-
-    /// The access mode of exactly this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.name() == name)
-    }
 }
-
-macro_rules! shown_by_name {
-    ($($type:ty),*) => {$(
-        impl fmt::Display for $type {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(self.name())
-            }
-        }
-    )*};
-}
-shown_by_name!(Method, OrganisationType, AccessMode);
 
 /// Access modes, as a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -159,7 +120,7 @@ pub struct AccessModes(u16);
 const _: () = assert!(AccessMode::ALL.len() <= 16, "one bit a mode");
 
 impl AccessModes {
-    /// The set without this or any other mode.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
     /// The same set with this mode in it.
@@ -197,24 +158,23 @@ pub struct AccessTable {
 }
 
 impl AccessTable {
-    /// A table that lets nobody in.
+    /// A table that denies everything.
     pub fn deny_all() -> Self {
         Self::default()
     }
 
-    /// Lets the organisation type call the method in each of these access modes, and in no others.
+    /// Allows exactly these access modes.
     pub fn set(&mut self, method: Method, organisation: OrganisationType, modes: AccessModes) {
         self.rows[method as usize][organisation as usize] = modes;
     }
 
-    /// The access modes in which the organisation type may call the method.
+    /// The allowed access modes.
     pub fn allowed(&self, method: Method, organisation: OrganisationType) -> AccessModes {
         self.rows[method as usize][organisation as usize]
     }
 
-    /// Whether a caller of this organisation type, acting in any of these access modes, may call the method.
-    ///
-    /// One mode that the table allows is enough; the first in the order of the page's columns is the reason.
+    /// Whether the caller may call the method: one claimed mode that the table allows is enough, and the first in the
+    /// order of the page's columns is the reason.
     pub fn decide(
         &self,
         method: Method,
@@ -223,10 +183,10 @@ impl AccessTable {
     ) -> Decision {
         let row = self.allowed(method, organisation);
         let reason = match claimed_modes.iter().find(|mode| row.contains(*mode)) {
-            Some(mode) => Reason::Rule { method, organisation, mode },
-            None if row.is_empty() => Reason::OrganisationNotAllowed { method, organisation },
-            None if claimed_modes.is_empty() => Reason::UnknownMode { method, organisation },
-            None => Reason::ModeNotAllowed { method, organisation, claimed_modes },
+            Some(mode) => Reason::Rule(method, organisation, mode),
+            None if row.is_empty() => Reason::OrganisationNotAllowed(method, organisation),
+            None if claimed_modes.is_empty() => Reason::UnknownMode(method, organisation),
+            None => Reason::ModeNotAllowed(method, organisation, claimed_modes),
         };
         Decision { allowed: matches!(reason, Reason::Rule { .. }), reason }
     }
@@ -244,58 +204,25 @@ pub struct Decision {
 /// Why a caller is let in or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The table has a mark here.
-    Rule {
-        /// The method called.
-        method: Method,
-        /// The caller's organisation type.
-        organisation: OrganisationType,
-        /// The access mode that the mark stands under.
-        mode: AccessMode,
-    },
-    /// The table names no access mode at all for this organisation type and method.
-    OrganisationNotAllowed {
-        /// The method called.
-        method: Method,
-        /// The caller's organisation type.
-        organisation: OrganisationType,
-    },
-    /// The caller acts in no access mode that the service knows.
-    UnknownMode {
-        /// The method called.
-        method: Method,
-        /// The caller's organisation type.
-        organisation: OrganisationType,
-    },
-    /// The table has marks for this organisation type and method, but under other access modes.
-    ModeNotAllowed {
-        /// The method called.
-        method: Method,
-        /// The caller's organisation type.
-        organisation: OrganisationType,
-        /// The access modes that the caller acts in.
-        claimed_modes: AccessModes,
-    },
+    /// The table allows this access mode.
+    Rule(Method, OrganisationType, AccessMode),
+    /// The table allows no access mode at all.
+    OrganisationNotAllowed(Method, OrganisationType),
+    /// The caller claims no access mode that the service knows.
+    UnknownMode(Method, OrganisationType),
+    /// The table allows access modes, but none of those that the caller claims.
+    ModeNotAllowed(Method, OrganisationType, AccessModes),
 }
 
 impl fmt::Display for Reason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rule { method, organisation, mode } => {
-                write!(formatter, "{method}.{organisation} allows {mode}")
-            }
-            Self::OrganisationNotAllowed { method, organisation } => {
-                write!(formatter, "{method}.{organisation} allows no access mode")
-            }
-            Self::UnknownMode { method, organisation } => {
-                write!(formatter, "{method}.{organisation}: no known access mode was claimed")
-            }
-            Self::ModeNotAllowed { method, organisation, claimed_modes } => {
-                write!(formatter, "{method}.{organisation} does not allow ")?;
-                for (index, mode) in claimed_modes.iter().enumerate() {
-                    write!(formatter, "{}{mode}", if index == 0 { "" } else { ", " })?;
-                }
-                Ok(())
+            Self::Rule(method, row, mode) => write!(f, "{method}.{row} allows {mode}"),
+            Self::OrganisationNotAllowed(method, row) => write!(f, "{method}.{row} allows no access mode"),
+            Self::UnknownMode(method, row) => write!(f, "{method}.{row}: no known access mode was claimed"),
+            Self::ModeNotAllowed(method, row, claimed_modes) => {
+                let claimed: Vec<_> = claimed_modes.iter().map(AccessMode::name).collect();
+                write!(f, "{method}.{row} does not allow {}", claimed.join(", "))
             }
         }
     }
@@ -321,15 +248,15 @@ mod tests {
     #[test]
     fn names_are_read_exactly() {
         for mode in AccessMode::ALL {
-            assert_eq!(AccessMode::parse(mode.name()), Some(mode));
-            assert_eq!(AccessMode::parse(&mode.name().to_lowercase()), None);
+            assert_eq!(mode.name().parse(), Ok(mode));
+            assert!(mode.name().to_lowercase().parse::<AccessMode>().is_err());
         }
         for organisation in OrganisationType::ALL {
-            assert_eq!(OrganisationType::parse(organisation.name()), Some(organisation));
-            assert_eq!(OrganisationType::parse(&format!(" {organisation}")), None);
+            assert_eq!(organisation.name().parse(), Ok(organisation));
+            assert!(format!(" {organisation}").parse::<OrganisationType>().is_err());
         }
         for method in Method::ALL {
-            assert_eq!(Method::parse(method.name()), Some(method));
+            assert_eq!(method.name().parse(), Ok(method));
         }
     }
 
@@ -342,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_names_what_was_lacking() {
+    fn denial_names_what_was_lacking() {
         assert_eq!(
             reason(OrganisationType::Star, &[AccessMode::AlleBorgere]),
             (false, "GetLogin.STAR allows no access mode".to_owned())
@@ -358,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_table_lets_nobody_in() {
+    fn empty_table_denies_everything() {
         let everything = AccessMode::ALL.into_iter().collect();
         for method in Method::ALL {
             for organisation in OrganisationType::ALL {

@@ -1,33 +1,32 @@
-//! Where the time comes from. Everything that needs it is handed a [`Clock`]; clippy bans the rest.
+//! Where the time comes from: everything that needs it is given a [`Clock`]; clippy bans the rest.
 //!
-//! A login at a wrong time cannot be undone by later ones: first = min, last = max. So a clock has [`ClockLimits`], and
-//! the store records nothing at a moment outside of them. They catch what is plainly wrong (a machine that has not heard
-//! of NTP yet, a year that was mistyped), not a clock that is off by a second.
+//! A login at a wrong time cannot be undone by later ones (first = min, last = max), so a clock has [`ClockLimits`], and
+//! the store records nothing outside of them. They catch what is plainly wrong (a machine before its first NTP answer, a
+//! mistyped year), not a clock that is off by a second.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::timestamp::Timestamp;
 
-/// The present moment, to the millisecond.
+/// The present time, to the millisecond.
 pub trait Clock: Send + Sync {
-    /// Now. May step back between two calls, as the machine's clock may.
+    /// May step back between two calls, as the machine's clock may.
     fn now(&self) -> Timestamp;
 
-    /// Outside of which this clock is plainly wrong.
+    /// Times outside are plainly wrong.
     fn limits(&self) -> ClockLimits {
         ClockLimits::NONE
     }
 }
 
-/// A clock that is shared by all parts of one service.
+/// The one clock of a service.
 pub type SharedClock = Arc<dyn Clock>;
 
 /// Midnight (UTC) of a day before any commit that has this check, in seconds since 1970: 2026-11-01.
 const FIRST_DAY: i64 = 1_793_491_200;
 
-/// Midnight (UTC) of the day of the commit that was built, as far as the build knows it (`build.rs`). The day and not the
-/// moment: a clock a few hours behind is not plainly wrong.
+/// Midnight (UTC) of the day of the commit that was built, where the build knows it (`build.rs`): a clock a few hours behind
+/// is not plainly wrong.
 const COMMIT_DAY: i64 = match option_env!("VIRKSOMHEDSLOGIN_BUILD_DAY") {
     Some(text) => match i64::from_str_radix(text, 10) {
         Ok(day) if day > FIRST_DAY => day,
@@ -36,47 +35,38 @@ const COMMIT_DAY: i64 = match option_env!("VIRKSOMHEDSLOGIN_BUILD_DAY") {
     None => FIRST_DAY,
 };
 
-/// Outside of which a clock is plainly wrong.
+/// Times outside are plainly wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockLimits {
-    /// No earlier moment can be right.
+    /// No earlier time can be right.
     pub earliest: Timestamp,
-    /// Milliseconds that a moment may be from the clock of the database that keeps it; `None`: not compared.
+    /// Maximum milliseconds between this clock and that of the database; `None`: not compared.
     pub from_database: Option<i64>,
 }
 
-/// Why a moment is not recorded.
+/// Why a login is not recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrongClock {
-    /// The program is older than its own commit.
     #[error(
         "the clock shows {now}, before {earliest}, when this program was committed: set this machine's clock (chrony, \
          systemd-timesyncd)"
     )]
-    BeforeCommit {
-        /// What the clock shows.
-        now: Timestamp,
-        /// The least that it can show.
-        earliest: Timestamp,
-    },
-    /// The clocks of this machine and of the database differ too much.
+    BeforeCommit { now: Timestamp, earliest: Timestamp },
     #[error(
         "the clock shows {now}, the database's {database}, more than {} s apart: synchronise both (chrony, \
          systemd-timesyncd)",
         limit / 1_000
     )]
     FarFromDatabase {
-        /// What the clock shows.
         now: Timestamp,
-        /// What the database's clock shows.
         database: Timestamp,
-        /// How far from each other they may be, in milliseconds.
+        /// In milliseconds.
         limit: i64,
     },
 }
 
 impl ClockLimits {
-    /// Every moment is right.
+    /// Every time is right.
     pub const NONE: Self = Self { earliest: Timestamp::MIN, from_database: None };
 
     /// Those of the service: not before the commit that was built, and within a minute of the database's clock.
@@ -85,10 +75,7 @@ impl ClockLimits {
         Self { earliest, from_database: Some(60_000) }
     }
 
-    /// Whether this moment may be recorded as far as can be told without a database.
-    ///
-    /// # Errors
-    /// When it lies before the earliest one.
+    /// Checks the time without a database.
     pub fn check(&self, now: Timestamp) -> Result<(), WrongClock> {
         if now < self.earliest {
             return Err(WrongClock::BeforeCommit { now, earliest: self.earliest });
@@ -96,16 +83,13 @@ impl ClockLimits {
         Ok(())
     }
 
-    /// When logins from this first to this last moment may be recorded, by the database's clock; `None`: at any time. The
+    /// When logins from this first to this last time may be recorded, by the database's clock; `None`: at any time. The
     /// time that they waited counts.
     pub fn window(&self, first: Timestamp, last: Timestamp) -> Option<ClockWindow> {
         self.from_database.map(|limit| ClockWindow { first, last, limit })
     }
 
-    /// Whether the clock fits to the database's, which showed `database` at some time between the two moments.
-    ///
-    /// # Errors
-    /// When it is too far from both, or [`ClockLimits::check`] says so.
+    /// Compares the clock with the database's, which showed `database` between `sent` and `received`.
     pub fn compare(
         &self,
         sent: Timestamp,
@@ -133,17 +117,15 @@ pub struct ClockWindow {
 }
 
 impl ClockWindow {
-    /// Not before this moment.
     pub fn opens(&self) -> Timestamp {
         self.last.shifted(-self.limit)
     }
 
-    /// Not after this moment.
     pub fn closes(&self) -> Timestamp {
         self.first.shifted(self.limit)
     }
 
-    /// What is wrong when the database's clock shows a moment outside.
+    /// The error when the database's clock shows a time outside.
     pub fn missed(&self, database: Timestamp) -> WrongClock {
         let now = if database < self.opens() { self.last } else { self.first };
         WrongClock::FarFromDatabase { now, database, limit: self.limit }
@@ -176,59 +158,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise, for tests.
-#[derive(Debug)]
-pub struct ManualClock {
-    millis: AtomicI64,
-    limits: ClockLimits,
-}
-
-impl ManualClock {
-    /// A clock that shows this moment.
-    pub fn at(moment: Timestamp) -> Self {
-        Self::within(ClockLimits::NONE, moment)
-    }
-
-    /// A clock that shows this moment and is wrong outside of these limits.
-    pub fn within(limits: ClockLimits, moment: Timestamp) -> Self {
-        Self { millis: AtomicI64::new(moment.millis()), limits }
-    }
-
-    /// Turns the clock to this moment, earlier or later.
-    pub fn set(&self, moment: Timestamp) {
-        self.millis.store(moment.millis(), Ordering::SeqCst);
-    }
-
-    /// Turns the clock on (or back, when negative) by so many milliseconds, as far as the years 1970 to 9999 go.
-    pub fn advance_millis(&self, millis: i64) {
-        self.set(self.now().shifted(millis));
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.millis.load(Ordering::SeqCst)).unwrap_or(Timestamp::MIN)
-    }
-
-    fn limits(&self) -> ClockLimits {
-        self.limits
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_manual_clock_shows_what_it_was_set_to() {
-        let clock = ManualClock::at(Timestamp::from_millis(1_000).unwrap());
-        clock.advance_millis(-400);
-        assert_eq!(clock.now().millis(), 600);
-        clock.advance_millis(i64::MIN);
-        assert_eq!(clock.now(), Timestamp::MIN);
-        clock.set(Timestamp::MAX);
-        assert_eq!(clock.now(), Timestamp::MAX);
-    }
 
     fn moment(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()

@@ -1,14 +1,11 @@
-//! A moment as the contract writes it: RFC 3339, UTC, three decimals and `Z`, 24 characters.
+//! A point in time as the contract writes it: RFC 3339, UTC, three decimals and `Z`, 24 characters.
 //!
-//! Kept as whole milliseconds since 1970, in the years 1970 to 9999, so that every value can be written in
-//! those 24 characters. Writing one is done by hand, without a look at memory; a property test holds it against
-//! chrono. Who writes millions has [`super::written`].
+//! Promises: whole milliseconds in the years 1970 to 9999, so that every value can be written in those 24 characters.
+//! A list, which writes millions, uses [`super::timestamp_table`].
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, Utc};
-
-use super::digits::write_digit_pairs;
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 
 /// How many ASCII characters a written timestamp has.
 pub(crate) const LENGTH: usize = 24;
@@ -89,60 +86,26 @@ impl Timestamp {
     }
 
     /// The 24 ASCII characters of the contract.
-    #[inline]
     pub fn write(self) -> [u8; LENGTH] {
-        // Never negative, and cheaper to divide as a number that cannot be.
-        let millis = self.0.unsigned_abs();
-        let (days, millis) = ((millis / MILLIS_PER_DAY) as u32, (millis % MILLIS_PER_DAY) as u32);
-        let (year, month, day) = civil_from_days(days);
-        let (seconds, millis) = (millis / 1_000, millis % 1_000);
-        let (minutes, second) = (seconds / 60, seconds % 60);
-        let date = u64::from_le_bytes(write_digit_pairs([year / 100, year % 100, month, day]));
-        let time = u64::from_le_bytes(write_digit_pairs([minutes / 60, minutes % 60, second, millis / 10]));
-        // Three words of eight characters, put together in registers: YYYY-MM- DDThh:mm :ss.mmmZ
-        let mark = |mark: u8, at: u32| u64::from(mark) << (8 * at);
-        let words = [
-            date & 0xffff_ffff | mark(b'-', 4) | (date >> 32 & 0xffff) << 40 | mark(b'-', 7),
-            date >> 48 | mark(b'T', 2) | (time & 0xffff) << 24 | mark(b':', 5) | (time >> 16 & 0xffff) << 48,
-            mark(b':', 0)
-                | (time >> 32 & 0xffff) << 8
-                | mark(b'.', 3)
-                | time >> 48 << 32
-                | mark(b'0' + (millis % 10) as u8, 6)
-                | mark(b'Z', 7),
-        ];
-        let mut text = [0; LENGTH];
-        for (part, word) in text.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *part = word.to_le_bytes();
+        let moment = DateTime::from_timestamp_millis(self.0).unwrap_or_default();
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (part, number) in [
+            (0..4, moment.year().unsigned_abs()),
+            (5..7, moment.month()),
+            (8..10, moment.day()),
+            (11..13, moment.hour()),
+            (14..16, moment.minute()),
+            (17..19, moment.second()),
+            (20..23, moment.timestamp_subsec_millis()),
+        ] {
+            let mut rest = number;
+            for digit in text[part].iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
         }
         text
     }
-
-    /// The same moment as chrono's type.
-    pub fn to_chrono(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::UNIX_EPOCH)
-    }
-}
-
-/// Days since 1970 → (year, month, day) of the proleptic Gregorian calendar, in years that begin on 1 March so that
-/// the leap day comes last. C. Neri and L. Schneider, "Euclidean affine functions and their application to calendar
-/// algorithms" (2023): the divisions by the length of a year and of a month become one multiplication each.
-fn civil_from_days(days: u32) -> (u32, u32, u32) {
-    const DAYS_TO_1970: u32 = 719_468;
-    const QUARTERS_OF_400_YEARS: u32 = 146_097;
-    const YEAR: u32 = 2_939_745;
-    const MONTH: u32 = 2_141;
-    /// From this day of the year on it is January or February of the next year.
-    const JANUARY: u32 = 306;
-    let quarters = 4 * (days + DAYS_TO_1970) + 3;
-    let (century, in_century) = (quarters / QUARTERS_OF_400_YEARS, quarters % QUARTERS_OF_400_YEARS / 4);
-    let years = u64::from(YEAR) * u64::from(4 * in_century + 3);
-    let (year_of_century, day_of_year) = ((years >> 32) as u32, years as u32 / YEAR / 4);
-    let months = MONTH * day_of_year + 197_913;
-    let (month_from_march, day) = (months >> 16, (months & 0xffff) / MONTH + 1);
-    let (year, month) =
-        if day_of_year >= JANUARY { (1, month_from_march - 12) } else { (0, month_from_march) };
-    (century * 100 + year_of_century + year, month, day)
 }
 
 impl fmt::Display for Timestamp {
@@ -207,22 +170,11 @@ mod tests {
         assert_eq!(Timestamp::clamped(DateTime::<Utc>::MAX_UTC), Timestamp::MAX);
     }
 
-    #[test]
-    fn every_day_that_can_be_written_agrees_with_chrono() {
-        let mut date = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap();
-        for day in 0..=Timestamp::MAX.millis().unsigned_abs() / MILLIS_PER_DAY {
-            use chrono::Datelike;
-            let expected = (date.year() as u32, date.month(), date.day());
-            assert_eq!(civil_from_days(day as u32), expected, "{date}");
-            date = date.succ_opt().unwrap();
-        }
-    }
-
     proptest! {
         #[test]
         fn writing_agrees_with_chrono_and_reads_back(millis in 0i64..=253_402_300_799_999) {
             let moment = Timestamp::from_millis(millis).unwrap();
-            let chrono = moment.to_chrono().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+            let chrono = DateTime::from_timestamp_millis(millis).unwrap().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
             prop_assert_eq!(moment.to_string(), chrono.clone());
             prop_assert_eq!(Timestamp::parse(&chrono), Ok(moment));
         }

@@ -17,9 +17,10 @@ use virksomhedslogin::testing::Timestamp;
 use virksomhedslogin::testing::settings;
 use virksomhedslogin::testing::{AccessMode, Method, OrganisationType};
 use virksomhedslogin::testing::{App, Reload};
-use virksomhedslogin::testing::{Clock, ClockLimits, ManualClock};
+use virksomhedslogin::testing::{Clock, ClockLimits};
 
 use crate::suites::api::proxy::Proxy;
+use crate::support::manual_clock::ManualClock;
 use crate::support::test_store::TestStore;
 
 pub(super) const ISSUER: &str = "https://sts.example.dk";
@@ -68,7 +69,7 @@ pub(super) fn spawn_app_with(more: &str) -> TestApp {
     );
     std::fs::write(&config, text).unwrap();
     let limits = ClockLimits { earliest: Timestamp::parse(EARLIEST).unwrap(), ..ClockLimits::NONE };
-    let clock = Arc::new(ManualClock::within(limits, Timestamp::parse(START).unwrap()));
+    let clock = Arc::new(ManualClock::new(limits, Timestamp::parse(START).unwrap()));
     start(folder, &config, store, clock, signer)
 }
 
