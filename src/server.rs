@@ -94,7 +94,7 @@ impl App {
                 AuditLog::to_file(path).map_err(|error| StartError::Audit(path.clone(), error))?
             }
         };
-        let (rules, source) = (token_rules(&settings.token), key_source(&settings.token));
+        let (rules, source) = (settings.token.rules.clone(), settings.token.keys.clone());
         let authenticator = Authenticator::new(rules, source, Arc::clone(&clock))?;
         let tasks = options.essential.clone();
         let store = Store::open(&options)?;

@@ -1,36 +1,33 @@
-//! JSON in which a duplicated member is seen instead of swallowed.
+//! JSON in which a duplicate member is seen instead of dropped.
 //!
-//! Most readers keep the last of two members with the same name, some the first; a token or a request that
-//! two programs read differently is how filters are passed (RFC 8259 §4, RFC 8725 §2.4). [`Json`] keeps every
-//! member in the order in which it stood and leaves the judgement to the caller. Nesting is limited to
-//! serde_json's 128 levels. Numbers keep serde_json's reading.
-//!
-//! [`Raw`] is for text of which only some members are wanted: the rest must be JSON and may hold what no [`Json`] can,
-//! a number beyond every float or half of a surrogate pair.
+//! Readers differ in which of two members of one name they keep, and a token or request that two programs read
+//! differently passes filters (RFC 8259 §4, RFC 8725 §2.4). [`Json`] keeps every member in order, to at most 128 levels;
+//! whether duplicates are an error is the caller's decision. [`Raw`] reads only what it is asked for: the rest must be JSON
+//! and may hold what no [`Json`] can, a number beyond every float or half of a surrogate pair.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// How many arrays and objects may stand in each other in a [`Raw`].
+/// Maximum nesting of arrays and objects in a [`Raw`].
 const MAX_DEPTH: usize = 128;
 
-/// A JSON value that forgets nothing.
+/// A JSON value with everything that was written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json {
-    /// `null`
     Null,
-    /// `true` or `false`
     Bool(bool),
-    /// A number.
     Number(serde_json::Number),
-    /// A string.
     Text(String),
-    /// An array.
     List(Vec<Json>),
-    /// An object: its members in order, duplicates included.
+    /// The members in order, duplicates included.
     Object(Vec<(String, Json)>),
+}
+
+/// The text without the UTF-8 byte order mark that some editors and programs write (RFC 8259 §8.1 lets a reader skip it).
+pub(crate) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 impl Json {
@@ -39,10 +36,10 @@ impl Json {
         serde_json::from_slice(text)
     }
 
-    /// The members, when this is an object.
-    pub(crate) fn members(&self) -> Option<&[(String, Json)]> {
+    /// The first member of this name, when this is an object.
+    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
         match self {
-            Self::Object(members) => Some(members),
+            Self::Object(members) => members.iter().find(|(known, _)| known == name).map(|(_, value)| value),
             _ => None,
         }
     }
@@ -67,8 +64,7 @@ impl Json {
     }
 }
 
-/// The first name that a later member repeats. Sorts beyond a handful of members, so that a hostile object costs
-/// no quadratic time.
+/// The first name that a later member repeats. Many members are sorted, so that a hostile object costs no quadratic time.
 fn duplicate_name(members: &[(String, Json)]) -> Option<&str> {
     if members.len() <= 16 {
         return members
@@ -215,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nesting_is_counted_outside_of_strings_alone() {
+    fn nesting_is_counted_outside_strings() {
         let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         for text in [nested(128), format!(r#"["{}","\\\"[",{}]"#, "[".repeat(300), nested(127))] {
             assert!(Raw::parse(text.as_bytes()).is_some(), "{text}");
@@ -256,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_json_value_is_refused() {
+    fn what_is_not_one_json_value_is_rejected() {
         for text in ["", "{", "{}{}", "{} x", "{'a':1}", "{\"a\":01}", "nul", "\u{feff}{}", "{\"a\":\"\n\"}"]
         {
             assert!(Json::parse(text.as_bytes()).is_err(), "{text:?}");

@@ -126,7 +126,7 @@ async fn decide(
 /// The rule of the access table that allows the call; scope comes before the table.
 fn check_access(api: &ApiState, caller: &Caller, method: Method) -> Result<String, Denied> {
     if !caller.has_scope(method.scope()) {
-        let text = match caller.scope_fault() {
+        let text = match caller.scope_error() {
             Some(error) => error.to_string(),
             None => format!("the token lacks the scope {}", method.scope()),
         };

@@ -17,7 +17,7 @@ use super::problem::{FieldError, MAX_FIELD_ERRORS};
 use super::response::CvrNummer;
 use crate::domain::cvr;
 use crate::domain::cvr::Cvr;
-use crate::strict_json::Raw;
+use crate::strict_json::{Raw, without_byte_order_mark};
 
 /// Most items that are read of a list in a request, query parameters and codings among them, so that their cost is bounded.
 pub(crate) const MAX_ITEMS: usize = 64;
@@ -25,8 +25,6 @@ pub(crate) const MAX_ITEMS: usize = 64;
 pub(crate) const CVR_NUMMER: &str = "cvrNummer";
 /// The only member of SetLogin's body.
 pub(crate) const DTO: &str = "VirksomhedsLoginDto";
-/// U+FEFF in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 // The `///` of the types and fields below are printed to callers: the page's own words, and Danish.
 
@@ -174,8 +172,7 @@ pub(crate) fn company_in_path(segment: &str, errors: &mut Vec<FieldError>) -> Op
 /// SetLogin's company, from its body.
 pub(crate) fn company_in_body(text: &[u8], errors: &mut Vec<FieldError>) -> Option<Cvr> {
     let mut error = |field: &str, text: &str| errors.push(FieldError::new(field, text));
-    // .NET and PowerShell write a byte-order mark (RFC 8259 §8.1 lets a reader skip it).
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let text = without_byte_order_mark(text);
     if text.is_empty() {
         error(body::FIELD, "Kroppen mangler.");
         return None;

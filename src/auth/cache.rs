@@ -1,27 +1,25 @@
-//! Tokens that were verified a moment ago, so that the next request with one costs a hash and a look-up.
+//! Recently verified tokens, so that the next request with one costs a hash and a look-up.
 //!
-//! Bounded in entries and in bytes. Keyed by the SHA-256 of the whole token, signature included, so that a
-//! changed bit is another token. An entry holds no longer than its token, and only with the key set under
-//! which it was verified. Refused tokens are not kept: nobody can fill the cache without a valid token.
+//! Promises: bounded in entries and bytes; keyed by the SHA-256 of the whole token, signature included; an entry holds no
+//! longer than its token, and only with the key set under which it was verified. Rejected tokens are not kept, so only
+//! valid tokens fill the cache.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use quick_cache::Weighter;
 use quick_cache::sync::Cache as Store;
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use ring::digest;
 
 use super::caller::Caller;
 
-/// The most tokens that are kept.
 const MAX_ENTRIES: u64 = 16_384;
-/// The most memory that they take, in bytes, about.
+/// Approximate memory of all entries.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// SHA-256 of a token.
 pub(super) type Digest = [u8; digest::SHA256_OUTPUT_LEN];
 
-/// What a token hashes to.
 pub(super) fn digest(token: &str) -> Digest {
     let mut hash = Digest::default();
     hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
@@ -45,7 +43,6 @@ impl Weighter<Digest, Entry> for Weight {
     }
 }
 
-/// The verified tokens.
 pub(super) struct Cache {
     store: Store<Digest, Entry, Weight>,
     generation: AtomicU64,
@@ -55,17 +52,12 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) fn new() -> Self {
-        let store = match OptionsBuilder::new()
-            .estimated_items_capacity(MAX_ENTRIES as usize)
-            .weight_capacity(MAX_BYTES)
-            .build()
-        {
-            Ok(options) => {
-                Store::with_options(options, Weight, DefaultHashBuilder::default(), Default::default())
-            }
-            Err(_) => Store::with_weighter(MAX_ENTRIES as usize, MAX_BYTES, Weight),
-        };
-        Self { store, generation: AtomicU64::new(0), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        Self {
+            store: Store::with_weighter(MAX_ENTRIES as usize, MAX_BYTES, Weight),
+            generation: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
     }
 
     /// The caller of a token that was verified under this generation of keys and has not ended by `now`.

@@ -3,9 +3,10 @@
 //! Times are RFC 7519 NumericDates: seconds since 1970, fractions allowed. They are compared in whole
 //! milliseconds, the clock's own unit; rounding never lets a token live past its `exp`.
 
-use super::Rules;
-use super::compact::member;
+use std::time::Duration;
+
 use super::error::{Claim, TokenError};
+use super::rules::Rules;
 use crate::domain::timestamp::Timestamp;
 use crate::strict_json::Json;
 
@@ -21,10 +22,10 @@ pub(super) struct Accepted {
 }
 
 /// Checks issuer, audience, times and caller. `now` is in milliseconds since 1970.
-pub(super) fn check(claims: &[(String, Json)], rules: &Rules, now: i64) -> Result<Accepted, TokenError> {
+pub(super) fn check(claims: &Json, rules: &Rules, now: i64) -> Result<Accepted, TokenError> {
     check_issuer(claims, &rules.issuer)?;
     check_audience(claims, &rules.audience)?;
-    let leeway = rules.leeway_seconds.saturating_mul(1_000);
+    let leeway = millis(rules.leeway);
     let expiry = moment(claims, "exp", Claim::Expiry)?.ok_or(TokenError::Missing(Claim::Expiry))?;
     let ends = expiry.saturating_add(leeway);
     if now >= ends {
@@ -39,7 +40,7 @@ pub(super) fn check(claims: &[(String, Json)], rules: &Rules, now: i64) -> Resul
         return Err(TokenError::IssuedInFuture);
     }
     // Both times of a token are the issuer's: between them no two clocks differ.
-    let longest = rules.max_lifetime_seconds.saturating_mul(1_000);
+    let longest = millis(rules.max_lifetime);
     if longest > 0 && expiry.saturating_sub(issued.unwrap_or(latest)) > longest {
         return Err(TokenError::TooLongLived);
     }
@@ -51,8 +52,12 @@ pub(super) fn check(claims: &[(String, Json)], rules: &Rules, now: i64) -> Resul
     Ok(Accepted { ends, subject, client_id })
 }
 
-fn check_issuer(claims: &[(String, Json)], issuer: &str) -> Result<(), TokenError> {
-    match member(claims, "iss") {
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn check_issuer(claims: &Json, issuer: &str) -> Result<(), TokenError> {
+    match claims.member("iss") {
         None => Err(TokenError::Missing(Claim::Issuer)),
         Some(Json::Text(claimed)) if claimed == issuer => Ok(()),
         Some(Json::Text(_)) => Err(TokenError::Issuer),
@@ -60,10 +65,10 @@ fn check_issuer(claims: &[(String, Json)], issuer: &str) -> Result<(), TokenErro
     }
 }
 
-fn check_audience(claims: &[(String, Json)], ours: &[String]) -> Result<(), TokenError> {
+fn check_audience(claims: &Json, ours: &[String]) -> Result<(), TokenError> {
     let wrong = TokenError::WrongType(Claim::Audience);
     let is_ours = |audience: &str| ours.iter().any(|our| our == audience);
-    let met = match member(claims, "aud") {
+    let met = match claims.member("aud") {
         None => return Err(TokenError::Missing(Claim::Audience)),
         Some(Json::Text(audience)) => is_ours(audience),
         Some(Json::List(audiences)) => audiences
@@ -76,8 +81,8 @@ fn check_audience(claims: &[(String, Json)], ours: &[String]) -> Result<(), Toke
 }
 
 /// A NumericDate in milliseconds since 1970.
-fn moment(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<i64>, TokenError> {
-    let number = match member(claims, name) {
+fn moment(claims: &Json, name: &str, claim: Claim) -> Result<Option<i64>, TokenError> {
+    let number = match claims.member(name) {
         None => return Ok(None),
         Some(Json::Number(number)) => number,
         Some(_) => return Err(TokenError::WrongType(claim)),
@@ -96,9 +101,9 @@ fn moment(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<
         .ok_or(TokenError::OutOfRange(claim))
 }
 
-/// A caller's name; an empty one names nobody.
-fn name(claims: &[(String, Json)], name: &str, claim: Claim) -> Result<Option<String>, TokenError> {
-    match member(claims, name) {
+/// A caller's name, unless empty.
+fn name(claims: &Json, name: &str, claim: Claim) -> Result<Option<String>, TokenError> {
+    match claims.member(name) {
         None => Ok(None),
         Some(Json::Text(text)) => Ok((!text.is_empty()).then(|| text.clone())),
         Some(_) => Err(TokenError::WrongType(claim)),

@@ -1,20 +1,19 @@
 //! The compact form of a token (RFC 7515 §3.1), read strictly before any cryptography.
 //!
-//! What comes out is a header whose every rule holds and the payload's members; whether the claims and the
-//! signature are good is judged elsewhere. `jku`, `x5u`, `jwk` and `x5c` are never looked at: keys come from
-//! the configured source alone. biscuit's own reading is not used, since it ignores `crit` and `b64`.
+//! Returns a header whose every rule holds, and the payload. Does not: check the claims or the signature, or read `jku`,
+//! `x5u`, `jwk` and `x5c`, since keys come from the configured source alone. biscuit's own reading is not used, since it
+//! ignores `crit` and `b64`.
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::Rules;
 use super::algorithm::Algorithm;
 use super::error::{Part, TokenError};
+use super::rules::Rules;
 use crate::strict_json::Json;
 
-/// The longest token that is looked at, in bytes.
+/// Maximum bytes of a token.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The longest `kid`, in characters.
 pub(super) const MAX_KID_CHARACTERS: usize = 256;
 
 /// A token that is well formed and nothing more: **its signature has not been checked**.
@@ -24,15 +23,14 @@ pub(super) struct Compact<'a> {
     pub(super) algorithm: Algorithm,
     /// The header's `kid`, for look-up only.
     pub(super) kid: Option<String>,
-    /// The payload's members, no name twice.
-    pub(super) claims: Vec<(String, Json)>,
+    /// The payload: an object, no name twice.
+    pub(super) claims: Json,
     /// What the signature is over: the first two parts as they came.
     pub(super) signed: &'a str,
-    /// The signature's bytes.
     pub(super) signature: Vec<u8>,
 }
 
-/// Refuses a token that is too long to be looked at. To be asked before anything that costs time by the byte.
+/// Rejects a token that is too long, before anything that costs time by the byte.
 pub(super) fn check_length(token: &str) -> Result<(), TokenError> {
     if token.len() <= MAX_BYTES { Ok(()) } else { Err(TokenError::TooLong) }
 }
@@ -44,8 +42,8 @@ pub(super) fn read<'a>(token: &'a str, rules: &Rules) -> Result<Compact<'a>, Tok
     if payload.contains('.') {
         return Err(TokenError::NotThreeParts);
     }
-    let (algorithm, kid) = read_header(&members(header, Part::Header)?, rules)?;
-    let claims = members(payload, Part::Payload)?;
+    let (algorithm, kid) = read_header(&object(header, Part::Header)?, rules)?;
+    let claims = object(payload, Part::Payload)?;
     let signature = decode(signature, Part::Signature)?;
     if signature.is_empty() {
         return Err(TokenError::Unsigned);
@@ -57,36 +55,34 @@ fn decode(text: &str, part: Part) -> Result<Vec<u8>, TokenError> {
     BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| TokenError::NotBase64(part))
 }
 
-fn members(text: &str, part: Part) -> Result<Vec<(String, Json)>, TokenError> {
+fn object(text: &str, part: Part) -> Result<Json, TokenError> {
     let json = Json::parse(&decode(text, part)?).map_err(|_| TokenError::NotJson(part))?;
     if json.duplicate().is_some() {
         return Err(TokenError::Duplicate(part));
     }
-    match json {
-        Json::Object(members) => Ok(members),
-        _ => Err(TokenError::NotAnObject(part)),
-    }
+    if matches!(json, Json::Object(_)) { Ok(json) } else { Err(TokenError::NotAnObject(part)) }
 }
 
-fn read_header(header: &[(String, Json)], rules: &Rules) -> Result<(Algorithm, Option<String>), TokenError> {
-    let algorithm = member(header, "alg")
+fn read_header(header: &Json, rules: &Rules) -> Result<(Algorithm, Option<String>), TokenError> {
+    let algorithm = header
+        .member("alg")
         .and_then(Json::text)
-        .and_then(Algorithm::parse)
+        .and_then(|alg| alg.parse().ok())
         .filter(|algorithm| rules.algorithms.contains(algorithm))
         .ok_or(TokenError::Algorithm)?;
-    if member(header, "crit").is_some() {
+    if header.member("crit").is_some() {
         return Err(TokenError::Critical);
     }
-    if member(header, "b64").is_some() {
+    if header.member("b64").is_some() {
         return Err(TokenError::UnencodedPayload);
     }
-    if !is_type_allowed(member(header, "typ"), &rules.types) {
+    if !is_type_allowed(header.member("typ"), &rules.types) {
         return Err(TokenError::Type);
     }
-    if member(header, "cty").is_some_and(|cty| cty.text().is_none_or(is_nested_token)) {
+    if header.member("cty").is_some_and(|cty| cty.text().is_none_or(is_nested_token)) {
         return Err(TokenError::ContentType);
     }
-    let kid = match member(header, "kid") {
+    let kid = match header.member("kid") {
         None => None,
         Some(Json::Text(kid)) if kid.chars().count() <= MAX_KID_CHARACTERS => Some(kid.clone()),
         Some(_) => return Err(TokenError::KeyId),
@@ -109,9 +105,4 @@ fn is_nested_token(cty: &str) -> bool {
 fn media_type(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     lower.strip_prefix("application/").map(str::to_owned).unwrap_or(lower)
-}
-
-/// The member of this name, in a list that has no name twice.
-pub(super) fn member<'a>(members: &'a [(String, Json)], name: &str) -> Option<&'a Json> {
-    members.iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }

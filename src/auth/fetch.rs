@@ -1,9 +1,8 @@
 //! Fetches a key set from its issuer: once, bounded in time, size and reach.
 //!
-//! Reach: `https://`, or `http://` to this machine only; a redirect is followed to the same origin and nowhere
-//! else; proxies named in the environment are not used, so that no variable can turn the fetch elsewhere. Time:
-//! one limit for connecting and one for the whole, name look-up and redirects included. Whatever type of media it
-//! is said to be, an answer that is a key set is taken.
+//! Promises: only `https://`, or `http://` to this machine; redirects within the same origin only; no proxy from the
+//! environment; one limit for connecting and one for the whole, name resolution and redirects included. Does not: judge
+//! the media type of an answer.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -15,19 +14,19 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 use url::{Host, Url};
 
-use super::compact::member;
-use super::keys::{MAX_BYTES, without_byte_order_mark};
+use super::key_error::FetchError;
+use super::keys::MAX_BYTES;
 use crate::files;
-use crate::strict_json::Json;
+use crate::strict_json::{Json, without_byte_order_mark};
 
-/// The most redirects that one document is sought through.
+/// Maximum redirects of one document.
 const MAX_REDIRECTS: usize = 3;
 
 /// Key sets have a type of their own (RFC 7517 §8.5.2), OpenID configurations have none, and files are often served as
 /// text.
 const ACCEPT: &str = "application/jwk-set+json, application/json, */*;q=0.1";
 
-/// Where this header is missing, a server may take any coding (RFC 9110 §12.5.3).
+/// Sent always: without it a server may use any coding (RFC 9110 §12.5.3).
 const ACCEPT_ENCODING: &str = "identity, gzip;q=0.5";
 
 const CHECK_ISSUER: &str =
@@ -39,25 +38,14 @@ const CHECK_CONFIGURATION: &str = "correct token.issuer, or name the address of 
 const CHECK_ANSWER: &str =
     "the issuer must answer with the key set as plain or gzip-coded JSON of at most 1 MiB";
 
-/// Why a fetch brought no set. For log lines and `check`; holds nothing secret.
-#[derive(Debug, thiserror::Error)]
-#[error("{reason}")]
-pub struct FetchError {
-    reason: String,
-    /// What an operator can do about it.
-    pub(super) help: &'static str,
-    /// Whether the issuer gave no answer: it is away, or something between stands in the way.
-    pub(super) outage: bool,
-}
-
 impl FetchError {
     /// The issuer gave no answer.
     fn outage(reason: String, help: &'static str) -> Self {
         Self { reason, help, outage: true }
     }
 
-    /// Its answer is none that is of use, or it must not be asked.
-    pub(super) fn wrong(reason: String, help: &'static str) -> Self {
+    /// Its answer is of no use, or it must not be asked.
+    fn wrong(reason: String, help: &'static str) -> Self {
         Self { reason, help, outage: false }
     }
 
@@ -87,22 +75,20 @@ pub(super) struct Limits {
 /// Where a set is published.
 #[derive(Debug, Clone)]
 pub(super) enum Target {
-    /// At this address.
     Address(Url),
-    /// Where this issuer's OpenID configuration says.
+    /// In the OpenID configuration of this issuer.
     Issuer(String),
 }
 
-/// What a fetch brought.
+/// What a fetch brought; the duration is how long it stays fresh.
 #[derive(Debug)]
 pub(super) enum Fetched {
-    /// The set is the one last accepted.
+    /// The set is the accepted one.
     Unchanged(Option<Duration>),
-    /// A set, to be judged.
     Text(Vec<u8>, Validators, Option<Duration>),
 }
 
-/// By what the issuer will know the set again (RFC 9110 §13.1).
+/// By what the issuer recognises the set (RFC 9110 §13.1).
 #[derive(Debug, Clone)]
 pub(super) struct Validators {
     address: Url,
@@ -110,7 +96,6 @@ pub(super) struct Validators {
     modified: Option<header::HeaderValue>,
 }
 
-/// Fetches one target again and again.
 pub(super) struct Fetcher {
     agent: Agent,
     target: Target,
@@ -119,7 +104,7 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    /// Fails when the target may not be fetched from, or the bundle of certificates cannot be read.
+    /// Fails when the target is out of reach by the rules, or the bundle of certificates cannot be read.
     pub(super) fn new(target: Target, ca_file: Option<&Path>, limits: Limits) -> Result<Self, FetchError> {
         match &target {
             Target::Address(address) => check_reach(address)?,
@@ -144,12 +129,11 @@ impl Fetcher {
         Ok(Self { agent, target, limits, accepted: None })
     }
 
-    /// The set that came with these validators is good: ask for it on condition from now on.
+    /// The set with these validators is good: from now on it is fetched only when it has changed.
     pub(super) fn accept(&mut self, validators: Validators) {
         self.accepted = Some(validators);
     }
 
-    /// Fetches once.
     pub(super) fn fetch(&self) -> Result<Fetched, FetchError> {
         let until = Instant::now() + self.limits.whole;
         let address = match &self.target {
@@ -179,7 +163,7 @@ impl Fetcher {
         if configuration.duplicate().is_some() {
             return Err(wrong("a member stands twice"));
         }
-        let text = |name| configuration.members().and_then(|all| member(all, name)).and_then(Json::text);
+        let text = |name| configuration.member(name).and_then(Json::text);
         let named = text("issuer").ok_or_else(|| wrong("issuer is missing"))?;
         if named != issuer {
             return Err(other_issuer(&address, named, issuer));
@@ -235,12 +219,12 @@ impl Fetcher {
     }
 }
 
-/// A value from elsewhere as a message repeats it: quoted, escaped, and at most 200 characters of it.
+/// A value from elsewhere, for a message: quoted, escaped, at most 200 characters.
 fn quoted(value: &str) -> String {
     format!("{:?}", value.chars().take(200).collect::<String>())
 }
 
-/// The two names are shown, since those that differ by a slash look alike.
+/// Shows both names, since those that differ by a slash look alike.
 fn other_issuer(address: &Url, named: &str, configured: &str) -> FetchError {
     let by_a_slash = named.trim_end_matches('/') == configured.trim_end_matches('/');
     let reason = format!(
@@ -253,20 +237,24 @@ fn other_issuer(address: &Url, named: &str, configured: &str) -> FetchError {
 }
 
 /// Whether keys may be fetched from there.
-pub(super) fn check_reach(address: &Url) -> Result<(), FetchError> {
-    let this_machine = match address.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
+fn check_reach(address: &Url) -> Result<(), FetchError> {
     match address.scheme() {
         "https" => Ok(()),
-        "http" if this_machine => Ok(()),
+        "http" if is_loopback(address) => Ok(()),
         _ => Err(FetchError::wrong(
             format!("{address}: keys are fetched over https (or http from this machine) only"),
             CHECK_ADDRESS,
         )),
+    }
+}
+
+/// Whether the address is that of this machine, without resolving a name.
+pub(crate) fn is_loopback(address: &Url) -> bool {
+    match address.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
     }
 }
 
@@ -280,21 +268,21 @@ fn configuration_address(issuer: &str) -> Result<Url, FetchError> {
 
 /// The public roots and the bundle's own.
 fn roots_with(path: &Path) -> Result<RootCerts, FetchError> {
-    let told = |reason: String| {
+    let error = |reason: String| {
         FetchError::wrong(
             format!("{}: {reason}", path.display()),
             "name a file with certificates in PEM in token.ca_file",
         )
     };
-    let pem = files::read(path).map_err(|error| told(error.to_string()))?;
+    let pem = files::read(path).map_err(|cause| error(cause.to_string()))?;
     let mut own = Vec::new();
     for item in parse_pem(without_byte_order_mark(&pem)) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| told(error.to_string()))? {
+        if let PemItem::Certificate(certificate) = item.map_err(|cause| error(cause.to_string()))? {
             own.push(certificate);
         }
     }
     if own.is_empty() {
-        return Err(told("holds no certificate".to_owned()));
+        return Err(error("holds no certificate".to_owned()));
     }
     let public = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|root| Certificate::from_der(root));
     Ok(RootCerts::from(own.into_iter().chain(public)))
@@ -363,7 +351,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_fetched_over_https_or_from_this_machine_only() {
+    fn keys_come_over_https_or_from_this_machine() {
         for (address, reached) in [
             ("https://issuer.example/keys", true),
             ("http://127.0.0.1:1/keys", true),
@@ -383,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn cache_control_and_age_tell_how_long_a_set_is_fresh() {
+    fn freshness_follows_cache_control_and_age() {
         for (control, age, seconds) in [
             (None, None, None),
             (Some("public"), None, None),
@@ -407,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_of_an_issuer_is_found_with_and_without_a_slash() {
+    fn configuration_is_found_with_and_without_a_slash() {
         for issuer in ["https://issuer.example/realm", "https://issuer.example/realm/"] {
             assert_eq!(
                 configuration_address(issuer).unwrap().as_str(),

@@ -1,7 +1,7 @@
-//! One JWK (RFC 7517) → a key that is bound to the algorithms it serves, or the reason why it is left out.
+//! One JWK (RFC 7517) → a key that is bound to the algorithms it serves, or the reason why it is skipped.
 //!
-//! Each is judged alone, so that one that this service cannot or will not use does not take the good ones
-//! with it. biscuit's own `JWKSet` is all or nothing and makes an HMAC secret of `oct`; it is not used.
+//! Each is read alone, so that one that cannot be used does not spoil the good ones; biscuit's own `JWKSet` is not used,
+//! since it is all or nothing and makes an HMAC secret of `oct`.
 
 use std::fmt;
 
@@ -11,17 +11,16 @@ use num_bigint::BigUint;
 use ring::signature::{ED25519, UnparsedPublicKey};
 
 use super::algorithm::{Algorithm, KeyKind};
-use super::compact::{MAX_KID_CHARACTERS, member};
+use super::compact::MAX_KID_CHARACTERS;
 use super::strength;
 use crate::strict_json::Json;
 
-/// Members that only a private or symmetric key has (RFC 7518 §6). A key that was published with them is known
-/// to everybody.
+/// Members that only a private or symmetric key has (RFC 7518 §6), which publishing has disclosed.
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// A public key, prepared, and bound to the algorithms that it serves.
 pub(super) struct Key {
-    /// Where it stands in `keys`, counted from 1.
+    /// Index in `keys`, from 1.
     position: usize,
     pub(super) kid: Option<String>,
     algorithms: Vec<Algorithm>,
@@ -51,11 +50,10 @@ impl Material {
 /// A JWK that is not used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SkippedKey {
-    /// Where it stands in `keys`, counted from 1.
+    /// Index in `keys`, from 1.
     pub position: usize,
     /// Its `kid` when that is a string, shortened and escaped for a log line.
     pub kid: Option<String>,
-    /// What is wrong with it.
     pub reason: &'static str,
 }
 
@@ -70,56 +68,58 @@ impl fmt::Display for SkippedKey {
 }
 
 impl Key {
-    /// Reads the JWK that stands at this position, for the algorithms that are allowed.
+    /// Reads the JWK at this position, for the algorithms that are allowed.
     pub(super) fn read(position: usize, jwk: &Json, allowed: &[Algorithm]) -> Result<Self, SkippedKey> {
-        let members = jwk.members().unwrap_or_default();
-        Self::judge(position, jwk, allowed).map_err(|reason| SkippedKey {
+        Self::check(position, jwk, allowed).map_err(|reason| SkippedKey {
             position,
-            kid: member(members, "kid").and_then(Json::text).map(for_a_log),
+            kid: jwk.member("kid").and_then(Json::text).map(for_a_log),
             reason,
         })
     }
 
-    fn judge(position: usize, jwk: &Json, allowed: &[Algorithm]) -> Result<Self, &'static str> {
-        let members = jwk.members().ok_or("it is not a JSON object")?;
+    fn check(position: usize, jwk: &Json, allowed: &[Algorithm]) -> Result<Self, &'static str> {
+        if !matches!(jwk, Json::Object(_)) {
+            return Err("it is not a JSON object");
+        }
         if jwk.duplicate().is_some() {
             return Err("a member stands twice");
         }
-        let kid = match member(members, "kid") {
+        let kid = match jwk.member("kid") {
             None => None,
             Some(Json::Text(kid)) if kid.chars().count() <= MAX_KID_CHARACTERS => Some(kid.clone()),
             Some(_) => return Err("the kid is not a string of at most 256 characters"),
         };
-        let kty = member(members, "kty").and_then(Json::text).ok_or("the kty is missing or not a string")?;
+        let kty = jwk.member("kty").and_then(Json::text).ok_or("the kty is missing or not a string")?;
         if kty == "oct" {
             return Err("a symmetric key has no place in a published set");
         }
-        if PRIVATE_MEMBERS.iter().any(|name| member(members, name).is_some()) {
+        if PRIVATE_MEMBERS.iter().any(|name| jwk.member(name).is_some()) {
             return Err("it has private members");
         }
-        check_use(members)?;
+        check_use(jwk)?;
         let (kind, material) = match kty {
-            "RSA" => read_rsa(members)?,
-            "EC" => read_curve(members)?,
-            "OKP" => read_ed25519(members)?,
+            "RSA" => read_rsa(jwk)?,
+            "EC" => read_curve(jwk)?,
+            "OKP" => read_ed25519(jwk)?,
             _ => return Err("the kty is not supported"),
         };
-        let algorithms = read_algorithms(members, kind, allowed)?;
+        let algorithms = read_algorithms(jwk, kind, allowed)?;
         Ok(Self { position, kid, algorithms, kind, material })
     }
 
-    /// Whether the other is this key once more: of the same name and the same numbers.
+    /// Whether the other is this key, published again under the same name.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.kid == other.kid && self.kind == other.kind && self.material.is_same(&other.material)
     }
 
-    /// Serves the algorithms of its double too.
-    pub(super) fn serve_as(&mut self, double: &Self) {
-        let more = double.algorithms.iter().copied().filter(|algorithm| !self.algorithms.contains(algorithm));
+    /// Serves the algorithms of its duplicate too.
+    pub(super) fn serve_as(&mut self, duplicate: &Self) {
+        let more =
+            duplicate.algorithms.iter().copied().filter(|algorithm| !self.algorithms.contains(algorithm));
         self.algorithms.extend(more.collect::<Vec<_>>());
     }
 
-    /// Why tokens that mean this key are refused although it is usable, when another key stands in its way.
+    /// The warning that another key makes tokens for this one ambiguous.
     pub(super) fn ambiguity(&self, all: &[Self]) -> Option<String> {
         let mut rivals = all.iter().filter(|other| {
             other.position != self.position
@@ -148,7 +148,6 @@ impl Key {
         }
     }
 
-    /// Whether this key serves the algorithm.
     pub(super) fn serves(&self, algorithm: Algorithm) -> bool {
         self.kind == algorithm.key_kind() && self.algorithms.contains(&algorithm)
     }
@@ -169,11 +168,11 @@ impl Key {
     }
 }
 
-fn check_use(members: &[(String, Json)]) -> Result<(), &'static str> {
-    if member(members, "use").is_some_and(|usage| usage.text() != Some("sig")) {
+fn check_use(jwk: &Json) -> Result<(), &'static str> {
+    if jwk.member("use").is_some_and(|usage| usage.text() != Some("sig")) {
         return Err("its use is not sig");
     }
-    match member(members, "key_ops") {
+    match jwk.member("key_ops") {
         None => Ok(()),
         Some(Json::List(operations)) if operations.iter().all(|operation| operation.text().is_some()) => {
             let verifies = operations.iter().any(|operation| operation.text() == Some("verify"));
@@ -184,15 +183,13 @@ fn check_use(members: &[(String, Json)]) -> Result<(), &'static str> {
 }
 
 /// The allow-list, as far as it fits the key's kind and its own `alg`.
-fn read_algorithms(
-    members: &[(String, Json)],
-    kind: KeyKind,
-    allowed: &[Algorithm],
-) -> Result<Vec<Algorithm>, &'static str> {
-    let own = match member(members, "alg") {
+fn read_algorithms(jwk: &Json, kind: KeyKind, allowed: &[Algorithm]) -> Result<Vec<Algorithm>, &'static str> {
+    let own: Option<Algorithm> = match jwk.member("alg") {
         None => None,
         Some(alg) => Some(
-            alg.text().and_then(Algorithm::parse).ok_or("its alg is not a supported signature algorithm")?,
+            alg.text()
+                .and_then(|alg| alg.parse().ok())
+                .ok_or("its alg is not a supported signature algorithm")?,
         ),
     };
     if own.is_some_and(|own| own.key_kind() != kind) {
@@ -206,29 +203,29 @@ fn read_algorithms(
     if fitting.is_empty() { Err("no allowed algorithm fits it") } else { Ok(fitting) }
 }
 
-fn bytes(members: &[(String, Json)], name: &str) -> Result<Vec<u8>, &'static str> {
-    member(members, name)
+fn bytes(jwk: &Json, name: &str) -> Result<Vec<u8>, &'static str> {
+    jwk.member(name)
         .and_then(Json::text)
         .and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok())
         .ok_or("a number is missing or not canonical base64url without padding")
 }
 
-fn read_rsa(members: &[(String, Json)]) -> Result<(KeyKind, Material), &'static str> {
-    let n = BigUint::from_bytes_be(&bytes(members, "n")?);
-    let e = BigUint::from_bytes_be(&bytes(members, "e")?);
+fn read_rsa(jwk: &Json) -> Result<(KeyKind, Material), &'static str> {
+    let n = BigUint::from_bytes_be(&bytes(jwk, "n")?);
+    let e = BigUint::from_bytes_be(&bytes(jwk, "e")?);
     match strength::rsa_weakness(&n, &e) {
         Some(weakness) => Err(weakness),
         None => Ok((KeyKind::Rsa, Material::Biscuit(Secret::RSAModulusExponent { n, e }))),
     }
 }
 
-fn read_curve(members: &[(String, Json)]) -> Result<(KeyKind, Material), &'static str> {
-    let (kind, curve, length) = match member(members, "crv").and_then(Json::text) {
+fn read_curve(jwk: &Json) -> Result<(KeyKind, Material), &'static str> {
+    let (kind, curve, length) = match jwk.member("crv").and_then(Json::text) {
         Some("P-256") => (KeyKind::P256, &strength::P256, 32),
         Some("P-384") => (KeyKind::P384, &strength::P384, 48),
         _ => return Err("the curve is not supported"),
     };
-    let (x, y) = (bytes(members, "x")?, bytes(members, "y")?);
+    let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
     if x.len() != length || y.len() != length {
         return Err("a coordinate has the wrong length");
     }
@@ -240,11 +237,11 @@ fn read_curve(members: &[(String, Json)]) -> Result<(KeyKind, Material), &'stati
     Ok((kind, Material::Biscuit(Secret::PublicKey(point))))
 }
 
-fn read_ed25519(members: &[(String, Json)]) -> Result<(KeyKind, Material), &'static str> {
-    if member(members, "crv").and_then(Json::text) != Some("Ed25519") {
+fn read_ed25519(jwk: &Json) -> Result<(KeyKind, Material), &'static str> {
+    if jwk.member("crv").and_then(Json::text) != Some("Ed25519") {
         return Err("the curve is not supported");
     }
-    let point: [u8; 32] = bytes(members, "x")?.try_into().map_err(|_| "a coordinate has the wrong length")?;
+    let point: [u8; 32] = bytes(jwk, "x")?.try_into().map_err(|_| "a coordinate has the wrong length")?;
     if !strength::is_sound_ed25519_point(&point) {
         return Err("the point is not on the curve or of small order");
     }

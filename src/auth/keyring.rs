@@ -1,18 +1,18 @@
-//! The set of keys that serves now, who waits for a better one, and how old it is.
+//! The set of keys that serves now, how old it is, and the requests that wait for a better one.
 //!
-//! One background thread puts sets in (see `source`), requests take them out. Reading costs an atomic load.
-//! Waiting never blocks a thread: waiters are futures, they are counted, and the wait has an end.
+//! One background thread puts sets in (see `source`), requests take them out. Promises: reading costs an atomic load,
+//! and waiting blocks no thread, is bounded in number and has an end.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwapOption, Guard};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::keys::KeySet;
 
-/// How many requests may wait for a fetch at once; more are refused at once.
+/// Maximum requests that wait for a fetch at once; more are denied at once.
 const MAX_WAITING: usize = 1_024;
 
 /// The set that serves, and the text that it was read from.
@@ -26,36 +26,32 @@ pub(super) struct Loaded {
 /// What changes when a file is written or replaced: modification time, size, inode.
 pub(super) type Fingerprint = (i64, i64, u64, u64);
 
-/// What is known about the keys, for readiness and metrics.
+/// State of the keys, for readiness and metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyStatus {
-    /// How many keys serve; 0 when there is no set, or the last good one has become too old.
+    /// Keys that serve; 0 when there is no set, or the last good one has become too old.
     pub usable_keys: usize,
-    /// How long ago the set was last read, or confirmed by the issuer.
+    /// Time since the set was last read, or confirmed by the issuer.
     pub age: Option<Duration>,
-    /// How often keys were read or confirmed.
+    /// Successful reads and confirmations.
     pub refreshes: u64,
-    /// How often that failed.
     pub failures: u64,
-    /// Why it failed, when the last attempt did.
-    pub last_error: Option<String>,
 }
 
-/// What one of the two sides has asked of the other.
+/// What requests and the thread ask of each other.
 #[derive(Default)]
 struct RefreshState {
     stopped: bool,
-    /// An attempt is under way.
+    /// An attempt is in progress.
     busy: bool,
-    /// An attempt is asked for.
-    asked: bool,
-    /// When a token with an unknown `kid` last made one be asked for.
+    /// An attempt is requested.
+    requested: bool,
+    /// When a token with an unknown `kid` last requested an attempt.
     last_unknown: Option<Instant>,
-    /// The version of the key file that a refused reload leaves unused.
+    /// The version of the key file that a failed reload leaves unused.
     held: Option<Fingerprint>,
     refreshes: u64,
     failures: u64,
-    last_error: Option<String>,
 }
 
 /// Shared by the requests and the thread that refreshes.
@@ -66,16 +62,16 @@ pub(super) struct Keyring {
     born: Instant,
     max_stale: Option<Duration>,
     unknown_spacing: Duration,
-    board: Mutex<RefreshState>,
+    state: Mutex<RefreshState>,
     wake: Condvar,
-    /// Tells the waiting that an attempt has ended.
+    /// Changes when an attempt has ended.
     attempts: watch::Sender<()>,
-    waiting: AtomicUsize,
+    waiting: Semaphore,
 }
 
 impl Keyring {
-    /// An empty ring. `max_stale` is how long a set serves without being confirmed, `None` for ever;
-    /// `unknown_spacing` the least time between two attempts that unknown `kid`s ask for.
+    /// An empty ring. A set serves for `max_stale` without being confirmed, or without limit; between two attempts that
+    /// unknown `kid`s request lies `unknown_spacing`.
     pub(super) fn new(max_stale: Option<Duration>, unknown_spacing: Duration) -> Self {
         Self {
             loaded: ArcSwapOption::empty(),
@@ -83,16 +79,16 @@ impl Keyring {
             born: Instant::now(),
             max_stale,
             unknown_spacing,
-            board: Mutex::default(),
+            state: Mutex::default(),
             wake: Condvar::new(),
             attempts: watch::Sender::new(()),
-            waiting: AtomicUsize::new(0),
+            waiting: Semaphore::new(MAX_WAITING),
         }
     }
 
-    /// A panic while the board was held leaves it whole: every change to it is one assignment.
-    fn board(&self) -> MutexGuard<'_, RefreshState> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A panic while the lock was held leaves the state whole, since each change to it is one assignment.
+    fn state(&self) -> MutexGuard<'_, RefreshState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn age(&self) -> Duration {
@@ -116,7 +112,7 @@ impl Keyring {
         for warning in set.warnings() {
             log::warn!("token.jwks: {warning}");
         }
-        log::info!("{} keys serve, {} are left out", set.len(), set.left_out_count());
+        log::info!("{} keys serve, {} are left out", set.len(), set.skipped_count());
         let generation = self.loaded.load().as_ref().map_or(0, |loaded| loaded.generation) + 1;
         self.loaded.store(Some(Arc::new(Loaded { set, generation, text })));
         self.confirm();
@@ -129,138 +125,93 @@ impl Keyring {
     }
 
     pub(super) fn status(&self) -> KeyStatus {
-        let (current, any) = (self.current(), self.loaded.load().is_some());
-        let board = self.board();
+        let current = self.current();
+        let state = self.state();
         KeyStatus {
-            usable_keys: current
-                .as_ref()
-                .and_then(|guard| guard.as_ref())
-                .map_or(0, |loaded| loaded.set.len()),
-            age: any.then(|| self.age()),
-            refreshes: board.refreshes,
-            failures: board.failures,
-            last_error: board.last_error.clone(),
+            usable_keys: current.as_deref().and_then(Option::as_ref).map_or(0, |loaded| loaded.set.len()),
+            age: self.loaded.load().is_some().then(|| self.age()),
+            refreshes: state.refreshes,
+            failures: state.failures,
         }
     }
 
     /// An attempt begins.
     pub(super) fn begin(&self) {
-        let mut board = self.board();
-        board.busy = true;
-        board.asked = false;
+        let mut state = self.state();
+        state.busy = true;
+        state.requested = false;
     }
 
-    /// The attempt has ended; whoever waits for it goes on.
-    pub(super) fn end(&self, outcome: Result<(), String>) {
-        let mut board = self.board();
-        board.busy = false;
-        match outcome {
-            Ok(()) => {
-                board.refreshes += 1;
-                board.last_error = None;
-            }
-            Err(error) => {
-                board.failures += 1;
-                board.last_error = Some(error);
-            }
+    /// The attempt has ended, and requests that wait for it go on.
+    pub(super) fn end(&self, succeeded: bool) {
+        let mut state = self.state();
+        if succeeded {
+            state.refreshes += 1;
+        } else {
+            state.failures += 1;
         }
-        self.attempts.send_replace(());
-    }
-
-    /// Leaves this version of the key file unused until [`Keyring::release`]; another one is taken.
-    pub(super) fn hold(&self, version: Option<Fingerprint>) {
-        self.board().held = version;
-    }
-
-    /// Takes every version of the key file again.
-    pub(super) fn release(&self) {
-        self.board().held = None;
-    }
-
-    /// Whether this version of the key file must stay unused.
-    pub(super) fn is_held(&self, version: Option<Fingerprint>) -> bool {
-        version.is_some() && self.board().held == version
+        drop(state);
+        self.end_idle();
     }
 
     /// The attempt found nothing to do.
     pub(super) fn end_idle(&self) {
-        self.board().busy = false;
+        self.state().busy = false;
         self.attempts.send_replace(());
     }
 
-    /// Asks the thread for an attempt soon.
-    pub(super) fn ask(&self) {
-        self.board().asked = true;
+    /// Leaves this version of the key file unused, until another is held or `None`; another version is read.
+    pub(super) fn hold(&self, version: Option<Fingerprint>) {
+        self.state().held = version;
+    }
+
+    /// Whether this version of the key file must stay unused.
+    pub(super) fn is_held(&self, version: Option<Fingerprint>) -> bool {
+        version.is_some() && self.state().held == version
+    }
+
+    /// Requests an attempt soon.
+    pub(super) fn request(&self) {
+        self.state().requested = true;
         self.wake.notify_all();
     }
 
-    /// Tells the thread to end. From now on nobody waits for an attempt, for none will come.
+    /// Ends the thread. From now on no request waits, since no attempt will come.
     pub(super) fn stop(&self) {
-        self.board().stopped = true;
+        self.state().stopped = true;
         self.wake.notify_all();
     }
 
-    /// Sleeps until it is time or an attempt is asked for; `false` when the thread must end.
+    /// Sleeps until the time is over or an attempt is requested; `false` when the thread must end.
     pub(super) fn sleep(&self, time: Duration) -> bool {
-        let asleep = |board: &mut RefreshState| !board.stopped && !board.asked;
-        let (board, _) =
-            self.wake.wait_timeout_while(self.board(), time, asleep).unwrap_or_else(PoisonError::into_inner);
-        !board.stopped
+        let asleep = |state: &mut RefreshState| !state.stopped && !state.requested;
+        let (state, _) =
+            self.wake.wait_timeout_while(self.state(), time, asleep).unwrap_or_else(PoisonError::into_inner);
+        !state.stopped
     }
 
-    /// Waits for the attempt under way, if one is. `false` when there was none to wait for, or no end in time.
-    pub(super) async fn wait_for_attempt(&self, at_most: Duration) -> bool {
-        let attempts = {
-            let board = self.board();
-            if board.stopped || !(board.busy || board.asked) {
+    /// Waits for the attempt in progress. Where there is none, an unknown `kid` requests one, unless another did shortly
+    /// before. `false` when there was nothing to wait for, or no end in time.
+    pub(super) async fn wait_for_attempt(&self, for_unknown_kid: bool, at_most: Duration) -> bool {
+        let mut attempts = {
+            let mut state = self.state();
+            if state.stopped {
                 return false;
             }
-            // Taken while the board is held, so the end of the attempt cannot be missed.
-            self.attempts.subscribe()
-        };
-        self.wait(attempts, at_most).await
-    }
-
-    /// Has the keys read anew because a token names an unknown one, and waits for it. `false` when it was done
-    /// for another such token a moment ago.
-    pub(super) async fn wait_for_unknown(&self, at_most: Duration) -> bool {
-        let attempts = {
-            let mut board = self.board();
-            if board.stopped {
-                return false;
-            }
-            if !board.busy && !board.asked {
-                if board.last_unknown.is_some_and(|last| last.elapsed() < self.unknown_spacing) {
+            if !state.busy && !state.requested {
+                let too_soon = state.last_unknown.is_some_and(|last| last.elapsed() < self.unknown_spacing);
+                if !for_unknown_kid || too_soon {
                     return false;
                 }
-                board.last_unknown = Some(Instant::now());
-                board.asked = true;
+                state.last_unknown = Some(Instant::now());
+                state.requested = true;
                 self.wake.notify_all();
             }
+            // Under the lock, so that the end of the attempt cannot be missed.
             self.attempts.subscribe()
         };
-        self.wait(attempts, at_most).await
-    }
-
-    async fn wait(&self, mut attempts: watch::Receiver<()>, at_most: Duration) -> bool {
-        let Some(_place) = WaitSlot::take(&self.waiting) else { return false };
+        let Ok(_slot) = self.waiting.try_acquire() else { return false };
         matches!(tokio::time::timeout(at_most, attempts.changed()).await, Ok(Ok(())))
-    }
-}
-
-/// One of the places for waiting requests, given back when the wait ends or is given up.
-struct WaitSlot<'a>(&'a AtomicUsize);
-
-impl<'a> WaitSlot<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
-    }
-}
-
-impl Drop for WaitSlot<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -280,43 +231,38 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_an_attempt_that_nobody_makes() {
+    fn no_request_waits_for_an_attempt_that_never_comes() {
         let (ring, begun) = (ring(), Instant::now());
-        assert!(!run(ring.wait_for_attempt(LONG)));
+        assert!(!run(ring.wait_for_attempt(false, LONG)));
         ring.begin();
         ring.stop();
-        assert!(!run(ring.wait_for_attempt(LONG)));
-        assert!(!run(ring.wait_for_unknown(LONG)));
+        assert!(!run(ring.wait_for_attempt(false, LONG)));
+        assert!(!run(ring.wait_for_attempt(true, LONG)));
         assert!(begun.elapsed() < LONG / 2);
     }
 
     #[test]
-    fn an_unknown_kid_waits_for_the_attempt_under_way_however_soon_after_another() {
+    fn unknown_kid_waits_for_the_attempt_in_progress() {
         let ring = ring();
-        ring.board().last_unknown = Some(Instant::now());
-        assert!(!run(ring.wait_for_unknown(LONG)), "none is under way, and the last is too near");
+        ring.state().last_unknown = Some(Instant::now());
+        assert!(!run(ring.wait_for_attempt(true, LONG)), "none is under way, and the last is too near");
         ring.begin();
         let theirs = Arc::clone(&ring);
         let ending = std::thread::spawn(move || {
-            while theirs.waiting.load(Ordering::Relaxed) == 0 {
+            while theirs.waiting.available_permits() == MAX_WAITING {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            theirs.end(Ok(()));
+            theirs.end(true);
         });
-        assert!(run(ring.wait_for_unknown(LONG)));
+        assert!(run(ring.wait_for_attempt(true, LONG)));
         ending.join().unwrap();
     }
 
     #[test]
-    fn places_for_the_waiting_are_bounded_and_given_back() {
-        let waiting = AtomicUsize::new(0);
-        for _ in 0..2 {
-            let mut places: Vec<_> = (0..MAX_WAITING).map(|_| WaitSlot::take(&waiting)).collect();
-            assert!(places.iter().all(Option::is_some));
-            assert!(WaitSlot::take(&waiting).is_none());
-            places.pop();
-            assert!(WaitSlot::take(&waiting).is_some());
-        }
-        assert_eq!(waiting.load(Ordering::Relaxed), 0);
+    fn waiting_requests_are_bounded() {
+        let ring = ring();
+        ring.begin();
+        let _slots = ring.waiting.try_acquire_many(MAX_WAITING as u32).unwrap();
+        assert!(!run(ring.wait_for_attempt(false, LONG)));
     }
 }

@@ -1,10 +1,10 @@
-//! Makes ES256 tokens with a key of its own, for the `dev` command and for tests. The service itself signs nothing.
+//! Makes ES256 tokens with a key of its own, for the `dev` command and for tests. Does not: serve, which signs nothing.
 
 use data_encoding::BASE64URL_NOPAD;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 
-/// The machine gave no randomness, or the key was refused.
+/// The system gave no randomness, or the key was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no signing key could be made or used")]
 pub struct SigningError;

@@ -1,7 +1,7 @@
 //! Where keys come from, and the one thread that keeps them fresh.
 //!
 //! A file is read at once and again when it changes; a published set is fetched in the background before it is
-//! due, and with growing pauses while that fails. Whatever goes wrong, the last good set stays.
+//! due, and with growing pauses while that fails. Promises: the last good set stays, whatever goes wrong.
 
 use std::fs;
 use std::io::Read;
@@ -12,23 +12,22 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ring::rand::{SecureRandom, SystemRandom};
 use url::Url;
 
 use super::algorithm::Algorithm;
-use super::fetch::{FetchError, Fetched, Fetcher, Limits, Target};
+use super::fetch::{Fetched, Fetcher, Limits, Target};
+use super::key_error::{FetchError, KeyError};
 use super::keyring::{Fingerprint, Keyring};
-use super::keys::{KeyError, KeySet, MAX_BYTES};
+use super::keys::{KeySet, MAX_BYTES};
+use super::rules::Rules;
 use crate::files;
 
-/// How long the thread rests after a panic, so that one that comes again at once does not fill the log.
+/// Pause of the thread after a panic, so that one that comes again at once does not fill the log.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// Where the keys are.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// In this text, for ever.
-    Fixed(String),
     /// In this file, which is read again when it changes.
     File(PathBuf),
     /// Published by the issuer.
@@ -36,20 +35,20 @@ pub enum Source {
 }
 
 /// A set that the issuer publishes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
-    /// Its address (`https://`, or `http://` to this machine); `None`: where the OpenID configuration of
-    /// [`super::Rules::issuer`] says.
+    /// Its address (`https://`, or `http://` to this machine); `None`: as the OpenID configuration of
+    /// [`Rules::issuer`] says.
     pub address: Option<Url>,
     /// Certificates in PEM that are trusted beside the public ones.
     pub ca_file: Option<PathBuf>,
-    /// How often the set is fetched; more often when the issuer's `max-age` is shorter.
+    /// Maximum time between two fetches; less when the issuer's `max-age` is shorter.
     pub refresh: Duration,
-    /// How long the last good set serves while the issuer is away.
+    /// How long the last good set serves during an outage of the issuer.
     pub max_stale: Duration,
 }
 
-/// The paces of the background thread and of those who wait for it. Tests run faster ones.
+/// The timing of the background thread and of requests that wait for it. Tests run faster ones.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RefreshTiming {
     pub(super) limits: Limits,
@@ -73,7 +72,7 @@ impl RefreshTiming {
     };
 
     /// How long a request waits for a fetch: the whole of it and a little.
-    pub(super) fn patience(&self) -> Duration {
+    pub(super) fn max_wait(&self) -> Duration {
         self.limits.whole + self.limits.whole / 10
     }
 }
@@ -90,70 +89,53 @@ pub(super) struct KeySource {
 
 impl KeySource {
     /// Reads a file at once and fails with it; fetches a published set in the background.
-    pub(super) fn open(
-        source: Source,
-        issuer: &str,
-        algorithms: Vec<Algorithm>,
-        pace: RefreshTiming,
-    ) -> Result<Self, KeyError> {
+    pub(super) fn open(source: Source, rules: &Rules, timing: RefreshTiming) -> Result<Self, KeyError> {
         let max_stale = match &source {
             Source::Remote(remote) => Some(remote.max_stale),
-            _ => None,
+            Source::File(_) => None,
         };
-        let keyring = Arc::new(Keyring::new(max_stale, pace.unknown_spacing));
+        let keyring = Arc::new(Keyring::new(max_stale, timing.unknown_spacing));
+        let algorithms = rules.algorithms.clone();
         let opened = Self { keyring: Arc::clone(&keyring), algorithms: algorithms.clone(), source };
         match &opened.source {
-            Source::Fixed(_) => {
-                opened.reload()?;
-                keyring.stop();
-            }
             Source::File(path) => {
-                let (path, mut seen) = (path.clone(), stamp(path));
-                opened.reload()?;
-                spawn(move || watch_file(&keyring, &path, &mut seen, &algorithms, pace))?;
+                let (path, mut seen) = (path.clone(), file_fingerprint(path));
+                opened.commit(opened.prepare()?);
+                keyring.end(true);
+                spawn(move || watch_file(&keyring, &path, &mut seen, &algorithms, timing))?;
             }
             Source::Remote(remote) => {
-                let mut fetcher = fetcher(remote, issuer, pace.limits)?;
+                let mut fetcher = fetcher(remote, &rules.issuer, timing.limits)?;
                 let interval = Interval { refresh: remote.refresh, max_stale: remote.max_stale };
                 keyring.begin();
-                spawn(move || keep_fetching(&keyring, &mut fetcher, interval, &algorithms, pace))?;
+                spawn(move || keep_fetching(&keyring, &mut fetcher, interval, &algorithms, timing))?;
             }
         }
         Ok(opened)
     }
 
-    /// Reads a file anew, for [`KeySource::commit`]. Of a published set nothing is prepared.
+    /// Reads a file again, for [`KeySource::commit`]. Of a published set nothing is prepared.
     pub(super) fn prepare(&self) -> Result<Prepared, KeyError> {
-        let text = match &self.source {
-            Source::Fixed(text) => text.clone().into_bytes(),
-            Source::File(path) => read_file(path)?,
-            Source::Remote(_) => return Ok(Prepared(None)),
-        };
+        let Source::File(path) = &self.source else { return Ok(Prepared(None)) };
+        let text = read_file(path)?;
         KeySet::read(&text, &self.algorithms).map(|set| Prepared(Some((set, text))))
     }
 
     /// Lets what was prepared serve; has a published set fetched soon.
     pub(super) fn commit(&self, prepared: Prepared) {
-        self.keyring.release();
+        self.keyring.hold(None);
         match prepared.0 {
             Some((_, text)) if self.keyring.holds(&text) => self.keyring.confirm(),
             Some((set, text)) => self.keyring.put(set, text),
-            None => self.keyring.ask(),
+            None => self.keyring.request(),
         }
     }
 
-    /// Lets what was prepared, or could not be, go. The file's own poll does not take it either: the one who was told
-    /// that nothing is changed must be able to rely on it.
-    pub(super) fn refuse(&self) {
+    /// Drops what was prepared, and keeps the file's poll from reading it: a reload that failed has changed nothing.
+    pub(super) fn abandon(&self) {
         if let Source::File(path) = &self.source {
-            self.keyring.hold(stamp(path));
+            self.keyring.hold(file_fingerprint(path));
         }
-    }
-
-    fn reload(&self) -> Result<(), KeyError> {
-        let outcome = self.prepare().map(|prepared| self.commit(prepared));
-        self.keyring.end(outcome.as_ref().map(drop).map_err(ToString::to_string));
-        outcome
     }
 }
 
@@ -164,19 +146,18 @@ impl Drop for KeySource {
 }
 
 /// Reads or fetches a source once, in the calling thread, within the usual limits.
-pub(super) fn read_once(source: &Source, issuer: &str, algorithms: &[Algorithm]) -> Result<KeySet, KeyError> {
+pub(super) fn read_once(source: &Source, rules: &Rules) -> Result<KeySet, KeyError> {
     let text = match source {
-        Source::Fixed(text) => text.clone().into_bytes(),
         Source::File(path) => read_file(path)?,
         Source::Remote(remote) => {
-            match fetcher(remote, issuer, RefreshTiming::SERVING.limits)?.fetch()? {
+            match fetcher(remote, &rules.issuer, RefreshTiming::SERVING.limits)?.fetch()? {
                 Fetched::Text(text, ..) => text,
-                // Only an answer to a request with a condition is this, and there was none.
+                // Cannot be: it answers a request with a condition, and there was none.
                 Fetched::Unchanged(_) => return Err(KeyError::NotASet),
             }
         }
     };
-    KeySet::read(&text, algorithms)
+    KeySet::read(&text, &rules.algorithms)
 }
 
 fn fetcher(remote: &Remote, issuer: &str, limits: Limits) -> Result<Fetcher, FetchError> {
@@ -184,7 +165,7 @@ fn fetcher(remote: &Remote, issuer: &str, limits: Limits) -> Result<Fetcher, Fet
     Fetcher::new(target, remote.ca_file.as_deref(), limits)
 }
 
-/// Does this in a thread of its own, again after a panic: keys that are never read again are no service.
+/// Does this in a thread, again after a panic: keys that are never read again would grow old unseen.
 fn spawn(mut work: impl FnMut() + Send + 'static) -> Result<(), KeyError> {
     let thread = thread::Builder::new().name("keys".to_owned()).spawn(move || {
         while catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
@@ -203,7 +184,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, KeyError> {
     Ok(text)
 }
 
-fn stamp(path: &Path) -> Option<Fingerprint> {
+fn file_fingerprint(path: &Path) -> Option<Fingerprint> {
     fs::metadata(path).ok().map(|file| (file.mtime(), file.mtime_nsec(), file.size(), file.ino()))
 }
 
@@ -212,15 +193,15 @@ fn watch_file(
     path: &Path,
     seen: &mut Option<Fingerprint>,
     algorithms: &[Algorithm],
-    pace: RefreshTiming,
+    timing: RefreshTiming,
 ) {
     let mut good = true;
-    while keyring.sleep(pace.file_poll) {
+    while keyring.sleep(timing.file_poll) {
         keyring.begin();
-        let now = stamp(path);
+        let now = file_fingerprint(path);
         let unchanged = now == *seen;
         if unchanged || keyring.is_held(now) {
-            // A file that was taken and has not changed is as good as one that was just read.
+            // A good file that has not changed is as good as one that was just read.
             if unchanged && good {
                 keyring.confirm();
             }
@@ -230,10 +211,10 @@ fn watch_file(
         let outcome = read_file(path).and_then(|text| accept(keyring, text, algorithms));
         *seen = now;
         good = outcome.is_ok();
-        keyring.end(outcome.map_err(|error| {
+        if let Err(error) = outcome {
             log::warn!("the key file is not taken, the old keys stay: {}", error.with_help());
-            error.to_string()
-        }));
+        }
+        keyring.end(good);
     }
 }
 
@@ -251,26 +232,24 @@ fn keep_fetching(
     fetcher: &mut Fetcher,
     interval: Interval,
     algorithms: &[Algorithm],
-    pace: RefreshTiming,
+    timing: RefreshTiming,
 ) {
     let mut failures = 0;
     loop {
         keyring.begin();
-        // Should anything in the client panic, this thread must not die with keys that grow old unseen.
-        let outcome = catch_unwind(AssertUnwindSafe(|| fetch_once(keyring, fetcher, algorithms)))
-            .unwrap_or(Err(KeyError::Panicked));
+        let outcome = fetch_once(keyring, fetcher, algorithms);
         let pause = match &outcome {
             Ok(lifetime) => {
                 failures = 0;
-                interval.pause(*lifetime, pace, random_fraction())
+                interval.pause(*lifetime, timing, fastrand::f64())
             }
             Err(error) => {
                 log::warn!("keys could not be fetched, the last good ones stay: {}", error.with_help());
                 failures += 1;
-                pause_after(failures, pace, random_fraction())
+                pause_after(failures, timing, fastrand::f64())
             }
         };
-        keyring.end(outcome.map(drop).map_err(|error| error.to_string()));
+        keyring.end(outcome.is_ok());
         if !keyring.sleep(pause) {
             return;
         }
@@ -303,36 +282,26 @@ struct Interval {
 }
 
 impl Interval {
-    /// The shorter of our interval and the issuer's `max-age`, within the limits, and never more than half of the time
-    /// after which the keys no longer serve. Of that four fifths, and up to a tenth more by chance (0 to 1): before it
-    /// is due.
-    fn pause(self, max_age: Option<Duration>, pace: RefreshTiming, chance: f64) -> Duration {
+    /// The shorter of our interval and the issuer's `max-age`, within the limits, and at most half of the time after
+    /// which the keys no longer serve; of that 80 to 90 % by chance (0 to 1), so that it is fetched before it is due.
+    fn pause(self, max_age: Option<Duration>, timing: RefreshTiming, chance: f64) -> Duration {
         let due = max_age.map_or(self.refresh, |max_age| max_age.min(self.refresh));
-        due.clamp(pace.shortest, pace.longest).min(self.max_stale / 2).mul_f64(0.8 + 0.1 * chance)
+        due.clamp(timing.shortest, timing.longest).min(self.max_stale / 2).mul_f64(0.8 + 0.1 * chance)
     }
 }
 
 /// Doubles with each failure up to the longest; half of it is chance (0 to 1), so that many instances do not return
 /// as one.
-fn pause_after(failures: u32, pace: RefreshTiming, chance: f64) -> Duration {
-    let whole = pace.first_pause.saturating_mul(1 << (failures - 1).min(16)).min(pace.longest_pause);
+fn pause_after(failures: u32, timing: RefreshTiming, chance: f64) -> Duration {
+    let whole = timing.first_pause.saturating_mul(1 << (failures - 1).min(16)).min(timing.longest_pause);
     whole.mul_f64(0.5 + 0.5 * chance)
-}
-
-/// A number from 0 to 1.
-fn random_fraction() -> f64 {
-    let mut bytes = [0; 2];
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => f64::from(u16::from_be_bytes(bytes)) / f64::from(u16::MAX),
-        Err(_) => 0.5,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PACE: RefreshTiming = RefreshTiming::SERVING;
+    const TIMING: RefreshTiming = RefreshTiming::SERVING;
 
     #[test]
     fn keys_are_fetched_before_they_are_due_and_within_the_limits() {
@@ -351,7 +320,7 @@ mod tests {
             let seconds = Duration::from_secs;
             let interval = Interval { refresh: seconds(refresh), max_stale: seconds(max_stale) };
             assert_eq!(
-                interval.pause(max_age.map(seconds), PACE, chance),
+                interval.pause(max_age.map(seconds), TIMING, chance),
                 Duration::from_millis(milliseconds),
                 "{interval:?} {max_age:?} {chance}"
             );
@@ -363,16 +332,9 @@ mod tests {
         for (failures, none, all) in
             [(1, 500, 1_000), (2, 1_000, 2_000), (3, 2_000, 4_000), (5, 8_000, 16_000), (6, 15_000, 30_000)]
         {
-            assert_eq!(pause_after(failures, PACE, 0.0), Duration::from_millis(none), "{failures}");
-            assert_eq!(pause_after(failures, PACE, 1.0), Duration::from_millis(all), "{failures}");
+            assert_eq!(pause_after(failures, TIMING, 0.0), Duration::from_millis(none), "{failures}");
+            assert_eq!(pause_after(failures, TIMING, 1.0), Duration::from_millis(all), "{failures}");
         }
-        assert_eq!(pause_after(u32::MAX, PACE, 1.0), PACE.longest_pause);
-    }
-
-    #[test]
-    fn chance_is_spread_between_0_and_1() {
-        let drawn: Vec<f64> = (0..200).map(|_| random_fraction()).collect();
-        assert!(drawn.iter().all(|fraction| (0.0..=1.0).contains(fraction)), "{drawn:?}");
-        assert!(drawn.iter().any(|fraction| *fraction < 0.3) && drawn.iter().any(|fraction| *fraction > 0.7));
+        assert_eq!(pause_after(u32::MAX, TIMING, 1.0), TIMING.longest_pause);
     }
 }

@@ -1,20 +1,19 @@
 //! Whether the numbers of a public key are such that a signature under it proves anything.
 //!
-//! RSA: size, exponent, no small factor (NIST SP 800-56B §6.4.2), and the fingerprint of the ROCA weakness
-//! (CVE-2017-15361, Nemec et al. 2017: "The Return of Coppersmith's Attack"). Curves: the point is on its curve
-//! and not one of the few under which anybody can sign.
+//! RSA: size, exponent, no small factor (NIST SP 800-56B §6.4.2), no fingerprint of the ROCA weakness (CVE-2017-15361,
+//! Nemec et al. 2017: "The Return of Coppersmith's Attack"). Curves: the point is on its curve and not of small order.
 
 use std::sync::LazyLock;
 
 use num_bigint::BigUint;
 
-/// The sizes of RSA moduli that are taken, in bits. ring verifies no others.
+/// Accepted sizes of RSA moduli, in bits. ring verifies no others.
 const RSA_BITS: std::ops::RangeInclusive<u64> = 2048..=8192;
 
-/// The RSA exponents that are taken. The upper bound is ring's: 33 bits.
+/// Accepted RSA exponents. The upper bound is ring's: 33 bits.
 const RSA_EXPONENTS: std::ops::RangeInclusive<u64> = 65_537..=(1 << 33) - 1;
 
-/// The primes below 752, which SP 800-56B wants no modulus to be divisible by.
+/// The primes below 752, which must not divide a modulus (SP 800-56B).
 static SMALL_PRIMES: LazyLock<Vec<u32>> =
     LazyLock::new(|| (2..752).filter(|n| (2..*n).all(|divisor| n % divisor != 0)).collect());
 

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, Read};
 
 use sha2::{Digest, Sha256};
 
+use crate::strict_json::without_byte_order_mark;
+
 /// Most bytes of a record's line; the rest of a longer one is skipped.
 const LONGEST: u64 = 64 << 10;
 
@@ -69,7 +71,7 @@ impl<R: BufRead, P: FnMut(u64)> Lines<R, P> {
         }
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let line = line.strip_prefix("\u{feff}".as_bytes()).filter(|_| self.number == 1).unwrap_or(line);
+        let line = if self.number == 1 { without_byte_order_mark(line) } else { line };
         std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())
     }
 

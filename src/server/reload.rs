@@ -31,7 +31,7 @@ impl Reload {
     /// All errors found.
     pub fn run(&self) -> Result<(), ReloadError> {
         let mut errors = Vec::new();
-        let access_table = access::read_matrix(&self.access_file).map_err(|found| {
+        let access_table = access::read_table(&self.access_file).map_err(|found| {
             errors.extend(found.iter().map(ToString::to_string));
         });
         let audit = self.api.audit.reopen().map_err(|error| errors.push(format!("audit.file: {error}")));
@@ -40,7 +40,7 @@ impl Reload {
             .prepare_reload()
             .map_err(|error| errors.push(format!("token.jwks: {}", error.with_help())));
         let (Ok(access_table), Ok(audit), Ok(keys)) = (access_table, audit, keys) else {
-            authenticator.refuse_reload();
+            authenticator.abandon_reload();
             return Err(ReloadError(errors));
         };
         self.api.access_table.store(Arc::new(access_table));

@@ -1,10 +1,11 @@
 //! Key sets: which keys serve, which are left out and why, and which one a token means.
 
 use serde_json::{Value, json};
+use strum::VariantArray;
 
 use super::mint::*;
-use crate::auth::keys::{KeyError, KeySet};
-use crate::auth::{Algorithm, AuthError, Source, TokenError as Fault, check_source};
+use crate::auth::keys::KeySet;
+use crate::auth::{Algorithm, AuthError, KeyError, Source, TokenError as Fault, check_source};
 
 /// Why the JWK is left out, when a good one stands beside it.
 fn judged(jwk: &Value) -> Option<&'static str> {
@@ -13,9 +14,9 @@ fn judged(jwk: &Value) -> Option<&'static str> {
 
 fn judged_text(jwk: &str) -> Option<&'static str> {
     let text = format!(r#"{{"keys":[{},{jwk}]}}"#, Pair::P384.jwk());
-    let set = KeySet::read(text.as_bytes(), &Algorithm::ALL).unwrap();
-    assert_eq!(set.len() + set.left_out().len(), 2);
-    set.left_out().first().map(|key| {
+    let set = KeySet::read(text.as_bytes(), Algorithm::VARIANTS).unwrap();
+    assert_eq!(set.len() + set.skipped().len(), 2);
+    set.skipped().first().map(|key| {
         assert_eq!(key.position, 2);
         key.reason
     })
@@ -134,10 +135,10 @@ fn keys_that_cannot_or_should_not_serve_are_left_out_with_the_reason() {
 }
 
 #[test]
-fn a_key_whose_algorithms_are_not_allowed_is_left_out() {
+fn a_key_whose_algorithms_are_not_allowed_is_skipped() {
     let text = jwks([Pair::RsaA.jwk(), Pair::Ed25519.jwk(), Pair::P256A.jwk_with(json!({"alg": "ES256"}))]);
     let set = KeySet::read(text.as_bytes(), &[Algorithm::ES256]).unwrap();
-    let reasons: Vec<_> = set.left_out().iter().map(ToString::to_string).collect();
+    let reasons: Vec<_> = set.skipped().iter().map(ToString::to_string).collect();
     assert_eq!(
         reasons,
         [
@@ -149,7 +150,7 @@ fn a_key_whose_algorithms_are_not_allowed_is_left_out() {
 
 #[test]
 fn what_is_no_set_of_usable_keys_is_an_error() {
-    let read = |text: &[u8]| KeySet::read(text, &Algorithm::ALL).map(|set| set.len());
+    let read = |text: &[u8]| KeySet::read(text, Algorithm::VARIANTS).map(|set| set.len());
     for text in ["", "{", "[]]", "<html>", "{\"keys\":[]} x"] {
         assert!(matches!(read(text.as_bytes()), Err(KeyError::NotJson(_))), "{text}");
     }
@@ -293,7 +294,8 @@ fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
 #[test]
 fn a_source_can_be_checked_without_serving_it() {
     let text = jwks([Pair::RsaA.jwk(), json!({"kty": "oct", "k": "AA", "kid": "secret"})]);
-    let checked = check_source(&rules(), &Source::Fixed(text)).unwrap();
+    let (_file, source) = key_file(&text);
+    let checked = check_source(&rules(), &source).unwrap();
     assert_eq!(checked.usable_keys, 1);
     assert_eq!(
         checked.warnings,
@@ -316,7 +318,7 @@ fn a_fresh_signer_is_accepted_by_its_own_set_alone() {
 #[test]
 fn a_key_that_stands_twice_counts_once() {
     let key = Pair::RsaA.jwk_with(json!({"kid": "1"}));
-    let set = KeySet::read(jwks([key.clone(), key]).as_bytes(), &Algorithm::ALL).unwrap();
+    let set = KeySet::read(jwks([key.clone(), key]).as_bytes(), Algorithm::VARIANTS).unwrap();
     assert_eq!((set.len(), set.warnings()), (1, vec![]));
 }
 
@@ -364,7 +366,7 @@ fn keys_that_cannot_be_told_apart_are_warned_of() {
         ),
     ];
     for (what, keys, expected) in cases {
-        let set = KeySet::read(jwks(keys).as_bytes(), &Algorithm::ALL).unwrap();
+        let set = KeySet::read(jwks(keys).as_bytes(), Algorithm::VARIANTS).unwrap();
         assert_eq!(set.warnings(), expected, "{what}");
     }
 }
@@ -372,9 +374,9 @@ fn keys_that_cannot_be_told_apart_are_warned_of() {
 #[test]
 fn a_hundred_keys_are_looked_at_and_twenty_reported() {
     let bad = vec![json!({"kty": "oct"}); 99];
-    let set = |keys: Vec<Value>| KeySet::read(jwks(keys).as_bytes(), &Algorithm::ALL);
+    let set = |keys: Vec<Value>| KeySet::read(jwks(keys).as_bytes(), Algorithm::VARIANTS);
     let hundred = set([bad.clone(), vec![Pair::P256A.jwk()]].concat()).unwrap();
-    assert_eq!((hundred.len(), hundred.left_out_count()), (1, 99));
+    assert_eq!((hundred.len(), hundred.skipped_count()), (1, 99));
     let told = hundred.warnings();
     assert_eq!(told.len(), 21);
     assert!(told[19].starts_with("key 20 is left out"), "{told:?}");
@@ -382,7 +384,7 @@ fn a_hundred_keys_are_looked_at_and_twenty_reported() {
 
     let late = [vec![Pair::P256B.jwk()], bad, vec![Pair::P256A.jwk()]].concat();
     let set = set(late).unwrap();
-    assert_eq!((set.len(), set.left_out_count()), (1, 100));
+    assert_eq!((set.len(), set.skipped_count()), (1, 100));
     assert_eq!(
         set.warnings()[20],
         "80 more keys are left out, for only the first 100 of 101 keys are looked at"
@@ -392,13 +394,13 @@ fn a_hundred_keys_are_looked_at_and_twenty_reported() {
     let same: Vec<_> = (0..kinds).map(|_| crate::auth::Signer::generate_es256("1").unwrap().jwks()).collect();
     let same: Vec<Value> =
         same.iter().map(|set| serde_json::from_str::<Value>(set).unwrap()["keys"][0].clone()).collect();
-    assert_eq!(KeySet::read(jwks(same).as_bytes(), &Algorithm::ALL).unwrap().warnings().len(), 20);
+    assert_eq!(KeySet::read(jwks(same).as_bytes(), Algorithm::VARIANTS).unwrap().warnings().len(), 20);
 }
 
 #[test]
 fn a_set_of_half_a_million_bad_keys_costs_one_short_message() {
     let text = format!(r#"{{"keys":[{}0]}}"#, "0,".repeat(520_000));
-    let error = KeySet::read(text.as_bytes(), &Algorithm::ALL).map(drop).unwrap_err().to_string();
+    let error = KeySet::read(text.as_bytes(), Algorithm::VARIANTS).map(drop).unwrap_err().to_string();
     assert!(
         error.ends_with(
             "; 519981 more keys are left out, for only the first 100 of 520001 keys are looked at"
@@ -410,7 +412,7 @@ fn a_set_of_half_a_million_bad_keys_costs_one_short_message() {
 #[test]
 fn a_byte_order_mark_is_skipped_once() {
     let good = format!("\u{feff}{}", all_keys());
-    assert_eq!(KeySet::read(good.as_bytes(), &Algorithm::ALL).unwrap().len(), 6);
+    assert_eq!(KeySet::read(good.as_bytes(), Algorithm::VARIANTS).unwrap().len(), 6);
     let twice = format!("\u{feff}{good}");
-    assert!(matches!(KeySet::read(twice.as_bytes(), &Algorithm::ALL), Err(KeyError::NotJson(_))));
+    assert!(matches!(KeySet::read(twice.as_bytes(), Algorithm::VARIANTS), Err(KeyError::NotJson(_))));
 }

@@ -1,6 +1,8 @@
 //! Makes tokens and key sets, good ones and any other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use ring::rand::SystemRandom;
@@ -9,9 +11,10 @@ use ring::signature::{
     RsaEncoding, RsaKeyPair,
 };
 use serde_json::{Value, json};
+use strum::VariantArray;
 
 use crate::auth::{Algorithm, AuthError, Authenticator, Caller, ClaimNames, Rules, Source};
-use crate::domain::clock::ManualClock;
+use crate::domain::clock::Clock;
 use crate::domain::timestamp::Timestamp;
 
 /// 2026-11-23T08:15:30Z, in seconds since 1970.
@@ -156,21 +159,49 @@ pub(super) fn rules() -> Rules {
     Rules {
         issuer: ISSUER.to_owned(),
         audience: vec![AUDIENCE.to_owned()],
-        algorithms: Algorithm::ALL.to_vec(),
-        leeway_seconds: 30,
+        algorithms: Algorithm::VARIANTS.to_vec(),
+        leeway: Duration::from_secs(30),
         types: ["at+jwt", "jwt", ""].map(str::to_owned).into(),
-        max_lifetime_seconds: 86_400,
+        max_lifetime: Duration::from_secs(86_400),
         claims: ClaimNames::default(),
         organisation_types: Default::default(),
     }
 }
 
+/// A clock that shows what a test sets, in milliseconds since 1970.
+pub(super) struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub(super) fn set(&self, now: Timestamp) {
+        self.0.store(now.millis(), Ordering::SeqCst);
+    }
+
+    pub(super) fn advance_millis(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
 pub(super) fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::at(Timestamp::from_millis(NOW * 1_000).unwrap()))
+    Arc::new(ManualClock(AtomicI64::new(NOW * 1_000)))
+}
+
+/// A key file, for as long as the value lives.
+pub(super) fn key_file(keys: &str) -> (tempfile::TempPath, Source) {
+    let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    std::fs::write(&file, keys).unwrap();
+    let source = Source::File(file.to_path_buf());
+    (file, source)
 }
 
 pub(super) fn authenticator(rules: Rules, keys: &str) -> Authenticator {
-    Authenticator::new(rules, Source::Fixed(keys.to_owned()), clock()).unwrap()
+    let (_file, source) = key_file(keys);
+    Authenticator::new(rules, source, clock()).unwrap()
 }
 
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {

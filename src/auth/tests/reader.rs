@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use serde_json::json;
+use strum::VariantArray;
 
 use super::mint::*;
 use crate::auth::keys::KeySet;
@@ -82,9 +83,9 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_key_set_panic(jwk in piece(), n in "[A-Za-z0-9_-]{0,40}", kty in "RSA|EC|OKP|oct") {
-        let _ = KeySet::read(jwk.as_bytes(), &Algorithm::ALL);
+        let _ = KeySet::read(jwk.as_bytes(), Algorithm::VARIANTS);
         let key = json!({"kty": kty, "crv": "P-256", "n": n, "e": n, "x": n, "y": n});
-        let _ = KeySet::read(jwks([key]).as_bytes(), &Algorithm::ALL);
-        let _ = KeySet::read(format!("{{\"keys\":[{jwk}]}}").as_bytes(), &Algorithm::ALL);
+        let _ = KeySet::read(jwks([key]).as_bytes(), Algorithm::VARIANTS);
+        let _ = KeySet::read(format!("{{\"keys\":[{jwk}]}}").as_bytes(), Algorithm::VARIANTS);
     }
 }

@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::mint::*;
 use crate::auth::cache::{Cache, digest};
-use crate::auth::{AuthError, Authenticator, Source, TokenError as Fault};
+use crate::auth::{AuthError, Authenticator, TokenError as Fault};
 
 #[test]
 fn a_known_token_is_served_from_memory_until_it_ends() {
     let clock = clock();
-    let authenticator =
-        Authenticator::new(rules(), Source::Fixed(all_keys()), Arc::clone(&clock) as _).unwrap();
+    let (_file, source) = key_file(&all_keys());
+    let authenticator = Authenticator::new(rules(), source, Arc::clone(&clock) as _).unwrap();
     let token = token_with_claims(&claims_with(json!({"exp": NOW + 1})));
     let first = authenticate(&authenticator, &token).unwrap();
     let second = authenticate(&authenticator, &token).unwrap();

@@ -9,7 +9,7 @@ use super::files::soon;
 use super::issuer::{Issuer, Manner, quick};
 use super::mint::*;
 use crate::auth::source::{RefreshTiming, Remote};
-use crate::auth::{AuthError, Authenticator, Rules, Source, TokenError as Fault};
+use crate::auth::{AuthError, Authenticator, KeyError, Rules, Source, TokenError as Fault, check_source};
 
 const UNKNOWN: Result<(), AuthError> = Err(AuthError::Token(Fault::UnknownKey));
 const NO_KEYS: Result<(), AuthError> = Err(AuthError::KeysUnavailable);
@@ -28,7 +28,7 @@ fn lock(remote: Remote, pace: RefreshTiming) -> Authenticator {
 }
 
 fn lock_with(rules: Rules, remote: Remote, pace: RefreshTiming) -> Authenticator {
-    Authenticator::with_pace(rules, Source::Remote(remote), clock(), pace).unwrap()
+    Authenticator::with_timing(rules, Source::Remote(remote), clock(), pace).unwrap()
 }
 
 fn one(pair: Pair) -> String {
@@ -139,7 +139,8 @@ fn a_set_that_was_refused_is_not_asked_for_on_condition() {
     let lock = lock(remote(&issuer.address("/keys")), quick());
     soon("two failures", || lock.status().keys.failures >= 2);
     assert_eq!(lock.status().keys.refreshes, 0);
-    assert!(lock.status().keys.last_error.unwrap().contains("no usable key"));
+    let source = Source::Remote(remote(&issuer.address("/keys")));
+    assert!(matches!(check_source(&rules(), &source), Err(KeyError::NoUsableKey(_))));
 }
 
 /// An issuer whose answers are fresh for so many seconds.
@@ -231,7 +232,6 @@ fn whatever_the_issuer_sends_the_last_good_set_stays() {
         assert!(begun.elapsed() < Duration::from_secs(2), "{what}: the whole takes 0.8 s at most");
         lock.forget_verified();
         assert_eq!(tried(&lock, &good()), Ok(()), "{what}");
-        assert!(lock.status().keys.last_error.is_some(), "{what}");
         issuer.behave(Manner::ok(one(Pair::P256B)));
         soon("the next good set is taken", || tried(&lock, &token(Pair::P256B, "ES256", "one")).is_ok());
     }
@@ -291,7 +291,7 @@ fn a_token_that_ends_while_its_keys_are_fetched_is_refused() {
         Manner::ok(one(Pair::P256A))
     });
     let source = Source::Remote(remote(&issuer.address("/keys")));
-    let lock = Authenticator::with_pace(rules(), source, clock, quick()).unwrap();
+    let lock = Authenticator::with_timing(rules(), source, clock, quick()).unwrap();
     assert_eq!(tried(&lock, &good()), Err(AuthError::Token(Fault::Expired)));
 }
 
@@ -315,7 +315,7 @@ fn a_reload_fetches_soon() {
     let lock = lock(remote(&issuer.address("/keys")), quick());
     assert_eq!(tried(&lock, &good()), Ok(()));
     issuer.behave(Manner::ok(one(Pair::P256B)));
-    lock.reload().unwrap();
+    lock.commit_reload(lock.prepare_reload().unwrap());
     soon("the new set serves", || tried(&lock, &token(Pair::P256B, "ES256", "one")).is_ok());
 }
 
@@ -466,12 +466,12 @@ fn an_issuers_configuration_may_be_coded_and_marked() {
     assert!(lock.has_keys(), "{:?}", lock.status());
 }
 
-/// What is known of the first failure with this issuer, and how long it took.
+/// The error with this issuer, and how long it took.
 fn failure(issuer: &Issuer) -> (String, Duration) {
     let begun = Instant::now();
-    let lock = lock(remote(&issuer.address("/keys")), quick());
-    soon("a failure", || lock.status().keys.last_error.is_some());
-    (lock.status().keys.last_error.unwrap(), begun.elapsed())
+    let source = Source::Remote(remote(&issuer.address("/keys")));
+    let error = check_source(&rules(), &source).unwrap_err().to_string();
+    (error, begun.elapsed())
 }
 
 #[test]
@@ -511,9 +511,8 @@ fn an_issuer_that_differs_by_a_slash_is_shown_beside_the_configured_one() {
     issuer.behave(Manner::ok(text));
     let mut rules = rules();
     rules.issuer.clone_from(&base);
-    let lock = lock_with(rules, Remote { address: None, ..remote(&base) }, quick());
-    soon("a failure", || lock.status().keys.failures > 0);
-    let error = lock.status().keys.last_error.unwrap();
+    let source = Source::Remote(Remote { address: None, ..remote(&base) });
+    let error = check_source(&rules, &source).unwrap_err().to_string();
     let both = format!("its issuer is \"{base}/\", and token.issuer is \"{base}\"");
     assert!(error.contains(&both) && error.contains("a slash"), "{error}");
 }

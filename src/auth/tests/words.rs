@@ -2,7 +2,7 @@
 
 use crate::auth::error::{Claim, Part};
 use crate::auth::source::RefreshTiming;
-use crate::auth::{Algorithm, ClaimError, TokenError};
+use crate::auth::{ClaimError, TokenError};
 use std::time::Duration;
 
 #[test]
@@ -35,14 +35,6 @@ fn a_refusal_names_the_part_and_the_claim() {
 }
 
 #[test]
-fn an_algorithm_is_shown_by_its_name() {
-    for algorithm in Algorithm::ALL {
-        assert_eq!(algorithm.to_string(), algorithm.name());
-        assert_eq!(Algorithm::parse(algorithm.name()), Some(algorithm));
-    }
-}
-
-#[test]
 fn a_request_waits_for_a_fetch_a_little_longer_than_the_fetch_may_take() {
-    assert_eq!(RefreshTiming::SERVING.patience(), Duration::from_millis(5_500));
+    assert_eq!(RefreshTiming::SERVING.max_wait(), Duration::from_millis(5_500));
 }
