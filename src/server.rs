@@ -47,7 +47,7 @@ pub(crate) use preflight::preflight;
 pub use reload::Reload;
 pub(crate) use service_manager::ServiceManager;
 use serving::Role;
-pub(crate) use wiring::{key_source, store_options, token_rules};
+pub(crate) use wiring::store_options;
 
 /// A service that is bound to its addresses and ready to run.
 pub struct App {

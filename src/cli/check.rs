@@ -9,16 +9,13 @@ use super::arguments::ConfigArgs;
 use super::outcome::{Exit, Failure, Output, count};
 use crate::auth;
 use crate::domain::clock::{Clock, ServiceClock};
-use crate::server::{key_source, preflight, token_rules};
+use crate::server::preflight;
 use crate::settings;
 use crate::settings::{Origin, SettingError, SettingsErrors, Token, keys};
 
 pub(super) fn run(arguments: &ConfigArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let mut errors = match settings::load(&arguments.config, std::env::vars_os()) {
-        Ok(_) => vec![],
-        Err(errors) => errors.0,
-    };
-    let sections = settings::load_sections(&arguments.config, std::env::vars_os());
+    let mut sections = settings::load_sections(&arguments.config, std::env::vars_os());
+    let mut errors = std::mem::take(&mut sections.errors);
     if let Some(token) = &sections.token {
         errors.extend(check_keys(token, &arguments.config, output)?);
     }
@@ -56,8 +53,7 @@ fn worst(codes: impl Iterator<Item = Exit>) -> Exit {
 /// Whether the key set has a usable key; other errors of it are warnings. An unavailable issuer does not stop the start, so it
 /// is a note.
 fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<Vec<SettingError>, Failure> {
-    let source = key_source(token);
-    match auth::check_source(&token_rules(token), &source) {
+    match auth::check_source(&token.rules, &token.keys) {
         Ok(checked) => {
             for warning in &checked.warnings {
                 output.print(&format!("warning: token.jwks: {warning}\n"))?;
@@ -72,7 +68,7 @@ fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<V
             Ok(vec![])
         }
         Err(error) => Ok(vec![SettingError {
-            origin: origin(source, config),
+            origin: origin(&token.keys, config),
             key: Some(keys::JWKS.path.to_owned()),
             reason: error.to_string(),
             help: error.help().to_owned(),
@@ -81,10 +77,10 @@ fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<V
 }
 
 /// Where the unusable keys, or their address, are configured.
-fn origin(source: auth::Source, config: &Path) -> Origin {
+fn origin(source: &auth::Source, config: &Path) -> Origin {
     let variable = keys::JWKS.variable();
     match source {
-        auth::Source::File(path) => Origin::File { path, line: None },
+        auth::Source::File(path) => Origin::File { path: path.clone(), line: None },
         _ if std::env::var_os(&variable).is_some() => Origin::Variable(variable),
         _ => Origin::File { path: config.to_owned(), line: None },
     }

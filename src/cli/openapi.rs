@@ -7,7 +7,7 @@ use crate::apidocs::openapi;
 use crate::settings::access;
 
 pub(super) fn run(output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let access_table = access::parse_matrix(access::SHIPPED, Path::new("access.toml")).map_err(|errors| {
+    let access_table = access::parse_table(access::SHIPPED, Path::new("access.toml")).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::new(Exit::Usage, errors.join("\n"))
     })?;

@@ -5,7 +5,7 @@ use log::LevelFilter;
 use super::arguments::ConfigArgs;
 use super::outcome::Failure;
 use crate::server::process;
-use crate::settings::{self, LogFormat, Settings};
+use crate::settings::{self, Settings};
 use crate::telemetry::logging;
 
 /// Loads the configuration and this process's environment; all errors in one failure.
@@ -16,10 +16,7 @@ pub(super) fn load_settings(arguments: &ConfigArgs) -> Result<Settings, Failure>
 /// Logs from this level, unless `RUST_LOG` sets another.
 pub(super) fn start_logging(settings: &Settings, level: LevelFilter) {
     process::prepare();
-    logging::init(match settings.log_format {
-        LogFormat::Text => logging::Format::Text,
-        LogFormat::Json => logging::Format::Json,
-    });
+    logging::init(settings.log_format);
     if std::env::var_os("RUST_LOG").is_none() {
         log::set_max_level(level);
     }

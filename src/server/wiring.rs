@@ -1,8 +1,7 @@
 //! Settings as the rooms below take them, which do not know each other.
 
 use super::error::StartError;
-use crate::auth;
-use crate::settings::{JwksSource, Secret, Store as StoreSettings, StoreKind, Token};
+use crate::settings::{Secret, Store as StoreSettings, StoreKind};
 use crate::store::{Address, Backend, Database, Options, TlsFiles};
 
 /// # Errors
@@ -33,40 +32,5 @@ pub(super) fn unencrypted(place: &Backend) -> Option<String> {
             database.address
         )),
         _ => None,
-    }
-}
-
-pub(crate) fn key_source(token: &Token) -> auth::Source {
-    let remote = |address| {
-        auth::Source::Remote(auth::Remote {
-            address,
-            ca_file: token.ca_file.clone(),
-            refresh: token.jwks_refresh,
-            max_stale: token.jwks_max_stale,
-        })
-    };
-    match &token.jwks {
-        JwksSource::File(path) => auth::Source::File(path.clone()),
-        JwksSource::Https(address) => remote(Some(address.clone())),
-        JwksSource::Discover => remote(None),
-    }
-}
-
-pub(crate) fn token_rules(token: &Token) -> auth::Rules {
-    auth::Rules {
-        issuer: token.issuer.clone(),
-        audience: token.audience.clone(),
-        algorithms: token.algorithms.iter().filter_map(|name| auth::Algorithm::parse(name)).collect(),
-        leeway_seconds: i64::try_from(token.leeway.as_secs()).unwrap_or(0),
-        types: token.types.clone(),
-        max_lifetime_seconds: i64::try_from(token.max_lifetime.as_secs()).unwrap_or(0),
-        claims: auth::ClaimNames {
-            organisation_type: token.claims.organisation_type.clone(),
-            organisation_code: token.claims.organisation_code.clone(),
-            access: token.claims.access.clone(),
-            scope: token.claims.scope.clone(),
-            acting_cvr: token.claims.acting_cvr.clone(),
-        },
-        organisation_types: token.organisation_types.clone(),
     }
 }

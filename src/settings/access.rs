@@ -1,14 +1,15 @@
-//! The access table's file: TOML → [`AccessTable`], or every fault in it.
+//! The access table's file: TOML → [`AccessTable`], or every error in it.
 //!
-//! Deny by default: what the file does not name is denied, and a file that names something unknown is not
-//! used at all, since nobody can tell whom it was meant to let in. An empty list denies, said aloud.
+//! Promises: what the file does not name is denied, and a file that names something unknown is not used at all, since it
+//! is not known whom it was meant to allow. An empty list denies.
 
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Origin, SettingError, did_you_mean, shown};
-use super::source::{joined, parse_toml, read_toml};
+use super::error::{Origin, SettingError};
+use super::text::{did_you_mean, joined, shown};
+use super::toml_file::{line, parse_toml, read_toml};
 use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
 
 /// The table as shipped, for `dev` and the tests.
@@ -18,14 +19,14 @@ pub(crate) const SHIPPED: &str = include_str!("../../config/access.toml");
 const VERSION: i64 = 1;
 
 /// Reads the table from a file.
-pub(crate) fn read_matrix(file: &Path) -> Result<AccessTable, Vec<SettingError>> {
+pub(crate) fn read_table(file: &Path) -> Result<AccessTable, Vec<SettingError>> {
     let mut reader = Reader::new(file);
     read_toml(file, |table, text| reader.table(table, text))?;
     reader.finish()
 }
 
 /// Reads the table from a text; `file` only names it in messages.
-pub(crate) fn parse_matrix(text: &str, file: &Path) -> Result<AccessTable, Vec<SettingError>> {
+pub(crate) fn parse_table(text: &str, file: &Path) -> Result<AccessTable, Vec<SettingError>> {
     let mut reader = Reader::new(file);
     parse_toml(text, file, |table, text| reader.table(table, text))?;
     reader.finish()
@@ -34,21 +35,21 @@ pub(crate) fn parse_matrix(text: &str, file: &Path) -> Result<AccessTable, Vec<S
 struct Reader<'a> {
     file: &'a Path,
     access_table: AccessTable,
-    faults: Vec<SettingError>,
+    errors: Vec<SettingError>,
 }
 
 impl<'a> Reader<'a> {
     fn new(file: &'a Path) -> Self {
-        Self { file, access_table: AccessTable::deny_all(), faults: Vec::new() }
+        Self { file, access_table: AccessTable::deny_all(), errors: Vec::new() }
     }
 
     fn finish(mut self) -> Result<AccessTable, Vec<SettingError>> {
-        self.faults.sort_by_key(SettingError::line);
-        if self.faults.is_empty() { Ok(self.access_table) } else { Err(self.faults) }
+        self.errors.sort_by_key(SettingError::line);
+        if self.errors.is_empty() { Ok(self.access_table) } else { Err(self.errors) }
     }
 
-    fn fault(&mut self, line: Option<usize>, key: &str, reason: impl Into<String>, help: impl Into<String>) {
-        self.faults.push(SettingError {
+    fn error(&mut self, line: Option<usize>, key: &str, reason: impl Into<String>, help: impl Into<String>) {
+        self.errors.push(SettingError {
             origin: Origin::File { path: self.file.to_owned(), line },
             key: Some(key.to_owned()),
             reason: reason.into(),
@@ -58,21 +59,21 @@ impl<'a> Reader<'a> {
 
     fn table(&mut self, table: &DeTable<'_>, text: &str) {
         if !table.contains_key("version") {
-            self.fault(None, "version", "is missing", format!("begin the file with version = {VERSION}"));
+            self.error(None, "version", "is missing", format!("begin the file with version = {VERSION}"));
         }
         for (name, value) in table {
-            let line = Some(super::source::line(text, name.span().start));
+            let line = Some(line(text, name.span().start));
             let key = joined("", name.get_ref());
-            match (name.get_ref().as_ref(), Method::parse(name.get_ref()), value.get_ref()) {
+            match (name.get_ref().as_ref(), name.get_ref().parse().ok(), value.get_ref()) {
                 ("version", _, value) => self.version(line, value),
                 (_, Some(method), DeValue::Table(rows)) => self.rows(method, rows, text),
                 (_, Some(_), _) => {
-                    self.fault(line, &key, "is not a table", format!("write its rows under [{key}]"));
+                    self.error(line, &key, "is not a table", format!("write its rows under [{key}]"));
                 }
                 (given, None, _) => {
                     let names = Method::ALL.map(Method::name);
-                    let help = did_you_mean(given, names, || format!("use {}", names.join(", ")));
-                    self.fault(line, &key, "is no method", help);
+                    let help = did_you_mean(given, names);
+                    self.error(line, &key, "is no method", help);
                 }
             }
         }
@@ -86,19 +87,19 @@ impl<'a> Reader<'a> {
                 (None, Some(text)) => format!("{} is not a whole number", shown(text)),
                 (None, None) => "is not a whole number".to_owned(),
             };
-            self.fault(line, "version", reason, format!("write version = {VERSION}"));
+            self.error(line, "version", reason, format!("write version = {VERSION}"));
         }
     }
 
     fn rows(&mut self, method: Method, rows: &DeTable<'_>, text: &str) {
         for (name, value) in rows {
-            let line = Some(super::source::line(text, name.span().start));
+            let line = Some(line(text, name.span().start));
             let key = joined(method.name(), name.get_ref());
-            let organisation = OrganisationType::parse(name.get_ref());
+            let organisation = name.get_ref().parse().ok();
             if organisation.is_none() {
                 let names = OrganisationType::ALL.map(OrganisationType::name);
-                let help = did_you_mean(name.get_ref(), names, || format!("use {}", names.join(", ")));
-                self.fault(line, &key, "is no organisation type", help);
+                let help = did_you_mean(name.get_ref(), names);
+                self.error(line, &key, "is no organisation type", help);
             }
             let modes = self.modes(line, &key, value.get_ref());
             if let Some(organisation) = organisation {
@@ -109,24 +110,24 @@ impl<'a> Reader<'a> {
 
     fn modes(&mut self, line: Option<usize>, key: &str, value: &DeValue<'_>) -> AccessModes {
         let Some(items) = value.as_array() else {
-            self.fault(line, key, "is not a list", "write a list of access modes: [\"AlleBorgere\"]");
+            self.error(line, key, "is not a list", "write a list of access modes: [\"AlleBorgere\"]");
             return AccessModes::NONE;
         };
         let mut modes = AccessModes::NONE;
         for item in items.iter() {
             let Some(given) = item.get_ref().as_str() else {
-                self.fault(line, key, "an entry is not a string", "put every access mode in quotes");
+                self.error(line, key, "an entry is not a string", "put every access mode in quotes");
                 continue;
             };
-            match AccessMode::parse(given) {
+            match given.parse().ok() {
                 Some(mode) if modes.contains(mode) => {
-                    self.fault(line, key, format!("{} stands twice", shown(given)), "name it once");
+                    self.error(line, key, format!("{} stands twice", shown(given)), "name it once");
                 }
                 Some(mode) => modes = modes.with(mode),
                 None => {
                     let names = AccessMode::ALL.map(AccessMode::name);
-                    let help = did_you_mean(given, names, || format!("use {}", names.join(", ")));
-                    self.fault(line, key, format!("{} is no access mode", shown(given)), help);
+                    let help = did_you_mean(given, names);
+                    self.error(line, key, format!("{} is no access mode", shown(given)), help);
                 }
             }
         }
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_shipped_table_is_the_contracts() {
-        let access_table = parse_matrix(SHIPPED, Path::new("access.toml")).unwrap();
+        let access_table = parse_table(SHIPPED, Path::new("access.toml")).unwrap();
         assert_eq!(
             allowed(&access_table),
             [
@@ -176,12 +177,12 @@ mod tests {
 
     #[test]
     fn an_empty_list_denies_and_is_no_fault() {
-        let access_table = parse_matrix("version = 1\n[GetLogin]\nSTAR = []\n", Path::new("a")).unwrap();
+        let access_table = parse_table("version = 1\n[GetLogin]\nSTAR = []\n", Path::new("a")).unwrap();
         assert_eq!(access_table, AccessTable::deny_all());
     }
 
     #[test]
     fn a_table_without_methods_denies_everything() {
-        assert_eq!(parse_matrix("version = 1", Path::new("a")).unwrap(), AccessTable::deny_all());
+        assert_eq!(parse_table("version = 1", Path::new("a")).unwrap(), AccessTable::deny_all());
     }
 }

@@ -1,19 +1,20 @@
-//! Reads one value as its key's type and range. Every fault is noted and reading goes on.
+//! Reads one value as its key's type and range. Promises: every error is noted, and reading goes on.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::{Origin, SettingError, did_you_mean, shown};
+use super::error::{Origin, SettingError};
 use super::keys::{Default, Key, Kind};
 use super::source::{Source, Value};
+use super::text::{check_text, nearest, shown};
 
-/// Proof that a fault was noted: whoever holds it need not say more.
+/// An error was noted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reported;
 
 impl Source {
-    /// Notes a fault of this key, where its value stands or should have stood.
-    pub(super) fn fault(
+    /// Notes an error of this key, where its value is or should have been.
+    pub(super) fn error(
         &mut self,
         key: &Key,
         reason: impl Into<String>,
@@ -21,7 +22,7 @@ impl Source {
     ) -> Reported {
         let origin = self.values.get(key.path).map(|entry| entry.origin.clone());
         let origin = origin.unwrap_or_else(|| Origin::File { path: self.file.clone(), line: None });
-        self.faults.push(SettingError {
+        self.errors.push(SettingError {
             origin,
             key: Some(key.path.to_owned()),
             reason: reason.into(),
@@ -30,7 +31,6 @@ impl Source {
         Reported
     }
 
-    /// Whether the key is given, well or badly.
     pub(super) fn is_given(&self, key: &Key) -> bool {
         self.values.contains_key(key.path)
     }
@@ -41,7 +41,7 @@ impl Source {
             return Reported;
         }
         let help = format!("set {} under [{}], or {}", key.name(), key.section(), key.variable());
-        self.fault(key, reason, help)
+        self.error(key, reason, help)
     }
 
     /// The text, or none when the key is neither given nor has a default.
@@ -57,12 +57,11 @@ impl Source {
             }
         };
         match check_text(&text) {
-            Some((reason, help)) => Err(self.fault(key, reason, help)),
+            Some((reason, help)) => Err(self.error(key, reason, help)),
             None => Ok(Some(text)),
         }
     }
 
-    /// The text of a key that must be given.
     pub(super) fn mandatory(&mut self, key: &Key) -> Result<String, Reported> {
         match self.text(key)? {
             Some(text) => Ok(text),
@@ -70,20 +69,20 @@ impl Source {
         }
     }
 
-    /// The word, one of those that the key allows.
     pub(super) fn choice(&mut self, key: &Key) -> Result<String, Reported> {
         let word = self.mandatory(key)?;
         match key.kind {
             Kind::OneOf(words) if !words.contains(&word.as_str()) => {
-                let help =
-                    did_you_mean(&word, words.iter().copied(), || format!("use {}", words.join(" or ")));
-                Err(self.fault(key, format!("{} is not known", shown(&word)), help))
+                let help = match nearest(&word, words.iter().copied()) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("use {}", words.join(" or ")),
+                };
+                Err(self.error(key, format!("{} is not known", shown(&word)), help))
             }
             _ => Ok(word),
         }
     }
 
-    /// The path, made relative to the configuration file's directory.
     pub(super) fn path(&mut self, key: &Key) -> Result<Option<PathBuf>, Reported> {
         Ok(self.text(key)?.map(|text| self.resolved(&text)))
     }
@@ -93,15 +92,13 @@ impl Source {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 
-    /// The number of seconds.
     pub(super) fn seconds(&mut self, key: &Key) -> Result<Duration, Reported> {
         self.number(key).map(Duration::from_secs)
     }
 
-    /// The number, within the key's range.
     pub(super) fn number(&mut self, key: &Key) -> Result<u64, Reported> {
         let Kind::Number { min, max } = key.kind else {
-            return Err(self.fault(key, "is not declared as a number", "report this as a bug"));
+            return Err(self.error(key, "is not declared as a number", "report this as a bug"));
         };
         let given = match self.values.get(key.path).map(|entry| entry.value.clone()) {
             Some(Value::Number(number)) => Some(i128::from(number)),
@@ -109,7 +106,7 @@ impl Source {
                 Ok(number) => Some(i128::from(number)),
                 Err(_) => {
                     let reason = format!("{} is not a whole number", shown(&text));
-                    return Err(self.fault(key, reason, format!("use {min} to {max}")));
+                    return Err(self.error(key, reason, format!("use {min} to {max}")));
                 }
             },
             Some(other) => return Err(self.wrong_type(key, &other)),
@@ -126,18 +123,17 @@ impl Source {
             Some(Ok(number)) if (min..=max).contains(&number) => Ok(number),
             Some(_) => {
                 let reason = format!("{} is out of range", given.unwrap_or_default());
-                Err(self.fault(key, reason, format!("use {min} to {max}")))
+                Err(self.error(key, reason, format!("use {min} to {max}")))
             }
             None => Err(self.missing(key, "is missing")),
         }
     }
 
-    /// The truth.
     pub(super) fn boolean(&mut self, key: &Key) -> Result<bool, Reported> {
         match self.values.get(key.path).map(|entry| entry.value.clone()) {
             Some(Value::Boolean(truth)) => Ok(truth),
             Some(Value::Variable(text)) => text.parse().map_err(|_| {
-                self.fault(key, format!("{} is neither true nor false", shown(&text)), "use true or false")
+                self.error(key, format!("{} is neither true nor false", shown(&text)), "use true or false")
             }),
             Some(other) => Err(self.wrong_type(key, &other)),
             None => match key.default {
@@ -171,28 +167,28 @@ impl Source {
             },
         };
         if items.is_empty() {
-            return Err(self.fault(key, "is an empty list", "name at least one"));
+            return Err(self.error(key, "is an empty list", "name at least one"));
         }
-        let before = self.faults.len();
+        let before = self.errors.len();
         let mut texts: Vec<String> = Vec::new();
         for item in items {
             match item {
                 Value::Text(text) if texts.contains(&text) => {
-                    self.fault(key, format!("{} stands twice", shown(&text)), "name it once");
+                    self.error(key, format!("{} stands twice", shown(&text)), "name it once");
                 }
                 Value::Text(text) => match check_text(&text) {
                     Some((reason, help)) => {
-                        self.fault(key, format!("an entry {reason}"), help);
+                        self.error(key, format!("an entry {reason}"), help);
                     }
                     None => texts.push(text),
                 },
                 other => {
                     let reason = format!("an entry is {}, not a string", other.type_name());
-                    self.fault(key, reason, "put every entry in quotes");
+                    self.error(key, reason, "put every entry in quotes");
                 }
             }
         }
-        if self.faults.len() == before { Ok(texts) } else { Err(Reported) }
+        if self.errors.len() == before { Ok(texts) } else { Err(Reported) }
     }
 
     /// Notes that the value is of another type than the key takes.
@@ -213,32 +209,6 @@ impl Source {
             Kind::OneOf(words) => ("a string", format!("write {name} = \"{}\"", words.join("\" or \""))),
             Kind::Table => ("a table", format!("write its entries under [{}]", key.path)),
         };
-        self.fault(key, format!("is {}, not {wanted}", value.type_name()), example)
+        self.error(key, format!("is {}, not {wanted}", value.type_name()), example)
     }
-}
-
-/// What no text of the configuration may be: an invisible slip that would only show as an unexplained refusal.
-pub(super) fn check_text(text: &str) -> Option<(&'static str, &'static str)> {
-    if text.is_empty() {
-        Some(("is empty", "give it a value, or leave it out"))
-    } else if text.trim() != text {
-        Some(("begins or ends with white space", "remove the white space"))
-    } else if text.chars().any(char::is_control) {
-        Some(("has a control character in it", "remove the control character"))
-    } else if unquoted(text).is_some() {
-        Some(QUOTED)
-    } else {
-        None
-    }
-}
-
-/// Why a value in quotes is refused: Docker's `--env-file` keeps them, and the value is never the one that was meant.
-pub(super) const QUOTED: (&str, &str) = (
-    "stands in quotes, which are a part of the value",
-    "leave them away: an --env-file and a mounted secret are taken as they are",
-);
-
-/// What stands between quotes that are the first and the last letter of the text.
-pub(super) fn unquoted(text: &str) -> Option<&str> {
-    ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
 }

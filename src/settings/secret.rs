@@ -1,4 +1,4 @@
-//! A text that must not be told: no `Serialize`, no `Display`, no value in `Debug`.
+//! A text that must not be shown: no `Serialize`, no `Display`, no value in `Debug`.
 
 use std::fmt;
 
@@ -7,7 +7,6 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text into keeping.
     pub fn new(text: String) -> Self {
         Self(text)
     }
@@ -29,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_does_not_tell_the_secret() {
+    fn debug_does_not_show_the_secret() {
         assert_eq!(format!("{:?}", Secret::new("hunter2".to_owned())), "Secret(…)");
     }
 }

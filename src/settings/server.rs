@@ -1,14 +1,49 @@
 //! `[server]`: the two listeners and how they run.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::error::shown;
 use super::keys;
 use super::keys::{Default, Key};
 use super::read::Reported;
 use super::source::Source;
-use super::{Listen, Server};
+use super::text::shown;
+
+/// Where and how requests are answered.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The API's listener.
+    pub listen: Listen,
+    /// The listener of health, metrics and export; none when `off`.
+    pub management: Option<Listen>,
+    /// Threads that answer requests, 1 to 512.
+    pub workers: usize,
+    /// For requests in flight at the end, 1 s to 1 h.
+    pub shutdown_timeout: Duration,
+    /// Whether the documentation is served.
+    pub documentation: bool,
+}
+
+/// An address of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// Port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// A Unix domain socket, at most 107 bytes long.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    /// As it is configured.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(formatter, "{address}"),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
 
 /// `sockaddr_un` holds 108 bytes, the last of them zero (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
@@ -25,7 +60,7 @@ pub(super) fn read(source: &mut Source) -> Result<Server, Reported> {
         && clash(&listen, management)
     {
         let reason = format!("{management} is taken by {} ({listen})", keys::LISTEN.path);
-        return Err(source.fault(&keys::MANAGEMENT, reason, "give it an address of its own, or off"));
+        return Err(source.error(&keys::MANAGEMENT, reason, "give it an address of its own, or off"));
     }
     Ok(Server {
         listen,
@@ -57,18 +92,18 @@ fn unix(source: &mut Source, key: &Key, path: &str) -> Result<PathBuf, Reported>
     if path.is_empty() {
         let name = if key.path == keys::LISTEN.path { "api" } else { "management" };
         let help = format!("write unix:/run/virksomhedslogin/{name}.sock");
-        Err(source.fault(key, "names no path after unix:", help))
+        Err(source.error(key, "names no path after unix:", help))
     } else if path.ends_with('/') {
-        Err(source.fault(key, "names a directory after unix:", "name the socket in it"))
+        Err(source.error(key, "names a directory after unix:", "name the socket in it"))
     } else if length > MAX_SOCKET_PATH {
         let reason = format!("the socket's path is {length} bytes long");
-        Err(source.fault(key, reason, format!("use one of at most {MAX_SOCKET_PATH} bytes")))
+        Err(source.error(key, reason, format!("use one of at most {MAX_SOCKET_PATH} bytes")))
     } else {
         Ok(resolved)
     }
 }
 
-/// Names are refused: what a name resolves to can change, and with it who can reach the listener.
+/// Host names are rejected: what one resolves to can change, and with it who can reach the listener.
 fn tcp(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAddr, Reported> {
     text.parse().map_err(|_| {
         let example = if let Default::Text(text) = key.default { text } else { "127.0.0.1:8080" };
@@ -87,7 +122,7 @@ fn tcp(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAdd
                 format!("write {example} or {or}; host names are not resolved"),
             ),
         };
-        source.fault(key, format!("{} {reason}", shown(text)), help)
+        source.error(key, format!("{} {reason}", shown(text)), help)
     })
 }
 

@@ -1,20 +1,59 @@
 //! `[store]`: where the logins are kept. Opens nothing but the files with secrets.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::error::Origin;
 use super::keys;
 use super::keys::Key;
-use super::read::{Reported, check_text};
-use super::source::{Source, read_text};
-use super::{Secret, Store, StoreKind};
+use super::read::Reported;
+use super::secret::Secret;
+use super::source::Source;
+use super::text::check_text;
+use super::toml_file::read_text;
 
-/// The package's own mark beside the configuration: a store was made here once.
+/// Where the logins are kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub kind: StoreKind,
+    /// For a call of disk or database, 1 s to 60 s.
+    pub deadline: Duration,
+    /// Embedded: whether an absent store is made.
+    pub create: bool,
+    /// A file that exists when a store was made for this configuration before; the service never writes it.
+    pub marker: PathBuf,
+    /// PostgreSQL: whether what is missing is created.
+    pub create_schema: bool,
+    /// PostgreSQL: maximum connections.
+    pub connections: usize,
+    /// PostgreSQL: whether statements are prepared once on each connection.
+    pub prepared_statements: bool,
+}
+
+/// Which store, with what only that one needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreKind {
+    /// The store inside this process, in this directory.
+    Embedded { path: PathBuf },
+    /// A database that speaks PostgreSQL's protocol; the connection string is from `store.url` or `store.url_file`.
+    Postgres {
+        url: Secret,
+        /// The content of `store.password_file`.
+        password: Option<Secret>,
+        tls_ca_file: Option<PathBuf>,
+        tls_cert_file: Option<PathBuf>,
+        tls_key_file: Option<PathBuf>,
+    },
+}
+
+/// The package's marker beside the configuration: a store was made here before.
 const MARKER: &str = "store-made";
 
 pub(super) fn read(source: &mut Source) -> Result<Store, Reported> {
     let kind = match source.choice(&keys::STORE_KIND) {
         Ok(kind) if kind == "postgres" => postgres(source),
         Ok(_) => embedded(source),
-        Err(told) => Err(told),
+        Err(reported) => Err(reported),
     };
     let deadline = source.seconds(&keys::DEADLINE);
     let create = source.boolean(&keys::STORE_CREATE);
@@ -38,7 +77,7 @@ fn embedded(source: &mut Source) -> Result<StoreKind, Reported> {
             Err(source.missing(&keys::STORE_PATH, "is missing, and store.kind = \"embedded\" needs it"))
         }
         Ok(Some(path)) => Ok(path),
-        Err(told) => Err(told),
+        Err(reported) => Err(reported),
     };
     // Errors, because an operator who names a database wants it used: writing elsewhere would lose logins.
     let others = [
@@ -59,7 +98,7 @@ fn postgres(source: &mut Source) -> Result<StoreKind, Reported> {
     let path = only_for(source, &keys::STORE_PATH, "embedded");
     let url = match (source.is_given(&keys::STORE_URL), source.is_given(&keys::STORE_URL_FILE)) {
         (true, true) => {
-            Err(source.fault(&keys::STORE_URL_FILE, "stands beside store.url", "give exactly one of the two"))
+            Err(source.error(&keys::STORE_URL_FILE, "stands beside store.url", "give exactly one of the two"))
         }
         (true, false) => source.mandatory(&keys::STORE_URL),
         (false, true) => secret_file(source, &keys::STORE_URL_FILE),
@@ -90,7 +129,7 @@ fn only_for(source: &mut Source, key: &Key, kind: &str) -> Result<(), Reported> 
         return Ok(());
     }
     let help = format!("remove it, or set store.kind = \"{kind}\"");
-    Err(source.fault(key, format!("is only for store.kind = \"{kind}\""), help))
+    Err(source.error(key, format!("is only for store.kind = \"{kind}\""), help))
 }
 
 /// Editors and `echo` end a file with a line feed, which is no part of the secret.
@@ -107,6 +146,6 @@ fn secret_file(source: &mut Source, key: &Key) -> Result<String, Reported> {
     found.map_err(|(reason, help)| {
         let origin = Origin::File { path: file, line: None };
         let reason = format!("{origin} {reason}");
-        source.fault(key, reason, help)
+        source.error(key, reason, help)
     })
 }

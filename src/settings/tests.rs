@@ -4,7 +4,16 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::limits::Rate;
 use super::*;
+use crate::auth::{self, Algorithm};
+use crate::domain::access::OrganisationType;
+
+mod fixtures;
+mod reference;
 
 /// A directory with a sound configuration in it, to be spoiled or overridden.
 struct Place(tempfile::TempDir);
@@ -73,23 +82,21 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(settings.store.kind, StoreKind::Embedded { path: place.path("data") });
     assert_eq!(settings.store.deadline, Duration::from_secs(5));
     assert!(settings.store.create && settings.store.create_schema);
-    assert_eq!(settings.token.audience, ["virksomhedslogin"]);
-    assert_eq!(settings.token.jwks, JwksSource::File(place.path("jwks.json")));
-    assert_eq!(settings.token.algorithms, ["RS256", "PS256", "ES256"]);
-    assert_eq!(settings.token.leeway, Duration::from_secs(30));
-    assert_eq!(settings.token.types, ["at+jwt", "jwt", ""]);
-    assert_eq!(settings.token.max_lifetime, Duration::from_secs(86_400));
-    assert_eq!(settings.token.jwks_refresh, Duration::from_secs(300));
-    assert_eq!(settings.token.jwks_max_stale, Duration::from_secs(86_400));
-    assert_eq!(settings.token.claims.organisation_type, "organisationType");
-    assert_eq!(settings.token.claims.organisation_code, "organisationCode");
-    assert_eq!(settings.token.claims.access, "adgang");
-    assert_eq!(settings.token.claims.scope, "scope");
-    assert_eq!(settings.token.claims.acting_cvr, "cvr");
-    assert!(settings.token.organisation_types.is_empty());
+    assert_eq!(settings.token.rules.audience, ["virksomhedslogin"]);
+    assert_eq!(settings.token.keys, auth::Source::File(place.path("jwks.json")));
+    assert_eq!(settings.token.rules.algorithms, [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256]);
+    assert_eq!(settings.token.rules.leeway, Duration::from_secs(30));
+    assert_eq!(settings.token.rules.types, ["at+jwt", "jwt", ""]);
+    assert_eq!(settings.token.rules.max_lifetime, Duration::from_secs(86_400));
+    assert_eq!(settings.token.rules.claims.organisation_type, "organisationType");
+    assert_eq!(settings.token.rules.claims.organisation_code, "organisationCode");
+    assert_eq!(settings.token.rules.claims.access, "adgang");
+    assert_eq!(settings.token.rules.claims.scope, "scope");
+    assert_eq!(settings.token.rules.claims.acting_cvr, "cvr");
+    assert!(settings.token.rules.organisation_types.is_empty());
     assert_eq!(settings.access_file, place.path("access.toml"));
     assert_eq!(settings.audit_file, AuditTarget::Stdout);
-    assert_eq!(settings.log_format, LogFormat::Text);
+    assert_eq!(settings.log_format, Format::Text);
 }
 
 #[test]
@@ -115,12 +122,12 @@ fn a_variable_overrides_the_file_and_is_read_as_the_keys_type() {
     assert_eq!(settings.server.workers, 3);
     assert!(!settings.server.documentation);
     assert_eq!(settings.store.kind, StoreKind::Embedded { path: "/var/lib/logins".into() });
-    assert_eq!(settings.token.audience, ["one", "two"]);
-    assert_eq!(settings.token.algorithms, ["ES384", "EdDSA"]);
-    assert_eq!(settings.token.claims.scope, "scp");
-    assert_eq!(settings.token.organisation_types["8"], OrganisationType::JobCenter);
+    assert_eq!(settings.token.rules.audience, ["one", "two"]);
+    assert_eq!(settings.token.rules.algorithms, [Algorithm::ES384, Algorithm::EdDSA]);
+    assert_eq!(settings.token.rules.claims.scope, "scp");
+    assert_eq!(settings.token.rules.organisation_types["8"], OrganisationType::JobCenter);
     assert_eq!(settings.audit_file, AuditTarget::File(place.path("audit.log")));
-    assert_eq!(settings.log_format, LogFormat::Json);
+    assert_eq!(settings.log_format, Format::Json);
 }
 
 #[test]
@@ -129,7 +136,7 @@ fn organisation_types_of_file_and_environment_are_merged_one_by_one() {
     let text = format!("{SOUND}\n[token.organisation_types]\n8 = \"JobCenter\"\n2 = \"STAR\"\n");
     place.write("virksomhedslogin.toml", &text);
     let settings = place.load(&[("VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__2", "A-kasse")]).unwrap();
-    let types: Vec<_> = settings.token.organisation_types.into_iter().collect();
+    let types: Vec<_> = settings.token.rules.organisation_types.into_iter().collect();
     assert_eq!(
         types,
         [("2".to_owned(), OrganisationType::AKasse), ("8".to_owned(), OrganisationType::JobCenter)]
@@ -158,7 +165,7 @@ fn other_programs_variables_are_left_alone() {
 #[test]
 fn types_from_the_environment_may_end_in_an_empty_one() {
     let place = Place::new();
-    let types = |text| place.load(&[("VIRKSOMHEDSLOGIN__TOKEN__TYPES", text)]).unwrap().token.types;
+    let types = |text| place.load(&[("VIRKSOMHEDSLOGIN__TOKEN__TYPES", text)]).unwrap().token.rules.types;
     assert_eq!(types("at+jwt"), ["at+jwt"]);
     assert_eq!(types("Application/AT+JWT, JWT,"), ["at+jwt", "jwt", ""]);
     assert_eq!(types(""), [""]);
@@ -281,12 +288,20 @@ fn a_secret_does_not_show_in_the_settings() {
 }
 
 #[test]
-fn every_sound_source_of_keys_is_taken() {
+fn every_sound_source_of_keys_is_accepted() {
     let place = Place::new();
-    let jwks = |value: &str| place.load(&[("VIRKSOMHEDSLOGIN__TOKEN__JWKS", value)]).map(|s| s.token.jwks);
+    let keys = |value: &str| place.load(&[("VIRKSOMHEDSLOGIN__TOKEN__JWKS", value)]).map(|s| s.token.keys);
+    let published = |address: Option<&str>| {
+        Ok(auth::Source::Remote(auth::Remote {
+            address: address.map(|address| address.parse().unwrap()),
+            ca_file: None,
+            refresh: Duration::from_secs(300),
+            max_stale: Duration::from_secs(86_400),
+        }))
+    };
     let absolute = place.path("jwks.json");
-    assert_eq!(jwks(&format!("file:{}", absolute.display())), Ok(JwksSource::File(absolute)));
-    assert_eq!(jwks("discover"), Ok(JwksSource::Discover));
+    assert_eq!(keys(&format!("file:{}", absolute.display())), Ok(auth::Source::File(absolute)));
+    assert_eq!(keys("discover"), published(None));
     for address in [
         "https://sts.example.dk/keys?v=1",
         "http://127.0.0.1:1/keys",
@@ -294,15 +309,21 @@ fn every_sound_source_of_keys_is_taken() {
         "http://[::1]:1/",
         "http://localhost/",
     ] {
-        assert_eq!(jwks(address), Ok(JwksSource::Https(address.parse().unwrap())));
+        assert_eq!(keys(address), published(Some(address)));
     }
 }
 
 #[test]
-fn a_bundle_with_a_certificate_is_taken() {
+fn bundle_with_a_certificate_is_accepted() {
     let file = Path::new("tests/fixtures/config/beside/ca.pem").canonicalize().unwrap();
-    let variable = ("VIRKSOMHEDSLOGIN__TOKEN__CA_FILE", file.to_str().unwrap());
-    assert_eq!(Place::new().load(&[variable]).unwrap().token.ca_file, Some(file.clone()));
+    let environment = [
+        ("VIRKSOMHEDSLOGIN__TOKEN__JWKS", "https://sts.example.dk/keys"),
+        ("VIRKSOMHEDSLOGIN__TOKEN__CA_FILE", file.to_str().unwrap()),
+    ];
+    let auth::Source::Remote(remote) = Place::new().load(&environment).unwrap().token.keys else {
+        panic!("not a published set")
+    };
+    assert_eq!(remote.ca_file, Some(file.clone()));
 }
 
 #[test]

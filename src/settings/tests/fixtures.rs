@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::access::read_matrix;
-use super::{SettingsErrors, load};
+use crate::settings::access::read_table;
+use crate::settings::{SettingsErrors, load};
 
 fn expected(directory: &str) -> BTreeMap<String, String> {
     let text = fs::read_to_string(Path::new(directory).join("expected.txt")).unwrap();
@@ -53,7 +53,7 @@ fn every_broken_configuration_is_told_exactly() {
 
 #[test]
 fn every_broken_access_table_is_told_exactly() {
-    assert_told("tests/fixtures/access", |file| read_matrix(file).err().map(SettingsErrors));
+    assert_told("tests/fixtures/access", |file| read_table(file).err().map(SettingsErrors));
 }
 
 #[test]
