@@ -2,7 +2,7 @@
 //!
 //! Promises: what is loaded is valid in itself and in combination, names only files that could be read, and holds the
 //! access table; an unknown key or variable stops the start. Does not: open the store, bind a listener, fetch anything or
-//! judge the keys in a key file (`auth` does). File modes of secrets are not judged, since Docker and Kubernetes mount
+//! judge the keys in a key file (`auth` does). File modes of secrets are not skipped_reason, since Docker and Kubernetes mount
 //! them readable to all users of a container that has only one.
 
 use std::ffi::OsString;

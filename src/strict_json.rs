@@ -52,7 +52,7 @@ impl Json {
         }
     }
 
-    /// The name of a member that stands twice in one object, at any depth.
+    /// The name of a member that occurs twice in one object, at any depth.
     pub(crate) fn duplicate(&self) -> Option<&str> {
         match self {
             Self::Object(members) => {
@@ -145,7 +145,7 @@ pub(crate) struct Raw<'a>(&'a RawValue);
 impl<'a> Raw<'a> {
     /// The one JSON value that fills the whole text (RFC 8259): UTF-8, and at most 128 deep.
     pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
-        // What is skipped is not looked at for UTF-8 by serde_json.
+        // serde_json does not check skipped text for UTF-8.
         let value = serde_json::from_str(str::from_utf8(text).ok()?).ok()?;
         (!is_too_deep(text)).then_some(Self(value))
     }
@@ -198,7 +198,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::new();
         while let Some((name, value)) = access.next_entry::<&RawValue, &RawValue>()? {
-            // A name that is no Unicode text is nobody's, and stays as it is written.
+            // A name that is no Unicode text is none of ours, and stays as it is written.
             let name = serde_json::from_str(name.get()).unwrap_or_else(|_| name.get().to_owned());
             members.push((name, Raw(value)));
         }

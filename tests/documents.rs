@@ -77,7 +77,7 @@ fn operations_explains_every_log_message_and_start_error() {
     sources(&root.join("src"), &mut files);
     let logged = messages(&files, &["log::error!(", "log::warn!(", "log::info!("]);
     assert!(logged.len() > 20, "the test sees the messages ({})", logged.len());
-    let files = ["src/server.rs", "src/store/error.rs", "src/auth/keys.rs"].map(|name| root.join(name));
+    let files = ["src/server.rs", "src/store/error.rs", "src/auth/key_error.rs"].map(|name| root.join(name));
     let refused = messages(&files, &["#[error(\"", "#[error(\n"]);
     assert!(refused.len() > 15, "the test sees the errors ({})", refused.len());
     let missing: Vec<_> = logged

@@ -80,7 +80,7 @@ pub enum TokenError {
     NotJson(Part),
     #[error("the {0} is not a JSON object")]
     NotAnObject(Part),
-    #[error("a member stands twice in the {0}")]
+    #[error("a member occurs twice in the {0}")]
     Duplicate(Part),
     #[error("the token is not signed")]
     Unsigned,

@@ -1,7 +1,7 @@
 //! Fetches a key set from its issuer: once, bounded in time, size and reach.
 //!
 //! Promises: only `https://`, or `http://` to this machine; redirects within the same origin only; no proxy from the
-//! environment; one limit for connecting and one for the whole, name resolution and redirects included. Does not: judge
+//! environment; one limit for connecting and one for the whole, name resolution and redirects included. Does not: check
 //! the media type of an answer.
 
 use std::io::{self, Read};
@@ -161,7 +161,7 @@ impl Fetcher {
         let wrong = |reason: &str| FetchError::wrong(format!("{address}: {reason}"), CHECK_CONFIGURATION);
         let configuration = Json::parse(without_byte_order_mark(&text)).map_err(|_| wrong("not JSON"))?;
         if configuration.duplicate().is_some() {
-            return Err(wrong("a member stands twice"));
+            return Err(wrong("a member occurs twice"));
         }
         let text = |name| configuration.member(name).and_then(Json::text);
         let named = text("issuer").ok_or_else(|| wrong("issuer is missing"))?;

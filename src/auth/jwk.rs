@@ -63,7 +63,7 @@ impl fmt::Display for SkippedKey {
         if let Some(kid) = &self.kid {
             write!(formatter, " (kid {kid})")?;
         }
-        write!(formatter, " is left out: {}", self.reason)
+        write!(formatter, " is skipped: {}", self.reason)
     }
 }
 
@@ -82,7 +82,7 @@ impl Key {
             return Err("it is not a JSON object");
         }
         if jwk.duplicate().is_some() {
-            return Err("a member stands twice");
+            return Err("a member occurs twice");
         }
         let kid = match jwk.member("kid") {
             None => None,
@@ -133,7 +133,7 @@ impl Key {
                 (first < position).then(|| {
                     format!(
                         "keys {first} and {position} have the same kid ({}) and serve the same algorithm: tokens that \
-                         name it are refused; each key needs a kid of its own",
+                         name it are rejected; each key needs a kid of its own",
                         for_a_log(kid)
                     )
                 })

@@ -112,7 +112,7 @@ impl Keyring {
         for warning in set.warnings() {
             log::warn!("token.jwks: {warning}");
         }
-        log::info!("{} keys serve, {} are left out", set.len(), set.skipped_count());
+        log::info!("{} keys serve, {} are skipped", set.len(), set.skipped_count());
         let generation = self.loaded.load().as_ref().map_or(0, |loaded| loaded.generation) + 1;
         self.loaded.store(Some(Arc::new(Loaded { set, generation, text })));
         self.confirm();

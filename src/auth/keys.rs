@@ -1,7 +1,7 @@
 //! A set of keys (RFC 7517 §5): the usable ones, and which of them a token means.
 //!
 //! Promises: a key that cannot be used is skipped with its reason and spoils no other; the cost of a hostile set is
-//! bounded in bytes, keys and lines. Does not: judge one key (`jwk` does).
+//! bounded in bytes, keys and lines. Does not: check one key (`jwk` does).
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -101,11 +101,11 @@ impl KeySet {
         let more = self.skipped_count() - lines.len();
         if self.total > MAX_KEYS {
             lines.push(format!(
-                "{more} more keys are left out, for only the first {MAX_KEYS} of {} keys are looked at",
+                "{more} more keys are skipped, for only the first {MAX_KEYS} of {} keys are read",
                 self.total
             ));
         } else if more > 0 {
-            lines.push(format!("{more} more keys are left out"));
+            lines.push(format!("{more} more keys are skipped"));
         }
         lines
     }

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modulus_of_the_faulty_library_has_the_roca_fingerprint() {
+    fn modulus_of_the_weak_library_has_the_roca_fingerprint() {
         let exponent = BigUint::from(65_537u32);
         let modulus = roca_modulus();
         assert_eq!(modulus.bits(), 2048);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn ed25519_points_of_small_order_or_odd_encoding_are_refused() {
+    fn ed25519_points_of_small_order_are_rejected() {
         let base = {
             let mut point = [0x66; 32];
             point[0] = 0x58;

@@ -1,4 +1,4 @@
-//! The lock, tried from outside: every row is one token or key set, and the rule that must meet it.
+//! The checker, tried from outside: every row is one token or key set, and the rule that must meet it.
 
 mod attacks;
 mod callers;
@@ -15,6 +15,6 @@ mod words;
 
 /// A caller whose token was accepted.
 pub(super) fn any_caller() -> std::sync::Arc<super::Caller> {
-    let lock = mint::authenticator(mint::rules(), &mint::all_keys());
-    mint::authenticate(&lock, &mint::token(mint::Pair::P256A, "ES256", "p256-a")).unwrap()
+    let checker = mint::authenticator(mint::rules(), &mint::all_keys());
+    mint::authenticate(&checker, &mint::token(mint::Pair::P256A, "ES256", "p256-a")).unwrap()
 }

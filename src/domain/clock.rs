@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_before_the_commit_date_are_wrong() {
+    fn times_before_the_commit_date_are_wrong() {
         let limits = ClockLimits::service();
         assert_eq!(limits.check(limits.earliest), Ok(()));
         assert_eq!(limits.check(Timestamp::MAX), Ok(()), "nothing tells that the future is wrong");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_may_be_a_minute_from_the_database_beyond_the_round_trip() {
+    fn clock_may_be_a_minute_from_the_database() {
         let limits = ClockLimits { earliest: Timestamp::MIN, from_database: Some(60_000) };
         let (sent, received) = (moment("2026-11-23T08:00:00.000Z"), moment("2026-11-23T08:00:02.000Z"));
         for (database, fits) in [

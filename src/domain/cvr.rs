@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_but_eight_ascii_digits_is_refused() {
+    fn everything_but_eight_ascii_digits_is_rejected() {
         for text in [
             "",
             "1234567",

@@ -1,8 +1,7 @@
 //! What is known of one company: its first and its latest login.
 //!
-//! A login is an element of a lattice: merging takes the earlier first and the later last. That makes every
-//! write idempotent, commutative and associative, so retries, replays, races, imports, restores and a clock
-//! that steps back can do no harm. Nothing may be added here that breaks this law.
+//! Promises: spans form a lattice (merging takes the earlier first and the later last), so every write is idempotent,
+//! commutative and associative, and retries, replays, races, imports, restores and a clock that steps back do no harm.
 
 use super::timestamp::Timestamp;
 
@@ -19,7 +18,7 @@ pub struct LoginSpan {
 pub struct FirstAfterLast;
 
 impl LoginSpan {
-    /// A company's logins between two moments, refused when they stand in the wrong order.
+    /// Logins from first to last, in this order.
     pub fn new(first: Timestamp, last: Timestamp) -> Result<Self, FirstAfterLast> {
         if first <= last { Ok(Self { first, last }) } else { Err(FirstAfterLast) }
     }
@@ -59,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_ends_before_it_begins_is_refused() {
+    fn span_that_ends_before_it_begins_is_rejected() {
         let moment = |millis| Timestamp::from_millis(millis).unwrap();
         assert_eq!(LoginSpan::new(moment(2), moment(1)), Err(FirstAfterLast));
     }

@@ -16,7 +16,7 @@ pub(super) const MILLIS_PER_DAY: u64 = 86_400_000;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The text or number is not a moment that the contract can write.
+/// The text or number is no timestamp that the contract can write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTimestampError {
     /// It has another form, or another year.
@@ -24,7 +24,7 @@ pub enum ParseTimestampError {
         "a timestamp is written as 2026-11-23T08:15:30.123Z (UTC, three decimals), in the years 1970 to 9999"
     )]
     Form,
-    /// The form is right, but the calendar or the clock has no such moment.
+    /// The form is right, but the calendar or the clock has no such time.
     #[error("there is no such day or time; correct it where the file was made")]
     NoSuchMoment,
 }
@@ -35,7 +35,7 @@ impl Timestamp {
     /// 9999-12-31T23:59:59.999Z.
     pub const MAX: Self = Self(253_402_300_799_999);
 
-    /// The moment so many milliseconds after 1970, or an error outside the years 1970 to 9999.
+    /// Milliseconds since 1970; an error outside the years 1970 to 9999.
     pub fn from_millis(millis: i64) -> Result<Self, ParseTimestampError> {
         if (Self::MIN.0..=Self::MAX.0).contains(&millis) {
             Ok(Self(millis))
@@ -44,7 +44,7 @@ impl Timestamp {
         }
     }
 
-    /// The nearest moment that can be written: a clock before 1970 or after 9999 is taken as that limit.
+    /// The nearest timestamp in the years 1970 to 9999.
     pub fn clamped(time: DateTime<Utc>) -> Self {
         Self(time.timestamp_millis().clamp(Self::MIN.0, Self::MAX.0))
     }
@@ -60,11 +60,11 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads exactly the form that [`Timestamp::write`] writes; offsets, other precisions and leap seconds are refused.
+    /// Reads exactly the form that [`Timestamp::write`] writes; offsets, other precisions and leap seconds are rejected.
     pub fn parse(text: &str) -> Result<Self, ParseTimestampError> {
         let bytes: &[u8; LENGTH] = text.as_bytes().try_into().map_err(|_| ParseTimestampError::Form)?;
-        let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
-        if marks.iter().any(|&(at, mark)| bytes[at] != mark) {
+        let punctuation = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
+        if punctuation.iter().any(|&(at, expected)| bytes[at] != expected) {
             return Err(ParseTimestampError::Form);
         }
         let number = |from: usize, to: usize| {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_form_is_refused() {
+    fn every_other_form_is_rejected() {
         for text in [
             "",
             "2026-11-23",
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_beyond_the_limits_is_taken_as_the_limit() {
+    fn clock_beyond_the_limits_is_clamped() {
         assert_eq!(Timestamp::clamped(DateTime::<Utc>::MIN_UTC), Timestamp::MIN);
         assert_eq!(Timestamp::clamped(DateTime::<Utc>::MAX_UTC), Timestamp::MAX);
     }

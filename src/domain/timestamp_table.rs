@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_moment_is_written_alike(
+        fn every_timestamp_is_written_alike(
             millis in prop_oneof![0..=Timestamp::MAX.millis(), 0..4_000_000_000_000i64]
         ) {
             check(millis);

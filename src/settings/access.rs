@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{Origin, SettingError};
 use super::text::{did_you_mean, joined, shown};
-use super::toml_file::{line, parse_toml, read_toml};
+use super::toml_file::{line, parse_toml, read_file};
 use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
 
 /// The table as shipped, for `dev` and the tests.
@@ -20,16 +20,15 @@ const VERSION: i64 = 1;
 
 /// Reads the table from a file.
 pub(crate) fn read_table(file: &Path) -> Result<AccessTable, Vec<SettingError>> {
-    let mut reader = Reader::new(file);
-    read_toml(file, |table, text| reader.table(table, text))?;
-    reader.finish()
+    parse_table(&read_file(file)?, file)
 }
 
 /// Reads the table from a text; `file` only names it in messages.
 pub(crate) fn parse_table(text: &str, file: &Path) -> Result<AccessTable, Vec<SettingError>> {
-    let mut reader = Reader::new(file);
-    parse_toml(text, file, |table, text| reader.table(table, text))?;
-    reader.finish()
+    let mut reader = Reader { file, access_table: AccessTable::deny_all(), errors: Vec::new() };
+    parse_toml(text, file, |table| reader.table(table, text))?;
+    reader.errors.sort_by_key(SettingError::line);
+    if reader.errors.is_empty() { Ok(reader.access_table) } else { Err(reader.errors) }
 }
 
 struct Reader<'a> {
@@ -38,16 +37,7 @@ struct Reader<'a> {
     errors: Vec<SettingError>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(file: &'a Path) -> Self {
-        Self { file, access_table: AccessTable::deny_all(), errors: Vec::new() }
-    }
-
-    fn finish(mut self) -> Result<AccessTable, Vec<SettingError>> {
-        self.errors.sort_by_key(SettingError::line);
-        if self.errors.is_empty() { Ok(self.access_table) } else { Err(self.errors) }
-    }
-
+impl Reader<'_> {
     fn error(&mut self, line: Option<usize>, key: &str, reason: impl Into<String>, help: impl Into<String>) {
         self.errors.push(SettingError {
             origin: Origin::File { path: self.file.to_owned(), line },
@@ -71,8 +61,7 @@ impl<'a> Reader<'a> {
                     self.error(line, &key, "is not a table", format!("write its rows under [{key}]"));
                 }
                 (given, None, _) => {
-                    let names = Method::ALL.map(Method::name);
-                    let help = did_you_mean(given, names);
+                    let help = did_you_mean(given, Method::ALL.map(Method::name));
                     self.error(line, &key, "is no method", help);
                 }
             }
@@ -97,8 +86,7 @@ impl<'a> Reader<'a> {
             let key = joined(method.name(), name.get_ref());
             let organisation = name.get_ref().parse().ok();
             if organisation.is_none() {
-                let names = OrganisationType::ALL.map(OrganisationType::name);
-                let help = did_you_mean(name.get_ref(), names);
+                let help = did_you_mean(name.get_ref(), OrganisationType::ALL.map(OrganisationType::name));
                 self.error(line, &key, "is no organisation type", help);
             }
             let modes = self.modes(line, &key, value.get_ref());
@@ -121,12 +109,11 @@ impl<'a> Reader<'a> {
             };
             match given.parse().ok() {
                 Some(mode) if modes.contains(mode) => {
-                    self.error(line, key, format!("{} stands twice", shown(given)), "name it once");
+                    self.error(line, key, format!("{} occurs twice", shown(given)), "name it once");
                 }
                 Some(mode) => modes = modes.with(mode),
                 None => {
-                    let names = AccessMode::ALL.map(AccessMode::name);
-                    let help = did_you_mean(given, names);
+                    let help = did_you_mean(given, AccessMode::ALL.map(AccessMode::name));
                     self.error(line, key, format!("{} is no access mode", shown(given)), help);
                 }
             }
@@ -176,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_denies_and_is_no_fault() {
+    fn empty_list_denies_and_is_no_error() {
         let access_table = parse_table("version = 1\n[GetLogin]\nSTAR = []\n", Path::new("a")).unwrap();
         assert_eq!(access_table, AccessTable::deny_all());
     }

@@ -1,6 +1,6 @@
 //! One error of the configuration, reported so that it can be fixed without reading the source.
 //!
-//! Promises: an error never repeats the value of a secret, and is one line whatever stood in the file.
+//! Promises: an error never repeats the value of a secret, and is one line whatever is in the file.
 
 use std::fmt;
 use std::path::PathBuf;

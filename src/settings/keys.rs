@@ -38,7 +38,7 @@ pub(crate) enum Default {
     /// None: the key is only needed in combination with others.
     Nothing,
     Text(&'static str),
-    Number(u64),
+    Number(i64),
     Boolean(bool),
     List(&'static [&'static str]),
     /// The number of processor cores.

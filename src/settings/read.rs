@@ -44,17 +44,32 @@ impl Source {
         self.error(key, reason, help)
     }
 
+    /// The given value, or the default.
+    fn value(&self, key: &Key) -> Option<Value> {
+        if let Some(entry) = self.values.get(key.path) {
+            return Some(entry.value.clone());
+        }
+        match key.default {
+            Default::Text(text) => Some(Value::Text(text.to_owned())),
+            Default::Number(number) => Some(Value::Number(number)),
+            Default::Boolean(value) => Some(Value::Boolean(value)),
+            Default::List(items) => {
+                Some(Value::List(items.iter().map(|item| Value::Text((*item).to_owned())).collect()))
+            }
+            Default::Cores => {
+                let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+                Some(Value::Number(cores.clamp(1, 512) as i64))
+            }
+            Default::Mandatory | Default::Nothing | Default::EmptyTable => None,
+        }
+    }
+
     /// The text, or none when the key is neither given nor has a default.
     pub(super) fn text(&mut self, key: &Key) -> Result<Option<String>, Reported> {
-        let text = match self.values.get(key.path).map(|entry| entry.value.clone()) {
+        let text = match self.value(key) {
             Some(Value::Text(text) | Value::Variable(text)) => text,
             Some(other) => return Err(self.wrong_type(key, &other)),
-            None => {
-                return Ok(match key.default {
-                    Default::Text(text) => Some(text.to_owned()),
-                    _ => None,
-                });
-            }
+            None => return Ok(None),
         };
         match check_text(&text) {
             Some((reason, help)) => Err(self.error(key, reason, help)),
@@ -100,71 +115,54 @@ impl Source {
         let Kind::Number { min, max } = key.kind else {
             return Err(self.error(key, "is not declared as a number", "report this as a bug"));
         };
-        let given = match self.values.get(key.path).map(|entry| entry.value.clone()) {
-            Some(Value::Number(number)) => Some(i128::from(number)),
-            Some(Value::Variable(text)) => match text.parse::<i64>() {
-                Ok(number) => Some(i128::from(number)),
+        let number = match self.value(key) {
+            Some(Value::Number(number)) => number,
+            Some(Value::Variable(text)) => match text.parse() {
+                Ok(number) => number,
                 Err(_) => {
                     let reason = format!("{} is not a whole number", shown(&text));
                     return Err(self.error(key, reason, format!("use {min} to {max}")));
                 }
             },
             Some(other) => return Err(self.wrong_type(key, &other)),
-            None => match key.default {
-                Default::Number(number) => Some(i128::from(number)),
-                Default::Cores => {
-                    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-                    Some((cores as i128).clamp(i128::from(min), i128::from(max)))
-                }
-                _ => None,
-            },
+            None => return Err(self.missing(key, "is missing")),
         };
-        match given.map(u64::try_from) {
-            Some(Ok(number)) if (min..=max).contains(&number) => Ok(number),
-            Some(_) => {
-                let reason = format!("{} is out of range", given.unwrap_or_default());
-                Err(self.error(key, reason, format!("use {min} to {max}")))
-            }
-            None => Err(self.missing(key, "is missing")),
+        match u64::try_from(number) {
+            Ok(number) if (min..=max).contains(&number) => Ok(number),
+            _ => Err(self.error(key, format!("{number} is out of range"), format!("use {min} to {max}"))),
         }
     }
 
     pub(super) fn boolean(&mut self, key: &Key) -> Result<bool, Reported> {
-        match self.values.get(key.path).map(|entry| entry.value.clone()) {
-            Some(Value::Boolean(truth)) => Ok(truth),
+        match self.value(key) {
+            Some(Value::Boolean(value)) => Ok(value),
             Some(Value::Variable(text)) => text.parse().map_err(|_| {
                 self.error(key, format!("{} is neither true nor false", shown(&text)), "use true or false")
             }),
             Some(other) => Err(self.wrong_type(key, &other)),
-            None => match key.default {
-                Default::Boolean(truth) => Ok(truth),
-                _ => Err(self.missing(key, "is missing")),
-            },
+            None => Err(self.missing(key, "is missing")),
         }
     }
 
-    /// The list, with at least one entry and none twice; one text stands for a list of one where the key says so.
+    /// The list, with at least one entry and none twice; one text is a list of one where the key allows it.
     pub(super) fn list(&mut self, key: &Key) -> Result<Vec<String>, Reported> {
         self.list_of(key, check_text)
     }
 
-    /// As [`Source::list`], with entries that this rule judges.
+    /// As [`Source::list`], with entries that this rule checks.
     pub(super) fn list_of(
         &mut self,
         key: &Key,
         check_text: fn(&str) -> Option<(&'static str, &'static str)>,
     ) -> Result<Vec<String>, Reported> {
-        let items = match self.values.get(key.path).map(|entry| entry.value.clone()) {
+        let items = match self.value(key) {
             Some(Value::List(items)) => items,
             Some(Value::Text(text)) if key.kind == Kind::TextOrList => vec![Value::Text(text)],
             Some(Value::Variable(text)) => {
                 text.split(',').map(|item| Value::Text(item.trim().to_owned())).collect()
             }
             Some(other) => return Err(self.wrong_type(key, &other)),
-            None => match key.default {
-                Default::List(items) => return Ok(items.iter().map(|item| (*item).to_owned()).collect()),
-                _ => return Err(self.missing(key, "is missing")),
-            },
+            None => return Err(self.missing(key, "is missing")),
         };
         if items.is_empty() {
             return Err(self.error(key, "is an empty list", "name at least one"));
@@ -174,7 +172,7 @@ impl Source {
         for item in items {
             match item {
                 Value::Text(text) if texts.contains(&text) => {
-                    self.error(key, format!("{} stands twice", shown(&text)), "name it once");
+                    self.error(key, format!("{} occurs twice", shown(&text)), "name it once");
                 }
                 Value::Text(text) => match check_text(&text) {
                     Some((reason, help)) => {

@@ -1,6 +1,6 @@
 //! Gathers the values of one configuration file and the environment, each with where it came from.
 //!
-//! Promises: unknown keys and variables are errors. Does not: judge values (see `read`).
+//! Promises: unknown keys and variables are errors. Does not: check values (`read` does).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use super::error::{Origin, SettingError};
 use super::keys;
 use super::keys::{Key, Kind, PREFIX};
 use super::text::{QUOTED, joined, nearest, shown, unquoted};
-use super::toml_file::{line, read_toml};
+use super::toml_file::{line, parse_toml, read_file};
 
 /// A value, not yet checked against its key's type.
 #[derive(Debug, Clone)]
@@ -53,7 +53,9 @@ impl Source {
             errors: Vec::new(),
             incomplete: false,
         };
-        match read_toml(file, |table, text| source.table(table, "", text)) {
+        let parsed =
+            read_file(file).and_then(|text| parse_toml(&text, file, |table| source.table(table, "", &text)));
+        match parsed {
             // The parser passes keys by name; people read a file by line.
             Ok(()) => source.errors.sort_by_key(SettingError::line),
             Err(errors) => {
@@ -81,7 +83,11 @@ impl Source {
             let inner = value.get_ref();
             match (keys::find(&path), inner) {
                 (Some(key), DeValue::Table(entries)) if key.kind == Kind::Table => {
-                    self.mapping(entries, text);
+                    for (name, value) in entries {
+                        let origin = self.at(text, name.span().start);
+                        let entry = Entry { value: plain(value.get_ref()), origin };
+                        self.organisation_types.insert(name.get_ref().to_string(), entry);
+                    }
                 }
                 (Some(key), _) => {
                     self.values.insert(key.path, Entry { value: plain(inner), origin });
@@ -102,13 +108,6 @@ impl Source {
                     key: Some(path),
                 }),
             }
-        }
-    }
-
-    fn mapping(&mut self, entries: &DeTable<'_>, text: &str) {
-        for (name, value) in entries {
-            let entry = Entry { value: plain(value.get_ref()), origin: self.at(text, name.span().start) };
-            self.organisation_types.insert(name.get_ref().to_string(), entry);
         }
     }
 

@@ -97,9 +97,11 @@ fn embedded(source: &mut Source) -> Result<StoreKind, Reported> {
 fn postgres(source: &mut Source) -> Result<StoreKind, Reported> {
     let path = only_for(source, &keys::STORE_PATH, "embedded");
     let url = match (source.is_given(&keys::STORE_URL), source.is_given(&keys::STORE_URL_FILE)) {
-        (true, true) => {
-            Err(source.error(&keys::STORE_URL_FILE, "stands beside store.url", "give exactly one of the two"))
-        }
+        (true, true) => Err(source.error(
+            &keys::STORE_URL_FILE,
+            "is given beside store.url",
+            "give exactly one of the two",
+        )),
         (true, false) => source.mandatory(&keys::STORE_URL),
         (false, true) => secret_file(source, &keys::STORE_URL_FILE),
         (false, false) => Err(source.missing(

@@ -8,7 +8,7 @@ const MAX_COMPARED: usize = 120;
 
 /// Reason and help for a value in quotes: Docker's `--env-file` keeps them, and they are never meant.
 pub(super) const QUOTED: (&str, &str) = (
-    "stands in quotes, which are a part of the value",
+    "is in quotes, which are a part of the value",
     "leave them away: an --env-file and a mounted secret are taken as they are",
 );
 

@@ -54,7 +54,7 @@ pub(super) fn read(source: &mut Source) -> Result<Token, Reported> {
     if max_stale < refresh && !source.incomplete {
         let (max_stale, refresh) = (max_stale.as_secs(), refresh.as_secs());
         let reason = format!("{max_stale} is less than jwks_refresh_seconds = {refresh}");
-        let help = "keys would expire before they are fetched anew: raise it, or lower the other";
+        let help = "keys would expire before they are fetched again: raise it, or lower the other";
         return Err(source.error(&keys::JWKS_MAX_STALE, reason, help));
     }
     let keys = match location? {
@@ -172,7 +172,7 @@ fn algorithms(source: &mut Source) -> Result<Vec<Algorithm>, Reported> {
         let reason = match name.to_ascii_uppercase().as_str() {
             "NONE" => "none is no signature: anybody could write such a token".to_owned(),
             "HS256" | "HS384" | "HS512" => {
-                format!("{name} is a shared secret: whoever can check such a token can also write one")
+                format!("{name} is a shared secret: a client that can check such a token can also write one")
             }
             _ => format!("{} is no algorithm of this program", shown(name)),
         };
@@ -199,7 +199,7 @@ fn types(source: &mut Source) -> Result<Vec<String>, Reported> {
             return Err(source.error(key, format!("{} names no type", shown(&name)), help));
         }
         if types.contains(&typ) {
-            return Err(source.error(key, format!("{} stands twice", shown(&name)), "name it once"));
+            return Err(source.error(key, format!("{} occurs twice", shown(&name)), "name it once"));
         }
         types.push(typ);
     }

@@ -17,23 +17,19 @@ pub(super) fn line(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// Reads a TOML file and passes its table with the text (for lines), or returns every syntax error.
-pub(super) fn read_toml(
-    file: &Path,
-    visit: impl FnOnce(&DeTable<'_>, &str),
-) -> Result<(), Vec<SettingError>> {
-    let text = read_text(file).map_err(|(reason, help)| {
+/// The text of a file that must be there.
+pub(super) fn read_file(file: &Path) -> Result<String, Vec<SettingError>> {
+    read_text(file).map_err(|(reason, help)| {
         let origin = Origin::File { path: file.to_owned(), line: None };
         vec![SettingError { origin, key: None, reason, help }]
-    })?;
-    parse_toml(&text, file, visit)
+    })
 }
 
-/// As [`read_toml`], of a text already read; `file` only names it in messages.
+/// Passes the table of this text, or returns every syntax error; `file` only names it in messages.
 pub(super) fn parse_toml(
     text: &str,
     file: &Path,
-    visit: impl FnOnce(&DeTable<'_>, &str),
+    visit: impl FnOnce(&DeTable<'_>),
 ) -> Result<(), Vec<SettingError>> {
     let (table, syntax_errors) = DeTable::parse_recoverable(text);
     let mut errors: Vec<SettingError> = Vec::new();
@@ -48,7 +44,7 @@ pub(super) fn parse_toml(
     }
     errors.sort_by_key(SettingError::line);
     if errors.is_empty() {
-        visit(table.get_ref(), text);
+        visit(table.get_ref());
         Ok(())
     } else {
         Err(errors)
@@ -60,11 +56,11 @@ fn describe(error: &toml::de::Error, text: &str) -> (String, String) {
     let name = error.span().and_then(|span| text.get(span));
     match (error.message(), name) {
         ("duplicate key", Some(name)) => {
-            (format!("{} stands twice", shown(name)), "write it once".to_owned())
+            (format!("{} occurs twice", shown(name)), "write it once".to_owned())
         }
         (message, _) => (
             format!("is not TOML: {}", message.replace('\n', ", ")),
-            "mend the syntax; every string stands in quotes".to_owned(),
+            "fix the syntax; write every string in quotes".to_owned(),
         ),
     }
 }

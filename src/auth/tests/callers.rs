@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::mint::*;
 use crate::auth::error::Claim;
-use crate::auth::{AuthError, ClaimError, Rules, TokenError as Fault};
+use crate::auth::{AuthError, ClaimError, Rules, TokenError as Error};
 use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
 
 fn outcome(rules: Rules, claims: &Value) -> Result<std::sync::Arc<crate::auth::Caller>, AuthError> {
@@ -20,24 +20,24 @@ fn with_raw(name: &str, raw: &str) -> String {
 
 #[test]
 fn issuer_audience_and_caller_are_checked_exactly() {
-    let wrong = |claim| Err(Fault::WrongType(claim));
-    let missing = |claim| Err(Fault::Missing(claim));
-    let rows: Vec<(Value, Result<(), Fault>)> = vec![
+    let wrong = |claim| Err(Error::WrongType(claim));
+    let missing = |claim| Err(Error::Missing(claim));
+    let rows: Vec<(Value, Result<(), Error>)> = vec![
         (json!({}), Ok(())),
         (json!({"iss": null}), missing(Claim::Issuer)),
-        (json!({"iss": format!("{ISSUER}/")}), Err(Fault::Issuer)),
-        (json!({"iss": ISSUER.to_uppercase()}), Err(Fault::Issuer)),
-        (json!({"iss": format!(" {ISSUER}")}), Err(Fault::Issuer)),
-        (json!({"iss": ""}), Err(Fault::Issuer)),
+        (json!({"iss": format!("{ISSUER}/")}), Err(Error::Issuer)),
+        (json!({"iss": ISSUER.to_uppercase()}), Err(Error::Issuer)),
+        (json!({"iss": format!(" {ISSUER}")}), Err(Error::Issuer)),
+        (json!({"iss": ""}), Err(Error::Issuer)),
         (json!({"iss": [ISSUER]}), wrong(Claim::Issuer)),
         (json!({"iss": 1}), wrong(Claim::Issuer)),
         (json!({"aud": null}), missing(Claim::Audience)),
-        (json!({"aud": "another"}), Err(Fault::Audience)),
-        (json!({"aud": "Virksomhedslogin"}), Err(Fault::Audience)),
-        (json!({"aud": "another virksomhedslogin"}), Err(Fault::Audience)),
-        (json!({"aud": ""}), Err(Fault::Audience)),
-        (json!({"aud": []}), Err(Fault::Audience)),
-        (json!({"aud": ["another"]}), Err(Fault::Audience)),
+        (json!({"aud": "another"}), Err(Error::Audience)),
+        (json!({"aud": "Virksomhedslogin"}), Err(Error::Audience)),
+        (json!({"aud": "another virksomhedslogin"}), Err(Error::Audience)),
+        (json!({"aud": ""}), Err(Error::Audience)),
+        (json!({"aud": []}), Err(Error::Audience)),
+        (json!({"aud": ["another"]}), Err(Error::Audience)),
         (json!({"aud": ["another", AUDIENCE]}), Ok(())),
         (json!({"aud": [AUDIENCE]}), Ok(())),
         (json!({"aud": [AUDIENCE, AUDIENCE]}), Ok(())),
@@ -48,9 +48,9 @@ fn issuer_audience_and_caller_are_checked_exactly() {
         (json!({"aud": 7}), wrong(Claim::Audience)),
         (json!({"sub": null}), Ok(())),
         (json!({"client_id": null}), Ok(())),
-        (json!({"sub": null, "client_id": null}), Err(Fault::NoCaller)),
-        (json!({"sub": "", "client_id": ""}), Err(Fault::NoCaller)),
-        (json!({"sub": "", "client_id": null}), Err(Fault::NoCaller)),
+        (json!({"sub": null, "client_id": null}), Err(Error::NoCaller)),
+        (json!({"sub": "", "client_id": ""}), Err(Error::NoCaller)),
+        (json!({"sub": "", "client_id": null}), Err(Error::NoCaller)),
         (json!({"sub": ""}), Ok(())),
         (json!({"sub": 7}), wrong(Claim::Subject)),
         (json!({"sub": ["caller"]}), wrong(Claim::Subject)),
@@ -63,21 +63,21 @@ fn issuer_audience_and_caller_are_checked_exactly() {
     }
     let null = with_raw("sub", "null");
     let token = token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &null);
-    let refused = authenticate(&authenticator(rules(), &all_keys()), &token).map(drop);
-    assert_eq!(refused, Err(AuthError::Token(Fault::WrongType(Claim::Subject))), "null is no string");
+    let rejected = authenticate(&authenticator(rules(), &all_keys()), &token).map(drop);
+    assert_eq!(rejected, Err(AuthError::Token(Error::WrongType(Claim::Subject))), "null is no string");
 }
 
 #[test]
 fn times_hold_to_the_millisecond_within_the_leeway() {
     let ok = Ok(());
-    let out = |claim| Err(Fault::OutOfRange(claim));
-    let wrong = |claim| Err(Fault::WrongType(claim));
-    let rows: Vec<(&str, String, Result<(), Fault>)> = vec![
+    let out = |claim| Err(Error::OutOfRange(claim));
+    let wrong = |claim| Err(Error::WrongType(claim));
+    let rows: Vec<(&str, String, Result<(), Error>)> = vec![
         ("exp", (NOW - 29).to_string(), ok),
-        ("exp", (NOW - 30).to_string(), Err(Fault::Expired)),
-        ("exp", (NOW - 31).to_string(), Err(Fault::Expired)),
+        ("exp", (NOW - 30).to_string(), Err(Error::Expired)),
+        ("exp", (NOW - 31).to_string(), Err(Error::Expired)),
         ("exp", format!("{}.001", NOW - 30), ok),
-        ("exp", format!("{}.999", NOW - 31), Err(Fault::Expired)),
+        ("exp", format!("{}.999", NOW - 31), Err(Error::Expired)),
         ("exp", format!("{}.0", NOW + 1), ok),
         ("exp", format!("{}.5", NOW + 1), ok),
         ("exp", "1.8e9".to_owned(), ok),
@@ -93,23 +93,23 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
         ("exp", "-0.5".to_owned(), out(Claim::Expiry)),
         ("exp", "-0.0001".to_owned(), out(Claim::Expiry)),
         ("exp", "-1e300".to_owned(), out(Claim::Expiry)),
-        ("exp", "0".to_owned(), Err(Fault::Expired)),
-        ("exp", "-0".to_owned(), Err(Fault::Expired)),
+        ("exp", "0".to_owned(), Err(Error::Expired)),
+        ("exp", "-0".to_owned(), Err(Error::Expired)),
         ("exp", format!("\"{}\"", NOW + 300), wrong(Claim::Expiry)),
         ("exp", "null".to_owned(), wrong(Claim::Expiry)),
         ("exp", "true".to_owned(), wrong(Claim::Expiry)),
         ("exp", format!("[{}]", NOW + 300), wrong(Claim::Expiry)),
         ("nbf", (NOW + 30).to_string(), ok),
-        ("nbf", (NOW + 31).to_string(), Err(Fault::NotYetValid)),
-        ("nbf", format!("{}.001", NOW + 30), Err(Fault::NotYetValid)),
+        ("nbf", (NOW + 31).to_string(), Err(Error::NotYetValid)),
+        ("nbf", format!("{}.001", NOW + 30), Err(Error::NotYetValid)),
         ("nbf", "0".to_owned(), ok),
         ("nbf", "-1".to_owned(), out(Claim::NotBefore)),
         ("nbf", "1e300".to_owned(), out(Claim::NotBefore)),
         ("nbf", "\"0\"".to_owned(), wrong(Claim::NotBefore)),
         ("nbf", "null".to_owned(), wrong(Claim::NotBefore)),
         ("iat", (NOW + 30).to_string(), ok),
-        ("iat", (NOW + 31).to_string(), Err(Fault::IssuedInFuture)),
-        ("iat", format!("{}.001", NOW + 30), Err(Fault::IssuedInFuture)),
+        ("iat", (NOW + 31).to_string(), Err(Error::IssuedInFuture)),
+        ("iat", format!("{}.001", NOW + 30), Err(Error::IssuedInFuture)),
         ("iat", "253402300800".to_owned(), out(Claim::IssuedAt)),
         ("iat", "-1".to_owned(), out(Claim::IssuedAt)),
         ("iat", "{}".to_owned(), wrong(Claim::IssuedAt)),
@@ -121,7 +121,7 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
         let outcome = authenticate(&authenticator, &token).map(drop);
         assert_eq!(outcome, expected.map_err(AuthError::Token), "{name}: {raw}");
     }
-    for (name, expected) in [("exp", Err(Fault::Missing(Claim::Expiry))), ("nbf", ok), ("iat", ok)] {
+    for (name, expected) in [("exp", Err(Error::Missing(Claim::Expiry))), ("nbf", ok), ("iat", ok)] {
         let outcome = outcome(rules(), &claims_with(json!({ name: null }))).map(drop);
         assert_eq!(outcome, expected.map_err(AuthError::Token), "no {name}");
     }
@@ -130,7 +130,7 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
 #[test]
 fn a_token_lives_no_longer_than_is_allowed() {
     const DAY: i64 = 86_400;
-    let (ok, long) = (Ok(()), Err(Fault::TooLongLived));
+    let (ok, long) = (Ok(()), Err(Error::TooLongLived));
     for (iat, exp, max, expected) in [
         (Some(NOW.to_string()), (NOW + DAY).to_string(), DAY, ok),
         (Some(NOW.to_string()), (NOW + DAY + 1).to_string(), DAY, long),
@@ -169,7 +169,7 @@ fn a_token_ends_at_the_very_millisecond() {
     let check = |now| crate::auth::claims::check(&claims, &rules(), now).map(|good| good.ends);
     let ends = (NOW + 300 + 30) * 1_000;
     assert_eq!(check(ends - 1), Ok(ends));
-    assert_eq!(check(ends), Err(Fault::Expired));
+    assert_eq!(check(ends), Err(Error::Expired));
 }
 
 const READ: &str = "virksomhedsinstats.login.read";
@@ -197,9 +197,9 @@ fn a_scope_is_a_word_between_single_spaces_compared_exactly() {
         (json!({"scope": 1}), false, Some(ClaimError::WrongType(Claim::Scope))),
         (json!({"scope": null, "scp": READ}), false, Some(ClaimError::Missing(Claim::Scope))),
     ];
-    for (changes, carried, fault) in rows {
+    for (changes, carried, error) in rows {
         let caller = outcome(rules(), &claims_with(changes.clone())).unwrap();
-        assert_eq!((caller.has_scope(READ), caller.scope_error()), (carried, fault), "{changes}");
+        assert_eq!((caller.has_scope(READ), caller.scope_error()), (carried, error), "{changes}");
     }
 }
 
@@ -210,7 +210,7 @@ fn a_scope_claim_named_scp_may_be_a_list() {
         rules.claims.scope = "scp".to_owned();
         rules
     };
-    for (scp, carried, fault) in [
+    for (scp, carried, error) in [
         (json!([READ]), true, None),
         (json!(["openid", READ]), true, None),
         (json!(READ), true, None),
@@ -220,7 +220,7 @@ fn a_scope_claim_named_scp_may_be_a_list() {
         (json!([[READ]]), false, Some(ClaimError::WrongType(Claim::Scope))),
     ] {
         let caller = outcome(rules(), &claims_with(json!({ "scp": scp }))).unwrap();
-        assert_eq!((caller.has_scope(READ), caller.scope_error()), (carried, fault), "{scp}");
+        assert_eq!((caller.has_scope(READ), caller.scope_error()), (carried, error), "{scp}");
     }
 }
 
@@ -229,7 +229,7 @@ fn modes(modes: &[AccessMode]) -> AccessModes {
 }
 
 #[test]
-fn organisation_claims_are_read_exactly_and_their_faults_are_kept() {
+fn organisation_claims_are_read_exactly_and_errors_kept() {
     use AccessMode::{AlleBorgere, EgneBorgere};
     let job_center = |known: &[AccessMode]| Ok((OrganisationType::JobCenter, modes(known)));
     let wrong = |claim| Err(ClaimError::WrongType(claim));
@@ -306,7 +306,7 @@ fn a_mapped_number_and_its_string_are_the_same_and_plain_names_stay_valid() {
 }
 
 #[test]
-fn what_was_claimed_is_kept_for_the_audit_log_even_when_refused() {
+fn rejected_claims_are_kept_for_the_audit_log() {
     let caller = outcome(
         rules(),
         &claims_with(json!({

@@ -9,7 +9,7 @@ use super::issuer::quick;
 use super::mint::*;
 use crate::auth::keys::MAX_BYTES;
 use crate::auth::source::RefreshTiming;
-use crate::auth::{AuthError, Authenticator, KeyError, Source, StartError, TokenError as Fault};
+use crate::auth::{AuthError, Authenticator, KeyError, Source, StartError, TokenError as Error};
 
 fn one(pair: Pair) -> String {
     jwks([pair.jwk_with(json!({"kid": "one"}))])
@@ -43,7 +43,7 @@ fn a_file_without_a_usable_key_stops_the_start() {
 }
 
 #[test]
-fn a_file_is_read_to_the_limit_and_a_larger_one_is_told_as_such() {
+fn key_file_above_the_limit_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.json");
     let start = || Authenticator::new(rules(), Source::File(path.clone()), clock()).map(drop);
@@ -76,7 +76,7 @@ fn a_reload_takes_a_good_file_and_keeps_the_old_keys_over_a_bad_one() {
     authenticator.commit_reload(prepared);
     assert_eq!(
         authenticate(&authenticator, &a).map(drop),
-        Err(AuthError::Token(Fault::Signature)),
+        Err(AuthError::Token(Error::Signature)),
         "even if cached"
     );
     assert!(authenticate(&authenticator, &b).is_ok());
@@ -96,7 +96,7 @@ fn a_changed_file_is_taken_without_being_asked() {
         Authenticator::with_timing(rules(), Source::File(path.clone()), clock(), quick()).unwrap();
     let (a, b) = (token(Pair::P256A, "ES256", "one"), token(Pair::P256B, "ES256", "one"));
     fs::write(&path, "{").unwrap();
-    soon("the bad file is told", || authenticator.status().keys.failures == 1);
+    soon("the bad file is reported", || authenticator.status().keys.failures == 1);
     assert!(authenticate(&authenticator, &a).is_ok());
     let other = directory.path().join("new.json");
     fs::write(&other, one(Pair::P256B)).unwrap();
@@ -104,12 +104,12 @@ fn a_changed_file_is_taken_without_being_asked() {
     soon("the new keys serve", || authenticate(&authenticator, &b).is_ok());
     assert!(authenticate(&authenticator, &a).is_err());
     fs::remove_file(&path).unwrap();
-    soon("the missing file is told", || authenticator.status().keys.failures == 2);
+    soon("the missing file is reported", || authenticator.status().keys.failures == 2);
     assert!(authenticate(&authenticator, &b).is_ok(), "the last good keys stay");
 }
 
 #[test]
-fn a_file_of_a_refused_reload_is_left_until_it_changes_or_a_reload_succeeds() {
+fn file_of_a_failed_reload_is_unused_until_it_changes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.json");
     let replace = |pair: Pair| {
@@ -146,8 +146,8 @@ fn a_file_of_a_refused_reload_is_left_until_it_changes_or_a_reload_succeeds() {
 fn an_unknown_kid_does_not_wait_where_no_better_keys_can_come() {
     let authenticator = authenticator(rules(), &all_keys());
     let begun = Instant::now();
-    let refused = authenticate(&authenticator, &token(Pair::P256A, "ES256", "unknown")).map(drop);
-    assert_eq!(refused, Err(AuthError::Token(Fault::UnknownKey)));
+    let rejected = authenticate(&authenticator, &token(Pair::P256A, "ES256", "unknown")).map(drop);
+    assert_eq!(rejected, Err(AuthError::Token(Error::UnknownKey)));
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
@@ -160,8 +160,8 @@ fn an_unknown_kid_waits_for_one_look_at_the_file_and_no_longer() {
     let unknown = token(Pair::P256A, "ES256", "unknown");
     for _ in 0..20 {
         let begun = Instant::now();
-        let refused = authenticate(&authenticator, &unknown).map(drop);
-        assert_eq!(refused, Err(AuthError::Token(Fault::UnknownKey)));
+        let rejected = authenticate(&authenticator, &unknown).map(drop);
+        assert_eq!(rejected, Err(AuthError::Token(Error::UnknownKey)));
         // Twenty looks lie between the two; only a look that nobody tells the end of is waited for to the last.
         assert!(begun.elapsed() < quick().max_wait() / 2, "{:?}", begun.elapsed());
         std::thread::sleep(quick().file_poll);

@@ -1,18 +1,18 @@
-//! Key sets: which keys serve, which are left out and why, and which one a token means.
+//! Key sets: which keys serve, which are skipped and why, and which one a token means.
 
 use serde_json::{Value, json};
 use strum::VariantArray;
 
 use super::mint::*;
 use crate::auth::keys::KeySet;
-use crate::auth::{Algorithm, AuthError, KeyError, Source, TokenError as Fault, check_source};
+use crate::auth::{Algorithm, AuthError, KeyError, Source, TokenError as Error, check_source};
 
 /// Why the JWK is left out, when a good one stands beside it.
-fn judged(jwk: &Value) -> Option<&'static str> {
-    judged_text(&jwk.to_string())
+fn skipped_reason(jwk: &Value) -> Option<&'static str> {
+    skipped_text(&jwk.to_string())
 }
 
-fn judged_text(jwk: &str) -> Option<&'static str> {
+fn skipped_text(jwk: &str) -> Option<&'static str> {
     let text = format!(r#"{{"keys":[{},{jwk}]}}"#, Pair::P384.jwk());
     let set = KeySet::read(text.as_bytes(), Algorithm::VARIANTS).unwrap();
     assert_eq!(set.len() + set.skipped().len(), 2);
@@ -126,11 +126,11 @@ fn keys_that_cannot_or_should_not_serve_are_left_out_with_the_reason() {
         (rsa.jwk_with(json!({"k": "AA"})), Some(private)),
     ];
     for (jwk, expected) in rows {
-        assert_eq!(judged(&jwk), expected, "{jwk}");
+        assert_eq!(skipped_reason(&jwk), expected, "{jwk}");
     }
     for more in [r#""kty":"RSA""#, r#""kid":"a","kid":"b""#, r#""z":{"y":1,"y":2}"#] {
         let text = Pair::RsaA.jwk().to_string().replacen('{', &format!("{{{more},"), 1);
-        assert_eq!(judged_text(&text), Some("a member stands twice"), "{more}");
+        assert_eq!(skipped_text(&text), Some("a member occurs twice"), "{more}");
     }
 }
 
@@ -141,10 +141,7 @@ fn a_key_whose_algorithms_are_not_allowed_is_skipped() {
     let reasons: Vec<_> = set.skipped().iter().map(ToString::to_string).collect();
     assert_eq!(
         reasons,
-        [
-            "key 1 is left out: no allowed algorithm fits it",
-            "key 2 is left out: no allowed algorithm fits it"
-        ]
+        ["key 1 is skipped: no allowed algorithm fits it", "key 2 is skipped: no allowed algorithm fits it"]
     );
 }
 
@@ -174,7 +171,7 @@ fn what_is_no_set_of_usable_keys_is_an_error() {
         read(jwks([json!({"kty": "oct", "k": "AA", "kid": "a\n\u{2028}b\u{1b}"})]).as_bytes()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the key set has no usable key; key 1 (kid a\\n\\u{2028}b\\u{1b}) is left out: \
+        "the key set has no usable key; key 1 (kid a\\n\\u{2028}b\\u{1b}) is skipped: \
          a symmetric key has no place in a published set"
     );
     let large = format!("{}{}", all_keys(), " ".repeat(1024 * 1024));
@@ -182,7 +179,7 @@ fn what_is_no_set_of_usable_keys_is_an_error() {
 }
 
 /// Key set, who signs, `alg`, `kid`, expected, why.
-type Row = (Vec<Value>, Pair, &'static str, Option<&'static str>, Result<(), Fault>, &'static str);
+type Row = (Vec<Value>, Pair, &'static str, Option<&'static str>, Result<(), Error>, &'static str);
 
 #[test]
 fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
@@ -191,14 +188,14 @@ fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
     let with_alg = |pair: Pair, kid: &str, alg: &str| pair.jwk_with(json!({"kid": kid, "alg": alg}));
     let rows: Vec<Row> = vec![
         (vec![named(rsa_a, "1")], rsa_a, "RS256", Some("1"), Ok(()), "by kid"),
-        (vec![named(rsa_a, "1")], rsa_a, "RS256", Some("2"), Err(Fault::UnknownKey), "another kid"),
+        (vec![named(rsa_a, "1")], rsa_a, "RS256", Some("2"), Err(Error::UnknownKey), "another kid"),
         (vec![named(rsa_a, "1")], rsa_a, "RS256", None, Ok(()), "no kid, one key"),
-        (vec![named(rsa_a, "1")], rsa_a, "RS256", Some(""), Err(Fault::UnknownKey), "an empty kid is a kid"),
+        (vec![named(rsa_a, "1")], rsa_a, "RS256", Some(""), Err(Error::UnknownKey), "an empty kid is a kid"),
         (vec![rsa_a.jwk()], rsa_a, "RS256", None, Ok(()), "neither has a kid"),
-        (vec![rsa_a.jwk()], rsa_a, "RS256", Some("1"), Err(Fault::UnknownKey), "the key has no kid"),
-        (vec![rsa_a.jwk(), rsa_b.jwk()], rsa_a, "RS256", None, Err(Fault::AmbiguousKey), "no kid, two fit"),
+        (vec![rsa_a.jwk()], rsa_a, "RS256", Some("1"), Err(Error::UnknownKey), "the key has no kid"),
+        (vec![rsa_a.jwk(), rsa_b.jwk()], rsa_a, "RS256", None, Err(Error::AmbiguousKey), "no kid, two fit"),
         (vec![rsa_a.jwk(), p256.jwk()], rsa_a, "RS256", None, Ok(()), "no kid, one of two fits"),
-        (vec![p256.jwk()], rsa_a, "RS256", None, Err(Fault::NoFittingKey), "no kid, none fits"),
+        (vec![p256.jwk()], rsa_a, "RS256", None, Err(Error::NoFittingKey), "no kid, none fits"),
         (
             vec![named(rsa_a, "1"), named(p256, "1")],
             rsa_a,
@@ -220,7 +217,7 @@ fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
             rsa_a,
             "RS256",
             Some("1"),
-            Err(Fault::AmbiguousKey),
+            Err(Error::AmbiguousKey),
             "same kid, both fit",
         ),
         (vec![named(rsa_a, "1"), named(rsa_a, "1")], rsa_a, "RS256", Some("1"), Ok(()), "the same key twice"),
@@ -246,7 +243,7 @@ fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
             rsa_a,
             "RS256",
             Some("1"),
-            Err(Fault::AmbiguousKey),
+            Err(Error::AmbiguousKey),
             "the same key twice, and another of its kid",
         ),
         (
@@ -254,7 +251,7 @@ fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
             rsa_a,
             "RS256",
             None,
-            Err(Fault::AmbiguousKey),
+            Err(Error::AmbiguousKey),
             "one key under two kids is two keys",
         ),
         (
@@ -263,14 +260,14 @@ fn a_token_means_the_one_key_of_its_kid_that_fits_or_none() {
             "PS256",
             Some("1"),
             Ok(()),
-            "same kid and type, told apart by their alg",
+            "same kid and type, reported apart by their alg",
         ),
         (
             vec![with_alg(rsa_a, "1", "PS256")],
             rsa_a,
             "RS256",
             Some("1"),
-            Err(Fault::NoFittingKey),
+            Err(Error::NoFittingKey),
             "the key's own alg is another",
         ),
         (
@@ -299,7 +296,7 @@ fn a_source_can_be_checked_without_serving_it() {
     assert_eq!(checked.usable_keys, 1);
     assert_eq!(
         checked.warnings,
-        ["key 2 (kid secret) is left out: a symmetric key has no place in a published set"]
+        ["key 2 (kid secret) is skipped: a symmetric key has no place in a published set"]
     );
     let missing = check_source(&rules(), &Source::File("/nowhere/keys.json".into())).unwrap_err();
     assert!(missing.to_string().starts_with("/nowhere/keys.json: "), "{missing}");
@@ -311,25 +308,25 @@ fn a_fresh_signer_is_accepted_by_its_own_set_alone() {
     let token = signer.sign(&claims().to_string()).unwrap();
     assert!(authenticate(&authenticator(rules(), &signer.jwks()), &token).is_ok());
     let other = crate::auth::Signer::generate_es256("dev").unwrap();
-    let refused = authenticate(&authenticator(rules(), &other.jwks()), &token).map(drop);
-    assert_eq!(refused, Err(AuthError::Token(Fault::Signature)));
+    let rejected = authenticate(&authenticator(rules(), &other.jwks()), &token).map(drop);
+    assert_eq!(rejected, Err(AuthError::Token(Error::Signature)));
 }
 
 #[test]
-fn a_key_that_stands_twice_counts_once() {
+fn duplicate_key_counts_once() {
     let key = Pair::RsaA.jwk_with(json!({"kid": "1"}));
     let set = KeySet::read(jwks([key.clone(), key]).as_bytes(), Algorithm::VARIANTS).unwrap();
     assert_eq!((set.len(), set.warnings()), (1, vec![]));
 }
 
 #[test]
-fn keys_that_cannot_be_told_apart_are_warned_of() {
+fn ambiguous_keys_are_warned_of() {
     let named = |pair: Pair, kid: &str| pair.jwk_with(json!({ "kid": kid }));
     let cases: Vec<(&str, Vec<Value>, &[&str])> = vec![
         ("each its own kid", vec![named(Pair::RsaA, "1"), named(Pair::RsaB, "2")], &[]),
         ("one kid, two types", vec![named(Pair::RsaA, "1"), named(Pair::P256A, "1")], &[]),
         (
-            "one kid, told apart by alg",
+            "one kid, reported apart by alg",
             vec![
                 Pair::RsaA.jwk_with(json!({"kid": "1", "alg": "RS256"})),
                 Pair::RsaB.jwk_with(json!({"kid": "1", "alg": "PS256"})),
@@ -343,7 +340,7 @@ fn keys_that_cannot_be_told_apart_are_warned_of() {
             vec![named(Pair::RsaA, "a\nb"), named(Pair::P256A, "x"), named(Pair::RsaB, "a\nb")],
             &[
                 "keys 1 and 3 have the same kid (a\\nb) and serve the same algorithm: tokens that name it are \
-               refused; each key needs a kid of its own",
+               rejected; each key needs a kid of its own",
             ],
         ),
         (
@@ -372,23 +369,20 @@ fn keys_that_cannot_be_told_apart_are_warned_of() {
 }
 
 #[test]
-fn a_hundred_keys_are_looked_at_and_twenty_reported() {
+fn hundred_keys_are_read_and_twenty_reported() {
     let bad = vec![json!({"kty": "oct"}); 99];
     let set = |keys: Vec<Value>| KeySet::read(jwks(keys).as_bytes(), Algorithm::VARIANTS);
     let hundred = set([bad.clone(), vec![Pair::P256A.jwk()]].concat()).unwrap();
     assert_eq!((hundred.len(), hundred.skipped_count()), (1, 99));
-    let told = hundred.warnings();
-    assert_eq!(told.len(), 21);
-    assert!(told[19].starts_with("key 20 is left out"), "{told:?}");
-    assert_eq!(told[20], "79 more keys are left out");
+    let reported = hundred.warnings();
+    assert_eq!(reported.len(), 21);
+    assert!(reported[19].starts_with("key 20 is skipped"), "{reported:?}");
+    assert_eq!(reported[20], "79 more keys are skipped");
 
     let late = [vec![Pair::P256B.jwk()], bad, vec![Pair::P256A.jwk()]].concat();
     let set = set(late).unwrap();
     assert_eq!((set.len(), set.skipped_count()), (1, 100));
-    assert_eq!(
-        set.warnings()[20],
-        "80 more keys are left out, for only the first 100 of 101 keys are looked at"
-    );
+    assert_eq!(set.warnings()[20], "80 more keys are skipped, for only the first 100 of 101 keys are read");
 
     let kinds = 30;
     let same: Vec<_> = (0..kinds).map(|_| crate::auth::Signer::generate_es256("1").unwrap().jwks()).collect();
@@ -402,9 +396,7 @@ fn a_set_of_half_a_million_bad_keys_costs_one_short_message() {
     let text = format!(r#"{{"keys":[{}0]}}"#, "0,".repeat(520_000));
     let error = KeySet::read(text.as_bytes(), Algorithm::VARIANTS).map(drop).unwrap_err().to_string();
     assert!(
-        error.ends_with(
-            "; 519981 more keys are left out, for only the first 100 of 520001 keys are looked at"
-        )
+        error.ends_with("; 519981 more keys are skipped, for only the first 100 of 520001 keys are read")
     );
     assert!(error.len() < 2_000, "{}", error.len());
 }

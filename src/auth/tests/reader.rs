@@ -1,4 +1,4 @@
-//! Any bytes at all: the reader and the whole lock refuse without a panic, and accept only what was signed.
+//! Any bytes at all: the reader and the whole checker refuse without a panic, and accept only what was signed.
 //!
 //! `AUTH_FUZZ_CASES=1000000` raises the number of inputs of each property.
 
@@ -60,7 +60,7 @@ proptest! {
             static LOCK: crate::auth::Authenticator = authenticator(rules(), &all_keys());
         }
         let token = format!("{}.{}.{}", encode(header), encode(payload), encode(signature));
-        prop_assert!(LOCK.with(|lock| authenticate(lock, &token).is_err()));
+        prop_assert!(LOCK.with(|checker| authenticate(checker, &token).is_err()));
     }
 
     #[test]
@@ -69,13 +69,13 @@ proptest! {
             static LOCK: (crate::auth::Authenticator, String) =
                 (authenticator(rules(), &all_keys()), token(Pair::P256A, "ES256", "p256-a"));
         }
-        LOCK.with(|(lock, good)| {
+        LOCK.with(|(checker, good)| {
             let mut bytes = good.clone().into_bytes();
             let at = at.index(bytes.len());
             prop_assume!(bytes[at] != byte);
             bytes[at] = byte;
             if let Ok(changed) = String::from_utf8(bytes) {
-                prop_assert!(authenticate(lock, &changed).is_err());
+                prop_assert!(authenticate(checker, &changed).is_err());
             }
             Ok(())
         })?;

@@ -1,4 +1,4 @@
-//! The cache: what it saves, and that it never lets in what the lock would refuse.
+//! The cache: what it saves, and that it never lets in what the checker would refuse.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::mint::*;
 use crate::auth::cache::{Cache, digest};
-use crate::auth::{AuthError, Authenticator, TokenError as Fault};
+use crate::auth::{AuthError, Authenticator, TokenError as Error};
 
 #[test]
 fn a_known_token_is_served_from_memory_until_it_ends() {
@@ -22,12 +22,12 @@ fn a_known_token_is_served_from_memory_until_it_ends() {
     clock.advance_millis(30_999);
     assert!(authenticate(&authenticator, &token).is_ok(), "a millisecond before exp + leeway");
     clock.advance_millis(1);
-    let refused = authenticate(&authenticator, &token).map(drop);
-    assert_eq!(refused, Err(AuthError::Token(Fault::Expired)), "at exp + leeway");
+    let rejected = authenticate(&authenticator, &token).map(drop);
+    assert_eq!(rejected, Err(AuthError::Token(Error::Expired)), "at exp + leeway");
 }
 
 #[test]
-fn refused_tokens_are_not_kept() {
+fn rejected_tokens_are_not_cached() {
     let authenticator = authenticator(rules(), &all_keys());
     for at in 0..200 {
         let token = token_of(Pair::P256B, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &at.to_string());

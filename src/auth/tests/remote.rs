@@ -9,9 +9,9 @@ use super::files::soon;
 use super::issuer::{Issuer, Manner, quick};
 use super::mint::*;
 use crate::auth::source::{RefreshTiming, Remote};
-use crate::auth::{AuthError, Authenticator, KeyError, Rules, Source, TokenError as Fault, check_source};
+use crate::auth::{AuthError, Authenticator, KeyError, Rules, Source, TokenError as Error, check_source};
 
-const UNKNOWN: Result<(), AuthError> = Err(AuthError::Token(Fault::UnknownKey));
+const UNKNOWN: Result<(), AuthError> = Err(AuthError::Token(Error::UnknownKey));
 const NO_KEYS: Result<(), AuthError> = Err(AuthError::KeysUnavailable);
 
 fn remote(address: &str) -> Remote {
@@ -23,11 +23,11 @@ fn remote(address: &str) -> Remote {
     }
 }
 
-fn lock(remote: Remote, pace: RefreshTiming) -> Authenticator {
-    lock_with(rules(), remote, pace)
+fn checker(remote: Remote, pace: RefreshTiming) -> Authenticator {
+    checker_with(rules(), remote, pace)
 }
 
-fn lock_with(rules: Rules, remote: Remote, pace: RefreshTiming) -> Authenticator {
+fn checker_with(rules: Rules, remote: Remote, pace: RefreshTiming) -> Authenticator {
     Authenticator::with_timing(rules, Source::Remote(remote), clock(), pace).unwrap()
 }
 
@@ -39,8 +39,8 @@ fn good() -> String {
     token(Pair::P256A, "ES256", "one")
 }
 
-fn tried(lock: &Authenticator, token: &str) -> Result<(), AuthError> {
-    authenticate(lock, token).map(drop)
+fn tried(checker: &Authenticator, token: &str) -> Result<(), AuthError> {
+    authenticate(checker, token).map(drop)
 }
 
 #[test]
@@ -49,24 +49,24 @@ fn fifty_requests_on_a_cold_start_cost_one_fetch() {
         std::thread::sleep(Duration::from_millis(100));
         Manner::ok(one(Pair::P256A))
     });
-    let lock = lock(remote(&issuer.address("/keys")), quick());
-    assert!(!lock.has_keys());
+    let checker = checker(remote(&issuer.address("/keys")), quick());
+    assert!(!checker.has_keys());
     let token = good();
-    let all = block_on(join_all((0..50).map(|_| lock.authenticate(&token))));
+    let all = block_on(join_all((0..50).map(|_| checker.authenticate(&token))));
     assert!(all.iter().all(Result::is_ok));
     assert_eq!(issuer.requests(), 1);
-    assert!(lock.has_keys());
+    assert!(checker.has_keys());
 }
 
 #[test]
 fn a_thousand_random_kids_cost_one_fetch_more() {
     let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
-    let lock = lock(remote(&issuer.address("/keys")), quick());
-    assert_eq!(tried(&lock, &good()), Ok(()));
+    let checker = checker(remote(&issuer.address("/keys")), quick());
+    assert_eq!(tried(&checker, &good()), Ok(()));
     let tokens: Vec<_> =
         (0..1_000).map(|kid| token(Pair::P256B, "ES256", &format!("random-{kid}"))).collect();
-    let all = block_on(join_all(tokens.iter().map(|token| lock.authenticate(token))));
-    assert!(all.iter().all(|outcome| outcome.as_ref().map(drop).map_err(|refusal| *refusal) == UNKNOWN));
+    let all = block_on(join_all(tokens.iter().map(|token| checker.authenticate(token))));
+    assert!(all.iter().all(|outcome| outcome.as_ref().map(drop).map_err(|error| *error) == UNKNOWN));
     assert!(issuer.requests() <= 2, "{}", issuer.requests());
     let expired = token_of(
         Pair::P256B,
@@ -74,21 +74,21 @@ fn a_thousand_random_kids_cost_one_fetch_more() {
         r#"{"alg":"ES256","kid":"x"}"#,
         &claims_with(json!({"exp": 1})).to_string(),
     );
-    assert_eq!(tried(&lock, &expired), Err(AuthError::Token(Fault::Expired)), "bad claims fetch nothing");
+    assert_eq!(tried(&checker, &expired), Err(AuthError::Token(Error::Expired)), "bad claims fetch nothing");
 }
 
 #[test]
 fn a_new_key_is_fetched_when_a_token_names_it() {
     let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
-    let lock = lock(remote(&issuer.address("/keys")), quick());
-    assert_eq!(tried(&lock, &good()), Ok(()));
+    let checker = checker(remote(&issuer.address("/keys")), quick());
+    assert_eq!(tried(&checker, &good()), Ok(()));
     issuer.behave(Manner::ok(all_keys()));
-    assert_eq!(tried(&lock, &token(Pair::RsaA, "RS256", "rsa-a")), Ok(()));
+    assert_eq!(tried(&checker, &token(Pair::RsaA, "RS256", "rsa-a")), Ok(()));
     assert_eq!(issuer.requests(), 2);
     issuer.behave(Manner::ok(jwks([Pair::RsaB.jwk_with(json!({"kid": "late"}))])));
     let begun = Instant::now();
     assert_eq!(
-        tried(&lock, &token(Pair::RsaB, "RS256", "late")),
+        tried(&checker, &token(Pair::RsaB, "RS256", "late")),
         UNKNOWN,
         "within the spacing nothing is fetched"
     );
@@ -101,14 +101,14 @@ fn a_removed_key_stops_within_the_interval_even_for_remembered_tokens() {
     let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
     let mut often = remote(&issuer.address("/keys"));
     often.refresh = Duration::from_millis(200);
-    let (lock, token_a) = (lock(often, quick()), good());
-    assert_eq!(tried(&lock, &token_a), Ok(()));
+    let (checker, token_a) = (checker(often, quick()), good());
+    assert_eq!(tried(&checker, &token_a), Ok(()));
     issuer.behave(Manner::ok(one(Pair::P256B)));
     let begun = Instant::now();
-    soon("the removed key is refused", || tried(&lock, &token_a).is_err());
+    soon("the removed key is rejected", || tried(&checker, &token_a).is_err());
     assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
-    assert_eq!(tried(&lock, &token_a), Err(AuthError::Token(Fault::Signature)));
-    assert_eq!(tried(&lock, &token(Pair::P256B, "ES256", "one")), Ok(()));
+    assert_eq!(tried(&checker, &token_a), Err(AuthError::Token(Error::Signature)));
+    assert_eq!(tried(&checker, &token(Pair::P256B, "ES256", "one")), Ok(()));
 }
 
 #[test]
@@ -122,23 +122,23 @@ fn an_unchanged_set_is_confirmed_and_nothing_is_forgotten() {
         let mut often = remote(&issuer.address("/keys"));
         often.refresh = Duration::from_millis(50);
         often.max_stale = Duration::from_millis(600);
-        let (lock, token) = (lock(often, quick()), good());
-        assert_eq!(tried(&lock, &token), Ok(()));
-        soon("the set was confirmed twenty times", || lock.status().keys.refreshes > 20);
-        assert_eq!(tried(&lock, &token), Ok(()), "confirmed, so not stale");
-        assert_eq!(lock.status().cache_hits, 1);
-        assert_eq!(lock.status().keys.failures, 0);
+        let (checker, token) = (checker(often, quick()), good());
+        assert_eq!(tried(&checker, &token), Ok(()));
+        soon("the set was confirmed twenty times", || checker.status().keys.refreshes > 20);
+        assert_eq!(tried(&checker, &token), Ok(()), "confirmed, so not stale");
+        assert_eq!(checker.status().cache_hits, 1);
+        assert_eq!(checker.status().keys.failures, 0);
         let confirmed = issuer.confirmed.load(std::sync::atomic::Ordering::SeqCst);
         assert_eq!(confirmed >= 20, conditional, "{confirmed} answers of 304");
     }
 }
 
 #[test]
-fn a_set_that_was_refused_is_not_asked_for_on_condition() {
+fn rejected_set_is_not_requested_on_condition() {
     let issuer = Issuer::start(Manner::Conditional("bad".to_owned(), b"{\"keys\":[]}".to_vec()));
-    let lock = lock(remote(&issuer.address("/keys")), quick());
-    soon("two failures", || lock.status().keys.failures >= 2);
-    assert_eq!(lock.status().keys.refreshes, 0);
+    let checker = checker(remote(&issuer.address("/keys")), quick());
+    soon("two failures", || checker.status().keys.failures >= 2);
+    assert_eq!(checker.status().keys.refreshes, 0);
     let source = Source::Remote(remote(&issuer.address("/keys")));
     assert!(matches!(check_source(&rules(), &source), Err(KeyError::NoUsableKey(_))));
 }
@@ -155,12 +155,12 @@ fn the_shorter_of_interval_and_max_age_decides_when_keys_are_fetched_again() {
         let issuer = fresh_for(max_age);
         let mut often = remote(&issuer.address("/keys"));
         often.refresh = Duration::from_millis(interval);
-        let _lock = lock(often, quick());
+        let _lock = checker(often, quick());
         soon(&format!("three fetches with max-age={max_age}"), || issuer.requests() >= 3);
     }
     let issuer = fresh_for(3_600);
-    let lock = lock(remote(&issuer.address("/keys")), quick());
-    soon("the keys are there", || lock.has_keys());
+    let checker = checker(remote(&issuer.address("/keys")), quick());
+    soon("the keys are there", || checker.has_keys());
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(issuer.requests(), 1, "neither is over");
 }
@@ -170,38 +170,38 @@ fn keys_of_a_healthy_issuer_never_run_out() {
     let issuer = fresh_for(3_600);
     let mut short = remote(&issuer.address("/keys"));
     short.max_stale = Duration::from_millis(600);
-    let lock = lock(short, quick());
-    soon("the keys are there", || lock.has_keys());
+    let checker = checker(short, quick());
+    soon("the keys are there", || checker.has_keys());
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(2) {
-        assert!(lock.has_keys(), "after {:?}: {:?}", begun.elapsed(), lock.status());
+        assert!(checker.has_keys(), "after {:?}: {:?}", begun.elapsed(), checker.status());
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 #[test]
-fn a_cold_start_without_the_issuer_refuses_at_once_and_heals() {
+fn cold_start_without_issuer_denies_at_once_and_recovers() {
     let port = {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         free.local_addr().unwrap().port()
     };
-    let lock_down = lock(remote(&format!("http://127.0.0.1:{port}/keys")), quick());
-    soon("a failure", || lock_down.status().keys.failures > 0);
+    let checker_down = checker(remote(&format!("http://127.0.0.1:{port}/keys")), quick());
+    soon("a failure", || checker_down.status().keys.failures > 0);
     let begun = Instant::now();
-    assert_eq!(tried(&lock_down, &good()), NO_KEYS);
+    assert_eq!(tried(&checker_down, &good()), NO_KEYS);
     assert!(begun.elapsed() < Duration::from_millis(900));
-    assert!(!lock_down.has_keys());
+    assert!(!checker_down.has_keys());
 
     let issuer = Issuer::start(Manner::Answer(500, String::new(), vec![]));
-    let lock = lock(remote(&issuer.address("/keys")), quick());
-    soon("a failure", || lock.status().keys.failures > 0);
+    let checker = checker(remote(&issuer.address("/keys")), quick());
+    soon("a failure", || checker.status().keys.failures > 0);
     assert_eq!(
-        tried(&lock, "garbage"),
-        Err(AuthError::Token(Fault::NotThreeParts)),
+        tried(&checker, "garbage"),
+        Err(AuthError::Token(Error::NotThreeParts)),
         "bad tokens are bad without keys"
     );
     issuer.behave(Manner::ok(one(Pair::P256A)));
-    soon("it heals by itself", || tried(&lock, &good()).is_ok());
+    soon("it heals by itself", || tried(&checker, &good()).is_ok());
 }
 
 #[test]
@@ -224,16 +224,16 @@ fn whatever_the_issuer_sends_the_last_good_set_stays() {
         let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
         let mut often = remote(&issuer.address("/keys"));
         often.refresh = Duration::from_millis(100);
-        let lock = lock(often, quick());
-        assert_eq!(tried(&lock, &good()), Ok(()), "{what}");
+        let checker = checker(often, quick());
+        assert_eq!(tried(&checker, &good()), Ok(()), "{what}");
         issuer.behave(manner);
         let begun = Instant::now();
-        soon(what, || lock.status().keys.failures >= 1);
+        soon(what, || checker.status().keys.failures >= 1);
         assert!(begun.elapsed() < Duration::from_secs(2), "{what}: the whole takes 0.8 s at most");
-        lock.forget_verified();
-        assert_eq!(tried(&lock, &good()), Ok(()), "{what}");
+        checker.forget_verified();
+        assert_eq!(tried(&checker, &good()), Ok(()), "{what}");
         issuer.behave(Manner::ok(one(Pair::P256B)));
-        soon("the next good set is taken", || tried(&lock, &token(Pair::P256B, "ES256", "one")).is_ok());
+        soon("the next good set is taken", || tried(&checker, &token(Pair::P256B, "ES256", "one")).is_ok());
     }
 }
 
@@ -243,16 +243,16 @@ fn the_last_good_set_serves_only_so_long() {
     let mut short = remote(&issuer.address("/keys"));
     short.refresh = Duration::from_millis(100);
     short.max_stale = Duration::from_millis(700);
-    let (lock, token) = (lock(short, quick()), good());
-    assert_eq!(tried(&lock, &token), Ok(()));
+    let (checker, token) = (checker(short, quick()), good());
+    assert_eq!(tried(&checker, &token), Ok(()));
     issuer.behave(Manner::Close);
-    soon("failures", || lock.status().keys.failures > 0);
-    assert_eq!(tried(&lock, &token), Ok(()), "the issuer is away, the keys serve");
-    soon("the keys are too old", || !lock.has_keys());
-    assert_eq!(tried(&lock, &token), NO_KEYS, "remembered or not");
-    assert_eq!(lock.status().keys.usable_keys, 0);
+    soon("failures", || checker.status().keys.failures > 0);
+    assert_eq!(tried(&checker, &token), Ok(()), "the issuer is away, the keys serve");
+    soon("the keys are too old", || !checker.has_keys());
+    assert_eq!(tried(&checker, &token), NO_KEYS, "remembered or not");
+    assert_eq!(checker.status().keys.usable_keys, 0);
     issuer.behave(Manner::ok(one(Pair::P256A)));
-    soon("and it heals", || tried(&lock, &token).is_ok());
+    soon("and it heals", || tried(&checker, &token).is_ok());
 }
 
 #[test]
@@ -274,15 +274,15 @@ fn redirects_lead_to_the_same_origin_or_nowhere() {
             "/start" => Manner::Answer(302, line.clone(), vec![]),
             _ => Manner::ok(one(Pair::P256A)),
         });
-        let lock = lock(remote(&issuer.address("/start")), quick());
-        soon("an end", || lock.has_keys() || lock.status().keys.failures > 0);
-        assert_eq!(lock.has_keys(), follows, "{location}: {:?}", lock.status());
+        let checker = checker(remote(&issuer.address("/start")), quick());
+        soon("an end", || checker.has_keys() || checker.status().keys.failures > 0);
+        assert_eq!(checker.has_keys(), follows, "{location}: {:?}", checker.status());
     }
     assert_eq!(elsewhere.requests(), 0);
 }
 
 #[test]
-fn a_token_that_ends_while_its_keys_are_fetched_is_refused() {
+fn token_that_expires_during_the_fetch_is_rejected() {
     let clock = clock();
     let turned = std::sync::Arc::clone(&clock);
     let issuer = Issuer::start_with(None, move |_| {
@@ -291,17 +291,17 @@ fn a_token_that_ends_while_its_keys_are_fetched_is_refused() {
         Manner::ok(one(Pair::P256A))
     });
     let source = Source::Remote(remote(&issuer.address("/keys")));
-    let lock = Authenticator::with_timing(rules(), source, clock, quick()).unwrap();
-    assert_eq!(tried(&lock, &good()), Err(AuthError::Token(Fault::Expired)));
+    let checker = Authenticator::with_timing(rules(), source, clock, quick()).unwrap();
+    assert_eq!(tried(&checker, &good()), Err(AuthError::Token(Error::Expired)));
 }
 
 #[test]
 fn only_so_many_requests_wait_for_an_issuer_that_hangs() {
     let issuer = Issuer::start(Manner::Hang(Duration::from_secs(3)));
-    let lock = lock(remote(&issuer.address("/keys")), quick());
+    let checker = checker(remote(&issuer.address("/keys")), quick());
     let (token, begun) = (good(), Instant::now());
     let one = || async {
-        assert_eq!(lock.authenticate(&token).await.map(drop), NO_KEYS);
+        assert_eq!(checker.authenticate(&token).await.map(drop), NO_KEYS);
         begun.elapsed() < Duration::from_millis(500)
     };
     let at_once = block_on(join_all((0..1_100).map(|_| one())));
@@ -312,11 +312,11 @@ fn only_so_many_requests_wait_for_an_issuer_that_hangs() {
 #[test]
 fn a_reload_fetches_soon() {
     let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
-    let lock = lock(remote(&issuer.address("/keys")), quick());
-    assert_eq!(tried(&lock, &good()), Ok(()));
+    let checker = checker(remote(&issuer.address("/keys")), quick());
+    assert_eq!(tried(&checker, &good()), Ok(()));
     issuer.behave(Manner::ok(one(Pair::P256B)));
-    lock.commit_reload(lock.prepare_reload().unwrap());
-    soon("the new set serves", || tried(&lock, &token(Pair::P256B, "ES256", "one")).is_ok());
+    checker.commit_reload(checker.prepare_reload().unwrap());
+    soon("the new set serves", || tried(&checker, &token(Pair::P256B, "ES256", "one")).is_ok());
 }
 
 /// The issuer's base address → its OpenID configuration.
@@ -355,9 +355,9 @@ fn the_issuers_configuration_tells_where_the_keys_are() {
         });
         let mut rules = rules();
         rules.issuer.clone_from(&base);
-        let lock = lock_with(rules, Remote { address: None, ..remote(&base) }, quick());
-        soon("an end", || lock.has_keys() || lock.status().keys.failures > 1);
-        assert_eq!(lock.has_keys(), works, "{what}: {:?}", lock.status());
+        let checker = checker_with(rules, Remote { address: None, ..remote(&base) }, quick());
+        soon("an end", || checker.has_keys() || checker.status().keys.failures > 1);
+        assert_eq!(checker.has_keys(), works, "{what}: {:?}", checker.status());
         if works {
             let token = token_of(
                 Pair::P256A,
@@ -365,7 +365,7 @@ fn the_issuers_configuration_tells_where_the_keys_are() {
                 r#"{"alg":"ES256","kid":"one"}"#,
                 &claims_with(json!({ "iss": base })).to_string(),
             );
-            assert_eq!(tried(&lock, &token), Ok(()));
+            assert_eq!(tried(&checker, &token), Ok(()));
         }
     }
 }
@@ -445,8 +445,8 @@ fn keys_come_from_issuers_that_negotiate() {
     ];
     for (what, manner) in cases {
         let issuer = Issuer::start(manner);
-        let lock = lock(remote(&issuer.address("/keys")), quick());
-        assert_eq!(tried(&lock, &good()), Ok(()), "{what}: {:?}", lock.status());
+        let checker = checker(remote(&issuer.address("/keys")), quick());
+        assert_eq!(tried(&checker, &good()), Ok(()), "{what}: {:?}", checker.status());
     }
 }
 
@@ -461,9 +461,9 @@ fn an_issuers_configuration_may_be_coded_and_marked() {
     });
     let mut rules = rules();
     rules.issuer.clone_from(&base);
-    let lock = lock_with(rules, Remote { address: None, ..remote(&base) }, quick());
-    soon("the keys are there", || lock.has_keys() || lock.status().keys.failures > 1);
-    assert!(lock.has_keys(), "{:?}", lock.status());
+    let checker = checker_with(rules, Remote { address: None, ..remote(&base) }, quick());
+    soon("the keys are there", || checker.has_keys() || checker.status().keys.failures > 1);
+    assert!(checker.has_keys(), "{:?}", checker.status());
 }
 
 /// The error with this issuer, and how long it took.
@@ -494,10 +494,10 @@ fn a_compressed_answer_is_read_to_the_limit_of_its_content() {
     set.push_str(&" ".repeat(1024 * 1024 - set.len()));
     let lines = "Content-Encoding: gzip\r\n";
     let issuer = Issuer::start(when(true, lines, gzip(&set)));
-    let lock = lock(remote(&issuer.address("/keys")), quick());
-    assert_eq!(tried(&lock, &good()), Ok(()), "{:?}", lock.status());
+    let checker = checker(remote(&issuer.address("/keys")), quick());
+    assert_eq!(tried(&checker, &good()), Ok(()), "{:?}", checker.status());
     let bomb = gzip(vec![b' '; 200 * 1024 * 1024]);
-    assert!(bomb.len() < 1024 * 1024, "it is not the size on the wire that is refused: {}", bomb.len());
+    assert!(bomb.len() < 1024 * 1024, "it is not the size on the wire that is rejected: {}", bomb.len());
     let (error, took) = failure(&Issuer::start(when(true, lines, bomb)));
     assert!(error.contains("larger than 1 MiB"), "{error}");
     assert!(took < Duration::from_millis(500), "{took:?}");

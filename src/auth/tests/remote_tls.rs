@@ -45,11 +45,11 @@ fn authority_and_server(name: &str) -> (TempDir, Arc<ServerConfig>) {
     (directory, Arc::new(config))
 }
 
-fn lock(issuer: &Issuer, ca: Option<&TempDir>, host: &str) -> Authenticator {
-    lock_refreshing(issuer, ca, host, Duration::from_millis(200))
+fn checker(issuer: &Issuer, ca: Option<&TempDir>, host: &str) -> Authenticator {
+    checker_refreshing(issuer, ca, host, Duration::from_millis(200))
 }
 
-fn lock_refreshing(issuer: &Issuer, ca: Option<&TempDir>, host: &str, refresh: Duration) -> Authenticator {
+fn checker_refreshing(issuer: &Issuer, ca: Option<&TempDir>, host: &str, refresh: Duration) -> Authenticator {
     let remote = Remote {
         address: Some(format!("https://{host}:{}/keys", issuer.port).parse().unwrap()),
         ca_file: ca.map(|directory| directory.path().join("ca.pem")),
@@ -68,15 +68,15 @@ fn keys_are_fetched_over_https_under_a_private_authority_and_rotate() {
     let set = |pair: Pair| jwks([pair.jwk_with(json!({"kid": "one"}))]);
     let first = set(Pair::P256A);
     let issuer = Issuer::start_with(Some(tls), move |_| Manner::ok(first.clone()));
-    let lock = lock(&issuer, Some(&directory), "127.0.0.1");
+    let checker = checker(&issuer, Some(&directory), "127.0.0.1");
     let (a, b) = (token(Pair::P256A, "ES256", "one"), token(Pair::P256B, "ES256", "one"));
-    assert!(authenticate(&lock, &a).is_ok(), "{:?}", lock.status());
+    assert!(authenticate(&checker, &a).is_ok(), "{:?}", checker.status());
     issuer.behave(Manner::ok(set(Pair::P256B)));
-    soon("the new key serves", || authenticate(&lock, &b).is_ok());
-    assert!(authenticate(&lock, &a).is_err());
+    soon("the new key serves", || authenticate(&checker, &b).is_ok());
+    assert!(authenticate(&checker, &a).is_err());
     issuer.behave(Manner::Close);
-    soon("an outage", || lock.status().keys.failures > 0);
-    assert!(authenticate(&lock, &b).is_ok());
+    soon("an outage", || checker.status().keys.failures > 0);
+    assert!(authenticate(&checker, &b).is_ok());
 }
 
 #[test]
@@ -86,27 +86,27 @@ fn a_flood_over_https_costs_one_fetch_when_cold_and_one_more_for_unknown_kids() 
         std::thread::sleep(Duration::from_millis(100));
         Manner::ok(all_keys())
     });
-    let lock = lock_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
-    assert!(!lock.has_keys());
+    let checker = checker_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
+    assert!(!checker.has_keys());
     let good = token(Pair::RsaA, "RS256", "rsa-a");
-    let cold = block_on(join_all((0..50).map(|_| lock.authenticate(&good))));
+    let cold = block_on(join_all((0..50).map(|_| checker.authenticate(&good))));
     assert!(cold.iter().all(Result::is_ok));
     assert_eq!(issuer.requests(), 1);
     let strangers: Vec<_> =
         (0..1_000).map(|kid| token(Pair::P256B, "ES256", &format!("random-{kid}"))).collect();
-    let refused = block_on(join_all(strangers.iter().map(|token| lock.authenticate(token))));
-    assert!(refused.iter().all(Result::is_err));
+    let rejected = block_on(join_all(strangers.iter().map(|token| checker.authenticate(token))));
+    assert!(rejected.iter().all(Result::is_err));
     assert_eq!(issuer.requests(), 2);
 }
 
 #[test]
-fn an_issuer_that_hangs_over_https_holds_nobody_up_for_long() {
+fn hanging_issuer_over_https_blocks_no_request_for_long() {
     let (directory, tls) = authority_and_server("127.0.0.1");
     let issuer = Issuer::start_with(Some(tls), |_| Manner::Hang(Duration::from_secs(3)));
-    let lock = lock_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
+    let checker = checker_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
     let begun = std::time::Instant::now();
-    let refused = authenticate(&lock, &token(Pair::RsaA, "RS256", "rsa-a"));
-    assert_eq!(refused.map(drop), Err(crate::auth::AuthError::KeysUnavailable));
+    let rejected = authenticate(&checker, &token(Pair::RsaA, "RS256", "rsa-a"));
+    assert_eq!(rejected.map(drop), Err(crate::auth::AuthError::KeysUnavailable));
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
@@ -117,16 +117,16 @@ fn a_certificate_that_is_not_trusted_brings_no_keys() {
     let (named, wrong_name) = authority_and_server("issuer.example");
     let serve = |tls| Issuer::start_with(Some(tls), |_| Manner::ok(all_keys()));
     let (issuer, misnamed) = (serve(tls), serve(wrong_name));
-    for (what, lock) in [
-        ("only the public roots", lock(&issuer, None, "127.0.0.1")),
-        ("another authority", lock(&issuer, Some(&other), "127.0.0.1")),
-        ("another name", lock(&misnamed, Some(&named), "127.0.0.1")),
+    for (what, checker) in [
+        ("only the public roots", checker(&issuer, None, "127.0.0.1")),
+        ("another authority", checker(&issuer, Some(&other), "127.0.0.1")),
+        ("another name", checker(&misnamed, Some(&named), "127.0.0.1")),
     ] {
-        soon(what, || lock.status().keys.failures > 0);
-        assert!(!lock.has_keys(), "{what}");
+        soon(what, || checker.status().keys.failures > 0);
+        assert!(!checker.has_keys(), "{what}");
     }
     assert!(
-        authenticate(&lock(&issuer, Some(&directory), "127.0.0.1"), &token(Pair::RsaA, "RS256", "rsa-a"))
+        authenticate(&checker(&issuer, Some(&directory), "127.0.0.1"), &token(Pair::RsaA, "RS256", "rsa-a"))
             .is_ok()
     );
     assert_eq!(misnamed.requests(), 0);
@@ -144,8 +144,8 @@ fn a_certificate_that_is_not_trusted_is_an_outage_whose_message_names_the_ca_fil
     };
     let error = crate::auth::check_source(&rules(), &Source::Remote(remote)).unwrap_err();
     assert!(error.is_outage(), "{error}");
-    let told = error.with_help();
-    assert!(told.contains("UnknownIssuer") && told.contains("token.ca_file"), "{told}");
+    let reported = error.with_help();
+    assert!(reported.contains("UnknownIssuer") && reported.contains("token.ca_file"), "{reported}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::attacks::{Row, try_all};
 use super::mint::*;
-use crate::auth::error::TokenError as Fault;
+use crate::auth::error::TokenError as Error;
 use crate::auth::error::{Part::Header, Part::Payload, Part::Signature};
 
 /// A token by P-256 key A whose header is this text, correctly signed.
@@ -21,49 +21,49 @@ fn the_compact_form_is_three_canonical_parts() {
     let good = token(Pair::P256A, "ES256", "p256-a");
     let parts: Vec<&str> = good.split('.').collect();
     let [head, body, signature] = parts[..] else { panic!("three parts") };
-    let three = Fault::NotThreeParts;
+    let three = Error::NotThreeParts;
     // 32 + 32 bytes end in a character of which four bits are stray: another one there decodes alike elsewhere.
     let last = signature.as_bytes()[signature.len() - 1];
     let stray = if last == b'A' { 'B' } else { (last + 1) as char };
     let rows: Vec<Row> = [
         (String::new(), three, "nothing"),
         (".".to_owned(), three, "one dot"),
-        ("..".to_owned(), Fault::NotJson(Header), "two dots"),
+        ("..".to_owned(), Error::NotJson(Header), "two dots"),
         ("...".to_owned(), three, "three dots"),
         (head.to_owned(), three, "one part"),
         (format!("{head}.{body}"), three, "two parts"),
         (format!("{good}."), three, "a fourth, empty part"),
         (format!("{good}.{signature}"), three, "four parts"),
         (format!("{good}.{body}.{signature}"), three, "five parts (JWE)"),
-        (format!(".{body}.{signature}"), Fault::NotJson(Header), "no header"),
-        (format!("{head}..{signature}"), Fault::NotJson(Payload), "no payload (detached)"),
-        (format!(" {good}"), Fault::NotBase64(Header), "a space before"),
-        (format!("{good} "), Fault::NotBase64(Signature), "a space behind"),
-        (format!("{good}\n"), Fault::NotBase64(Signature), "a line end behind"),
-        (format!("{head}=.{body}.{signature}"), Fault::NotBase64(Header), "padding in the header"),
-        (format!("{head}.{body}=.{signature}"), Fault::NotBase64(Payload), "padding in the payload"),
-        (format!("{head}.{body}A.{signature}"), Fault::NotBase64(Payload), "an impossible length"),
-        (format!("{head}.{body}.{}{stray}", &signature[..85]), Fault::NotBase64(Signature), "stray bits"),
+        (format!(".{body}.{signature}"), Error::NotJson(Header), "no header"),
+        (format!("{head}..{signature}"), Error::NotJson(Payload), "no payload (detached)"),
+        (format!(" {good}"), Error::NotBase64(Header), "a space before"),
+        (format!("{good} "), Error::NotBase64(Signature), "a space behind"),
+        (format!("{good}\n"), Error::NotBase64(Signature), "a line end behind"),
+        (format!("{head}=.{body}.{signature}"), Error::NotBase64(Header), "padding in the header"),
+        (format!("{head}.{body}=.{signature}"), Error::NotBase64(Payload), "padding in the payload"),
+        (format!("{head}.{body}A.{signature}"), Error::NotBase64(Payload), "an impossible length"),
+        (format!("{head}.{body}.{}{stray}", &signature[..85]), Error::NotBase64(Signature), "stray bits"),
         (
             format!("{head}.{body}.{}+", &signature[..85]),
-            Fault::NotBase64(Signature),
+            Error::NotBase64(Signature),
             "the other alphabet: +",
         ),
         (
             format!("{head}.{body}.{}/", &signature[..85]),
-            Fault::NotBase64(Signature),
+            Error::NotBase64(Signature),
             "the other alphabet: /",
         ),
-        (format!("{head}.{body}.{}é", &signature[..84]), Fault::NotBase64(Signature), "not ASCII"),
-        (format!("{head}.{body}.{}\u{0}", &signature[..85]), Fault::NotBase64(Signature), "a NUL"),
-        (format!("{}\n.{body}.{signature}", head), Fault::NotBase64(Header), "a line end within"),
+        (format!("{head}.{body}.{}é", &signature[..84]), Error::NotBase64(Signature), "not ASCII"),
+        (format!("{head}.{body}.{}\u{0}", &signature[..85]), Error::NotBase64(Signature), "a NUL"),
+        (format!("{}\n.{body}.{signature}", head), Error::NotBase64(Header), "a line end within"),
         ("A".repeat(16 * 1024), three, "16 KiB"),
-        ("A".repeat(16 * 1024 + 1), Fault::TooLong, "a byte more than 16 KiB"),
-        ("é".repeat(9_000), Fault::TooLong, "too long and not ASCII"),
-        (format!("Bearer {good}"), Fault::NotBase64(Header), "the scheme within the token"),
+        ("A".repeat(16 * 1024 + 1), Error::TooLong, "a byte more than 16 KiB"),
+        ("é".repeat(9_000), Error::TooLong, "too long and not ASCII"),
+        (format!("Bearer {good}"), Error::NotBase64(Header), "the scheme within the token"),
         (format!(r#"{{"payload":"{body}","signature":"{signature}"}}"#), three, "the JSON serialization"),
     ]
-    .map(|(token, fault, why)| (token, Err(fault), why.to_owned()))
+    .map(|(token, error, why)| (token, Err(error), why.to_owned()))
     .into();
     assert_eq!(try_all(&all_keys(), rows), 28);
     let long = claims_with(json!({"more": "x".repeat(11_850)}));
@@ -96,7 +96,7 @@ fn the_typ_is_one_of_the_configured_types() {
             }
             let outcome = authenticate(&authenticator, &header(&members.to_string())).map(drop);
             let expected =
-                if expected[at] { Ok(()) } else { Err(crate::auth::AuthError::Token(Fault::Type)) };
+                if expected[at] { Ok(()) } else { Err(crate::auth::AuthError::Token(Error::Type)) };
             assert_eq!(outcome, expected, "{typ:?} where {types:?} are allowed");
         }
     }
@@ -104,7 +104,7 @@ fn the_typ_is_one_of_the_configured_types() {
 
 #[test]
 fn the_header_holds_to_every_rule() {
-    let ok: Result<(), Fault> = Ok(());
+    let ok: Result<(), Error> = Ok(());
     let with = |more: Value| {
         let mut members = json!({"alg": "ES256", "kid": "p256-a"});
         members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -142,26 +142,26 @@ fn the_header_holds_to_every_rule() {
         "application/application/at+jwt",
         "JWT\u{0}",
     ] {
-        row(with(json!({"typ": typ})), Err(Fault::Type), typ);
+        row(with(json!({"typ": typ})), Err(Error::Type), typ);
     }
     for typ in [json!(null), json!(1), json!(["JWT"]), json!({}), json!(true)] {
-        row(with(json!({"typ": typ})), Err(Fault::Type), "typ of another JSON type");
+        row(with(json!({"typ": typ})), Err(Error::Type), "typ of another JSON type");
     }
     for crit in
         [json!(null), json!([]), json!(["exp"]), json!(["b64"]), json!("exp"), json!({}), json!(false)]
     {
-        row(with(json!({"crit": crit})), Err(Fault::Critical), "crit in any form");
+        row(with(json!({"crit": crit})), Err(Error::Critical), "crit in any form");
     }
     for b64 in [json!(true), json!(false), json!(null), json!("false")] {
-        row(with(json!({"b64": b64})), Err(Fault::UnencodedPayload), "b64 in any form");
+        row(with(json!({"b64": b64})), Err(Error::UnencodedPayload), "b64 in any form");
     }
-    row(with(json!({"b64": false, "crit": ["b64"]})), Err(Fault::Critical), "RFC 7797");
+    row(with(json!({"b64": false, "crit": ["b64"]})), Err(Error::Critical), "RFC 7797");
     for cty in [json!("JWT"), json!("jwt"), json!("application/JWT"), json!(null), json!(["JWT"])] {
-        row(with(json!({"cty": cty})), Err(Fault::ContentType), "cty of a nested token, or no string");
+        row(with(json!({"cty": cty})), Err(Error::ContentType), "cty of a nested token, or no string");
     }
     row(with(json!({"cty": "json"})), ok, "another cty");
     for kid in [json!(null), json!(1), json!(["p256-a"]), json!({"kid": "p256-a"}), json!("k".repeat(257))] {
-        row(with(json!({"kid": kid})), Err(Fault::KeyId), "kid is no string, or too long");
+        row(with(json!({"kid": kid})), Err(Error::KeyId), "kid is no string, or too long");
     }
     for kid in [
         "",
@@ -179,7 +179,7 @@ fn the_header_holds_to_every_rule() {
     ] {
         row(
             with(json!({"kid": kid})),
-            Err(Fault::UnknownKey),
+            Err(Error::UnknownKey),
             "kid is compared, and nothing else done with it",
         );
     }
@@ -201,30 +201,30 @@ fn the_header_holds_to_every_rule() {
             members.to_string()
         };
         let forged = token_of(Pair::P256B, "ES256", &text, &claims().to_string());
-        row(forged, Err(Fault::Signature), "signed by the key that it brings along");
+        row(forged, Err(Error::Signature), "signed by the key that it brings along");
     }
-    for (text, fault) in [
-        (r#"{"alg":"ES256","alg":"ES256","kid":"p256-a"}"#, Fault::Duplicate(Header)),
-        (r#"{"alg":"none","alg":"ES256","kid":"p256-a"}"#, Fault::Duplicate(Header)),
-        (r#"{"alg":"ES256","\u0061lg":"none","kid":"p256-a"}"#, Fault::Duplicate(Header)),
-        (r#"{"alg":"ES256","kid":"p256-b","kid":"p256-a"}"#, Fault::Duplicate(Header)),
-        (r#"{"alg":"ES256","kid":"p256-a","x":{"y":1,"y":2}}"#, Fault::Duplicate(Header)),
-        (r#"["alg","ES256"]"#, Fault::NotAnObject(Header)),
-        (r#""ES256""#, Fault::NotAnObject(Header)),
-        ("null", Fault::NotAnObject(Header)),
-        ("7", Fault::NotAnObject(Header)),
-        ("", Fault::NotJson(Header)),
-        ("{", Fault::NotJson(Header)),
-        (r#"{"alg":"ES256","kid":"p256-a"}{}"#, Fault::NotJson(Header)),
-        (r#"{"alg":"ES256","kid":"p256-a",}"#, Fault::NotJson(Header)),
-        (r#"{'alg':'ES256'}"#, Fault::NotJson(Header)),
-        ("\u{feff}{\"alg\":\"ES256\",\"kid\":\"p256-a\"}", Fault::NotJson(Header)),
-        (r#"{"alg":"ES256","kid":"\ud800"}"#, Fault::NotJson(Header)),
+    for (text, error) in [
+        (r#"{"alg":"ES256","alg":"ES256","kid":"p256-a"}"#, Error::Duplicate(Header)),
+        (r#"{"alg":"none","alg":"ES256","kid":"p256-a"}"#, Error::Duplicate(Header)),
+        (r#"{"alg":"ES256","\u0061lg":"none","kid":"p256-a"}"#, Error::Duplicate(Header)),
+        (r#"{"alg":"ES256","kid":"p256-b","kid":"p256-a"}"#, Error::Duplicate(Header)),
+        (r#"{"alg":"ES256","kid":"p256-a","x":{"y":1,"y":2}}"#, Error::Duplicate(Header)),
+        (r#"["alg","ES256"]"#, Error::NotAnObject(Header)),
+        (r#""ES256""#, Error::NotAnObject(Header)),
+        ("null", Error::NotAnObject(Header)),
+        ("7", Error::NotAnObject(Header)),
+        ("", Error::NotJson(Header)),
+        ("{", Error::NotJson(Header)),
+        (r#"{"alg":"ES256","kid":"p256-a"}{}"#, Error::NotJson(Header)),
+        (r#"{"alg":"ES256","kid":"p256-a",}"#, Error::NotJson(Header)),
+        (r#"{'alg':'ES256'}"#, Error::NotJson(Header)),
+        ("\u{feff}{\"alg\":\"ES256\",\"kid\":\"p256-a\"}", Error::NotJson(Header)),
+        (r#"{"alg":"ES256","kid":"\ud800"}"#, Error::NotJson(Header)),
     ] {
-        row(header(text), Err(fault), text);
+        row(header(text), Err(error), text);
     }
     let no_kid = header(r#"{"alg":"ES256"}"#);
-    row(no_kid, Err(Fault::AmbiguousKey), "no kid and two keys that fit");
+    row(no_kid, Err(Error::AmbiguousKey), "no kid and two keys that fit");
     row(
         token_of(Pair::P384, "ES384", r#"{"alg":"ES384"}"#, &claims().to_string()),
         ok,
@@ -237,29 +237,29 @@ fn the_header_holds_to_every_rule() {
 fn the_payload_is_one_json_object_without_duplicates() {
     let good = claims().to_string();
     let rows: Vec<Row> = [
-        (payload("[]"), Fault::NotAnObject(Payload), "an array"),
-        (payload("\"x\""), Fault::NotAnObject(Payload), "a string"),
-        (payload("null"), Fault::NotAnObject(Payload), "null"),
-        (payload(""), Fault::NotJson(Payload), "nothing"),
-        (payload("text"), Fault::NotJson(Payload), "text"),
-        (payload(&format!("{good}{good}")), Fault::NotJson(Payload), "two objects"),
-        (payload(&good.replacen('{', r#"{"sub":"x","#, 1)), Fault::Duplicate(Payload), "sub twice"),
-        (payload(&good.replacen('{', r#"{"exp":1,"#, 1)), Fault::Duplicate(Payload), "exp twice"),
+        (payload("[]"), Error::NotAnObject(Payload), "an array"),
+        (payload("\"x\""), Error::NotAnObject(Payload), "a string"),
+        (payload("null"), Error::NotAnObject(Payload), "null"),
+        (payload(""), Error::NotJson(Payload), "nothing"),
+        (payload("text"), Error::NotJson(Payload), "text"),
+        (payload(&format!("{good}{good}")), Error::NotJson(Payload), "two objects"),
+        (payload(&good.replacen('{', r#"{"sub":"x","#, 1)), Error::Duplicate(Payload), "sub twice"),
+        (payload(&good.replacen('{', r#"{"exp":1,"#, 1)), Error::Duplicate(Payload), "exp twice"),
         (
             payload(&good.replacen('{', r#"{"\u0065xp":1,"#, 1)),
-            Fault::Duplicate(Payload),
+            Error::Duplicate(Payload),
             "exp twice, escaped",
         ),
-        (payload(&good.replacen('{', r#"{"x":[{"y":1,"y":1}],"#, 1)), Fault::Duplicate(Payload), "deep down"),
-        (payload(&"[".repeat(5_000)), Fault::NotJson(Payload), "deep nesting"),
-        (payload(&good.replacen('{', r#"{"x":1e999,"#, 1)), Fault::NotJson(Payload), "a number beyond reach"),
+        (payload(&good.replacen('{', r#"{"x":[{"y":1,"y":1}],"#, 1)), Error::Duplicate(Payload), "deep down"),
+        (payload(&"[".repeat(5_000)), Error::NotJson(Payload), "deep nesting"),
+        (payload(&good.replacen('{', r#"{"x":1e999,"#, 1)), Error::NotJson(Payload), "a number beyond reach"),
     ]
-    .map(|(token, fault, why)| (token, Err(fault), why.to_owned()))
+    .map(|(token, error, why)| (token, Err(error), why.to_owned()))
     .into();
     assert_eq!(try_all(&all_keys(), rows), 12);
     let mut bytes = good.into_bytes();
     bytes.insert(2, 0xff);
     let signed = format!("{}.{}", encode(r#"{"alg":"ES256","kid":"p256-a"}"#), encode(bytes));
     let token = format!("{signed}.{}", encode(Pair::P256A.sign("ES256", signed.as_bytes())));
-    try_all(&all_keys(), vec![(token, Err(Fault::NotJson(Payload)), "not UTF-8".to_owned())]);
+    try_all(&all_keys(), vec![(token, Err(Error::NotJson(Payload)), "not UTF-8".to_owned())]);
 }

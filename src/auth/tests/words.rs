@@ -1,4 +1,4 @@
-//! What an operator reads in the log and the audit line when somebody is refused: it names the rule.
+//! What an operator reads in the log and the audit line when somebody is rejected: it names the rule.
 
 use crate::auth::error::{Claim, Part};
 use crate::auth::source::RefreshTiming;
@@ -6,7 +6,7 @@ use crate::auth::{ClaimError, TokenError};
 use std::time::Duration;
 
 #[test]
-fn a_refusal_names_the_part_and_the_claim() {
+fn error_names_the_part_and_the_claim() {
     let parts =
         [Part::Header, Part::Payload, Part::Signature].map(|part| TokenError::NotJson(part).to_string());
     assert_eq!(parts, ["the header is not JSON", "the payload is not JSON", "the signature is not JSON"]);

@@ -1,4 +1,4 @@
-//! One broken file a fault, in `tests/fixtures`, held against the exact words that tell it.
+//! One broken file a error, in `tests/fixtures`, held against the exact words that tell it.
 //!
 //! `expected.txt` beside the fixtures has them: a line `== name`, then the message. A fixture without an
 //! expectation fails, and so does an expectation without a fixture.
@@ -21,44 +21,44 @@ fn expected(directory: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn told(directory: &str, judge: impl Fn(&Path) -> Option<SettingsErrors>) -> BTreeMap<String, String> {
+fn reported(directory: &str, judge: impl Fn(&Path) -> Option<SettingsErrors>) -> BTreeMap<String, String> {
     let mut messages = BTreeMap::new();
     for file in fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()) {
         if file.extension().is_some_and(|extension| extension == "toml") {
             let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-            let message = judge(&file).map_or_else(|| "no fault".to_owned(), |faults| faults.to_string());
+            let message = judge(&file).map_or_else(|| "no error".to_owned(), |errors| errors.to_string());
             messages.insert(name, message.replace(&format!("{directory}/"), ""));
         }
     }
     messages
 }
 
-fn assert_told(directory: &str, judge: impl Fn(&Path) -> Option<SettingsErrors>) {
-    let (expected, told) = (expected(directory), told(directory, judge));
+fn assert_reported(directory: &str, judge: impl Fn(&Path) -> Option<SettingsErrors>) {
+    let (expected, reported) = (expected(directory), reported(directory, judge));
     // In the form of expected.txt, for whoever adds a fixture: read it before believing it.
-    let differing: String = told
+    let differing: String = reported
         .iter()
         .filter(|(name, message)| expected.get(*name) != Some(*message))
         .map(|(name, message)| format!("== {name}\n{message}\n"))
         .collect();
     assert!(differing.is_empty(), "{directory} differs from its expected.txt:\n{differing}");
     let names = |map: &BTreeMap<String, String>| map.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&told), names(&expected), "every fixture has an expectation and the reverse");
+    assert_eq!(names(&reported), names(&expected), "every fixture has an expectation and the reverse");
 }
 
 #[test]
-fn every_broken_configuration_is_told_exactly() {
-    assert_told("tests/fixtures/config", |file| load(file, std::iter::empty()).err());
+fn every_broken_configuration_is_reported_exactly() {
+    assert_reported("tests/fixtures/config", |file| load(file, std::iter::empty()).err());
 }
 
 #[test]
-fn every_broken_access_table_is_told_exactly() {
-    assert_told("tests/fixtures/access", |file| read_table(file).err().map(SettingsErrors));
+fn every_broken_access_table_is_reported_exactly() {
+    assert_reported("tests/fixtures/access", |file| read_table(file).err().map(SettingsErrors));
 }
 
 #[test]
 fn no_message_repeats_a_password() {
-    for (name, message) in told("tests/fixtures/config", |file| load(file, std::iter::empty()).err()) {
+    for (name, message) in reported("tests/fixtures/config", |file| load(file, std::iter::empty()).err()) {
         assert!(!message.contains("hunter2"), "{name}: {message}");
     }
 }

@@ -48,7 +48,7 @@ fn printed() -> BTreeMap<String, Printed> {
 fn default(key: &Key) -> Option<toml::Value> {
     match key.default {
         Default::Text(text) => Some(text.into()),
-        Default::Number(number) => Some(i64::try_from(number).unwrap().into()),
+        Default::Number(number) => Some(number.into()),
         Default::Boolean(truth) => Some(truth.into()),
         Default::List(items) => Some(items.to_vec().into()),
         Default::Mandatory | Default::Nothing | Default::Cores | Default::EmptyTable => None,
