@@ -120,14 +120,14 @@ fn file_of_a_failed_reload_is_unused_until_it_changes() {
     let serves = |authenticator: &Authenticator, pair: Pair| {
         authenticate(authenticator, &token(pair, "ES256", "one")).is_ok()
     };
-    let pace = RefreshTiming { file_poll: Duration::from_millis(300), ..quick() };
+    let timing = RefreshTiming { file_poll: Duration::from_millis(300), ..quick() };
     for succeeds in [true, false] {
         replace(Pair::P256A);
         let authenticator =
-            Authenticator::with_timing(rules(), Source::File(path.clone()), clock(), pace).unwrap();
+            Authenticator::with_timing(rules(), Source::File(path.clone()), clock(), timing).unwrap();
         replace(Pair::P256B);
         authenticator.abandon_reload();
-        std::thread::sleep(pace.file_poll * 3);
+        std::thread::sleep(timing.file_poll * 3);
         assert!(serves(&authenticator, Pair::P256A), "nothing is changed");
         if succeeds {
             reload(&authenticator).unwrap();
@@ -137,8 +137,8 @@ fn file_of_a_failed_reload_is_unused_until_it_changes() {
             soon("the newer file is taken", || serves(&authenticator, Pair::P256B));
         }
         let age = || authenticator.status().keys.age.unwrap();
-        std::thread::sleep(pace.file_poll * 3);
-        assert!(age() < pace.file_poll * 2, "and it is confirmed from then on: {:?}", age());
+        std::thread::sleep(timing.file_poll * 3);
+        assert!(age() < timing.file_poll * 2, "and it is confirmed from then on: {:?}", age());
     }
 }
 
@@ -162,7 +162,7 @@ fn an_unknown_kid_waits_for_one_look_at_the_file_and_no_longer() {
         let begun = Instant::now();
         let rejected = authenticate(&authenticator, &unknown).map(drop);
         assert_eq!(rejected, Err(AuthError::Token(Error::UnknownKey)));
-        // Twenty looks lie between the two; only a look that nobody tells the end of is waited for to the last.
+        // Twenty polls lie between the two; only a poll whose end is never announced is waited for in full.
         assert!(begun.elapsed() < quick().max_wait() / 2, "{:?}", begun.elapsed());
         std::thread::sleep(quick().file_poll);
     }
@@ -176,5 +176,5 @@ fn the_thread_ends_with_its_authenticator() {
     let authenticator = Authenticator::with_timing(rules(), Source::File(path), clock(), quick()).unwrap();
     let keyring = std::sync::Arc::downgrade(&authenticator.source.keyring);
     drop(authenticator);
-    soon("nobody holds the keyring", || keyring.upgrade().is_none());
+    soon("nothing holds the keyring", || keyring.upgrade().is_none());
 }

@@ -1,4 +1,4 @@
-//! Any bytes at all: the reader and the whole checker refuse without a panic, and accept only what was signed.
+//! Any bytes at all: the reader and the whole check reject without a panic, and accept only what was signed.
 //!
 //! `AUTH_FUZZ_CASES=1000000` raises the number of inputs of each property.
 

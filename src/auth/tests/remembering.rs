@@ -1,4 +1,4 @@
-//! The cache: what it saves, and that it never lets in what the checker would refuse.
+//! The cache: what it saves, and that it never accepts what the check would reject.
 
 use std::sync::Arc;
 

@@ -23,12 +23,12 @@ fn remote(address: &str) -> Remote {
     }
 }
 
-fn checker(remote: Remote, pace: RefreshTiming) -> Authenticator {
-    checker_with(rules(), remote, pace)
+fn checker(remote: Remote, timing: RefreshTiming) -> Authenticator {
+    checker_with(rules(), remote, timing)
 }
 
-fn checker_with(rules: Rules, remote: Remote, pace: RefreshTiming) -> Authenticator {
-    Authenticator::with_timing(rules, Source::Remote(remote), clock(), pace).unwrap()
+fn checker_with(rules: Rules, remote: Remote, timing: RefreshTiming) -> Authenticator {
+    Authenticator::with_timing(rules, Source::Remote(remote), clock(), timing).unwrap()
 }
 
 fn one(pair: Pair) -> String {
@@ -92,7 +92,7 @@ fn a_new_key_is_fetched_when_a_token_names_it() {
         UNKNOWN,
         "within the spacing nothing is fetched"
     );
-    assert!(begun.elapsed() < Duration::from_millis(300), "and nobody waits");
+    assert!(begun.elapsed() < Duration::from_millis(300), "and no request waits");
     assert_eq!(issuer.requests(), 2);
 }
 

@@ -35,7 +35,7 @@ fn reported(directory: &str, judge: impl Fn(&Path) -> Option<SettingsErrors>) ->
 
 fn assert_reported(directory: &str, judge: impl Fn(&Path) -> Option<SettingsErrors>) {
     let (expected, reported) = (expected(directory), reported(directory, judge));
-    // In the form of expected.txt, for whoever adds a fixture: read it before believing it.
+    // In the form of expected.txt, for a new fixture: check it before copying it.
     let differing: String = reported
         .iter()
         .filter(|(name, message)| expected.get(*name) != Some(*message))
