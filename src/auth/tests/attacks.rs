@@ -47,7 +47,7 @@ fn every_allowed_algorithm_passes_with_its_key_and_no_other() {
     let mut rows: Vec<Row> = vec![];
     for (pair, kid) in pairs {
         for alg in Algorithm::VARIANTS {
-            let expected = if fitting(pair).contains(&alg) { Ok(()) } else { Err(Error::NoFittingKey) };
+            let expected = if fitting(pair).contains(alg) { Ok(()) } else { Err(Error::NoFittingKey) };
             rows.push((token(pair, alg, kid), expected, format!("{alg} by {kid}")));
         }
         for (other, named) in pairs.into_iter().filter(|(other, _)| *other != pair) {

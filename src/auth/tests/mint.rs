@@ -172,10 +172,6 @@ pub(super) fn rules() -> Rules {
 pub(super) struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    pub(super) fn set(&self, now: Timestamp) {
-        self.0.store(now.millis(), Ordering::SeqCst);
-    }
-
     pub(super) fn advance_millis(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
