@@ -1,6 +1,6 @@
 //! Export and import: one record a line, as `docs/INTERFACE.md` specifies.
 //!
-//! [`export`] writes every record of a listing and a trailer with their number and the SHA-256 of every byte before it, so that a
+//! [`export()`] writes every record of a listing and a trailer with their number and the SHA-256 of every byte before it, so that a
 //! file that was cut or changed is noticed. [`ExportVerifier`] checks one while its bytes pass. [`read`] reads such a file, or a CSV,
 //! and finds *all* its errors before anything is written to a store.
 
