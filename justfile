@@ -16,7 +16,8 @@ format:
 # Format check and clippy
 lint:
     cargo fmt --check
-    cargo clippy --locked --all-targets --bench instructions -- -D warnings
+    cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --bench instructions -- -D warnings
 
 # All tests of cargo, or those whose name contains NAME
 test *NAME:
