@@ -103,7 +103,8 @@ impl<'a> AuditLine<'a> {
 
     /// The bytes of the line, line feed included.
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut line = to_json(Vec::with_capacity(USUAL_LENGTH), self);
+        let mut line = Vec::with_capacity(USUAL_LENGTH);
+        to_json(&mut line, self);
         line.push(b'\n');
         line
     }

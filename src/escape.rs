@@ -25,10 +25,9 @@ pub(crate) fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
 }
 
 /// Appends the value as JSON in which nothing can end a line or steer a terminal.
-pub(crate) fn to_json(mut out: Vec<u8>, value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn to_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     // Memory takes every byte, and the values have no maps with keys that are not text.
-    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, OneLine));
-    out
+    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(out, OneLine));
 }
 
 /// JSON as serde writes it, with the other characters escaped that this module escapes.

@@ -251,7 +251,9 @@ impl Problem {
             fejl: (status == StatusCode::BAD_REQUEST).then_some(&self.errors),
             request_id,
         };
-        to_json(Vec::with_capacity(256), &problem)
+        let mut text = Vec::with_capacity(256);
+        to_json(&mut text, &problem);
+        text
     }
 
     /// The answer, under this request id.

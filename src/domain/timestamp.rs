@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 /// How many ASCII characters a written timestamp has.
 pub(crate) const LENGTH: usize = 24;
@@ -87,25 +87,44 @@ impl Timestamp {
 
     /// The 24 ASCII characters of the contract.
     pub fn write(self) -> [u8; LENGTH] {
-        let moment = DateTime::from_timestamp_millis(self.0).unwrap_or_default();
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        for (part, number) in [
-            (0..4, moment.year().unsigned_abs()),
-            (5..7, moment.month()),
-            (8..10, moment.day()),
-            (11..13, moment.hour()),
-            (14..16, moment.minute()),
-            (17..19, moment.second()),
-            (20..23, moment.timestamp_subsec_millis()),
-        ] {
-            let mut rest = number;
-            for digit in text[part].iter_mut().rev() {
-                *digit = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-        }
-        text
+        // Never negative, and cheaper to divide as a number that cannot be.
+        let millis = self.0.unsigned_abs();
+        let (days, millis) = ((millis / MILLIS_PER_DAY) as u32, (millis % MILLIS_PER_DAY) as u32);
+        let (year, month, day) = civil_from_days(days);
+        let (seconds, millis) = (millis / 1_000, millis % 1_000);
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        let digit = |number: u32, unit: u32| b'0' + (number / unit % 10) as u8;
+        let two = |number: u32| [digit(number, 10), digit(number, 1)];
+        let ([c1, c2], [y1, y2]) = (two(year / 100), two(year % 100));
+        let ([m1, m2], [d1, d2]) = (two(month), two(day));
+        let ([h1, h2], [n1, n2], [s1, s2]) = (two(hour), two(minute), two(second));
+        let (f1, [f2, f3]) = (digit(millis, 100), two(millis));
+        [
+            c1, c2, y1, y2, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', f1,
+            f2, f3, b'Z',
+        ]
     }
+}
+
+/// Days since 1970 → (year, month, day) of the proleptic Gregorian calendar, in years that begin on 1 March so that
+/// the leap day comes last. With chrono, writing times was 18 % of the instructions of a GetLogin. C. Neri and L. Schneider, "Euclidean affine
+/// functions and their application to calendar algorithms" (2023).
+fn civil_from_days(days: u32) -> (u32, u32, u32) {
+    const DAYS_TO_1970: u32 = 719_468;
+    const QUARTERS_OF_400_YEARS: u32 = 146_097;
+    const YEAR: u32 = 2_939_745;
+    const MONTH: u32 = 2_141;
+    /// From this day of the year on it is January or February of the next year.
+    const JANUARY: u32 = 306;
+    let quarters = 4 * (days + DAYS_TO_1970) + 3;
+    let (century, in_century) = (quarters / QUARTERS_OF_400_YEARS, quarters % QUARTERS_OF_400_YEARS / 4);
+    let years = u64::from(YEAR) * u64::from(4 * in_century + 3);
+    let (year_of_century, day_of_year) = ((years >> 32) as u32, years as u32 / YEAR / 4);
+    let months = MONTH * day_of_year + 197_913;
+    let (month_from_march, day) = (months >> 16, (months & 0xffff) / MONTH + 1);
+    let (year, month) =
+        if day_of_year >= JANUARY { (1, month_from_march - 12) } else { (0, month_from_march) };
+    (century * 100 + year_of_century + year, month, day)
 }
 
 impl fmt::Display for Timestamp {

@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn json(out: &mut Vec<u8>, text: &str) {
-    *out = to_json(Vec::new(), &text);
+    to_json(out, text);
 }
 
 fn written(write: fn(&mut Vec<u8>, &str), text: &str) -> String {

@@ -15,9 +15,9 @@ use std::sync::OnceLock;
 use env_logger::{Builder, Target};
 use log::kv::{self, Key, VisitSource, VisitValue};
 use log::{LevelFilter, Record};
-use serde_json::{Map, Value};
+use serde::Serialize;
 
-use crate::escape;
+use crate::escape::{self, to_json};
 use pipe::Pipe;
 
 /// The format of a line.
@@ -32,6 +32,11 @@ pub enum Format {
 /// Libraries whose `info` and `debug` are about themselves.
 const QUIET: [&str; 8] =
     ["sled", "actix_http", "actix_server", "actix_web", "mio", "rustls", "ureq", "ureq_proto"];
+
+/// The members of a JSON line beside the fields.
+const OWN: [&str; 4] = ["time", "level", "target", "message"];
+/// Most lines are not longer, in bytes.
+const USUAL_LENGTH: usize = 640;
 
 static PIPE: OnceLock<Pipe> = OnceLock::new();
 
@@ -82,31 +87,25 @@ pub(crate) fn flush() {
 
 /// The line for one record, line feed included.
 fn line(format: Format, time: &str, record: &Record<'_>) -> Vec<u8> {
-    let mut fields = Fields(Map::new());
-    let _ = record.key_values().visit(&mut fields);
     let (level, target, message) = (record.level(), record.target(), written(*record.args()));
-    let text = match format {
+    let mut line = Vec::with_capacity(USUAL_LENGTH);
+    match format {
+        // Memory takes every byte.
         Format::Text => {
-            let fields = fields.0.iter().map(|(key, value)| match value.as_str() {
-                Some(text) if is_bare(text) => format!(" {key}={text}"),
-                _ => format!(" {key}={value}"),
-            });
-            format!("{time} {level:<5} {target} {message}{}", fields.collect::<String>())
+            let _ = write!(line, "{time} {level:<5} {target} ");
+            escape::bare(&mut line, &message);
         }
         Format::Json => {
-            let own = [("time", time), ("level", level.as_str()), ("target", target), ("message", &message)];
-            let mut object: Map<_, _> =
-                own.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-            for (key, value) in fields.0 {
-                let name = if object.contains_key(&key) { format!("field_{key}") } else { key };
-                object.insert(name, value);
+            for (start, (name, value)) in
+                ["{", ",", ",", ","].iter().zip(OWN.iter().zip([time, level.as_str(), target, &message]))
+            {
+                let _ = write!(line, "{start}\"{name}\":");
+                to_json(&mut line, value);
             }
-            Value::Object(object).to_string()
         }
-    };
-    let mut line = Vec::with_capacity(text.len() + 1);
-    escape::bare(&mut line, &text);
-    line.push(b'\n');
+    }
+    let _ = record.key_values().visit(&mut Fields { format, line: &mut line });
+    line.extend_from_slice(if format == Format::Json { b"}\n" } else { b"\n" });
     line
 }
 
@@ -124,54 +123,73 @@ fn is_bare(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_plain)
 }
 
-/// The fields of a record: numbers and truths as they are, all else as text.
-struct Fields(Map<String, Value>);
+/// Writes the fields of a record: numbers and truths as they are, all else as text.
+struct Fields<'a> {
+    format: Format,
+    line: &'a mut Vec<u8>,
+}
 
-impl<'kvs> VisitSource<'kvs> for Fields {
+impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
-        let mut field = Field(Value::Null);
-        value.visit(&mut field)?;
-        self.0.insert(key.to_string(), field.0);
+        let key = key.as_str();
+        match self.format {
+            Format::Text => {
+                self.line.push(b' ');
+                escape::bare(self.line, key);
+                self.line.push(b'=');
+            }
+            Format::Json => {
+                self.line.push(b',');
+                if OWN.contains(&key) {
+                    to_json(self.line, &format!("field_{key}"));
+                } else {
+                    to_json(self.line, key);
+                }
+                self.line.push(b':');
+            }
+        }
+        value.visit(self)
+    }
+}
+
+impl Fields<'_> {
+    fn json(&mut self, value: impl Serialize) -> Result<(), kv::Error> {
+        to_json(self.line, &value);
         Ok(())
     }
 }
 
-struct Field(Value);
-
-impl Field {
-    fn set(&mut self, value: Value) -> Result<(), kv::Error> {
-        self.0 = value;
-        Ok(())
-    }
-}
-
-impl VisitValue<'_> for Field {
+impl VisitValue<'_> for Fields<'_> {
     fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
-        self.set(written(format_args!("{value}")).into())
+        self.visit_str(&written(format_args!("{value}")))
     }
 
     fn visit_null(&mut self) -> Result<(), kv::Error> {
-        Ok(())
+        self.json(())
     }
 
     fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        self.set(value.into())
+        self.json(value)
     }
 
     fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        self.set(value.into())
+        self.json(value)
     }
 
     fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        self.set(value.into())
+        self.json(value)
     }
 
     fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        self.set(value.into())
+        self.json(value)
     }
 
     fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-        self.set(value.into())
+        if self.format == Format::Text && is_bare(value) {
+            escape::bare(self.line, value);
+            return Ok(());
+        }
+        self.json(value)
     }
 }
 
