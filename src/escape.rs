@@ -35,7 +35,8 @@ struct OneLine;
 
 impl Formatter for OneLine {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
-        if text.bytes().all(|byte| PLAIN[usize::from(byte)]) {
+        // serde has escaped quotes, backslashes and C0.
+        if text.is_ascii() && !text.as_bytes().contains(&0x7f) {
             return out.write_all(text.as_bytes());
         }
         let mut escaped = Vec::new();

@@ -123,6 +123,12 @@ fn is_bare(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_plain)
 }
 
+/// What nearly all values are, and needs no escape either.
+fn is_plain_ascii(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'))
+}
+
 /// Writes the fields of a record: numbers and truths as they are, all else as text.
 struct Fields<'a> {
     format: Format,
@@ -185,11 +191,12 @@ impl VisitValue<'_> for Fields<'_> {
     }
 
     fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-        if self.format == Format::Text && is_bare(value) {
-            escape::bare(self.line, value);
-            return Ok(());
+        match self.format {
+            Format::Text if is_plain_ascii(value) => self.line.extend_from_slice(value.as_bytes()),
+            Format::Text if is_bare(value) => escape::bare(self.line, value),
+            _ => self.json(value)?,
         }
-        self.json(value)
+        Ok(())
     }
 }
 
