@@ -90,15 +90,18 @@ fn line(format: Format, time: &str, record: &Record<'_>) -> Vec<u8> {
     let (level, target, message) = (record.level(), record.target(), written(*record.args()));
     let mut line = Vec::with_capacity(USUAL_LENGTH);
     match format {
-        // Memory takes every byte.
         Format::Text => {
-            let _ = write!(line, "{time} {level:<5} {target} ");
+            let padding = &"      "[level.as_str().len()..];
+            for part in [time, " ", level.as_str(), padding, target, " "] {
+                line.extend_from_slice(part.as_bytes());
+            }
             escape::bare(&mut line, &message);
         }
         Format::Json => {
             for (start, (name, value)) in
                 ["{", ",", ",", ","].iter().zip(OWN.iter().zip([time, level.as_str(), target, &message]))
             {
+                // Memory takes every byte.
                 let _ = write!(line, "{start}\"{name}\":");
                 to_json(&mut line, value);
             }
