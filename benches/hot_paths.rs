@@ -59,9 +59,9 @@ fn access(criterion: &mut Criterion) {
 }
 
 fn store(criterion: &mut Criterion) {
-    // Beside the build, not in the system's folder for temporary files, which may be memory.
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let store = Store::open(&Options::new(folder.path().join("store"), Duration::from_secs(5))).unwrap();
+    // Beside the build, not in the system's directory for temporary files, which may be memory.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let store = Store::open(&Options::new(directory.path().join("store"), Duration::from_secs(5))).unwrap();
     store.import((0..RECORDS).map(fixed::record), |_| {}).unwrap();
 
     let mut group = criterion.benchmark_group("register");
@@ -98,7 +98,7 @@ fn store(criterion: &mut Criterion) {
     group.finish();
 
     // The least that durability costs on this disk.
-    let mut file = OpenOptions::new().append(true).create(true).open(folder.path().join("bare")).unwrap();
+    let mut file = OpenOptions::new().append(true).create(true).open(directory.path().join("bare")).unwrap();
     let mut group = criterion.benchmark_group("durable");
     group.sample_size(20);
     group.bench_function("append and fdatasync, bare", |bencher| {

@@ -82,8 +82,8 @@ fn decide(count: u32) {
 /// GetLogin from the parsed request to the answer, audit line and request log included; without the network.
 async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
     logging::init(logging::Format::Text);
-    let folder = tempfile::tempdir()?;
-    let store = Store::open(&Options::new(folder.path().join("store"), Duration::from_secs(60)))?;
+    let directory = tempfile::tempdir()?;
+    let store = Store::open(&Options::new(directory.path().join("store"), Duration::from_secs(60)))?;
     store.import((0..1_000).map(fixed::record), |_| {})?;
     let api = web::Data::new(ApiState {
         authenticator: Arc::new(fixed::authenticator()),

@@ -164,14 +164,14 @@ fn required() -> BTreeSet<String> {
 
 #[test]
 fn every_direct_dependency_has_its_reason_and_no_other() {
-    let told: BTreeSet<String> = read("docs/DEPENDENCIES.md")
+    let reported: BTreeSet<String> = read("docs/DEPENDENCIES.md")
         .lines()
         .filter_map(|line| line.strip_prefix("| `"))
         .map(|row| row.split('`').next().unwrap().to_owned())
         .collect();
     let required = required();
-    let lacking: Vec<_> = required.difference(&told).collect();
-    let gone: Vec<_> = told.difference(&required).collect();
+    let lacking: Vec<_> = required.difference(&reported).collect();
+    let gone: Vec<_> = reported.difference(&required).collect();
     assert!(lacking.is_empty(), "docs/DEPENDENCIES.md has no row for {lacking:?}");
     assert!(gone.is_empty(), "docs/DEPENDENCIES.md has rows for what Cargo.toml does not name: {gone:?}");
 }

@@ -1,4 +1,4 @@
-//! Real PostgreSQL servers, each in a temporary folder of its own, that end with the value.
+//! Real PostgreSQL servers, each in a temporary directory of its own, that end with the value.
 //!
 //! [`Cluster::start`] gives `None` on a machine without the server, after saying once which tests are left out.
 
@@ -27,9 +27,9 @@ pub(crate) const SUPERUSER: &str = "postgres";
 /// How long a server may take to accept connections, and to end.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One server and its folder.
+/// One server and its directory.
 pub(crate) struct Cluster {
-    pub folder: TempDir,
+    pub directory: TempDir,
     pub port: u16,
     pub settings: Vec<String>,
     server: Mutex<Option<Child>>,
@@ -76,8 +76,8 @@ impl Cluster {
             return None;
         }
         let cluster = Self::new(settings);
-        fs::write(cluster.folder.path().join("password"), PASSWORD).unwrap();
-        give(&cluster.folder.path().join("password"), 0o600);
+        fs::write(cluster.directory.path().join("password"), PASSWORD).unwrap();
+        give(&cluster.directory.path().join("password"), 0o600);
         let mut initdb = cluster.command("initdb");
         initdb.args(["--no-sync", "-A", "scram-sha-256", "-U", SUPERUSER, "--pwfile=password"]);
         run(initdb.args(["--locale=C", "-E", "UTF8", "-D", "data"]));
@@ -91,13 +91,13 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// A folder without a server in it.
+    /// A directory without a server in it.
     pub(crate) fn new(settings: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
-        give(folder.path(), 0o700);
+        let directory = TempDir::new().unwrap();
+        give(directory.path(), 0o700);
         let mut settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         settings.extend(["max_connections=100", "shared_buffers=16MB"].map(str::to_owned));
-        Self { folder, port: free_port(), settings, server: Mutex::new(None) }
+        Self { directory, port: free_port(), settings, server: Mutex::new(None) }
     }
 
     /// The first start; another port where somebody was faster.
@@ -114,17 +114,17 @@ impl Cluster {
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.directory.path().join("data")
     }
 
     pub(crate) fn command(&self, program: &str) -> Command {
-        unprivileged(programs().expect("PostgreSQL's programs").join(program), self.folder.path())
+        unprivileged(programs().expect("PostgreSQL's programs").join(program), self.directory.path())
     }
 
     pub(crate) fn try_start(&self) -> bool {
-        let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let log = File::options().create(true).append(true).open(self.directory.path().join("log")).unwrap();
         let mut command = self.command("postgres");
-        command.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
+        command.arg("-D").arg(self.data()).arg("-k").arg(self.directory.path());
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
         for setting in &self.settings {
             command.args(["-c", setting]);
@@ -151,7 +151,7 @@ impl Cluster {
 
     /// Everything that the server has logged.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
     /// Where [`ROLE`] finds this database over TCP.
@@ -179,7 +179,7 @@ impl Cluster {
     /// As [`Self::sql`], where a failure is expected.
     pub(crate) fn try_sql(&self, database: &str, text: &str) -> Result<Vec<Vec<String>>, String> {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(self.folder.path()).port(self.port).dbname(database);
+        config.host_path(self.directory.path()).port(self.port).dbname(database);
         config.user(SUPERUSER).password(PASSWORD).connect_timeout(Duration::from_secs(5));
         query(&config, text)
     }
@@ -243,8 +243,8 @@ fn children(parent: u32) -> Vec<u32> {
 
 pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap();
-    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    assert!(output.status.success(), "{command:?}: {}", told.concat());
+    let reported = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(output.status.success(), "{command:?}: {}", reported.concat());
 }
 
 /// Runs statements on a connection and a thread of its own, because the caller may be inside a runtime: the rows as text.
@@ -257,11 +257,11 @@ pub(crate) fn query(config: &tokio_postgres::Config, text: &str) -> Result<Vec<V
     };
     // Inside the runtime: a timer needs one.
     let limited = async { tokio::time::timeout(PATIENCE, asked).await };
-    let told = |error: tokio_postgres::Error| {
+    let reported = |error: tokio_postgres::Error| {
         error.as_db_error().map_or_else(|| error.to_string(), |from_server| from_server.message().to_owned())
     };
     let answered = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(limited)).join().unwrap());
-    let messages = answered.map_err(|_| "no answer".to_owned())?.map_err(told)?;
+    let messages = answered.map_err(|_| "no answer".to_owned())?.map_err(reported)?;
     let rows = messages.into_iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => {
             Some((0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned()).collect())

@@ -11,8 +11,8 @@ pub(crate) fn shim() -> &'static Path {
     static BUILT: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     &BUILT
         .get_or_init(|| {
-            let folder = TempDir::new().unwrap();
-            let library = folder.path().join("powercut.so");
+            let directory = TempDir::new().unwrap();
+            let library = directory.path().join("powercut.so");
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/powercut.c");
             let cc = Command::new("cc")
                 .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
@@ -21,7 +21,7 @@ pub(crate) fn shim() -> &'static Path {
                 .output()
                 .expect("these tests need a C compiler named cc");
             assert!(cc.status.success(), "{}", String::from_utf8_lossy(&cc.stderr));
-            (folder, library)
+            (directory, library)
         })
         .1
 }

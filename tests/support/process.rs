@@ -20,9 +20,9 @@ pub(crate) fn binary() -> Command {
     command
 }
 
-/// A folder with a configuration, a key set and the shipped table of access.
+/// A directory with a configuration, a key set and the shipped table of access.
 pub(crate) struct Fixture {
-    pub folder: TempDir,
+    pub directory: TempDir,
     pub signer: Signer,
     /// Where its logins are.
     pub store: TestStore,
@@ -30,10 +30,10 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        let folder = TempDir::new().unwrap();
+        let directory = TempDir::new().unwrap();
         let signer = Signer::generate_es256("test").unwrap();
         let store = TestStore::wanted();
-        let fixture = Self { folder, signer, store };
+        let fixture = Self { directory, signer, store };
         let store_lines = fixture.store.configuration();
         fixture.write("jwks.json", &fixture.signer.jwks());
         fixture.write("access.toml", include_str!("../../config/access.toml"));
@@ -51,7 +51,7 @@ impl Fixture {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {

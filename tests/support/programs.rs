@@ -34,28 +34,28 @@ pub(crate) fn found(name: &str, is_there: bool, package: &str) -> bool {
     is_there
 }
 
-/// The folder of `initdb`, `postgres` and the others.
+/// The directory of `initdb`, `postgres` and the others.
 pub(crate) fn programs() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER
         .get_or_init(|| {
             let named = std::env::var_os("VIRKSOMHEDSLOGIN_POSTGRES_BIN").map(PathBuf::from);
-            if let Some(folder) = &named {
-                let is_one = folder.join("initdb").exists();
-                assert!(is_one, "VIRKSOMHEDSLOGIN_POSTGRES_BIN: {} holds no initdb", folder.display());
+            if let Some(directory) = &named {
+                let is_one = directory.join("initdb").exists();
+                assert!(is_one, "VIRKSOMHEDSLOGIN_POSTGRES_BIN: {} holds no initdb", directory.display());
             }
             named.or_else(|| on_path("initdb")?.parent().map(Path::to_owned)).or_else(newest_of_debian)
         })
         .as_deref()
 }
 
-/// A program on `PATH`, with its links followed: the folder that a link points into holds the other programs.
+/// A program on `PATH`, with its links followed: the directory that a link points into holds the other programs.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).find_map(|folder| folder.join(program).canonicalize().ok())
+    std::env::split_paths(&path).find_map(|directory| directory.join(program).canonicalize().ok())
 }
 
-/// Debian keeps the server's programs off `PATH`, below one folder for each version.
+/// Debian keeps the server's programs off `PATH`, below one directory for each version.
 fn newest_of_debian() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.filter_map(|entry| {
         let entry = entry.ok()?;
@@ -77,17 +77,17 @@ fn identity() -> Option<(u32, u32)> {
     geteuid().is_root().then(|| of("postgres").or_else(|| of("nobody")).expect("a user `nobody`"))
 }
 
-/// A command that runs in this folder, as nobody of importance.
-pub(crate) fn unprivileged(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
+/// A command that runs in this directory, as nobody of importance.
+pub(crate) fn unprivileged(program: impl AsRef<std::ffi::OsStr>, directory: &Path) -> Command {
     let mut command = Command::new(program);
     if let Some((user, group)) = identity() {
         command.uid(user).gid(group);
     }
-    command.current_dir(folder).env("LC_ALL", "C").env("PGPASSWORD", PASSWORD).stdin(Stdio::null());
+    command.current_dir(directory).env("LC_ALL", "C").env("PGPASSWORD", PASSWORD).stdin(Stdio::null());
     command
 }
 
-/// Gives a file or folder to the user under which servers run, and to nobody else.
+/// Gives a file or directory to the user under which servers run, and to nobody else.
 pub(crate) fn give(path: &Path, mode: u32) {
     if let Some((user, group)) = identity() {
         chown(path, Some(user), Some(group)).unwrap();

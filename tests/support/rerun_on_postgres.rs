@@ -30,13 +30,13 @@ pub(crate) fn rerun_on_postgres(own: &str, left_out: &[(&str, &str)], settings: 
     let skipped: Vec<_> = all.iter().filter(|name| is_own(name) || left_out.contains(name)).collect();
     let expected = all.len() - skipped.len();
 
-    let told = NamedTempFile::new().unwrap();
+    let reported = NamedTempFile::new().unwrap();
     let mut tests = Command::new(std::env::current_exe().unwrap());
     tests.args(["--exact", "--color", "never"]);
     tests.args(skipped.iter().flat_map(|name| ["--skip", name.as_str()]));
     tests.env(VARIABLE, cluster.url(&cluster.create_database())).stdin(Stdio::null());
     // Clones, because they share the place in the file that is written next.
-    tests.stdout(told.as_file().try_clone().unwrap()).stderr(told.as_file().try_clone().unwrap());
+    tests.stdout(reported.as_file().try_clone().unwrap()).stderr(reported.as_file().try_clone().unwrap());
     // A group of its own, so that what it started can be ended with it.
     let mut child = tests.process_group(0).spawn().unwrap();
     let mut status = None;
@@ -48,7 +48,7 @@ pub(crate) fn rerun_on_postgres(own: &str, left_out: &[(&str, &str)], settings: 
         let _ = kill_process_group(group, Signal::KILL);
         child.wait().unwrap();
     }
-    let text = std::fs::read_to_string(told.path()).unwrap();
+    let text = std::fs::read_to_string(reported.path()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let closing = lines[lines.len().saturating_sub(CLOSING_LINES)..].join("\n");
     let status = status.unwrap_or_else(|| panic!("on PostgreSQL: not done within {at_most:?}\n{closing}"));

@@ -1,11 +1,11 @@
-//! Finds the Rust files of a folder, for the tests that read the source.
+//! Finds the Rust files of a directory, for the tests that read the source.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Adds every Rust file below this folder.
-pub(crate) fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
+/// Adds every Rust file below this directory.
+pub(crate) fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, found);

@@ -1,4 +1,4 @@
-//! Where the services of these tests keep their logins: each in a folder of its own, or each in a database of its own on the
+//! Where the services of these tests keep their logins: each in a directory of its own, or each in a database of its own on the
 //! PostgreSQL server that `VIRKSOMHEDSLOGIN_TEST_STORE` names, as a role that may create databases.
 
 use super::cluster::query;
@@ -8,7 +8,7 @@ pub(crate) const VARIABLE: &str = "VIRKSOMHEDSLOGIN_TEST_STORE";
 
 /// The store of one service; a database is dropped with it.
 pub(crate) enum TestStore {
-    /// `store` in the service's folder.
+    /// `store` in the service's directory.
     Embedded,
     /// A database on a server.
     Database { server: String, name: String },

@@ -66,9 +66,9 @@ fn every_cell_of_the_table_is_enforced() {
                         (true, false) => (403, "4575".to_owned()),
                         (true, true) => (if method == Method::SetLogin { 204 } else { 200 }, String::new()),
                     };
-                    let told =
+                    let reported =
                         if answer.status < 400 { (answer.status, String::new()) } else { answer.problem() };
-                    assert_eq!(told, expected, "{method} {organisation} {mode} {scope:?}");
+                    assert_eq!(reported, expected, "{method} {organisation} {mode} {scope:?}");
                     calls += 1;
                 }
             }
@@ -107,8 +107,8 @@ fn whatever_the_table_does_not_name_exactly_is_denied() {
     ];
     for (claim, value) in denied {
         for method in Method::ALL {
-            let told = star.clone().with(claim, value.clone()).call(method).problem();
-            assert_eq!(told, (403, "4575".to_owned()), "{claim} = {value}");
+            let reported = star.clone().with(claim, value.clone()).call(method).problem();
+            assert_eq!(reported, (403, "4575".to_owned()), "{claim} = {value}");
         }
     }
 }

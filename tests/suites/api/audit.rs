@@ -67,7 +67,7 @@ fn no_claim_and_no_parameter_breaks_a_line() {
     app.as_org(Star).send("GET", "/v1/Logins", &[("traceparent", "\u{85}")], None);
     calls += 2;
 
-    let text = std::fs::read_to_string(app.folder.path().join("audit.ndjson")).unwrap();
+    let text = std::fs::read_to_string(app.directory.path().join("audit.ndjson")).unwrap();
     assert_eq!(text.matches('\n').count(), calls);
     let hidden = |letter: char| letter != '\n' && CONTROLS[..36].contains(&letter);
     assert!(!text.contains(hidden), "{:?}", text.lines().find(|line| line.contains(hidden)));

@@ -27,8 +27,8 @@ fn setlogin_is_503_while_the_clock_is_before_the_commit_date() {
         assert_eq!(ready.status, 503);
         let missing = ready.json()["missing"].as_object().unwrap().clone();
         assert_eq!(missing.keys().collect::<Vec<_>>(), ["clock"], "the store itself is well");
-        let told = missing["clock"].as_str().unwrap();
-        assert!(told.contains(&wrong.to_string()) && told.contains(EARLIEST), "{told}");
+        let reported = missing["clock"].as_str().unwrap();
+        assert!(reported.contains(&wrong.to_string()) && reported.contains(EARLIEST), "{reported}");
         assert_eq!(app.management("/livez").status, 200);
         assert_eq!(star.get_login("12345678").body, before.body);
         assert_eq!(star.get_login("87654321").status, 404, "nothing was recorded");

@@ -82,7 +82,7 @@ fn a_new_table_of_access_shows_on_the_page_and_in_the_document() {
     let app = spawn_app();
     let before = (get(&app, "/", &[]), get(&app, "/openapi.json", &[]));
     let table = "version = 1\n[GetLogin]\nJobCenter = [\"SystemAlleBorgere\"]\n";
-    std::fs::write(app.folder.path().join("access.toml"), table).unwrap();
+    std::fs::write(app.directory.path().join("access.toml"), table).unwrap();
     app.reload.run().unwrap();
     let (page, document) = (get(&app, "/", &[]), get(&app, "/openapi.json", &[]));
 

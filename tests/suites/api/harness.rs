@@ -37,7 +37,7 @@ pub(super) struct TestApp {
     pub management: String,
     pub clock: Arc<ManualClock>,
     pub signer: Arc<Signer>,
-    pub folder: TempDir,
+    pub directory: TempDir,
     pub reload: Reload,
     /// Where its logins are; goes after the service.
     pub store: TestStore,
@@ -54,11 +54,11 @@ pub(super) fn spawn_app() -> TestApp {
 
 /// Starts a service with these lines added to its configuration.
 pub(super) fn spawn_app_with(more: &str) -> TestApp {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     let signer = Arc::new(Signer::generate_es256("test").unwrap());
-    std::fs::write(folder.path().join("jwks.json"), signer.jwks()).unwrap();
-    std::fs::copy(shipped("access.toml"), folder.path().join("access.toml")).unwrap();
-    let config = folder.path().join("virksomhedslogin.toml");
+    std::fs::write(directory.path().join("jwks.json"), signer.jwks()).unwrap();
+    std::fs::copy(shipped("access.toml"), directory.path().join("access.toml")).unwrap();
+    let config = directory.path().join("virksomhedslogin.toml");
     let store = TestStore::wanted();
     let store_lines = store.configuration();
     let text = format!(
@@ -70,22 +70,22 @@ pub(super) fn spawn_app_with(more: &str) -> TestApp {
     std::fs::write(&config, text).unwrap();
     let limits = ClockLimits { earliest: Timestamp::parse(EARLIEST).unwrap(), ..ClockLimits::NONE };
     let clock = Arc::new(ManualClock::new(limits, Timestamp::parse(START).unwrap()));
-    start(folder, &config, store, clock, signer)
+    start(directory, &config, store, clock, signer)
 }
 
 fn start(
-    folder: TempDir,
+    directory: TempDir,
     config: &Path,
     store: TestStore,
     clock: Arc<ManualClock>,
     signer: Arc<Signer>,
 ) -> TestApp {
-    let proxy = Proxy::wanted(folder.path());
+    let proxy = Proxy::wanted(directory.path());
     let listen =
         proxy.as_ref().map(|proxy| ("VIRKSOMHEDSLOGIN__SERVER__LISTEN".into(), proxy.upstream().into()));
     let settings = settings::load(config, listen.into_iter()).unwrap_or_else(|faults| panic!("{faults}"));
     let (stop, stopped) = oneshot::channel::<()>();
-    let (tell, told) = mpsc::channel();
+    let (tell, reported) = mpsc::channel();
     let shared = Arc::clone(&clock);
     let thread = std::thread::spawn(move || {
         actix_rt::System::new().block_on(async move {
@@ -98,14 +98,14 @@ fn start(
         });
     });
     let (address, management, reload) =
-        told.recv_timeout(Duration::from_secs(20)).expect("the service starts");
+        reported.recv_timeout(Duration::from_secs(20)).expect("the service starts");
     let address = proxy.as_ref().map_or(address, |proxy| proxy.address.clone());
     TestApp {
         address,
         management,
         clock,
         signer,
-        folder,
+        directory,
         reload,
         store,
         proxy,
@@ -141,7 +141,7 @@ impl TestApp {
 
     /// The lines of the audit log so far.
     pub(super) fn audit(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.folder.path().join("audit.ndjson")).unwrap();
+        let text = std::fs::read_to_string(self.directory.path().join("audit.ndjson")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -172,13 +172,13 @@ impl TestApp {
         Answer::of(agent().run(request).unwrap())
     }
 
-    /// Stops the service and starts it again on the same folder and the same store of its logins.
+    /// Stops the service and starts it again on the same directory and the same store of its logins.
     pub(super) fn restart(mut self) -> Self {
         self.shut_down();
-        let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
-        let config = folder.path().join("virksomhedslogin.toml");
+        let directory = std::mem::replace(&mut self.directory, TempDir::new().unwrap());
+        let config = directory.path().join("virksomhedslogin.toml");
         let store = std::mem::replace(&mut self.store, TestStore::Embedded);
-        start(folder, &config, store, Arc::clone(&self.clock), Arc::clone(&self.signer))
+        start(directory, &config, store, Arc::clone(&self.clock), Arc::clone(&self.signer))
     }
 
     fn shut_down(&mut self) {

@@ -60,7 +60,7 @@ fn management_exports_every_record_with_a_trailer() {
 fn a_reload_uses_the_new_table_at_once() {
     let app = spawn_app();
     assert_eq!(app.as_org(AKasse).get_logins().status, 200);
-    let table = app.folder.path().join("access.toml");
+    let table = app.directory.path().join("access.toml");
     std::fs::write(&table, "version = 1\n[GetLogins]\nSTAR = [\"AlleBorgere\"]\n").unwrap();
     assert_eq!(app.as_org(AKasse).get_logins().status, 200, "not before it is told to");
     app.reload.run().unwrap();
@@ -71,9 +71,9 @@ fn a_reload_uses_the_new_table_at_once() {
 #[test]
 fn a_reload_with_one_fault_changes_nothing_at_all() {
     let app = spawn_app();
-    let table = app.folder.path().join("access.toml");
+    let table = app.directory.path().join("access.toml");
     std::fs::write(&table, "version = 1\n[GetLogins]\nSTAR = [\"AlleBorgere\"]\n").unwrap();
-    let keys = app.folder.path().join("jwks.json");
+    let keys = app.directory.path().join("jwks.json");
     let good_keys = std::fs::read_to_string(&keys).unwrap();
     std::fs::write(&keys, r#"{"keys":[]}"#).unwrap();
     assert!(app.reload.run().unwrap_err().to_string().contains("token.jwks"));
@@ -89,13 +89,13 @@ fn a_reload_with_one_fault_changes_nothing_at_all() {
 #[test]
 fn keys_of_a_refused_reload_do_not_follow_by_themselves() {
     let app = spawn_app();
-    let access = app.folder.path().join("access.toml");
+    let access = app.directory.path().join("access.toml");
     let good_access = std::fs::read_to_string(&access).unwrap();
     std::fs::write(&access, "version = 2\n").unwrap();
     // In one step, and the reload at once: the service looks at the file every two seconds.
-    let new = app.folder.path().join("jwks.json.new");
+    let new = app.directory.path().join("jwks.json.new");
     std::fs::write(&new, virksomhedslogin::testing::Signer::generate_es256("other").unwrap().jwks()).unwrap();
-    std::fs::rename(new, app.folder.path().join("jwks.json")).unwrap();
+    std::fs::rename(new, app.directory.path().join("jwks.json")).unwrap();
     assert!(app.reload.run().is_err());
     std::thread::sleep(std::time::Duration::from_secs(5));
     assert_eq!(app.as_org(Star).get_logins().status, 200, "nothing is changed");
@@ -108,8 +108,8 @@ fn keys_of_a_refused_reload_do_not_follow_by_themselves() {
 fn a_reload_goes_on_in_a_new_audit_file_after_a_rotation() {
     let app = spawn_app();
     app.as_org(Star).get_logins();
-    let audit = app.folder.path().join("audit.ndjson");
-    let rotated = app.folder.path().join("audit.ndjson.1");
+    let audit = app.directory.path().join("audit.ndjson");
+    let rotated = app.directory.path().join("audit.ndjson.1");
     std::fs::rename(&audit, &rotated).unwrap();
     app.as_org(Star).get_logins();
     app.reload.run().unwrap();
@@ -157,7 +157,7 @@ fn every_call_that_reached_a_method_is_one_audit_line() {
     assert_eq!(seen(&lines[3]), r#""GetLogins" "tilladt" 200 null null"#);
     assert_eq!(lines[3]["sub"], "a\nb\u{2028}\u{7f}");
     assert_eq!(lines[3]["adgang"], json!(["Ukendt", "AlleBorgere"]));
-    let text = std::fs::read_to_string(app.folder.path().join("audit.ndjson")).unwrap();
+    let text = std::fs::read_to_string(app.directory.path().join("audit.ndjson")).unwrap();
     assert!(!text.contains('\u{2028}') && !text.contains('\u{7f}') && text.lines().count() == 4);
     let token = app.as_org(Star).token().unwrap();
     assert!(token.split('.').all(|part| !text.contains(part)));

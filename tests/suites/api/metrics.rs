@@ -224,7 +224,7 @@ fn keys_that_cannot_be_read_are_counted_and_taken_again() {
     assert_eq!(first["virksomhedslogin_jwks_keys"], 1.0);
     assert_eq!(first["virksomhedslogin_jwks_refreshes_total"], 1.0);
     assert_eq!(first["virksomhedslogin_jwks_refresh_failures_total"], 0.0);
-    let keys = app.folder.path().join("jwks.json");
+    let keys = app.directory.path().join("jwks.json");
     let good = std::fs::read_to_string(&keys).unwrap();
     let until = |name: &str, value: f64| {
         for _ in 0..200 {
@@ -250,7 +250,7 @@ fn keys_that_cannot_be_read_are_counted_and_taken_again() {
 #[test]
 fn an_audit_line_that_cannot_be_written_is_counted_with_its_503() {
     let app = crate::suites::api::harness::spawn_app_with("");
-    let audit = app.folder.path().join("audit.ndjson");
+    let audit = app.directory.path().join("audit.ndjson");
     std::fs::remove_file(&audit).unwrap();
     std::os::unix::fs::symlink("/dev/full", &audit).unwrap();
     app.reload.run().unwrap();

@@ -17,10 +17,10 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one for a service in this folder, when the tests are asked to go through one.
-    pub(super) fn wanted(folder: &Path) -> Option<Self> {
+    /// Starts one for a service in this directory, when the tests are asked to go through one.
+    pub(super) fn wanted(directory: &Path) -> Option<Self> {
         match std::env::var("VIRKSOMHEDSLOGIN_TEST_PROXY").as_deref() {
-            Ok("nginx") => Some(Self::start(folder)),
+            Ok("nginx") => Some(Self::start(directory)),
             Ok(other) => panic!("no proxy {other:?} is known to the tests"),
             Err(_) => None,
         }
@@ -31,8 +31,8 @@ impl Proxy {
         format!("unix:{}", self.socket.display())
     }
 
-    fn start(folder: &Path) -> Self {
-        let (home, socket) = (folder.join("nginx"), folder.join("api.sock"));
+    fn start(directory: &Path) -> Self {
+        let (home, socket) = (directory.join("nginx"), directory.join("api.sock"));
         fs::create_dir_all(&home).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();

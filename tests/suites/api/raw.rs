@@ -171,11 +171,11 @@ pub(super) fn hold(app: &TestApp, rows: &[Row<'_>]) {
             .flat_map(|row| [(row, with_token.as_str()), (row, "")])
             .map(|(row, auth)| (row, auth, scope.spawn(|| try_one(app, row, auth, &behind))))
             .collect();
-        let told = tried.into_iter().filter_map(|(row, auth, told)| {
+        let reported = tried.into_iter().filter_map(|(row, auth, reported)| {
             let who = if auth.is_empty() { "without a token" } else { "with a token" };
-            told.join().unwrap().map(|told| format!("{}, {who}: {told}", row.name))
+            reported.join().unwrap().map(|reported| format!("{}, {who}: {reported}", row.name))
         });
-        told.collect()
+        reported.collect()
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(app.audit().iter().all(|line| line["udfald"] != "tilladt" || line["clientId"] == "client-1"));

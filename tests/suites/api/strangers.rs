@@ -142,12 +142,16 @@ fn refused_calls_beyond_the_burst_are_429_and_one_line_a_second() {
     ] {
         let (before, started) = (app.audit().len(), Instant::now());
         let counted = flood(&app, request, 2 * BURST);
-        let (told, too_many) = (count(&counted, 401), count(&counted, 429));
-        assert_eq!(told + too_many, 2 * BURST, "{counted:?}");
+        let (reported, too_many) = (count(&counted, 401), count(&counted, 429));
+        assert_eq!(reported + too_many, 2 * BURST, "{counted:?}");
         // The bucket fills meanwhile.
         let most = BURST + PER_SECOND * (started.elapsed().as_secs() as usize + 1);
-        assert!(told <= most && too_many > 0, "{counted:?}");
-        assert!(app.audit().len() - before < told + 30, "{} lines for {told}", app.audit().len() - before);
+        assert!(reported <= most && too_many > 0, "{counted:?}");
+        assert!(
+            app.audit().len() - before < reported + 30,
+            "{} lines for {reported}",
+            app.audit().len() - before
+        );
         // A good caller from the same address is served meanwhile.
         assert_eq!(app.as_org(Star).get_logins().status, 200);
         assert_eq!(app.as_org(JobCenter).set_login("12345678").problem(), (403, "4575".to_owned()));
@@ -216,7 +220,7 @@ fn claims_of_any_length_leave_a_line_of_bounded_length() {
     }
     app.as_org(Star).with("adgang", json!(vec![long.as_str(); 3])).get_logins();
     app.as_org(Star).with("adgang", json!(vec!["x"; 4_000])).get_logins();
-    let lines = std::fs::read_to_string(app.folder.path().join("audit.ndjson")).unwrap();
+    let lines = std::fs::read_to_string(app.directory.path().join("audit.ndjson")).unwrap();
     assert_eq!(lines.lines().count(), 7);
     for line in lines.lines() {
         assert!(line.len() < 5_000, "{} bytes: {line}", line.len());

@@ -48,7 +48,7 @@ fn absent_store_is_made_by_no_command_without_create() {
         prepare(&fixture);
         fixture.write("virksomhedslogin.toml", &format!("store.create = false\n{}", config(&fixture)));
         fixture.write("list.ndjson", &list(3));
-        let before = picture(fixture.folder.path());
+        let before = picture(fixture.directory.path());
         for (what, arguments) in commands(&fixture) {
             let mut command = command(what, &fixture.config(), &[]);
             command.args(arguments);
@@ -61,7 +61,7 @@ fn absent_store_is_made_by_no_command_without_create() {
                 assert!(text.contains(help) && text.contains("mount"), "{name}, {what}: {text}");
             }
             // Not even the audit file: it may lie on the same volume.
-            assert!(before == picture(fixture.folder.path()), "{name}: {what} made something");
+            assert!(before == picture(fixture.directory.path()), "{name}: {what} made something");
         }
     }
 }
@@ -125,8 +125,8 @@ fn new_store_beside_signs_of_an_earlier_one_is_a_warning() {
         let fixture = Fixture::new();
         fixture.write(name, content);
         for text in texts(&fixture, &[]) {
-            let told = text.contains(&format!("although {}", fixture.path(name).display()));
-            assert_eq!(told, warns, "{name}: {text}");
+            let reported = text.contains(&format!("although {}", fixture.path(name).display()));
+            assert_eq!(reported, warns, "{name}: {text}");
             if warns {
                 assert!(text.contains("is its volume mounted?"), "{name}: {text}");
             }
@@ -149,14 +149,14 @@ fn dangling_link_is_refused_before_anything_is_made() {
     for (link, variables, named) in cases {
         let fixture = Fixture::new();
         symlink(fixture.path("not-mounted"), fixture.path(link)).unwrap();
-        let before = picture(fixture.folder.path());
+        let before = picture(fixture.directory.path());
         for what in ["check", "serve"] {
             let output = ended(command(what, &fixture.config(), variables));
             let text = stderr(&output);
             assert_eq!(output.status.code(), Some(1), "{link}, {what}: {text}");
             let words = format!("{} is a symbolic link to ", fixture.path(named).display());
             assert!(text.contains(&words), "{link}, {what}: {text}");
-            let after = picture(fixture.folder.path());
+            let after = picture(fixture.directory.path());
             let made: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
             assert!(made.is_empty(), "{link}: {what} made {made:?}");
         }

@@ -16,8 +16,8 @@ fn questions() -> Vec<String> {
 }
 
 fn ask(fixture: &Fixture, line: &str) -> Vec<String> {
-    let folder = fixture.folder.path().display();
-    shell(&format!("cd '{folder}' && {line}")).lines().map(str::to_owned).collect()
+    let directory = fixture.directory.path().display();
+    shell(&format!("cd '{directory}' && {line}")).lines().map(str::to_owned).collect()
 }
 
 fn rows(fixture: &Fixture, line: &str) -> Vec<Value> {
@@ -104,12 +104,12 @@ fn the_document_names_every_member_of_a_line_in_its_order() {
     let line: Value = serde_json::from_str(&line).unwrap();
     let members: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
     let text = include_str!("../../../docs/AUDIT.md");
-    let told: Vec<_> = text
+    let reported: Vec<_> = text
         .lines()
         .filter_map(|row| row.strip_prefix("| `"))
         .map(|row| row.split('`').next().unwrap())
         .collect();
-    assert_eq!(told, members);
+    assert_eq!(reported, members);
 }
 
 #[test]

@@ -18,19 +18,19 @@ fn script() -> &'static Path {
     static BUILT: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     &BUILT
         .get_or_init(|| {
-            let folder = TempDir::new().unwrap();
-            let script = folder.path().join("build");
+            let directory = TempDir::new().unwrap();
+            let script = directory.path().join("build");
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("build.rs");
             let mut rustc = Command::new("rustc");
             rustc.args(["--edition", "2024", "-o"]).args([&script, &source]);
             let output = rustc.output().expect("rustc is there where cargo is");
             assert!(output.status.success(), "{}", stderr(&output));
-            (folder, script)
+            (directory, script)
         })
         .1
 }
 
-/// What it does for a build of this profile in this folder.
+/// What it does for a build of this profile in this directory.
 fn build(profile: &str, root: &Path, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(script());
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
@@ -46,9 +46,12 @@ fn day(profile: &str, root: &Path, variables: &[(&str, &str)]) -> Option<String>
     line.map(str::to_owned)
 }
 
-fn git(folder: &Path, arguments: &[impl AsRef<OsStr>]) -> String {
+fn git(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> String {
     let mut command = Command::new("git");
-    command.current_dir(folder).args(["-c", "user.name=t", "-c", "user.email=t@example.dk"]).args(arguments);
+    command
+        .current_dir(directory)
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.dk"])
+        .args(arguments);
     let date = format!("{MOMENT} +0100");
     let output = command.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
@@ -57,8 +60,8 @@ fn git(folder: &Path, arguments: &[impl AsRef<OsStr>]) -> String {
 
 #[test]
 fn a_release_build_knows_the_day_of_its_commit() {
-    let folder = TempDir::new().unwrap();
-    let root = folder.path();
+    let directory = TempDir::new().unwrap();
+    let root = directory.path();
     assert_eq!(day("release", root, &[]), None, "no repository: the constant");
     assert_eq!(day("release", root, &[("SOURCE_DATE_EPOCH", "")]), None);
     assert_eq!(day("release", root, &[("SOURCE_DATE_EPOCH", MOMENT)]).as_deref(), Some(DAY));
@@ -79,19 +82,19 @@ fn a_release_build_knows_the_day_of_its_commit() {
 
 #[test]
 fn a_debug_build_asks_nobody_for_the_day() {
-    let folder = TempDir::new().unwrap();
-    git(folder.path(), &["init", "--quiet"]);
-    git(folder.path(), &["commit", "--quiet", "--allow-empty", "-m", "first"]);
-    assert_eq!(day("debug", folder.path(), &[("SOURCE_DATE_EPOCH", MOMENT)]), None);
+    let directory = TempDir::new().unwrap();
+    git(directory.path(), &["init", "--quiet"]);
+    git(directory.path(), &["commit", "--quiet", "--allow-empty", "-m", "first"]);
+    assert_eq!(day("debug", directory.path(), &[("SOURCE_DATE_EPOCH", MOMENT)]), None);
 }
 
 #[test]
 fn a_date_that_is_no_number_stops_the_build() {
-    let folder = TempDir::new().unwrap();
+    let directory = TempDir::new().unwrap();
     for wrong in ["yesterday", "-1", "2026-11-24"] {
-        let output = build("release", folder.path(), &[("SOURCE_DATE_EPOCH", wrong)]);
+        let output = build("release", directory.path(), &[("SOURCE_DATE_EPOCH", wrong)]);
         assert!(!output.status.success(), "{wrong}");
-        let told = stderr(&output);
-        assert!(told.contains(&format!("SOURCE_DATE_EPOCH is \\\"{wrong}")), "{told}");
+        let reported = stderr(&output);
+        assert!(reported.contains(&format!("SOURCE_DATE_EPOCH is \\\"{wrong}")), "{reported}");
     }
 }

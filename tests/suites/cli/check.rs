@@ -42,9 +42,9 @@ fn check(fixture: &Fixture, variables: Variables<'_>) -> Output {
 }
 
 /// Every path below, with what kind it is, its mode, and its bytes.
-pub(super) fn picture(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+pub(super) fn picture(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     let mut seen = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let file = path.symlink_metadata().unwrap();
         let bytes = if file.is_file() { fs::read(&path).unwrap() } else { vec![] };
@@ -58,18 +58,18 @@ pub(super) fn picture(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
 
 /// `check` changes nothing, tells what `serve` then tells, and ends with the same code.
 fn foretold(name: &str, fixture: &Fixture, variables: Variables<'_>, code: i32, words: &[&str]) {
-    let before = picture(fixture.folder.path());
+    let before = picture(fixture.directory.path());
     let checked = check(fixture, variables);
-    assert!(before == picture(fixture.folder.path()), "{name}: check changed something");
-    let told = stderr(&checked);
-    assert_eq!(checked.status.code(), Some(code), "{name}: {told}");
-    words.iter().for_each(|word| assert!(told.contains(word), "{name}: {word} in {told}"));
+    assert!(before == picture(fixture.directory.path()), "{name}: check changed something");
+    let reported = stderr(&checked);
+    assert_eq!(checked.status.code(), Some(code), "{name}: {reported}");
+    words.iter().for_each(|word| assert!(reported.contains(word), "{name}: {word} in {reported}"));
 
     let served = ended(command("serve", &fixture.config(), variables));
     let reason =
         stderr(&served).rsplit_once("error: ").unwrap_or_else(|| panic!("{name}: {served:?}")).1.trim();
     assert_eq!(served.status.code(), Some(code), "{name}: {reason}");
-    assert!(told.contains(reason), "{name}: serve says\n{reason}\nand check\n{told}");
+    assert!(reported.contains(reason), "{name}: serve says\n{reason}\nand check\n{reported}");
 }
 
 /// A fixture whose store has been written and closed.
@@ -86,11 +86,15 @@ pub(super) fn fixture_with_store() -> Fixture {
 fn what_the_machine_refuses_is_foretold_with_exit_code_1() {
     let cases: [(&str, Variables<'_>, &[&str]); 8] = [
         (
-            "the audit file's folder is missing",
+            "the audit file's directory is missing",
             &[("VIRKSOMHEDSLOGIN__AUDIT__FILE", "absent/audit.ndjson")],
             &["audit.file: ", "No such file"],
         ),
-        ("the audit file is a folder", &[("VIRKSOMHEDSLOGIN__AUDIT__FILE", "folder")], &["Is a directory"]),
+        (
+            "the audit file is a directory",
+            &[("VIRKSOMHEDSLOGIN__AUDIT__FILE", "directory")],
+            &["Is a directory"],
+        ),
         (
             "the API's address is another machine's",
             &[("VIRKSOMHEDSLOGIN__SERVER__LISTEN", "192.0.2.1:18080")],
@@ -102,7 +106,7 @@ fn what_the_machine_refuses_is_foretold_with_exit_code_1() {
             &["server.management: cannot listen on 192.0.2.1:19090: Cannot assign"],
         ),
         (
-            "the socket's folder is missing",
+            "the socket's directory is missing",
             &[("VIRKSOMHEDSLOGIN__SERVER__LISTEN", "unix:absent/api.sock")],
             &["absent/api.sock", "No such file"],
         ),
@@ -130,7 +134,7 @@ fn what_the_machine_refuses_is_foretold_with_exit_code_1() {
         if fixture.store.url().is_some() && variables[0].0 == "VIRKSOMHEDSLOGIN__STORE__PATH" {
             continue;
         }
-        fs::create_dir(fixture.path("folder")).unwrap();
+        fs::create_dir(fixture.path("directory")).unwrap();
         foretold(name, &fixture, variables, 1, words);
     }
 }
@@ -175,7 +179,7 @@ fn foreign_or_damaged_store_is_predicted_with_exit_code_3() {
         ),
         ("no database", |store| fs::remove_file(store.join("sled-v2/db")).unwrap(), &["no sled-v2/db"]),
         (
-            "somebody else's folder",
+            "somebody else's directory",
             |store| {
                 fs::remove_dir_all(store).unwrap();
                 fs::create_dir(store).unwrap();
@@ -226,8 +230,8 @@ fn unusable_keys_or_store_kind_are_predicted_with_exit_code_2() {
 }
 
 /// name → the lines that tell its faults.
-fn expected(folder: &str) -> Vec<(String, Vec<String>)> {
-    let text = fs::read_to_string(Path::new(folder).join("expected.txt")).unwrap();
+fn expected(directory: &str) -> Vec<(String, Vec<String>)> {
+    let text = fs::read_to_string(Path::new(directory).join("expected.txt")).unwrap();
     text.split("== ")
         .skip(1)
         .map(|entry| {
@@ -242,22 +246,22 @@ fn every_fixture_is_told_by_check_and_by_serve_with_exit_code_2() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
     let fixture = Fixture::new();
     let mut tried = 0;
-    for (folder, variable) in [("config", None), ("access", Some("VIRKSOMHEDSLOGIN__ACCESS__FILE"))] {
-        let folder = format!("{root}/{folder}");
-        for (name, lines) in expected(&folder) {
-            let file = format!("{folder}/{name}.toml");
+    for (directory, variable) in [("config", None), ("access", Some("VIRKSOMHEDSLOGIN__ACCESS__FILE"))] {
+        let directory = format!("{root}/{directory}");
+        for (name, lines) in expected(&directory) {
+            let file = format!("{directory}/{name}.toml");
             let (config, variables) = match variable {
                 None => (file, vec![]),
                 Some(variable) => (fixture.config(), vec![(variable, file.as_str())]),
             };
             for what in ["check", "serve"] {
                 let output = ended(command(what, &config, &variables));
-                let told = stderr(&output).replace(&format!("{folder}/"), "");
-                assert_eq!(output.status.code(), Some(2), "{what} {name}: {told}");
+                let reported = stderr(&output).replace(&format!("{directory}/"), "");
+                assert_eq!(output.status.code(), Some(2), "{what} {name}: {reported}");
                 for line in &lines {
                     // A table that cannot be read at all is told as a fault of the key that names it.
                     let line = if variable.is_some() { line.split_once(": ").unwrap().1 } else { line };
-                    assert!(told.contains(line), "{what} {name}: {line}\nin {told}");
+                    assert!(reported.contains(line), "{what} {name}: {line}\nin {reported}");
                 }
             }
             tried += 1;
@@ -276,10 +280,10 @@ fn errors_are_reported_together_and_configuration_sets_the_code() {
     assert_eq!(two.status.code(), Some(3), "{}", stderr(&two));
     let three = check(&fixture, &[audit, ("VIRKSOMHEDSLOGIN__LOG__FORMAT", "xml")]);
     assert_eq!(three.status.code(), Some(2));
-    let told = stderr(&three);
-    assert!(told.starts_with("error: 3 errors would stop the service\n"), "{told}");
+    let reported = stderr(&three);
+    assert!(reported.starts_with("error: 3 errors would stop the service\n"), "{reported}");
     for part in ["log.format", "audit.file", "no witness"] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(reported.contains(part), "{part} in {reported}");
     }
     assert_eq!(stderr(&two).lines().count(), 3, "a line each: {}", stderr(&two));
 }
@@ -300,8 +304,8 @@ fn database_on_another_machine_without_tls_is_warned_of() {
     let log = |service: crate::support::process::Service| service.log_before.clone();
     let serve =
         || crate::support::process::Service::start(command("serve", &fixture.config(), &[]), fixture.token());
-    let told = log(serve());
-    assert!(told.contains(words) && !told.contains("hunter2"), "{told}");
+    let reported = log(serve());
+    assert!(reported.contains(words) && !reported.contains("hunter2"), "{reported}");
     for local in ["127.0.0.1", "localhost", "/run/nowhere"] {
         fixture.write("virksomhedslogin.toml", &config.replace("192.0.2.1", local));
         assert!(!stdout(&check(&fixture, &[])).contains("unencrypted"), "{local}");
@@ -323,7 +327,7 @@ fn what_the_running_service_holds_is_a_note_and_no_fault() {
         ],
     );
     assert_eq!(held.status.code(), Some(0), "{}", stderr(&held));
-    let told = stdout(&held);
+    let reported = stdout(&held);
     let mut notes = vec![
         format!("note: server.listen: {} is in use; right if", service.address),
         format!("note: server.management: {} is in use; right if", service.management),
@@ -332,7 +336,7 @@ fn what_the_running_service_holds_is_a_note_and_no_fault() {
         notes.push(format!("is in use by a process ({}); right if", service.child.id()));
     }
     for note in notes {
-        assert!(told.contains(&note), "{note} in {told}");
+        assert!(reported.contains(&note), "{note} in {reported}");
     }
     let unix = format!("unix:{}", socket.display());
     let held = check(&fixture, &[("VIRKSOMHEDSLOGIN__SERVER__LISTEN", &unix)]);
@@ -344,22 +348,23 @@ fn what_the_running_service_holds_is_a_note_and_no_fault() {
 #[test]
 fn a_socket_folder_below_run_is_its_supervisors_to_make() {
     let fixture = Fixture::new();
-    let folder = format!("/run/virksomhedslogin-{}", std::process::id());
-    let told = check(&fixture, &[("VIRKSOMHEDSLOGIN__SERVER__LISTEN", &format!("unix:{folder}/api.sock"))]);
-    assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
+    let directory = format!("/run/virksomhedslogin-{}", std::process::id());
+    let reported =
+        check(&fixture, &[("VIRKSOMHEDSLOGIN__SERVER__LISTEN", &format!("unix:{directory}/api.sock"))]);
+    assert_eq!(reported.status.code(), Some(0), "{}", stderr(&reported));
     assert!(
-        stdout(&told).contains(&format!("note: server.listen: {folder} is not there")),
+        stdout(&reported).contains(&format!("note: server.listen: {directory} is not there")),
         "{}",
-        stdout(&told)
+        stdout(&reported)
     );
 }
 
 #[test]
 fn a_store_without_a_fault_is_told_without_a_note() {
     let fixture = fixture_with_store();
-    let told = check(&fixture, &[]);
-    assert_eq!(told.status.code(), Some(0));
-    assert_eq!(stdout(&told), format!("{}: no errors\n", fixture.config()));
+    let reported = check(&fixture, &[]);
+    assert_eq!(reported.status.code(), Some(0));
+    assert_eq!(stdout(&reported), format!("{}: no errors\n", fixture.config()));
     let fixture = Fixture::new();
     let absent = check(&fixture, &[]);
     assert_eq!(absent.status.code(), Some(0));
@@ -383,9 +388,9 @@ fn an_audit_pipe_without_a_reader_does_not_hold_the_check_up() {
         0,
     )
     .unwrap();
-    let told = check(&fixture, &[("VIRKSOMHEDSLOGIN__AUDIT__FILE", "pipe")]);
-    assert_eq!(told.status.code(), Some(1), "{}", stdout(&told));
-    assert!(stderr(&told).contains("audit.file: "), "{}", stderr(&told));
+    let reported = check(&fixture, &[("VIRKSOMHEDSLOGIN__AUDIT__FILE", "pipe")]);
+    assert_eq!(reported.status.code(), Some(1), "{}", stdout(&reported));
+    assert!(stderr(&reported).contains("audit.file: "), "{}", stderr(&reported));
     let absent = run(&["check", "--config", &fixture.path("absent.toml").display().to_string()]);
     assert_eq!(absent.status.code(), Some(2));
 }
@@ -408,11 +413,11 @@ fn a_newer_store_is_refused_by_every_command_and_left_as_it_is() {
             command.arg(fixture.path("list.csv"));
         }
         let refused = ended(command);
-        let told = stderr(&refused);
-        assert_eq!(refused.status.code(), Some(3), "{what}: {told}");
+        let reported = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(3), "{what}: {reported}");
         assert!(
-            told.contains("has format version 3, expected version 2; start the version"),
-            "{what}: {told}"
+            reported.contains("has format version 3, expected version 2; start the version"),
+            "{what}: {reported}"
         );
         assert!(store() == before, "{what} changed the store");
     }

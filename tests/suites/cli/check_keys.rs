@@ -54,11 +54,11 @@ fn an_issuer_that_is_away_is_a_note_and_no_fault() {
     ] {
         let output = check(&fixture, &jwks);
         assert_eq!(output.status.code(), Some(0), "{what}: {}", stderr(&output));
-        let told = stdout(&output);
-        let note = told.lines().find(|line| line.starts_with("note: token.jwks: ")).expect(what);
+        let reported = stdout(&output);
+        let note = reported.lines().find(|line| line.starts_with("note: token.jwks: ")).expect(what);
         assert!(note.contains(help) && note.contains("503"), "{what}: {note}");
-        assert!(!told.contains("publish at least"), "{what}: {told}");
-        assert!(told.ends_with(": no errors\n"), "{what}: {told}");
+        assert!(!reported.contains("publish at least"), "{what}: {reported}");
+        assert!(reported.ends_with(": no errors\n"), "{what}: {reported}");
     }
 }
 
@@ -72,19 +72,19 @@ fn an_answer_without_a_usable_key_is_a_fault_that_is_told_once() {
     ] {
         let output = check(&fixture, &jwks);
         assert_eq!(output.status.code(), Some(2), "{what}: {}", stdout(&output));
-        let told = stderr(&output);
-        assert_eq!(told.matches("token.jwks: ").count(), 1, "{what}: {told}");
-        assert!(told.contains(expected) && told.contains(JWKS), "{what}: {told}");
+        let reported = stderr(&output);
+        assert_eq!(reported.matches("token.jwks: ").count(), 1, "{what}: {reported}");
+        assert!(reported.contains(expected) && reported.contains(JWKS), "{what}: {reported}");
     }
     let text = std::fs::read_to_string(fixture.config()).unwrap();
     let remote = text.replace("file:jwks.json", &issuer(200, "{}"));
     assert_ne!(text, remote);
     fixture.write("virksomhedslogin.toml", &remote);
     let output = ended(command("check", &fixture.config(), &[]));
-    let told = stderr(&output);
+    let reported = stderr(&output);
     assert!(
-        told.contains(&format!("{}: token.jwks: the key set is not one JSON object", fixture.config())),
-        "{told}"
+        reported.contains(&format!("{}: token.jwks: the key set is not one JSON object", fixture.config())),
+        "{reported}"
     );
 }
 

@@ -46,8 +46,8 @@ impl Unprivileged {
             let copied =
                 Command::new("cp").arg(env!("CARGO_BIN_EXE_virksomhedslogin")).arg(&program).status();
             assert!(copied.unwrap().success());
-            give(fixture.folder.path(), NOBODY);
-            picture(fixture.folder.path()).keys().for_each(|path| give(path, NOBODY));
+            give(fixture.directory.path(), NOBODY);
+            picture(fixture.directory.path()).keys().for_each(|path| give(path, NOBODY));
         }
         Self { fixture, program, root }
     }
@@ -159,8 +159,8 @@ fn what_a_start_repairs_itself_is_no_error() {
     for (name, mode) in [("store/witness", 0o400), ("store/sled-v2/db", 0o444), ("store", 0o500)] {
         set_mode(&user.fixture.path(name), mode);
     }
-    let told = ended(user.command("check"));
-    assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
+    let reported = ended(user.command("check"));
+    assert_eq!(reported.status.code(), Some(0), "{}", stderr(&reported));
     drop(Service::start(user.command("serve"), user.fixture.token()));
 }
 
@@ -179,7 +179,7 @@ fn full_or_read_only_disk_is_predicted() {
         return;
     }
     let store = [("VIRKSOMHEDSLOGIN__STORE__PATH", "disk/store")];
-    let told = |words: &str| {
+    let reported = |words: &str| {
         for what in ["check", "serve"] {
             let output = ended(command(what, &fixture.config(), &store));
             assert_eq!(output.status.code(), Some(1), "{what}: {}", stderr(&output));
@@ -189,13 +189,13 @@ fn full_or_read_only_disk_is_predicted() {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let filler = disk.join("filler");
         let _ = fs::write(&filler, vec![1; 9 << 20]);
-        told("No space left");
+        reported("No space left");
         fs::remove_file(&filler).unwrap();
         let mut service = Service::start(command("serve", &fixture.config(), &store), fixture.token());
         service.signal("TERM");
         service.wait(Duration::from_secs(10));
         assert!(mount(&["-o", "remount,ro"]));
-        told("Read-only file system");
+        reported("Read-only file system");
     }));
     let _ = Command::new("umount").arg("-l").arg(&disk).status();
     outcome.unwrap();

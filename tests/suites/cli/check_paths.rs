@@ -136,18 +136,18 @@ fn compare_for(user: &Unprivileged, key: &str, prefix: &str, text: &str) {
             wrong.push(format!("{key}, {kind}: a command hangs"));
             continue;
         };
-        let told = stderr(&checked);
+        let reported = stderr(&checked);
         let agree = match &served {
             None => checked.status.code() == Some(0),
             Some((code, log)) => {
                 let reason = log.rsplit_once("error: ").map_or(log.as_str(), |(_, reason)| reason).trim();
                 refused += 1;
-                checked.status.code() == *code && told.contains(reason)
+                checked.status.code() == *code && reported.contains(reason)
             }
         };
         if !agree {
             wrong.push(format!(
-                "{key}, {kind}: check ends with {:?}: {told}\nserve: {served:?}",
+                "{key}, {kind}: check ends with {:?}: {reported}\nserve: {served:?}",
                 checked.status.code()
             ));
         }

@@ -17,9 +17,9 @@ fn check_accepts_a_good_site_and_lists_every_fault_of_a_bad_one() {
     fixture.write("virksomhedslogin.toml", &text);
     let bad = run(&["check", "--config", &fixture.config()]);
     assert_eq!(bad.status.code(), Some(2));
-    let told = format!("{}{}", stdout(&bad), stderr(&bad));
+    let reported = format!("{}{}", stdout(&bad), stderr(&bad));
     for part in ["server.wrokers", "store.deadline_seconds", "Kommune", "jwks.json"] {
-        assert!(told.contains(part), "{part} in\n{told}");
+        assert!(reported.contains(part), "{part} in\n{reported}");
     }
 }
 

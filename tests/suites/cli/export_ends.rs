@@ -43,12 +43,12 @@ fn an_export_that_is_cut_off_or_wrong_leaves_the_old_file() {
     let fixture = Fixture::new();
     fixture.write("backup.ndjson", "the old one");
     let file = fixture.path("backup.ndjson").display().to_string();
-    let files = fixture.folder.path().read_dir().unwrap().count();
-    for (answer, told) in cases {
+    let files = fixture.directory.path().read_dir().unwrap().count();
+    for (answer, reported) in cases {
         let refused = command(&fixture, "export", &["--from", &answering(answer), "--output", &file]);
-        assert_ended(&refused, 1, &[told]);
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "the old one", "{told}");
-        assert_eq!(fixture.folder.path().read_dir().unwrap().count(), files, "{told}");
+        assert_ended(&refused, 1, &[reported]);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "the old one", "{reported}");
+        assert_eq!(fixture.directory.path().read_dir().unwrap().count(), files, "{reported}");
     }
     let whole = command(&fixture, "export", &["--from", &answering(answer("", &text)), "--output", &file]);
     assert_ended(&whole, 0, &[]);
@@ -73,7 +73,7 @@ fn an_export_whose_reader_goes_away_or_whose_disk_is_full_fails() {
         .output()
         .unwrap();
     assert_ended(&full, 1, &["standard output"]);
-    for place in ["/dev/full", "/no/such/folder/file"] {
+    for place in ["/dev/full", "/no/such/directory/file"] {
         assert_ended(&command(&fixture, "export", &["--output", place]), 1, &[place]);
     }
 }

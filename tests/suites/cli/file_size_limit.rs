@@ -92,11 +92,11 @@ fn start_under_the_limit_is_refused_and_is_no_damage() {
     assert_eq!(filled.status.code(), Some(0), "{}", stderr(&filled));
     for name in ["serve", "verify"] {
         let output = limited(4096).args([name, "--config", &fixture.config()]).output().unwrap();
-        let told = stderr(&output);
-        assert!(output.status.code().is_some_and(|code| code < 2), "{name}: {:?} {told}", output.status);
-        assert!(!told.contains("damaged"), "{name}: {told}");
+        let reported = stderr(&output);
+        assert!(output.status.code().is_some_and(|code| code < 2), "{name}: {:?} {reported}", output.status);
+        assert!(!reported.contains("damaged"), "{name}: {reported}");
         if name == "serve" {
-            assert_eq!(output.status.code(), Some(1), "{told}");
+            assert_eq!(output.status.code(), Some(1), "{reported}");
         }
     }
     let verified = command(&fixture, "verify", &[]);
@@ -124,9 +124,9 @@ fn export_under_the_limit_fails_and_leaves_nothing() {
     fs::create_dir(fixture.path("out")).unwrap();
     let path = fixture.path("out/export.ndjson");
     let output = limited(4096).args(["export", "--from", &from, "--output"]).arg(&path).output().unwrap();
-    let told = stderr(&output);
-    assert_eq!(output.status.code(), Some(1), "{:?} {told}", output.status);
-    assert!(told.contains("cannot be written to"), "{told}");
+    let reported = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{:?} {reported}", output.status);
+    assert!(reported.contains("cannot be written to"), "{reported}");
     assert_eq!(fs::read_dir(fixture.path("out")).unwrap().count(), 0);
     let file = File::create(&path).unwrap();
     let output = limited(4096).args(["export", "--from", &from]).stdout(file).output().unwrap();

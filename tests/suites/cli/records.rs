@@ -48,9 +48,9 @@ pub(super) fn exported(fixture: &Fixture) -> String {
 }
 
 pub(super) fn assert_ended(output: &Output, code: i32, words: &[&str]) {
-    let told = stderr(output);
-    assert_eq!(output.status.code(), Some(code), "{told}");
-    words.iter().for_each(|word| assert!(told.contains(word), "{word} in\n{told}"));
+    let reported = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{reported}");
+    words.iter().for_each(|word| assert!(reported.contains(word), "{word} in\n{reported}"));
 }
 
 /// How a command says that there is no store yet.
@@ -142,15 +142,15 @@ fn bad_lines_are_told_with_their_numbers_and_nothing_is_written() {
         (good.replace(LAST, "2026-02-30T09:00:00.000Z"), "line 2: senesteLogintidspunkt"),
         (row(1, LAST, FIRST), "line 2: the first login lies after the latest one"),
     ];
-    for (line, told) in cases {
+    for (line, reported) in cases {
         let fixture = Fixture::new();
         let text = with_trailer(&format!("{}{line}{}", row(1, FIRST, LAST), row(2, FIRST, LAST)));
         let refused = import(&fixture, "list.ndjson", &text, &[]);
-        assert_ended(&refused, 1, &[told, "nothing is written"]);
+        assert_ended(&refused, 1, &[reported, "nothing is written"]);
         assert_eq!(stdout(&refused), "");
         assert!(!fixture.path("store").exists(), "a refused import makes no store");
         let skipped = import(&fixture, "list.ndjson", &text, &["--skip-bad"]);
-        assert_ended(&skipped, 0, &[told, "left out"]);
+        assert_ended(&skipped, 0, &[reported, "left out"]);
         assert_eq!(stdout(&skipped), "read: 2\nskipped: 1\nchanged: 2\n");
         assert_eq!(exported(&fixture), with_trailer(&(row(1, FIRST, LAST) + &row(2, FIRST, LAST))));
     }
@@ -177,11 +177,11 @@ fn a_trailer_that_is_cut_off_or_changed_is_refused() {
         (text[..text.len() - 10].to_owned(), "line 4: not readable"),
         (String::new(), "without its trailer"),
     ];
-    for (text, told) in cases {
+    for (text, reported) in cases {
         let fixture = Fixture::new();
-        assert_ended(&import(&fixture, "list.ndjson", &text, &[]), 1, &[told]);
+        assert_ended(&import(&fixture, "list.ndjson", &text, &[]), 1, &[reported]);
         let skipping = import(&fixture, "list.ndjson", &text, &["--skip-bad"]);
-        assert_eq!(skipping.status.code(), Some(1), "a trailer is never skipped: {told}");
+        assert_eq!(skipping.status.code(), Some(1), "a trailer is never skipped: {reported}");
         assert!(!fixture.path("store").exists());
     }
     let fixture = Fixture::new();

@@ -23,8 +23,8 @@ fn shim() -> &'static Path {
     static BUILT: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     &BUILT
         .get_or_init(|| {
-            let folder = TempDir::new().unwrap();
-            let library = folder.path().join("thread_failure.so");
+            let directory = TempDir::new().unwrap();
+            let library = directory.path().join("thread_failure.so");
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suites/cli/thread_failure.c");
             let cc = Command::new("cc")
                 .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
@@ -33,7 +33,7 @@ fn shim() -> &'static Path {
                 .output()
                 .expect("these tests need a C compiler named cc");
             assert!(cc.status.success(), "{}", stderr(&cc));
-            (folder, library)
+            (directory, library)
         })
         .1
 }
@@ -177,7 +177,7 @@ fn cannot_start(mut command: Command, manager: &Manager) {
     for word in ["error: not every worker serves", "TasksMax=", "LimitNOFILE=", "server.workers"] {
         assert!(stderr(&output).contains(word), "{word}: {}", stderr(&output));
     }
-    while let Some(message) = manager.told(Duration::from_millis(100)) {
+    while let Some(message) = manager.reported(Duration::from_millis(100)) {
         assert_ne!(message[0], "READY=1");
     }
 }

@@ -36,8 +36,8 @@ fn is_left_alone(fixture: &Fixture, path: &Path, code: i32, word: &str) {
     assert!(stderr(&served).contains(word), "{word} in {}", stderr(&served));
     let checked = ended(command("check", &fixture.config(), &variables));
     assert_eq!(checked.status.code(), Some(code), "{}", stderr(&checked));
-    let told = if code == 0 { stdout(&checked) } else { stderr(&checked) };
-    assert!(told.contains(if code == 0 { "note: server.listen: " } else { word }), "{told}");
+    let reported = if code == 0 { stdout(&checked) } else { stderr(&checked) };
+    assert!(reported.contains(if code == 0 { "note: server.listen: " } else { word }), "{reported}");
     assert_eq!(path.symlink_metadata().unwrap().ino(), before, "it was replaced");
 }
 

@@ -23,7 +23,7 @@ impl Manager {
     }
 
     /// The next message, as lines.
-    pub(super) fn told(&self, at_most: Duration) -> Option<Vec<String>> {
+    pub(super) fn reported(&self, at_most: Duration) -> Option<Vec<String>> {
         self.socket.set_read_timeout(Some(at_most)).unwrap();
         let mut message = [0; 4096];
         let length = self.socket.recv(&mut message).ok()?;
@@ -31,7 +31,7 @@ impl Manager {
     }
 
     pub(super) fn next(&self) -> Vec<String> {
-        self.told(Duration::from_secs(20)).expect("the manager is told something")
+        self.reported(Duration::from_secs(20)).expect("the manager is told something")
     }
 
     pub(super) fn command(&self, fixture: &Fixture) -> Command {
@@ -86,7 +86,7 @@ fn a_start_that_fails_is_never_called_ready() {
     let output =
         manager.command(&fixture).env("VIRKSOMHEDSLOGIN__SERVER__LISTEN", &address).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert_eq!(manager.told(Duration::from_millis(100)), None);
+    assert_eq!(manager.reported(Duration::from_millis(100)), None);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn without_a_watchdog_nothing_is_fed() {
         command.env("WATCHDOG_USEC", "100000").env(name, value);
         let _service = Service::start(command, fixture.token());
         assert_eq!(manager.next()[0], "READY=1");
-        assert_eq!(manager.told(Duration::from_millis(500)), None, "{name}={value}");
+        assert_eq!(manager.reported(Duration::from_millis(500)), None, "{name}={value}");
     }
 }
 

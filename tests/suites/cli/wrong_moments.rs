@@ -32,8 +32,8 @@ fn import_warns_of_moments_in_the_future_and_takes_them() {
     );
 
     let later = "2063-01-01T00:00:00.000Z";
-    let told = imported(&fixture, &(row(4, later, later) + &row(3, FIRST, FAR) + &row(1, FIRST, LAST)));
-    let (words, rest) = told.split_once(" (").unwrap_or_else(|| panic!("{told}"));
+    let reported = imported(&fixture, &(row(4, later, later) + &row(3, FIRST, FAR) + &row(1, FIRST, LAST)));
+    let (words, rest) = reported.split_once(" (").unwrap_or_else(|| panic!("{reported}"));
     assert_eq!(words, "warning: 2 companies have a login later than this machine's clock");
     let (now, rest) = rest.split_once("), ").unwrap();
     assert!(SystemClock.now().millis() - Timestamp::parse(now).unwrap().millis() < 60_000, "{now}");
@@ -64,9 +64,9 @@ fn check_notes_a_wrong_clock_and_import_takes_its_moments() {
     assert!(stderr(&output).starts_with("warning: 1 company has a login later than"), "{}", stderr(&output));
     let output = shifted(&["check", "--config", &fixture.config()]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let told = stdout(&output);
-    assert!(told.contains("note: the clock shows 2020-"), "{told}");
-    assert!(told.contains("; the service would start and answer SetLogin with 503\n"), "{told}");
+    let reported = stdout(&output);
+    assert!(reported.contains("note: the clock shows 2020-"), "{reported}");
+    assert!(reported.contains("; the service would start and answer SetLogin with 503\n"), "{reported}");
     let right = run(&["check", "--config", &fixture.config()]);
     assert!(!stdout(&right).contains("clock"), "{}", stdout(&right));
 }
@@ -78,12 +78,12 @@ fn correction(fixture: &Fixture) -> String {
     let (_, block) = section.split_once("```sh\n").unwrap();
     let commands = block.split_once("```").unwrap().0;
     assert_eq!(commands.matches("/var/lib/virksomhedslogin").count(), 1, "{commands}");
-    let folder = fixture.folder.path().display().to_string();
+    let directory = fixture.directory.path().display().to_string();
     // There is no systemd here, and the service's user is the one that runs the tests.
     format!(
-        "set -eu\nPATH='{folder}/bin':$PATH\nsystemctl() {{ :; }}\nsudo() {{ shift 2; \"$@\"; }}\n\
+        "set -eu\nPATH='{directory}/bin':$PATH\nsystemctl() {{ :; }}\nsudo() {{ shift 2; \"$@\"; }}\n\
          diff() {{ command diff \"$@\" || [ $? = 1 ]; }}\n{}",
-        commands.replace("/var/lib/virksomhedslogin", &folder).replace("CONFIG", &fixture.config())
+        commands.replace("/var/lib/virksomhedslogin", &directory).replace("CONFIG", &fixture.config())
     )
 }
 
@@ -110,10 +110,10 @@ fn wrong_moment_is_corrected_as_documented() {
     symlink(env!("CARGO_BIN_EXE_virksomhedslogin"), fixture.path("bin/virksomhedslogin")).unwrap();
     let output = Command::new("sh").args(["-c", &correction(&fixture)]).output().unwrap();
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
-    let told = stdout(&output);
-    let changed: Vec<_> = told.lines().filter(|line| line.starts_with(['<', '>'])).collect();
-    assert_eq!(changed.len(), 3, "the company's row and the trailer: {told}");
-    assert!(told.contains("read: 2\nskipped: 0\nchanged: 2\n"), "{told}");
+    let reported = stdout(&output);
+    let changed: Vec<_> = reported.lines().filter(|line| line.starts_with(['<', '>'])).collect();
+    assert_eq!(changed.len(), 3, "the company's row and the trailer: {reported}");
+    assert!(reported.contains("read: 2\nskipped: 0\nchanged: 2\n"), "{reported}");
     // The store is new, and the audit file is not; that is all there is to warn of.
     let warned = stderr(&output);
     assert!(warned.lines().count() == 1 && warned.contains("there is no store at"), "{warned}");

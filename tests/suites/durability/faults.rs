@@ -58,24 +58,24 @@ fn endure(
     // The database may have room of its own inside its file for a while, when the disk is full.
     until_put(service, refusal, Duration::from_secs(20));
     std::thread::sleep(Duration::from_millis(1_200));
-    let told = service.management("/readyz");
-    assert_eq!(told.0, 503, "{name}: {}", told.1);
-    assert!(told.1.contains("store"), "{name}: {}", told.1);
+    let reported = service.management("/readyz");
+    assert_eq!(reported.0, 503, "{name}: {}", reported.1);
+    assert!(reported.1.contains("store"), "{name}: {}", reported.1);
     assert_eq!(service.put(BESIDE).unwrap(), refusal, "{name}");
     let kind = if refusal == 507 { "disk_full" } else { "failing" };
     assert!(refused(service, kind) >= 2.0, "{name}: refused writes are counted");
-    let told =
+    let reported =
         ["virksomhedslogin_store_writable", "virksomhedslogin_ready"].map(|name| metric(service, name));
-    assert_eq!(told, [0.0, 0.0], "{name}: what is told to Prometheus");
+    assert_eq!(reported, [0.0, 0.0], "{name}: what is told to Prometheus");
     assert_eq!(service.get("/v1/Login?cvrNummer=00000000").0, 200, "{name}: reads go on");
     assert!(listed(service).len() > 20, "{name}: lists go on");
     mend();
     let took = until_put(service, 204, BACK_WITHIN);
     assert!(load.wait_for(20, Duration::from_secs(10)), "{name}: the writers write again");
     assert_eq!(service.management("/readyz").0, 200, "{name}");
-    let told =
+    let reported =
         ["virksomhedslogin_store_writable", "virksomhedslogin_ready"].map(|name| metric(service, name));
-    assert_eq!(told, [1.0, 1.0], "{name}: what is told to Prometheus");
+    assert_eq!(reported, [1.0, 1.0], "{name}: what is told to Prometheus");
     let answers = load.finish(history);
     assert!(answers.keys().all(|status| [Some(204), Some(refusal)].contains(status)), "{name}: {answers:?}");
     eprintln!("{name}: {answers:?}, writing again after {took:.1?}");
@@ -130,8 +130,8 @@ fn stuck_disk_delays_writes_to_the_deadline_and_reads_never() {
             began.elapsed()
         );
     }
-    let told = service.management("/readyz");
-    assert!(told.0 == 503 && told.1.contains("store"), "{told:?}");
+    let reported = service.management("/readyz");
+    assert!(reported.0 == 503 && reported.1.contains("store"), "{reported:?}");
     let began = Instant::now();
     assert!(refused(&service, "deadline") >= 3.0, "refused writes are counted");
     assert!(
@@ -222,27 +222,27 @@ fn sync_that_hangs_at_the_start_is_no_damage() {
 #[test]
 fn read_only_file_system_stops_the_start_with_exit_code_1() {
     let fixture = Fixture::new();
-    let folder = fixture.path("disk");
-    let Some(_disk) = SmallDisk::mount(&folder) else {
+    let directory = fixture.path("disk");
+    let Some(_disk) = SmallDisk::mount(&directory) else {
         left_out("the read-only file system, because mounting a tmpfs needs root");
         return;
     };
-    let store = folder.join("store");
+    let store = directory.join("store");
     let variables = [("VIRKSOMHEDSLOGIN__STORE__PATH", store.to_str().unwrap())];
     let mut service = fixture.serve_with(&variables);
     assert_eq!(service.put(BESIDE).unwrap(), 204);
     kill(&mut service);
     let remounted =
-        |how: &str| Command::new("mount").args(["-o", how]).arg(&folder).status().unwrap().success();
+        |how: &str| Command::new("mount").args(["-o", how]).arg(&directory).status().unwrap().success();
     assert!(remounted("remount,ro"));
     let refused = crate::support::process::binary()
         .args(["serve", "--config", &fixture.config()])
         .envs(variables)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(1), "{told}");
-    assert!(told.contains("Read-only file system") && told.contains("disk/store"), "{told}");
+    let reported = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{reported}");
+    assert!(reported.contains("Read-only file system") && reported.contains("disk/store"), "{reported}");
     assert!(remounted("remount,rw"));
     let service = fixture.serve_with(&variables);
     assert_eq!(service.get(&format!("/v1/Login?cvrNummer={BESIDE}")).0, 200);
@@ -272,15 +272,15 @@ impl Drop for SmallDisk<'_> {
 #[test]
 fn a_full_disk_is_told_lived_through_and_loses_nothing() {
     let (fixture, mut history) = (Fixture::new(), History::default());
-    let folder = fixture.path("disk");
-    let Some(_disk) = SmallDisk::mount(&folder) else {
+    let directory = fixture.path("disk");
+    let Some(_disk) = SmallDisk::mount(&directory) else {
         left_out("the full disk, because mounting a tmpfs needs root");
         return;
     };
-    let store = folder.join("store");
+    let store = directory.join("store");
     let variables = [("VIRKSOMHEDSLOGIN__STORE__PATH", store.to_str().unwrap())];
     let mut service = fixture.serve_with(&variables);
-    let filler = folder.join("filler");
+    let filler = directory.join("filler");
     endure(
         "disk full",
         &service,
@@ -367,8 +367,8 @@ fn a_clock_set_back_an_hour_makes_no_last_login_fall() {
 #[test]
 fn watchdog_is_not_fed_while_the_disk_hangs_and_only_then() {
     let disk = Forgetful::new();
-    let folder = tempfile::TempDir::new().unwrap();
-    let path = folder.path().join("notify");
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("notify");
     let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     let fed = |at_most: Duration| {
         manager.set_read_timeout(Some(at_most)).unwrap();

@@ -108,20 +108,20 @@ impl Stores for Databases<'_> {
 
 /// Each in a directory of its own.
 struct Directories {
-    folder: TempDir,
+    directory: TempDir,
     made: u32,
     store: Store,
 }
 
 impl Directories {
     fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let store = open(&folder.path().join("0"));
-        Self { folder, made: 0, store }
+        let directory = TempDir::new().unwrap();
+        let store = open(&directory.path().join("0"));
+        Self { directory, made: 0, store }
     }
 
     fn here(&self) -> PathBuf {
-        self.folder.path().join(self.made.to_string())
+        self.directory.path().join(self.made.to_string())
     }
 }
 

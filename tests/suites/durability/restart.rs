@@ -89,8 +89,8 @@ pub(super) fn copy(from: &Path, to: &Path) {
 
 /// The files of a store, as paths below its directory, in the same order every time.
 pub(super) fn files(root: &Path) -> Vec<String> {
-    fn below(root: &Path, folder: &Path, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
+    fn below(root: &Path, directory: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 below(root, &path, found);

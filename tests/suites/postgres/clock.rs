@@ -12,17 +12,17 @@ use crate::support::logins::listed;
 use crate::support::preload::shim;
 use crate::support::process::{Service, agent, put};
 
-/// An instance whose clock is so many seconds off while the file `trigger` in the folder is there.
+/// An instance whose clock is so many seconds off while the file `trigger` in the directory is there.
 fn instances_with_a_clock_off_by(cluster: &Cluster, seconds: i64) -> (Instances, tempfile::TempDir) {
     let database = cluster.create_database();
-    let folder = tempfile::TempDir::new().unwrap();
-    let trigger = folder.path().join("trigger");
+    let directory = tempfile::TempDir::new().unwrap();
+    let trigger = directory.path().join("trigger");
     let variables = [
         ("LD_PRELOAD", shim().to_str().unwrap()),
         ("POWERCUT_TRIGGER", trigger.to_str().unwrap()),
         ("POWERCUT_CLOCK_SECONDS", &seconds.to_string()),
     ];
-    (Instances::start_with(&cluster.url(&database), 1, &variables), folder)
+    (Instances::start_with(&cluster.url(&database), 1, &variables), directory)
 }
 
 fn scrape(service: &Service) -> String {
@@ -34,13 +34,13 @@ fn scrape(service: &Service) -> String {
 fn a_clock_two_minutes_from_the_database_records_nothing() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     for seconds in [120, -120, 86_400 * 365 * 36] {
-        let (instances, folder) = instances_with_a_clock_off_by(&cluster, seconds);
+        let (instances, directory) = instances_with_a_clock_off_by(&cluster, seconds);
         let service = instances.running().next().unwrap();
         assert_eq!(service.put("12345678").unwrap(), 204);
         let before = listed(service);
 
         // The first login after the step is refused already, and no probe came between.
-        fs::write(folder.path().join("trigger"), "").unwrap();
+        fs::write(directory.path().join("trigger"), "").unwrap();
         for cvr in ["12345678", "87654321"] {
             assert_eq!(service.put(cvr).unwrap(), 503, "{seconds} s");
         }
@@ -55,7 +55,7 @@ fn a_clock_two_minutes_from_the_database_records_nothing() {
         assert_eq!(service.get("/v1/Login?cvrNummer=12345678").0, 200, "reads go on");
         assert_eq!(listed(service), before, "{seconds} s");
 
-        fs::remove_file(folder.path().join("trigger")).unwrap();
+        fs::remove_file(directory.path().join("trigger")).unwrap();
         assert_eq!(service.put("87654321").unwrap(), 204, "{seconds} s");
         assert_eq!(service.management("/readyz").0, 200);
     }
@@ -64,9 +64,9 @@ fn a_clock_two_minutes_from_the_database_records_nothing() {
 #[test]
 fn unavailable_database_says_nothing_about_the_clock() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
-    let (instances, folder) = instances_with_a_clock_off_by(&cluster, 120);
+    let (instances, directory) = instances_with_a_clock_off_by(&cluster, 120);
     let service = instances.running().next().unwrap();
-    fs::write(folder.path().join("trigger"), "").unwrap();
+    fs::write(directory.path().join("trigger"), "").unwrap();
     assert!(service.management("/readyz").1.contains(r#""missing":{"clock":"#));
 
     cluster.stop_immediate();
@@ -74,7 +74,7 @@ fn unavailable_database_says_nothing_about_the_clock() {
     assert_eq!(status, 503);
     assert!(text.contains(r#""missing":{"store":"#) && !text.contains("clock"), "{text}");
     assert!(scrape(service).contains("\nvirksomhedslogin_clock_wrong 1\n"), "what was known is kept");
-    fs::remove_file(folder.path().join("trigger")).unwrap();
+    fs::remove_file(directory.path().join("trigger")).unwrap();
     cluster.start_again();
     instances.until_ready(Duration::from_secs(15));
     assert_eq!(service.put("12345678").unwrap(), 204);
@@ -88,9 +88,9 @@ fn unavailable_database_says_nothing_about_the_clock() {
 fn a_clock_half_a_minute_from_the_database_records() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     for seconds in [30, -30] {
-        let (instances, folder) = instances_with_a_clock_off_by(&cluster, seconds);
+        let (instances, directory) = instances_with_a_clock_off_by(&cluster, seconds);
         let service = instances.running().next().unwrap();
-        fs::write(folder.path().join("trigger"), "").unwrap();
+        fs::write(directory.path().join("trigger"), "").unwrap();
         assert_eq!(service.put("12345678").unwrap(), 204, "{seconds} s");
         assert_eq!(service.management("/readyz").0, 200, "{seconds} s");
         let (first, _) = listed(service)[&12_345_678];
@@ -101,9 +101,9 @@ fn a_clock_half_a_minute_from_the_database_records() {
 #[test]
 fn logins_during_a_clock_step_get_no_wrong_time() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
-    let (instances, folder) = instances_with_a_clock_off_by(&cluster, 3_600);
+    let (instances, directory) = instances_with_a_clock_off_by(&cluster, 3_600);
     let service = instances.running().next().unwrap();
-    let trigger = folder.path().join("trigger");
+    let trigger = directory.path().join("trigger");
     let (address, token) = (&service.address, &service.token);
     let login = |cvr: u32| {
         let body = format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":"{cvr:08}"}}}}"#);

@@ -18,8 +18,8 @@ pub(super) fn reap(child: &mut Child, at_most: Duration) {
 impl Cluster {
     /// The same over the server's socket.
     pub(crate) fn url_over_socket(&self, database: &str) -> String {
-        let folder = self.folder.path().display().to_string().replace('/', "%2F");
-        format!("postgresql://{ROLE}:{PASSWORD_IN_URL}@{folder}:{}/{database}", self.port)
+        let directory = self.directory.path().display().to_string().replace('/', "%2F");
+        format!("postgresql://{ROLE}:{PASSWORD_IN_URL}@{directory}:{}/{database}", self.port)
     }
 
     /// Ends the server as a power cut would for its own memory (`-m immediate`).

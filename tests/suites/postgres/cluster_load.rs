@@ -240,8 +240,9 @@ fn write_on(shared: &Shared, writer: u32) -> Met {
             Some(Answer { status: 200, text: answer, .. }) => {
                 let (first, last) = login(&answer);
                 if first > ended || last < began {
-                    let told = format!("{text} was recorded in {began}..{ended} and read as {first}..{last}");
-                    met.faults.push(told);
+                    let reported =
+                        format!("{text} was recorded in {began}..{ended} and read as {first}..{last}");
+                    met.faults.push(reported);
                 }
             }
             _ => {}
@@ -312,25 +313,25 @@ fn load_checker_accepts_one_store_and_rejects_two() {
     // Until both have been listed.
     std::thread::sleep(Duration::from_millis(500));
     let (_, faults) = load.end(&instances, &mut history);
-    for told in ["read as unknown elsewhere", "went back from", "and went back to"] {
-        assert!(faults.iter().any(|fault| fault.contains(told)), "{told}: {faults:#?}");
+    for reported in ["read as unknown elsewhere", "went back from", "and went back to"] {
+        assert!(faults.iter().any(|fault| fault.contains(reported)), "{reported}: {faults:#?}");
     }
 }
 
 #[test]
 fn load_checker_forgives_broken_connections_in_outages_only() {
     let (mut instances, mut history) = (apart(&["one"]), History::default());
-    for told in [true, false] {
+    for reported in [true, false] {
         let load = Load::start(&instances, &history, 2, 1);
         assert!(load.wait_for(20, Duration::from_secs(20)));
         instances.kill(0);
         std::thread::sleep(Duration::from_millis(200));
-        if !told {
+        if !reported {
             instances.outages.clear();
         }
         let (answers, faults) = load.end(&instances, &mut history);
         assert!(answers["PUT -"] > 0, "{answers:?}");
-        assert_eq!(faults.is_empty(), told, "{faults:#?}");
+        assert_eq!(faults.is_empty(), reported, "{faults:#?}");
         instances = apart(&["one"]);
         history = History::default();
     }

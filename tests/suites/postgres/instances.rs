@@ -186,9 +186,9 @@ pub(super) fn ended(mut command: Command) -> Output {
 
 /// The same, where it must do its work; what it printed.
 pub(super) fn done(command: Command) -> String {
-    let told = format!("{command:?}");
+    let reported = format!("{command:?}");
     let output = ended(command);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}: {:?}: {errors}", output.status.code());
+    assert!(output.status.success(), "{reported}: {:?}: {errors}", output.status.code());
     String::from_utf8(output.stdout).unwrap()
 }

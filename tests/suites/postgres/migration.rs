@@ -46,9 +46,9 @@ fn carry(from: &Fixture, service: Option<&Service>, to: &Fixture) -> String {
 /// What `verify` says that both kinds of store have: count, first and last login.
 fn verified(fixture: &Fixture) -> Vec<String> {
     let text = done(command(fixture, &["verify"]));
-    let told: Vec<_> = text.lines().take(3).map(str::to_owned).collect();
-    assert!(told[0].starts_with("records: ") && told[2].starts_with("last login: "), "{text}");
-    told
+    let reported: Vec<_> = text.lines().take(3).map(str::to_owned).collect();
+    assert!(reported[0].starts_with("records: ") && reported[2].starts_with("last login: "), "{text}");
+    reported
 }
 
 /// Everything acknowledged is there, and the old records are as they were.

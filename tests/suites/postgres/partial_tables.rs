@@ -28,8 +28,8 @@ fn interrupted_creation_is_completed() {
         let database = cluster.create_database();
         statements()[..made].iter().for_each(|statement| run(&cluster, &database, statement));
         let fixture = fixture(&cluster.url(&database));
-        let told = done(command(&fixture, &["check"]));
-        assert!(told.contains("will be made"), "{made}: {told}");
+        let reported = done(command(&fixture, &["check"]));
+        assert!(reported.contains("will be made"), "{made}: {reported}");
         let service = fixture.serve();
         until_ready(&service, Duration::from_secs(5));
         assert_eq!(service.put("12345678").unwrap(), 204, "{made}");

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One PgBouncer; it ends with the value.
 pub(super) struct Bouncer {
-    folder: TempDir,
+    directory: TempDir,
     port: u16,
     child: Option<Child>,
 }
@@ -33,12 +33,12 @@ impl Bouncer {
         if !found("PgBouncer", program().is_some(), "pgbouncer") {
             return None;
         }
-        let folder = TempDir::new().unwrap();
-        give(folder.path(), 0o700);
-        let users = folder.path().join("users");
+        let directory = TempDir::new().unwrap();
+        give(directory.path(), 0o700);
+        let users = directory.path().join("users");
         fs::write(&users, format!("\"{ROLE}\" \"{PASSWORD}\"\n")).unwrap();
         give(&users, 0o600);
-        let mut bouncer = Self { folder, port: 0, child: None };
+        let mut bouncer = Self { directory, port: 0, child: None };
         for _ in 0..5 {
             bouncer.port = free_port();
             let settings = format!(
@@ -49,7 +49,7 @@ impl Bouncer {
                 bouncer.port,
                 users.display()
             );
-            let file = bouncer.folder.path().join("pgbouncer.ini");
+            let file = bouncer.directory.path().join("pgbouncer.ini");
             fs::write(&file, settings).unwrap();
             give(&file, 0o600);
             if bouncer.start_again() {
@@ -61,8 +61,8 @@ impl Bouncer {
 
     /// Whether it listens now. A port that somebody else has does not end it, hence the look at its log.
     pub(super) fn start_again(&mut self) -> bool {
-        let log = File::create(self.folder.path().join("log")).unwrap();
-        let mut command = unprivileged(program().expect("PgBouncer"), self.folder.path());
+        let log = File::create(self.directory.path().join("log")).unwrap();
+        let mut command = unprivileged(program().expect("PgBouncer"), self.directory.path());
         command.arg("pgbouncer.ini").stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         let listens =
@@ -83,7 +83,7 @@ impl Bouncer {
     }
 
     pub(super) fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
     pub(super) fn url(&self, database: &str) -> String {

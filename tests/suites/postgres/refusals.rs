@@ -15,7 +15,7 @@ pub(super) fn assert_refused(
     code: i32,
     words: &[&str],
 ) {
-    let told = ["check", "serve"].map(|what| {
+    let reported = ["check", "serve"].map(|what| {
         let mut command = command(fixture, &[what]);
         command.envs(variables.iter().copied()).env("RUST_LOG", "trace");
         let output = ended(command);
@@ -27,8 +27,9 @@ pub(super) fn assert_refused(
         }
         text
     });
-    let reason = told[1].rsplit_once("error: ").unwrap_or_else(|| panic!("{name}: {}", told[1])).1.trim();
-    assert!(told[0].contains(reason), "{name}: serve says\n{reason}\nand check\n{}", told[0]);
+    let reason =
+        reported[1].rsplit_once("error: ").unwrap_or_else(|| panic!("{name}: {}", reported[1])).1.trim();
+    assert!(reported[0].contains(reason), "{name}: serve says\n{reason}\nand check\n{}", reported[0]);
     eprintln!("{name}: {reason}");
 }
 
