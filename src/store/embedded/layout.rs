@@ -172,8 +172,11 @@ impl Layout {
 
     /// From here on the directory is a complete store, never again a half-made one.
     fn finish_creation(&self) -> io::Result<()> {
-        missing_is_ok(fs::remove_file(self.path(CREATING)))?;
-        sync_directory(&self.root)
+        match fs::remove_file(self.path(CREATING)) {
+            // Nothing is synced then: a disk that hangs is found where the start has a time limit.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| sync_directory(&self.root)),
+        }
     }
 
     /// Sets the mode of everything in the directory, which has its own already.
