@@ -13,7 +13,7 @@ use serde_json::ser::Formatter;
 use sha2::{Digest, Sha256};
 
 /// The text, or of one with more characters than these the first ones, an ellipsis and 16 digits of its SHA-256, so that two
-/// long ones that begin alike can still be told apart.
+/// long ones that begin alike still differ.
 pub(crate) fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
     match text.char_indices().nth(characters) {
         None => text.into(),

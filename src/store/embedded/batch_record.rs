@@ -84,16 +84,7 @@ pub(super) fn decode(magic: &Magic, store: &StoreId, bytes: &[u8]) -> Result<Bat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::cvr::Cvr;
-    use crate::domain::login_span::LoginSpan;
-    use crate::domain::timestamp::Timestamp;
-
-    fn record(number: u32, millis: i64) -> Record {
-        Record {
-            cvr: Cvr::from_number(number).unwrap(),
-            login: LoginSpan::at(Timestamp::from_millis(millis).unwrap()),
-        }
-    }
+    use crate::store::embedded::tests::record_at as record;
 
     #[test]
     fn batch_record_reads_back_and_no_flipped_bit_passes() {

@@ -48,16 +48,7 @@ fn hash(record: &Record) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::cvr::Cvr;
-    use crate::domain::login_span::LoginSpan;
-    use crate::domain::timestamp::Timestamp;
-
-    fn record(number: u32, millis: i64) -> Record {
-        Record {
-            cvr: Cvr::from_number(number).unwrap(),
-            login: LoginSpan::at(Timestamp::from_millis(millis).unwrap()),
-        }
-    }
+    use crate::store::embedded::tests::record_at as record;
 
     #[test]
     fn hash_does_not_depend_on_the_order() {

@@ -41,6 +41,11 @@ fn record(number: u32, first: i64, last: i64) -> Record {
     Record { cvr: cvr(number), login: LoginSpan::new(time(first), time(last)).unwrap() }
 }
 
+/// A company that logged in once.
+pub(super) fn record_at(number: u32, millis: i64) -> Record {
+    record(number, millis, millis)
+}
+
 fn snapshot(store: &Store) -> Snapshot {
     match store.list_blocking().unwrap() {
         RecordStream::InMemory(snapshot) => snapshot,

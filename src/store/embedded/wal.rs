@@ -138,14 +138,7 @@ impl WalIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::cvr::Cvr;
-    use crate::domain::login_span::LoginSpan;
-    use crate::domain::timestamp::Timestamp;
-
-    fn record(number: u32, millis: i64) -> Record {
-        let cvr = Cvr::from_number(number).unwrap();
-        Record { cvr, login: LoginSpan::at(Timestamp::from_millis(millis).unwrap()) }
-    }
+    use crate::store::embedded::tests::record_at as record;
 
     fn checkpoint(sequence: u64) -> Checkpoint {
         Checkpoint { sequence, ..Checkpoint::default() }
