@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -91,9 +92,24 @@ pub(crate) struct Service {
     pub address: String,
     pub management: String,
     pub token: String,
-    /// What it logged before it listened.
-    pub log_before: String,
-    log: Receiver<String>,
+    log: Log,
+}
+
+/// The lines of a standard error, all of which are kept.
+struct Log {
+    lines: Receiver<String>,
+    text: Mutex<String>,
+}
+
+impl Log {
+    /// Waits at most this long for the next line.
+    fn next_line(&self, at_most: Duration) -> Option<String> {
+        let line = self.lines.recv_timeout(at_most).ok()?;
+        let mut text = self.text.lock().unwrap();
+        text.push_str(&line);
+        text.push('\n');
+        Some(line)
+    }
 }
 
 impl Service {
@@ -108,30 +124,23 @@ impl Service {
 
     /// The service that this process, whose standard error is piped, becomes; waits until it listens.
     pub(crate) fn of(mut child: Child, token: String) -> Self {
-        let (send, log) = mpsc::channel();
+        let (send, lines) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        let (mut seen, until) = (Vec::new(), Instant::now() + Duration::from_secs(30));
-        loop {
-            match log.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    let addresses = line
-                        .split_once("listens on ")
-                        .and_then(|(_, rest)| rest.split_once(", management on "));
-                    if let Some((address, management)) = addresses {
-                        let word = |text: &str| text.split([' ', ',', '"']).next().unwrap().to_owned();
-                        let (address, management) = (word(address), word(management));
-                        return Self { child, address, management, token, log_before: seen.join("\n"), log };
-                    }
-                    seen.push(line);
-                }
-                Err(_) => {
-                    let _ = child.kill();
-                    let status = child.wait();
-                    panic!("the service did not start ({status:?}):\n{}", seen.join("\n"));
-                }
+        let log = Log { lines, text: Mutex::default() };
+        let until = Instant::now() + Duration::from_secs(30);
+        while let Some(line) = log.next_line(until.saturating_duration_since(Instant::now())) {
+            let addresses =
+                line.split_once("listens on ").and_then(|(_, rest)| rest.split_once(", management on "));
+            if let Some((address, management)) = addresses {
+                let word = |text: &str| text.split([' ', ',', '"']).next().unwrap().to_owned();
+                let (address, management) = (word(address), word(management));
+                return Self { child, address, management, token, log };
             }
         }
+        let _ = child.kill();
+        let status = child.wait();
+        panic!("the service did not start ({status:?}):\n{}", log.text.lock().unwrap());
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -145,19 +154,16 @@ impl Service {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < until, "it still runs after {at_most:?}:\n{}", self.log_before);
+            assert!(Instant::now() < until, "it still runs after {at_most:?}:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// What it logged since the start.
+    /// All that it has logged, once nothing more comes for a moment. Also what came before it listened: which of two
+    /// threads logs first is never certain.
     pub(crate) fn log(&self) -> String {
-        let mut text = String::new();
-        while let Ok(line) = self.log.recv_timeout(Duration::from_millis(200)) {
-            text.push_str(&line);
-            text.push('\n');
-        }
-        text
+        while self.log.next_line(Duration::from_millis(200)).is_some() {}
+        self.log.text.lock().unwrap().clone()
     }
 
     pub(crate) fn put(&self, cvr: &str) -> Result<u16, ureq::Error> {

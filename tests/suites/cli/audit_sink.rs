@@ -100,12 +100,7 @@ fn unopenable_audit_file_stops_start_and_cancels_reload() {
     assert_eq!(service.get("/v1/Logins").0, 200);
     std::fs::rename(fixture.path("audit"), fixture.path("moved")).unwrap();
     service.signal("HUP");
-    let until = Instant::now() + Duration::from_secs(5);
-    let mut log = String::new();
-    while !log.contains("audit.file") {
-        assert!(Instant::now() < until, "the fault is told: {log}");
-        log.push_str(&service.log());
-    }
+    service.wait_for_log("audit.file: ");
     assert_eq!(service.get("/v1/Logins").0, 200, "the file that is open goes on");
     assert_eq!(
         File::open(fixture.path("moved/audit.ndjson"))

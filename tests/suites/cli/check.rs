@@ -301,15 +301,14 @@ fn database_on_another_machine_without_tls_is_warned_of() {
     let checked = check(&fixture, &[]);
     assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
     assert!(stdout(&checked).contains(&format!("note: {words}")), "{}", stdout(&checked));
-    let log = |service: crate::support::process::Service| service.log_before.clone();
     let serve =
         || crate::support::process::Service::start(command("serve", &fixture.config(), &[]), fixture.token());
-    let reported = log(serve());
+    let reported = serve().log();
     assert!(reported.contains(words) && !reported.contains("hunter2"), "{reported}");
     for local in ["127.0.0.1", "localhost", "/run/nowhere"] {
         fixture.write("virksomhedslogin.toml", &config.replace("192.0.2.1", local));
         assert!(!stdout(&check(&fixture, &[])).contains("unencrypted"), "{local}");
-        assert!(!log(serve()).contains("unencrypted"), "{local}");
+        assert!(!serve().log().contains("unencrypted"), "{local}");
     }
 }
 
