@@ -84,7 +84,7 @@ class Bench:
         self.services = {named: started.enter_context(service_on(world, server, named)) for named in (True, False)}
         self.scripts = {}
         for name, text in (("upsert", UPSERT), ("select", SELECT)):
-            self.scripts[name] = world.folder / f"{name}.sql"
+            self.scripts[name] = world.directory / f"{name}.sql"
             self.scripts[name].write_text(
                 text.format(first=FIRST_COMPANY, step=step(world.records), last=world.records - 1))
 
@@ -180,7 +180,7 @@ def whole_list(world, server, measured):
 
 def sizes_of_whole(world, port):
     """Coding → bytes of the list, once it has every company and the gzip one unpacks to the plain one."""
-    plain, packed = world.folder / "list.json", world.folder / "list.json.gz"
+    plain, packed = world.directory / "list.json", world.directory / "list.json.gz"
     sizes = {coding: fetch(port, PATH, world.fixtures.token, coding, path).bytes
              for coding, path in ((None, plain), ("gzip", packed))}
     text = plain.read_bytes()

@@ -1,6 +1,6 @@
 """What is measured with: a signing key, tokens, lists of companies, stores, the peers' databases.
 
-Everything is made anew in the run's folder, from fixed seeds, so that two runs measure the same data.
+Everything is made again in the run's directory, from fixed seeds, so that two runs measure the same data.
 """
 
 import json
@@ -39,21 +39,21 @@ def company(number, records):
 class Fixtures:
     """Makes and keeps what a run measures with."""
 
-    def __init__(self, folder, binary, signer):
-        self.folder = folder
+    def __init__(self, directory, binary, signer):
+        self.directory = directory
         self.binary = binary
         self.signer = signer
         self.stores = {}
         self.databases = {}
-        self.key = folder / "key.der"
-        self.claims = folder / "claims.json"
-        self.jwks = folder / "jwks.json"
+        self.key = directory / "key.der"
+        self.claims = directory / "claims.json"
+        self.jwks = directory / "jwks.json"
         self.make_key()
         self.token = self.tokens(1)[0]
 
     def make_key(self):
         """An RSA key of 2048 bits, and the claims that every token carries."""
-        pem = self.folder / "key.pem"
+        pem = self.directory / "key.pem"
         run(["openssl", "genrsa", "-out", pem, "2048"])
         run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-in", pem, "-outform", "DER", "-out", self.key])
         now = int(time.time())
@@ -72,9 +72,9 @@ class Fixtures:
     def configuration(self, name, store, listen, management, workers, access):
         """A configuration with audit to a file, as in production; its path.
 
-        `store` is the folder of an embedded store, or all that stands under `[store]`.
+        `store` is the directory of an embedded store, or all that stands under `[store]`.
         """
-        path = self.folder / f"{name}.toml"
+        path = self.directory / f"{name}.toml"
         if isinstance(store, Path):
             store = f'path = "{store}"'
         path.write_text(f"""[server]
@@ -94,31 +94,31 @@ jwks = "file:{self.jwks}"
 file = "{access}"
 
 [audit]
-file = "{self.folder / name}.audit"
+file = "{self.directory / name}.audit"
 """)
         return path
 
     def store(self, records, access):
         """A closed store of so many companies, made by the service's own `import`, once a run."""
         if records not in self.stores:
-            path = self.folder / f"store-{records}"
+            path = self.directory / f"store-{records}"
             self.fill(f"import-{records}", path, records, access)
             self.stores[records] = path
         return self.stores[records]
 
     def fill(self, name, store, records, access):
         """Puts so many companies into a store with the service's own `import`."""
-        list_file = self.folder / f"companies-{records}.csv"
+        list_file = self.directory / f"companies-{records}.csv"
         write_companies(list_file, records)
         config = self.configuration(name, store, 0, 0, 1, access)
-        told = run([self.binary, "import", "--config", config, list_file], timeout=900)
-        if f"read: {records}\n" not in told:
-            raise Failed(f"import of {records} companies said: {told}")
+        output = run([self.binary, "import", "--config", config, list_file], timeout=900)
+        if f"read: {records}\n" not in output:
+            raise Failed(f"import of {records} companies said: {output}")
         list_file.unlink()
 
     def copy_of_store(self, records, access, name):
         """A copy that may be written to; the original stays as imported."""
-        path = self.folder / f"store-{name}"
+        path = self.directory / f"store-{name}"
         shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(self.store(records, access), path)
         return path
@@ -126,7 +126,7 @@ file = "{self.folder / name}.audit"
     def database(self, records, name):
         """A peer's SQLite file with the same companies."""
         if records not in self.databases:
-            path = self.folder / f"companies-{records}.sqlite"
+            path = self.directory / f"companies-{records}.sqlite"
             with sqlite3.connect(path) as database:
                 database.execute("PRAGMA journal_mode=WAL")
                 database.execute("CREATE TABLE logins (cvr INTEGER PRIMARY KEY, first INTEGER NOT NULL, "
@@ -137,7 +137,7 @@ file = "{self.folder / name}.audit"
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             database.close()
             self.databases[records] = path
-        copy = self.folder / f"{name}.sqlite"
+        copy = self.directory / f"{name}.sqlite"
         shutil.copyfile(self.databases[records], copy)
         return copy
 

@@ -38,7 +38,7 @@ def offers(service, token, coding):
 def list_times(world, wanted):
     """list-plain, list-gzip, list-zstd, list-size and list-changed."""
     token = world.fixtures.token
-    files = world.folder / "files"
+    files = world.directory / "files"
     files.mkdir(exist_ok=True)
     plain, packed = files / "list.json", files / "list.json.gz"
     measured, rows = Rounds(), []
@@ -55,7 +55,7 @@ def list_times(world, wanted):
             if coding and not offers(service, token, coding):
                 rows.append(Row(TARGETS[name], [], note="not offered"))
                 continue
-            ours = fetch(service.port, PATH, token, coding, world.folder / "answer").bytes
+            ours = fetch(service.port, PATH, token, coding, world.directory / "answer").bytes
             theirs = size if coding is None else packed.stat().st_size
             nginx_coding = coding and "gzip"
             interleave(world.rounds, {
@@ -82,7 +82,7 @@ def timed(port, path, token, coding, size):
 
 def list_size(world, service, plain, packed):
     """The gzip list, which must unpack to the plain one, by the size of what gzip makes."""
-    answer = world.folder / "answer"
+    answer = world.directory / "answer"
     fetch(service.port, PATH, world.fixtures.token, "gzip", answer)
     data = answer.read_bytes()
     faults = [] if gunzipped(data) == plain.read_bytes() else ["the gzip list does not unpack to the plain one"]

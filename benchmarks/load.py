@@ -27,24 +27,24 @@ class Run:
 class Wrk:
     """Loads one server with wrk: one thread, closed loop."""
 
-    def __init__(self, folder, token, records):
-        self.folder = folder
+    def __init__(self, directory, token, records):
+        self.directory = directory
         self.token = token
         self.records = records
         self.seed = 0
-        (folder / "token.txt").write_text(token + "\n")
+        (directory / "token.txt").write_text(token + "\n")
 
     def measure(self, port, kind, seconds, clients=CLIENTS, path="/", headers=(), core=None, expected=200):
         """Requests a second and the slowest 1 % in seconds, as two `Run`s."""
         self.check(port, kind, path, headers, expected)
-        (self.folder / "headers.txt").write_text("".join(f"{name}: {value}\n" for name, value in headers))
+        (self.directory / "headers.txt").write_text("".join(f"{name}: {value}\n" for name, value in headers))
         self.seed += 1
-        told = run(["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "5s", "-s", SCRIPT,
-                    f"http://127.0.0.1:{port}{path}", "--", kind, self.folder, self.records,
+        output = run(["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "5s", "-s", SCRIPT,
+                    f"http://127.0.0.1:{port}{path}", "--", kind, self.directory, self.records,
                     FIRST_COMPANY, step(self.records), self.seed], core=core, timeout=seconds + 60)
-        line = [line for line in told.splitlines() if line.startswith("RESULT ")]
+        line = [line for line in output.splitlines() if line.startswith("RESULT ")]
         if not line:
-            raise Failed(f"wrk printed no result: {told[-500:]}")
+            raise Failed(f"wrk printed no result: {output[-500:]}")
         result = json.loads(line[0].removeprefix("RESULT "))
         faults = [f"{result[name]} {words}" for name, words in
                   (("bad_status", "answers of status 400 or more"), ("socket_errors", "socket errors"))
@@ -75,12 +75,12 @@ class Wrk:
 
 def redis_set(port, clients, requests):
     """SETs a second of redis, of random keys among as many as there are companies."""
-    told = run(["redis-benchmark", "-p", port, "-c", clients, "-n", requests, "-r", 1_000_000,
+    output = run(["redis-benchmark", "-p", port, "-c", clients, "-n", requests, "-r", 1_000_000,
                 "-d", 16, "-t", "set", "--csv"])
-    rates = [line.split(",")[1].strip('"') for line in told.splitlines() if line.startswith('"SET"')]
+    rates = [line.split(",")[1].strip('"') for line in output.splitlines() if line.startswith('"SET"')]
     if not rates:
-        raise Failed(f"redis-benchmark printed no rate: {told[-500:]}")
-    faults = ["redis refused some"] if "rror" in told else []
+        raise Failed(f"redis-benchmark printed no rate: {output[-500:]}")
+    faults = ["redis refused some"] if "rror" in output else []
     return Run(float(rates[0]), faults)
 
 

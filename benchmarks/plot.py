@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 78, 44, 56, 56
-# Colours told apart by the colour-blind, too, and strong enough on white and on black.
+# Colours that the colour-blind can distinguish, and strong enough on white and on black.
 COLOURS = ("#0077bb", "#ee7733", "#009988", "#cc3311", "#aa4499")
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #24292f }

@@ -20,7 +20,7 @@ class Failed(Exception):
 
 
 def free_port():
-    """A loopback port that nobody listens on now."""
+    """A loopback port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -88,8 +88,8 @@ def run(command, core=None, timeout=600, **options):
     except subprocess.TimeoutExpired as late:
         raise Failed(f"{' '.join(command[:3])} … took longer than {timeout} s") from late
     if done.returncode != 0:
-        told = (done.stderr or done.stdout).strip()[-2000:]
-        raise Failed(f"{' '.join(command[:6])} … ended with {done.returncode}: {told}")
+        output = (done.stderr or done.stdout).strip()[-2000:]
+        raise Failed(f"{' '.join(command[:6])} … ended with {done.returncode}: {output}")
     return done.stdout
 
 
@@ -116,8 +116,8 @@ def wait_until(process, ready, seconds=60, pause=0.002):
         if process.poll() is not None:
             break
         time.sleep(pause)
-    told = process.log_path.read_text(errors="replace")[-1500:]
-    raise Failed(f"{process.args[0]} did not become ready: {told}")
+    output = process.log_path.read_text(errors="replace")[-1500:]
+    raise Failed(f"{process.args[0]} did not become ready: {output}")
 
 
 def resident(pid, field="VmRSS"):
@@ -138,6 +138,6 @@ def cpu_seconds(pid):
 
 
 def forget_peak(pid):
-    """Makes `VmHWM` start anew from what is resident now (proc(5), clear_refs)."""
+    """Makes `VmHWM` start again from what is resident now (proc(5), clear_refs)."""
     with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as control:
         control.write("5")

@@ -84,7 +84,7 @@ class NewTokens:
     def write(self, count):
         """Makes so many, in the file that wrk reads."""
         self.count = count
-        (self.world.folder / "tokens.txt").write_text("\n".join(self.world.fixtures.tokens(count)) + "\n")
+        (self.world.directory / "tokens.txt").write_text("\n".join(self.world.fixtures.tokens(count)) + "\n")
 
 
 def forget_tokens(service):

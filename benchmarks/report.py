@@ -117,9 +117,9 @@ def markdown(rows):
     return [*lines, "", *notes] if notes else lines
 
 
-def write_results(folder, document, plots):
+def write_results(directory, document, plots):
     """results.json and the plots."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     for name, plot in plots.items():
-        (folder / name).write_text(plot)
+        (directory / name).write_text(plot)

@@ -1,8 +1,8 @@
--- What wrk asks for: wrk … -s requests.lua URL -- KIND FOLDER RECORDS FIRST STEP SEED
---   fixed  the URL as it stands, with the headers of FOLDER/headers.txt
---   get    GetLogin of a random company, with the token of FOLDER/token.txt
---   miss   GetLogin of a random company, each with the next token of FOLDER/tokens.txt, none twice
---   put    SetLogin of a random company, with the token of FOLDER/token.txt
+-- What wrk asks for: wrk … -s requests.lua URL -- KIND DIRECTORY RECORDS FIRST STEP SEED
+--   fixed  the URL as it stands, with the headers of DIRECTORY/headers.txt
+--   get    GetLogin of a random company, with the token of DIRECTORY/token.txt
+--   miss   GetLogin of a random company, each with the next token of DIRECTORY/tokens.txt, none twice
+--   put    SetLogin of a random company, with the token of DIRECTORY/token.txt
 -- Requests are put together by hand: wrk.format() costs the client more than an answer costs the service.
 
 local request_end = "\r\n\r\n"
@@ -20,20 +20,20 @@ end
 
 local make = {}
 
-function make.fixed(host, folder)
+function make.fixed(host, directory)
   local text = "GET " .. wrk.path .. host
-  for _, line in ipairs(lines_of(folder .. "/headers.txt")) do text = text .. "\r\n" .. line end
+  for _, line in ipairs(lines_of(directory .. "/headers.txt")) do text = text .. "\r\n" .. line end
   text = text .. request_end
   return function() return text end
 end
 
-function make.get(host, folder)
-  local rest = host .. "\r\nAuthorization: Bearer " .. lines_of(folder .. "/token.txt")[1] .. request_end
+function make.get(host, directory)
+  local rest = host .. "\r\nAuthorization: Bearer " .. lines_of(directory .. "/token.txt")[1] .. request_end
   return function() return "GET /v1/Login?cvrNummer=" .. company() .. rest end
 end
 
-function make.miss(host, folder)
-  local tokens, at = lines_of(folder .. "/tokens.txt"), 0
+function make.miss(host, directory)
+  local tokens, at = lines_of(directory .. "/tokens.txt"), 0
   local middle = host .. "\r\nAuthorization: Bearer "
   return function()
     at = at + 1
@@ -42,8 +42,8 @@ function make.miss(host, folder)
   end
 end
 
-function make.put(host, folder)
-  local token = lines_of(folder .. "/token.txt")[1]
+function make.put(host, directory)
+  local token = lines_of(directory .. "/token.txt")[1]
   local middle = host .. "\r\nAuthorization: Bearer " .. token
     .. "\r\nContent-Type: application/json\r\nContent-Length: 48\r\n\r\n"
     .. '{"VirksomhedsLoginDto":{"cvrNummer":"'

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for a run: made anew, on loopback, with the settings that it has by itself, and thrown away."""
+"""A PostgreSQL server for a run: a new one, on loopback, with the settings that it has by itself, and thrown away."""
 
 import os
 import pwd
@@ -38,10 +38,10 @@ class Server:
 
     def copy_seconds(self, table):
         """How long psql takes to copy a table to nowhere, by its own clock: without its start, as with curl."""
-        told = self.psql("\\timing on", "\\o /dev/null", f"COPY {table} TO STDOUT")
-        found = re.search(r"^Time: ([0-9.]+) ms", told, re.MULTILINE)
+        output = self.psql("\\timing on", "\\o /dev/null", f"COPY {table} TO STDOUT")
+        found = re.search(r"^Time: ([0-9.]+) ms", output, re.MULTILINE)
         if not found:
-            raise Failed(f"psql printed no time: {told[-500:]}")
+            raise Failed(f"psql printed no time: {output[-500:]}")
         return Run(float(found[1]) / 1000)
 
     def pgbench(self, script, mode, connections, seconds):
@@ -49,13 +49,13 @@ class Server:
 
         With a thread for each core: with a single one it is pgbench that 64 connections wait for.
         """
-        told = run([self.programs / "pgbench", "-n", "-M", mode, "-f", script, "-c", connections,
+        output = run([self.programs / "pgbench", "-n", "-M", mode, "-f", script, "-c", connections,
                     "-j", min(connections, os.cpu_count() or 1), "-T", seconds],
                    timeout=seconds + 60, env=self.environment)
-        rate = re.search(r"^tps = ([0-9.]+)", told, re.MULTILINE)
+        rate = re.search(r"^tps = ([0-9.]+)", output, re.MULTILINE)
         if not rate:
-            raise Failed(f"pgbench printed no rate: {told[-500:]}")
-        failed = re.search(r"^number of failed transactions: ([0-9]+)", told, re.MULTILINE)
+            raise Failed(f"pgbench printed no rate: {output[-500:]}")
+        failed = re.search(r"^number of failed transactions: ([0-9]+)", output, re.MULTILINE)
         return Run(float(rate[1]), [f"{failed[1]} transactions failed"] if failed and failed[1] != "0" else [])
 
 
@@ -66,23 +66,23 @@ def postgresql(world):
     if programs is None:
         raise Failed("PostgreSQL is not installed")
     port, password = free_port(), secrets.token_hex(16)
-    folder = Path(tempfile.mkdtemp(prefix="virksomhedslogin-bench-", dir=PLACE))
+    directory = Path(tempfile.mkdtemp(prefix="virksomhedslogin-bench-", dir=PLACE))
     try:
-        options = {"cwd": folder}
+        options = {"cwd": directory}
         account = other_account()
         if account:
             options |= {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-            os.chown(folder, account.pw_uid, account.pw_gid)
-        secret = folder / "password"
+            os.chown(directory, account.pw_uid, account.pw_gid)
+        secret = directory / "password"
         secret.touch(mode=0o600)
         secret.write_text(password)
         if account:
             os.chown(secret, account.pw_uid, account.pw_gid)
-        data = folder / "data"
+        data = directory / "data"
         run([programs / "initdb", "-D", data, "-U", ROLE, "--pwfile", secret, "--auth", "scram-sha-256",
              "--encoding", "UTF8", "--no-locale"], **options)
         server = Server(programs, port, password)
-        # A socket would lie in a folder of the system, and both sides are to take the same way.
+        # A socket would lie in a directory of the system, and both sides are to take the same way.
         process = world.processes.start(
             "postgresql", [programs / "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
                            "-c", "unix_socket_directories="], **options)
@@ -98,7 +98,7 @@ def postgresql(world):
                 pass
             world.processes.stop(process)
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
 
 
 def answers(server):

@@ -17,8 +17,8 @@ PROGRAMS = {
 DATABASE = {"pg-set", "pg-set-clients", "pg-get", "pg-list"}
 DATABASE_PROGRAMS = ("initdb", "postgres", "pgbench", "psql")
 DATABASE_PACKAGE = "postgresql"
-# Debian keeps them out of PATH, a folder for each version.
-DATABASE_FOLDERS = Path("/usr/lib/postgresql")
+# Debian keeps them out of PATH, a directory for each version.
+DATABASE_DIRECTORIES = Path("/usr/lib/postgresql")
 PEERS = Path(__file__).with_name("peers")
 # nginx stands where only root looks.
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
@@ -27,10 +27,10 @@ SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 class Tools:
     """Paths of the tools, once `install` has run."""
 
-    def __init__(self, folder):
+    def __init__(self, directory):
         # Kept between runs: building SQLite for node takes a minute.
-        self.node_folder = folder / "node"
-        self.venv = folder / "venv"
+        self.node_directory = directory / "node"
+        self.venv = directory / "venv"
 
     @property
     def nginx(self):
@@ -39,11 +39,11 @@ class Tools:
 
     @property
     def postgresql(self):
-        """The folder with PostgreSQL's programs, of its newest version; nothing where there is none."""
-        folders = sorted(DATABASE_FOLDERS.glob("[0-9]*/bin"), key=lambda path: int(path.parent.name), reverse=True)
-        folders += map(Path, filter(None, SEARCH.split(":")))
-        return next((folder for folder in folders
-                     if all((folder / program).is_file() for program in DATABASE_PROGRAMS)), None)
+        """The directory with PostgreSQL's programs, of its newest version; nothing where there is none."""
+        directories = sorted(DATABASE_DIRECTORIES.glob("[0-9]*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+        directories += map(Path, filter(None, SEARCH.split(":")))
+        return next((directory for directory in directories
+                     if all((directory / program).is_file() for program in DATABASE_PROGRAMS)), None)
 
     def install(self, groups, quick):
         """Installs what these groups of rows need and is not there."""
@@ -65,21 +65,21 @@ class Tools:
     def install_fastify(self):
         """The Fastify peer's packages, SQLite built from source: the registry has no built one."""
         wanted = (PEERS / "package.json").read_text()
-        stamp = self.node_folder / "installed.json"
+        stamp = self.node_directory / "installed.json"
         if stamp.is_file() and stamp.read_text() == wanted:
             return
         print("installing the Fastify peer (builds SQLite: about a minute)", file=sys.stderr)
-        self.node_folder.mkdir(parents=True, exist_ok=True)
-        (self.node_folder / "package.json").write_text(wanted)
+        self.node_directory.mkdir(parents=True, exist_ok=True)
+        (self.node_directory / "package.json").write_text(wanted)
         environment = {**os.environ, "npm_config_build_from_source": "true"}
         # Debian ships node's headers; without them the build would look for them on the network.
         if Path("/usr/include/node/node.h").is_file():
             environment["npm_config_nodedir"] = "/usr"
         run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
-            cwd=self.node_folder, env=environment)
+            cwd=self.node_directory, env=environment)
         # The one package that has something to build, named, so that no other's script is run.
-        run(["npm", "rebuild", "better-sqlite3", "--foreground-scripts"], cwd=self.node_folder, env=environment)
-        run(["node", "-e", "require('better-sqlite3')(':memory:')"], cwd=self.node_folder)
+        run(["npm", "rebuild", "better-sqlite3", "--foreground-scripts"], cwd=self.node_directory, env=environment)
+        run(["node", "-e", "require('better-sqlite3')(':memory:')"], cwd=self.node_directory)
         stamp.write_text(wanted)
 
     def install_fastapi(self):
@@ -95,10 +95,10 @@ class Tools:
         stamp.write_text(wanted)
 
     def check(self, groups):
-        """What is still missing for these groups, told all at once."""
+        """What is still missing for these groups, all of it at once."""
         missing = [program for program in programs(groups) if shutil.which(program, path=SEARCH) is None]
         if DATABASE & groups and self.postgresql is None:
-            missing.append(f"PostgreSQL ({', '.join(DATABASE_PROGRAMS)} in one folder: {DATABASE_FOLDERS}/*/bin or one "
+            missing.append(f"PostgreSQL ({', '.join(DATABASE_PROGRAMS)} in one directory: {DATABASE_DIRECTORIES}/*/bin or one "
                            f"of PATH; Debian: apt-get install {DATABASE_PACKAGE}), which the rows "
                            f"{', '.join(sorted(DATABASE & groups))} need")
         if missing:

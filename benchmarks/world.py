@@ -39,8 +39,8 @@ class Service:
 class World:
     """What rows measure in: fixtures, processes, and how long to measure."""
 
-    def __init__(self, folder, fixtures, processes, tools, quick):
-        self.folder = folder
+    def __init__(self, directory, fixtures, processes, tools, quick):
+        self.directory = directory
         self.fixtures = fixtures
         self.processes = processes
         self.tools = tools
@@ -51,11 +51,11 @@ class World:
         self.warm_up = 2 if quick else 4
         self.records = 1_000_000
         self.started = 0
-        self.wrk = Wrk(folder, fixtures.token, self.records)
+        self.wrk = Wrk(directory, fixtures.token, self.records)
 
     def wrk_for(self, records):
         """A load on a register of another size."""
-        return Wrk(self.folder, self.fixtures.token, records)
+        return Wrk(self.directory, self.fixtures.token, records)
 
     @contextmanager
     def service(self, records=None, workers=2, core=None, writable=False):
@@ -96,7 +96,7 @@ class World:
     def redis(self):
         """redis that answers a SET when it is on the disk; its port."""
         port = free_port()
-        data = self.folder / "redis"
+        data = self.directory / "redis"
         data.mkdir(exist_ok=True)
         command = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", data, "--save", "",
                    "--appendonly", "yes", "--appendfsync", "always"]
@@ -109,14 +109,14 @@ class World:
             yield port
 
     @contextmanager
-    def nginx(self, folder):
-        """nginx that serves the files of a folder, compressed ones where they lie beside; its port."""
+    def nginx(self, directory):
+        """nginx that serves the files of a directory, compressed ones where they lie beside; its port."""
         port = free_port()
         text = (PEERS / "nginx.conf").read_text()
-        for key, value in (("PORT", port), ("FOLDER", folder), ("RUN", self.folder),
+        for key, value in (("PORT", port), ("DIRECTORY", directory), ("RUN", self.directory),
                            ("USER", pwd.getpwuid(os.getuid()).pw_name), ("GROUP", grp.getgrgid(os.getgid()).gr_name)):
             text = text.replace(f"@{key}@", str(value))
-        config = self.folder / "nginx.conf"
+        config = self.directory / "nginx.conf"
         config.write_text(text)
         with self.peer("nginx", [self.tools.nginx, "-c", config], lambda: status_of(port, "/")[0] > 0):
             yield port
@@ -125,7 +125,7 @@ class World:
     def fastify(self):
         """The Fastify peer with two workers; its port."""
         port = free_port()
-        program = self.tools.node_folder / "fastify.mjs"
+        program = self.tools.node_directory / "fastify.mjs"
         shutil.copyfile(PEERS / "fastify.mjs", program)
         environment = self.peer_environment("fastify", port)
         with self.peer("fastify", ["node", program], lambda: status_of(port, "/")[0] > 0, environment):
@@ -142,7 +142,7 @@ class World:
             yield port
 
     def peer_environment(self, name, port):
-        """What both peers are told."""
+        """The settings of both peers."""
         return {"DATABASE": str(self.fixtures.database(self.records, name)), "JWKS": str(self.fixtures.jwks),
                 "ISSUER": ISSUER, "AUDIENCE": AUDIENCE, "PORT": str(port), "WORKERS": "2",
                 "NODE_ENV": "production"}

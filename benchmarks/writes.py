@@ -42,7 +42,7 @@ def put(world, port, clients):
 
 
 def redis_runs(world, port, grid):
-    """A measurement of redis, which is told how many to set and not for how long: so a first one finds its rate."""
+    """A measurement of redis, which takes a number of sets and no duration: so a first one finds its rate."""
     rates = {clients: redis_set(port, clients, 200 * clients + 1000).value for clients in grid}
     return lambda clients: redis_set(port, clients, max(1000, int(rates[clients] * world.seconds)))
 

@@ -38,7 +38,7 @@ def start(language="da", scripts=True):
 
 
 def found(program):
-    """The path of this program; told to Selenium, so that it fetches none."""
+    """The path of this program; with it Selenium fetches none."""
     path = shutil.which(program)
     assert path, f"{program} is not installed (Debian: chromium, chromium-driver)"
     return path

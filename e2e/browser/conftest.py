@@ -1,4 +1,4 @@
-"""What the browser tests share: browsers, the folder of the pictures, axe-core."""
+"""What the browser tests share: browsers, the directory of the pictures, axe-core."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The two pictures that README.md shows: there, small enough, and made anew with --write-docs."""
+"""The two pictures that README.md shows: there, small enough, and made again with --write-docs."""
 
 import pytest
 from PIL import Image

@@ -31,9 +31,9 @@ def bearer(token):
 def held(made, status):
     """Holds the answer to its status, and to httplint but for what is accepted."""
     assert made.status == status, made
-    found = {(name, status): told for name, told in complaints(made).items()}
+    found = {(name, status): message for name, message in complaints(made).items()}
     seen.update(found)
-    assert not {told for name, told in found.items() if name not in ACCEPTED}, made
+    assert not {message for name, message in found.items() if name not in ACCEPTED}, made
     return made
 
 

@@ -1,4 +1,4 @@
-"""What schemathesis is told beyond the document, loaded by it as its hooks.
+"""What schemathesis has to know beyond the document, loaded by it as its hooks.
 
 The caller comes from the environment: TOKEN is its token, METHODS_ALLOWED names the methods that it may call. The answers
 are counted by method and status into the file that COUNTS names.
@@ -32,10 +32,10 @@ def the_table_of_access_decides(context, response, case):
     method = case.operation.definition.raw.get("operationId")
     COUNTS[f"{method} {response.status_code}"] += 1
     if response.status_code == 405 or case.method.upper() != case.operation.method.upper():
-        # Another verb is no call of the method, and is told so whoever asks.
+        # Another verb is no call of the method and is answered alike to every caller.
         return
     if response.status_code == 404 and response.json()["fejlkode"] == "1014":
-        # Nor is a path that is nobody's.
+        # Nor is an unknown path.
         return
     if response.request.headers.get("Authorization") != BEARER:
         # schemathesis leaves the token out, or spoils it, now and then.

@@ -40,9 +40,9 @@ def test_the_copy_under_docs_is_the_same(document):
 
 
 def test_it_tells_the_table_of_access_that_is_loaded(document):
-    told = {operation["operationId"]: operation["x-tilladte-organisationer"]
+    published = {operation["operationId"]: operation["x-tilladte-organisationer"]
             for path in document["paths"].values() for operation in path.values()}
     for method, rows in matrix(SHIPPED).items():
         expected = {row: [mode for mode in MODES if mode in rows[row]] for row in ORGANISATIONS if rows[row]}
-        assert told.pop(method) == expected
-    assert not told
+        assert published.pop(method) == expected
+    assert not published

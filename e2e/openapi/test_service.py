@@ -27,13 +27,13 @@ def allowed(organisation, *modes):
 class Run:
     """One run of schemathesis: how it ended, what it said, which answers it got."""
 
-    def __init__(self, service, folder, token, may_call, examples, document=None):
+    def __init__(self, service, directory, token, may_call, examples, document=None):
         location = service.base + "/openapi.json"
         if document is not None:
-            location = folder / "openapi.json"
+            location = directory / "openapi.json"
             location.write_text(json.dumps(document), encoding="utf-8")
         statuses = {method: RIGHT[method] if method in may_call else ["403"] for method in METHODS}
-        config = folder / "schemathesis.toml"
+        config = directory / "schemathesis.toml"
         config.write_text(f"""color = false
 base-url = "{service.base}"
 seed = {SEED}
@@ -50,11 +50,11 @@ bearer = "{token}"
 include-operation-id = "{method}"
 checks.positive_data_acceptance.expected-statuses = {json.dumps(accepted)}
 """ for method, accepted in statuses.items()), encoding="utf-8")
-        counts = folder / "counts.json"
+        counts = directory / "counts.json"
         environment = {**os.environ, "TOKEN": token, "METHODS_ALLOWED": " ".join(may_call), "COUNTS": str(counts),
                        "SCHEMATHESIS_HOOKS": "rules", "PYTHONPATH": str(Path(__file__).parent)}
         command = [Path(sys.executable).with_name("st"), "--config-file", config, "run", location]
-        done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+        done = subprocess.run(command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=TIMEOUT_SECONDS, check=False)
         self.code, self.text = done.returncode, done.stdout + done.stderr
         self.counts = json.loads(counts.read_text(encoding="utf-8")) if counts.is_file() else {}

@@ -33,9 +33,9 @@ class UnixConnection(http.client.HTTPConnection):
 class Proxied:
     """Both processes, and requests to either."""
 
-    def __init__(self, binary, folder):
-        self.binary, self.folder, self.socket = binary, folder, folder / "api.sock"
-        self.home = folder / "nginx"
+    def __init__(self, binary, directory):
+        self.binary, self.directory, self.socket = binary, directory, directory / "api.sock"
+        self.home = directory / "nginx"
         self.home.mkdir()
         self.port = free_port()
         certificate, key = self.home / "cert.pem", self.home / "key.pem"
@@ -49,22 +49,22 @@ class Proxied:
                               ("/etc/ssl/virksomhedslogin/privkey.pem", key)]:
             assert shipped in server, shipped
             server = server.replace(shipped, str(here))
-        folders = "".join(f"{kind}_temp_path {self.home}/{kind};\n"
+        directories = "".join(f"{kind}_temp_path {self.home}/{kind};\n"
                           for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
         self.configuration = self.home / "nginx.conf"
         self.configuration.write_text(
             f"daemon off;\nworker_processes 1;\n{'user root;' if os.geteuid() == 0 else ''}\npid {self.home}/pid;\n"
-            f"error_log {self.home}/error.log;\nevents {{ worker_connections 1024; }}\nhttp {{\n{folders}{server}}}\n",
+            f"error_log {self.home}/error.log;\nevents {{ worker_connections 1024; }}\nhttp {{\n{directories}{server}}}\n",
             encoding="utf-8")
         self.context = ssl.create_default_context(cafile=certificate)
-        self.service = Service(binary, folder, listen=f"unix:{self.socket}")
+        self.service = Service(binary, directory, listen=f"unix:{self.socket}")
         self.service.stop()
-        rows = folder / "rows.csv"
+        rows = directory / "rows.csv"
         with open(rows, "w", encoding="utf-8") as file:
             file.write("cvrNummer,tidligsteLoginTidspunkt,senesteLogintidspunkt\n")
             for number in range(COMPANIES):
                 file.write(f"{number:08},2025-01-01T00:00:00.000Z,2026-01-01T00:00:00.{number % 1000:03}Z\n")
-        subprocess.run([binary, "import", "--config", folder / "virksomhedslogin.toml", rows], check=True,
+        subprocess.run([binary, "import", "--config", directory / "virksomhedslogin.toml", rows], check=True,
                        capture_output=True)
         self.start_service()
         self.nginx = subprocess.Popen(["nginx", "-e", self.home / "error.log", "-c", self.configuration])
@@ -78,9 +78,9 @@ class Proxied:
         raise AssertionError("nginx does not answer")
 
     def start_service(self):
-        """The service again, on the same folder and with the key that signs the tokens."""
-        with open(self.folder / "service.log", "ab") as log:
-            self.process = subprocess.Popen([self.binary, "serve", "--config", self.folder / "virksomhedslogin.toml"],
+        """The service again, on the same directory and with the key that signs the tokens."""
+        with open(self.directory / "service.log", "ab") as log:
+            self.process = subprocess.Popen([self.binary, "serve", "--config", self.directory / "virksomhedslogin.toml"],
                                             stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -145,7 +145,7 @@ class Proxied:
 
     def audit(self):
         """The lines of the audit log."""
-        return (self.folder / "audit.ndjson").read_text(encoding="utf-8").splitlines()
+        return (self.directory / "audit.ndjson").read_text(encoding="utf-8").splitlines()
 
     def workers(self):
         """The process ids of nginx's workers."""

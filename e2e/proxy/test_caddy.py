@@ -18,7 +18,7 @@ SHIPPED = ROOT / "deploy" / "caddy" / "Caddyfile"
 @pytest.fixture(scope="module")
 def caddy(proxied):
     """The port of a Caddy before the service of `proxied`, with the certificate of its nginx."""
-    home = proxied.folder / "caddy"
+    home = proxied.directory / "caddy"
     home.mkdir()
     port = free_port()
     text = SHIPPED.read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def test_no_log_has_a_token_and_an_absent_service_is_told(proxied, caddy):
     ask(proxied, caddy, "GET", f"/v1/Login?access_token={token}")
     ask(proxied, caddy, "GET", f"/{token}")
     time.sleep(0.3)
-    home = proxied.folder / "caddy"
+    home = proxied.directory / "caddy"
     access = (home / "virksomhedslogin.log").read_text()
     assert json.loads(access.splitlines()[-1])["status"] in (401, 404)
     parts = [part[:16] for part in token.split(".")] + [token[-16:]]

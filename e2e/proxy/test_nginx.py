@@ -296,5 +296,5 @@ def test_z_while_the_service_is_away_callers_are_told_and_no_log_has_a_token(pro
     access = (proxied.home / "virksomhedslogin.log").read_text()
     errors = "".join(file.read_text() for file in proxied.home.glob("*error.log"))
     assert '"status":503' in access and "connect() to unix:" in errors, "both logs are written to"
-    for text in [access, errors, (proxied.folder / "service.log").read_text(errors="replace")]:
+    for text in [access, errors, (proxied.directory / "service.log").read_text(errors="replace")]:
         assert not [part for part in parts if part in text], "a part of a token"

@@ -8,7 +8,7 @@ from service import ROOT, Service
 
 
 def pytest_addoption(parser):
-    """The options that both folders of tests share."""
+    """The options that both directories of tests share."""
     parser.addoption("--binary", default=str(ROOT / "target" / "debug" / "virksomhedslogin"),
                      help="the binary under test (default: the debug build)")
 

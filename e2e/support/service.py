@@ -61,19 +61,19 @@ class Answer:
 class Service:
     """A running service with a store of its own."""
 
-    def __init__(self, binary, folder, access=SHIPPED, listen="127.0.0.1", jwks="file:jwks.json", more="", ready=200):
+    def __init__(self, binary, directory, access=SHIPPED, listen="127.0.0.1", jwks="file:jwks.json", more="", ready=200):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.management = f"127.0.0.1:{free_port()}"
         if not listen.startswith("unix:"):
             self.port = free_port()
             self.base = f"http://{listen}:{self.port}"
             listen = f"{listen}:{self.port}"
-        self.access = folder / "access.toml"
+        self.access = directory / "access.toml"
         self.access.write_text(access, encoding="utf-8")
         public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
         keys = {"keys": [{**public, "kid": KEY, "alg": "ES256", "use": "sig"}]}
-        (folder / "jwks.json").write_text(json.dumps(keys), encoding="utf-8")
-        config = folder / "virksomhedslogin.toml"
+        (directory / "jwks.json").write_text(json.dumps(keys), encoding="utf-8")
+        config = directory / "virksomhedslogin.toml"
         config.write_text(f"""[server]
 listen = "{listen}"
 management = "{self.management}"
@@ -90,7 +90,7 @@ file = "access.toml"
 [audit]
 file = "audit.ndjson"
 {more}""", encoding="utf-8")
-        self.log = folder / "service.log"
+        self.log = directory / "service.log"
         with open(self.log, "wb") as log:
             environment = {key: value for key, value in os.environ.items()
                            if key != "RUST_LOG" and not key.startswith("VIRKSOMHEDSLOGIN")}
@@ -98,7 +98,7 @@ file = "audit.ndjson"
             environment["VIRKSOMHEDSLOGIN__LIMITS__REFUSED_PER_SECOND"] = "0"
             # It tells its service manager when it serves, and when a reload is done.
             self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            environment["NOTIFY_SOCKET"] = str(folder / "notify")
+            environment["NOTIFY_SOCKET"] = str(directory / "notify")
             self.manager.bind(environment["NOTIFY_SOCKET"])
             self.manager.setblocking(False)
             self.process = subprocess.Popen([str(binary), "serve", "--config", str(config)], stdin=subprocess.DEVNULL,
@@ -123,7 +123,7 @@ file = "audit.ndjson"
             raise AssertionError(f"the service ended with {code}: {self.log.read_text(errors='replace')[-2000:]}")
 
     def notified(self):
-        """Waits until the service has told its manager that it is ready."""
+        """Waits until the service has reported to its manager that it is ready."""
         def ready():
             try:
                 return b"READY=1" in self.manager.recv(4096).splitlines()
