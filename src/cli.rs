@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::Parser;
 use rustix::process::Signal;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,10 +27,8 @@ mod offline_store;
 mod openapi;
 mod outcome;
 mod progress;
-mod remote_export;
 mod serve;
 mod setup;
-mod unix_connector;
 mod verify;
 
 use crate::telemetry::logging;
@@ -67,7 +65,7 @@ fn run(
     errors: &mut dyn Write,
 ) -> Exit {
     let mut output = Output(output);
-    let outcome = match parse(arguments) {
+    let outcome = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => execute(arguments.command, &mut output, &mut *errors),
         Err(error) if error.exit_code() == 0 => {
             output.print(&error.render().to_string()).map(|()| Exit::Done)
@@ -84,12 +82,6 @@ fn run(
         let _ = writeln!(errors, "error: {failure}");
         failure.exit
     })
-}
-
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
-    let mut command = Arguments::command();
-    let matches = command.try_get_matches_from_mut(arguments)?;
-    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 fn execute(command: Command, output: &mut Output<'_>, errors: &mut dyn Write) -> Result<Exit, Failure> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::management::ManagementAddress;
@@ -116,7 +116,7 @@ pub(crate) struct ExplainArgs {
     pub config: ConfigArgs,
     /// The method that is called
     #[arg(long, value_name = "METHOD", value_parser = method())]
-    pub method: String,
+    pub method: Method,
     /// The organisation type that the token claims
     #[arg(long, value_name = "TYPE")]
     pub organisation: String,
@@ -178,8 +178,8 @@ pub(crate) struct HealthArgs {
     pub url: ManagementAddress,
 }
 
-fn method() -> PossibleValuesParser {
-    Method::ALL.map(Method::name).into()
+fn method() -> impl TypedValueParser<Value = Method> {
+    PossibleValuesParser::new(Method::ALL.map(Method::name)).try_map(|name| name.parse::<Method>())
 }
 
 /// `dev` prints valid tokens, so no other machine may reach it.

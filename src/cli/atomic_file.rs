@@ -6,15 +6,14 @@
 //! Nothing is written through a link: a new file takes the name's place. A symbolic link is followed only to a file of the
 //! same directory, because another user who may write there could have planted it.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, OFlags, linkat};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::files::{directory, flags};
 
@@ -22,14 +21,10 @@ const SUFFIX: &str = ".partial";
 
 /// An unfinished file, readable to its owner alone (0600).
 pub(super) struct Replacement {
-    temporary: Temporary,
-    directory: PathBuf,
-    name: OsString,
-}
-
-enum Temporary {
-    Unnamed(File),
-    Named(NamedTempFile),
+    pub file: File,
+    /// Where the file system has no unnamed files.
+    temporary: Option<TempPath>,
+    path: PathBuf,
 }
 
 impl Replacement {
@@ -44,90 +39,64 @@ impl Replacement {
                 "is not a regular file and is not replaced by one; - is standard output",
             ));
         }
-        let name = path.file_name().ok_or_else(|| io::Error::other("names no file"))?.to_owned();
-        let directory = directory(&path).to_owned();
-        remove_leftovers(&directory, &name)?;
-        let temporary = match unnamed(&directory) {
-            Some(file) => Temporary::Unnamed(file),
-            None => Temporary::Named(temporarily_named(&directory, &name, |path| {
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-            })?),
+        remove_leftovers(&path)?;
+        let (file, temporary) = match unnamed(directory(&path)) {
+            Some(file) => (file, None),
+            None => {
+                let named = temporarily_named(&path, |temporary| {
+                    OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)
+                })?;
+                let (file, temporary) = named.into_parts();
+                (file, Some(temporary))
+            }
         };
-        let replacement = Self { temporary, directory, name };
         // Shows other processes that a temporary name is no leftover.
-        replacement.file().try_lock()?;
-        Ok(replacement)
+        file.try_lock()?;
+        Ok(Self { file, temporary, path })
     }
 
     /// Puts the file in its place, durably.
     pub(super) fn finish(self) -> io::Result<()> {
-        self.file().sync_all()?;
-        let path = self.directory.join(&self.name);
-        match self.temporary {
-            Temporary::Named(file) => drop(file.persist(path).map_err(|error| error.error)?),
-            Temporary::Unnamed(file) => {
-                let link = descriptor(&file);
-                let named = temporarily_named(&self.directory, &self.name, |temporary| {
-                    Ok(linkat(CWD, &link, CWD, temporary, AtFlags::SYMLINK_FOLLOW)?)
-                })?;
-                named.persist(path).map_err(|error| error.error)?;
-            }
-        }
-        File::open(&self.directory)?.sync_all()
-    }
-
-    fn file(&self) -> &File {
-        match &self.temporary {
-            Temporary::Unnamed(file) => file,
-            Temporary::Named(file) => file.as_file(),
-        }
-    }
-}
-
-impl Write for Replacement {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file().flush()
+        self.file.sync_all()?;
+        let temporary = match self.temporary {
+            Some(temporary) => temporary,
+            None => temporarily_named(&self.path, |temporary| {
+                Ok(linkat(CWD, descriptor(&self.file), CWD, temporary, AtFlags::SYMLINK_FOLLOW)?)
+            })?
+            .into_temp_path(),
+        };
+        temporary.persist(&self.path).map_err(|error| error.error)?;
+        File::open(directory(&self.path))?.sync_all()
     }
 }
 
 /// The path itself, or the file of the same directory that it links to.
 fn followed(path: &Path) -> io::Result<PathBuf> {
-    match path.symlink_metadata() {
-        Ok(found) if found.is_symlink() => {}
-        Ok(_) => return Ok(path.to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path.to_owned()),
-        Err(error) => return Err(error),
+    if !path.is_symlink() {
+        return Ok(path.to_owned());
     }
-    let target = path.read_link()?;
-    let file = directory(path).join(&target);
-    let is_beside = file.symlink_metadata().is_ok_and(|found| !found.is_symlink())
-        && directory(&file).canonicalize()? == directory(path).canonicalize()?;
-    if is_beside {
-        return Ok(file);
+    match path.canonicalize() {
+        Ok(file) if directory(&file) == directory(path).canonicalize()? => Ok(file),
+        _ => Err(io::Error::other(format!(
+            "is a symbolic link to {}, which is no file of the same directory, and is not followed: name the file itself; \
+             - is standard output",
+            path.read_link()?.display()
+        ))),
     }
-    Err(io::Error::other(format!(
-        "is a symbolic link to {}, which is no file of the same directory, and is not followed: name the file itself; - is \
-         standard output",
-        target.display()
-    )))
 }
 
 /// The beginning of a temporary name for this file.
-fn prefix(name: &OsStr) -> String {
-    format!(".{}.", name.to_string_lossy())
+fn prefix(path: &Path) -> io::Result<String> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("names no file"))?;
+    Ok(format!(".{}.", name.display()))
 }
 
 /// A file under a temporary name for this one, made by `make`.
 fn temporarily_named<T>(
-    directory: &Path,
-    name: &OsStr,
+    path: &Path,
     make: impl FnMut(&Path) -> io::Result<T>,
 ) -> io::Result<NamedTempFile<T>> {
-    tempfile::Builder::new().prefix(&prefix(name)).suffix(SUFFIX).make_in(directory, make)
+    tempfile::Builder::new().prefix(&prefix(path)?).suffix(SUFFIX).make_in(directory(path), make)
 }
 
 /// A file without a name; `None` where the file system has none, or could not name it later.
@@ -143,9 +112,9 @@ fn descriptor(file: &File) -> PathBuf {
 }
 
 /// Removes the temporary files for this name that no process has locked.
-fn remove_leftovers(directory: &Path, name: &OsStr) -> io::Result<()> {
-    let prefix = prefix(name);
-    for entry in directory.read_dir()? {
+fn remove_leftovers(path: &Path) -> io::Result<()> {
+    let prefix = prefix(path)?;
+    for entry in directory(path).read_dir()? {
         let entry = entry?;
         let found = entry.file_name();
         let is_ours =
@@ -163,6 +132,7 @@ fn remove_leftovers(directory: &Path, name: &OsStr) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
     use std::os::unix::fs::{MetadataExt, symlink};
 
     fn directory_with(text: &str) -> (tempfile::TempDir, PathBuf) {
@@ -176,7 +146,7 @@ mod tests {
     fn the_old_file_stands_until_the_new_one_is_finished() {
         let (directory, path) = directory_with("old");
         let mut replacement = Replacement::begin(&path).unwrap();
-        replacement.write_all(b"new").unwrap();
+        replacement.file.write_all(b"new").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
         replacement.finish().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
@@ -188,7 +158,7 @@ mod tests {
     fn given_up_it_leaves_nothing_behind() {
         let (directory, path) = directory_with("old");
         let mut replacement = Replacement::begin(&path).unwrap();
-        replacement.write_all(b"new").unwrap();
+        replacement.file.write_all(b"new").unwrap();
         drop(replacement);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(directory.path().read_dir().unwrap().count(), 1);
@@ -199,7 +169,7 @@ mod tests {
         let (directory, path) = directory_with("old");
         let begin = || Replacement::begin_with(&path, |_| None).unwrap();
         let mut replacement = begin();
-        replacement.write_all(b"new").unwrap();
+        replacement.file.write_all(b"new").unwrap();
         assert_eq!(directory.path().read_dir().unwrap().count(), 2);
         // Another run leaves it alone while it is written.
         drop(begin());
@@ -223,7 +193,7 @@ mod tests {
         let link = directory.path().join("link");
         symlink(&path, &link).unwrap();
         let mut replacement = Replacement::begin(&link).unwrap();
-        replacement.write_all(b"new").unwrap();
+        replacement.file.write_all(b"new").unwrap();
         replacement.finish().unwrap();
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");

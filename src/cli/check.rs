@@ -33,55 +33,46 @@ pub(super) fn run(arguments: &ConfigArgs, output: &mut Output<'_>) -> Result<Exi
         output.print(&format!("{}: no errors\n", arguments.config.display()))?;
         return Ok(Exit::Done);
     }
-    let exit = worst(found.errors.iter().map(Exit::from).chain((!errors.is_empty()).then_some(Exit::Usage)));
+    let mut codes: Vec<_> = found.errors.iter().map(Exit::from).collect();
+    codes.extend((!errors.is_empty()).then_some(Exit::Usage));
+    // The configuration must be corrected first, and a damaged store outweighs an error of the machine.
+    let exit = [Exit::Usage, Exit::Damaged].into_iter().find(|code| codes.contains(code));
     let of_machine = found.errors.iter().map(ToString::to_string);
     let lines: Vec<_> = errors.iter().map(ToString::to_string).chain(of_machine).collect();
     let message = format!("{} would stop the service\n{}", count(lines.len()), lines.join("\n"));
-    Err(Failure::new(exit, message))
+    Err(Failure::new(exit.unwrap_or(Exit::Failed), message))
 }
 
-/// The code for all of them: the configuration must be corrected first, and a damaged store outweighs an error of the
-/// machine.
-fn worst(codes: impl Iterator<Item = Exit>) -> Exit {
-    codes.fold(Exit::Failed, |worst, code| match (worst, code) {
-        (Exit::Usage, _) | (_, Exit::Usage) => Exit::Usage,
-        (Exit::Damaged, _) | (_, Exit::Damaged) => Exit::Damaged,
-        _ => Exit::Failed,
-    })
-}
-
-/// Whether the key set has a usable key; other errors of it are warnings. An unavailable issuer does not stop the start, so it
-/// is a note.
-fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<Vec<SettingError>, Failure> {
-    match auth::check_source(&token.rules, &token.keys) {
+/// Why the key set has no usable key; other errors of it are warnings. An unavailable issuer does not stop the start, so it is a
+/// note.
+fn check_keys(
+    token: &Token,
+    config: &Path,
+    output: &mut Output<'_>,
+) -> Result<Option<SettingError>, Failure> {
+    let error = match auth::check_source(&token.rules, &token.keys) {
         Ok(checked) => {
             for warning in &checked.warnings {
                 output.print(&format!("warning: token.jwks: {warning}\n"))?;
             }
-            Ok(vec![])
+            return Ok(None);
         }
-        Err(error) if error.is_outage() => {
-            let error = error.with_help();
-            output.print(&format!(
-                "note: token.jwks: {error}; the service would start and answer 503 until it has keys\n"
-            ))?;
-            Ok(vec![])
-        }
-        Err(error) => Ok(vec![SettingError {
-            origin: origin(&token.keys, config),
-            key: Some(keys::JWKS.path.to_owned()),
-            reason: error.to_string(),
-            help: error.help().to_owned(),
-        }]),
+        Err(error) => error,
+    };
+    if error.is_outage() {
+        let error = error.with_help();
+        output.print(&format!(
+            "note: token.jwks: {error}; the service would start and answer 503 until it has keys\n"
+        ))?;
+        return Ok(None);
     }
-}
-
-/// Where the unusable keys, or their address, are configured.
-fn origin(source: &auth::Source, config: &Path) -> Origin {
+    // Where the unusable keys, or their address, are configured.
     let variable = keys::JWKS.variable();
-    match source {
+    let origin = match &token.keys {
         auth::Source::File(path) => Origin::File { path: path.clone(), line: None },
         _ if std::env::var_os(&variable).is_some() => Origin::Variable(variable),
         _ => Origin::File { path: config.to_owned(), line: None },
-    }
+    };
+    let (key, help) = (Some(keys::JWKS.path.to_owned()), error.help().to_owned());
+    Ok(Some(SettingError { origin, key, reason: error.to_string(), help }))
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::arguments::DevArgs;
 use super::outcome::{Exit, Failure, Output};
@@ -52,22 +52,23 @@ pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, 
     let settings = settings::load(&config, std::iter::empty())?;
     process.run_with(settings, |app| {
         let api = format!("http://{}", app.address());
-        let management = format!("http://{}", app.management_address().unwrap_or_default());
-        let sign = |organisation, code, scopes: &str| {
-            token(&signer, organisation, code, scopes).map_err(Failure::failed)
-        };
         let all = format!("{READ} {WRITE}");
+        let tokens = [
+            (OrganisationType::Star, "STAR", all.as_str()),
+            (OrganisationType::JobCenter, "101", &all),
+            (OrganisationType::AKasse, "12", READ),
+        ];
+        let tokens = tokens.map(|(organisation, code, scope)| {
+            let token = token(&signer, organisation, code, scope).map_err(Failure::failed)?;
+            Ok((organisation.name().to_owned(), Value::String(token)))
+        });
         // As `--json` prints it.
         let started = json!({
             "addresses": {
                 "api": api, "documentation": format!("{api}/"), "swagger": format!("{api}/swagger/"),
-                "management": management,
+                "management": format!("http://{}", app.management_address().unwrap_or_default()),
             },
-            "tokens": {
-                "STAR": sign(OrganisationType::Star, "STAR", &all)?,
-                "JobCenter": sign(OrganisationType::JobCenter, "101", &all)?,
-                "A-kasse": sign(OrganisationType::AKasse, "12", READ)?,
-            },
+            "tokens": tokens.into_iter().collect::<Result<Map<_, _>, Failure>>()?,
             "paths": {
                 "store": store.display().to_string(),
                 "audit": directory.path().join("audit.ndjson").display().to_string(),
@@ -124,15 +125,14 @@ fn token(
 }
 
 fn greeting(started: &Value, temporary: bool) -> String {
-    let text = |part: &str, name: &str| started[part][name].as_str().unwrap_or_default().to_owned();
-    let [api, documentation, swagger, management] =
-        ["api", "documentation", "swagger", "management"].map(|name| text("addresses", name));
-    let [star, job_center, a_kasse] = ["STAR", "JobCenter", "A-kasse"].map(|name| text("tokens", name));
-    let [store, audit, configuration] = ["store", "audit", "configuration"].map(|name| text("paths", name));
-    let put = |token: &str, number: &str| {
+    let text = |path: &str| started.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let api = text("/addresses/api");
+    let [star, job_center, a_kasse] =
+        ["STAR", "JobCenter", "A-kasse"].map(|name| text(&format!("/tokens/{name}")));
+    let put = |token: &str| {
         format!(
-            "curl -i -X PUT '{api}/v1/Login/{number}' -H 'Authorization: Bearer {token}' \
-             -H 'Content-Type: application/json' -d '{{\"VirksomhedsLoginDto\":{{\"cvrNummer\":\"{number}\"}}}}'"
+            "curl -i -X PUT '{api}/v1/Login/12345678' -H 'Authorization: Bearer {token}' \
+             -H 'Content-Type: application/json' -d '{{\"VirksomhedsLoginDto\":{{\"cvrNummer\":\"12345678\"}}}}'"
         )
     };
     let get = |token: &str, path: &str| format!("curl -i '{api}{path}' -H 'Authorization: Bearer {token}'");
@@ -170,9 +170,15 @@ JobCenter  {job_center}
 A-kasse    {a_kasse}
 
 ",
-        star_put = put(&star, "12345678"),
-        job_center_get = get(&job_center, "/v1/Login?cvrNummer=12345678"),
-        a_kasse_list = get(&a_kasse, "/v1/Logins"),
-        job_center_put = put(&job_center, "12345678"),
+        documentation = text("/addresses/documentation"),
+        swagger = text("/addresses/swagger"),
+        management = text("/addresses/management"),
+        store = text("/paths/store"),
+        audit = text("/paths/audit"),
+        configuration = text("/paths/configuration"),
+        star_put = put(star),
+        job_center_get = get(job_center, "/v1/Login?cvrNummer=12345678"),
+        a_kasse_list = get(a_kasse, "/v1/Logins"),
+        job_center_put = put(job_center),
     )
 }

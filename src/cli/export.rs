@@ -3,21 +3,23 @@
 //! A file is replaced whole or not at all. A reader of standard output that goes away early is a failure here: half an export
 //! must not pass for one.
 
-use std::io::Write;
+use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
 use log::LevelFilter;
 
 use super::arguments::{ConfigArgs, ExportArgs};
 use super::atomic_file::Replacement;
+use super::management::ManagementAddress;
 use super::offline_store::{Absent, open};
-use super::outcome::{Exit, Failure, Output};
+use super::outcome::{Exit, Failure, Output, printable};
 use super::progress::Progress;
-use super::remote_export;
 use super::setup::{load_settings, start_logging};
-use crate::interchange;
+use crate::interchange::{self, CopyError};
 use crate::settings::{Listen, Settings};
 use crate::store::ReadError;
+
+const BUFFER: usize = 64 << 10;
 
 pub(super) fn run(
     arguments: &ExportArgs,
@@ -36,7 +38,7 @@ pub(super) fn run(
     };
     let name = path.display().to_string();
     let mut file = Replacement::begin(path).map_err(|error| Failure::not_written(&name, &error))?;
-    export(arguments, settings, &mut file, &name, errors)?;
+    export(arguments, settings, &mut file.file, &name, errors)?;
     file.finish().map_err(|error| Failure::not_written(&name, &error))?;
     Ok(Exit::Done)
 }
@@ -50,10 +52,7 @@ fn export(
     errors: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     if let Some(address) = &arguments.from {
-        let mut progress = Progress::start(errors, "written");
-        let copied = remote_export::copy(address, out, name, &mut progress);
-        progress.end();
-        return copied.map(|()| Exit::Done);
+        return copy(address, out, name, errors);
     }
     let Some(settings) = settings else {
         return Err(Failure::new(Exit::Usage, "--config is needed without --from"));
@@ -73,6 +72,35 @@ fn export(
     } else {
         Err(Failure::failed("the disk did not let the store be closed in time"))
     }
+}
+
+/// Copies the export of a running service to `out`, verified.
+fn copy(
+    address: &ManagementAddress,
+    out: &mut dyn Write,
+    name: &str,
+    errors: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let failed = |reason: &str| Failure::failed(printable(&format!("{address}/export: {reason}")));
+    let answer = address.get("/export", None).map_err(|error| failed(&error.to_string()))?;
+    match answer.status().as_u16() {
+        200 => {}
+        404 => return Err(failed("404: this is not the management listener, or that of another version")),
+        _ => return Err(failed(&format!("the service answered {}", answer.status()))),
+    }
+    let mut progress = Progress::start(errors, "written");
+    let input = BufReader::with_capacity(BUFFER, answer.into_body().into_reader());
+    let mut out = BufWriter::with_capacity(BUFFER, out);
+    let copied = interchange::copy(input, &mut out, |lines| progress.at(lines, None));
+    progress.end();
+    copied.map_err(|error| match error {
+        CopyError::Export(reason) => {
+            Failure::failed(printable(&format!("the export from {address}/export is not whole: {reason}")))
+        }
+        CopyError::Write(error) => Failure::not_written(name, &error),
+    })?;
+    out.flush().map_err(|error| Failure::not_written(name, &error))?;
+    Ok(Exit::Done)
 }
 
 /// What to do about another process that has the store open: usually the service, which exports by itself.

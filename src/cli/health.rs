@@ -14,7 +14,7 @@ const MAX_ANSWER: u64 = 4096;
 pub(super) fn run(arguments: &HealthArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let address = &arguments.url;
     let answer = address
-        .get("/readyz", |config| config.timeout_global(Some(TIMEOUT)))
+        .get("/readyz", Some(TIMEOUT))
         .map_err(|error| Failure::failed(format!("{address}/readyz: {error}")))?;
     if answer.status() == 200 {
         output.print("ready\n")?;

@@ -4,9 +4,7 @@
 //! services that use it. Progress goes to standard error.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +17,7 @@ use crate::store::{OpenError, Store};
 /// What to do about another process that has the store open.
 pub(super) const STOP_IT: &str = "stop it first";
 /// Interval between two reads of the progress of opening.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(10);
 
 /// What a missing store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +37,17 @@ pub(super) fn open(
     if absent == Absent::Made {
         warn_of_absent_store(&settings.store, &settings.audit_file, &options)?;
     }
-    let checked = Arc::clone(&options.progress);
+    let checked = &options.progress;
     let mut progress = Progress::start(errors, "checked");
     let opened = thread::scope(|scope| {
-        let (ended, end) = mpsc::channel::<()>();
-        let opening = scope.spawn(move || {
-            let _ended = ended;
-            match absent {
-                Absent::Error => Store::open_existing(&options),
-                Absent::Made => Store::open(&options),
-            }
+        let opening = scope.spawn(|| match absent {
+            Absent::Error => Store::open_existing(&options),
+            Absent::Made => Store::open(&options),
         });
-        while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(POLL) {
+        while !opening.is_finished() {
             let total = checked.total.load(Ordering::Relaxed);
             progress.at(checked.done.load(Ordering::Relaxed), (total > 0).then_some(total));
+            thread::sleep(POLL);
         }
         opening.join()
     });

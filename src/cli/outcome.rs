@@ -18,22 +18,12 @@ pub(crate) enum Exit {
     Damaged = 3,
 }
 
-impl From<&OpenError> for Exit {
-    fn from(error: &OpenError) -> Self {
-        match error.exit_code() {
-            2 => Self::Usage,
-            3 => Self::Damaged,
-            _ => Self::Failed,
-        }
-    }
-}
-
 impl From<&StartError> for Exit {
     fn from(error: &StartError) -> Self {
         match error {
             StartError::Keys(_) | StartError::Address(_) | StartError::ActivatedSockets { .. } => Self::Usage,
-            StartError::Store(error) => error.into(),
-            StartError::Audit(..) | StartError::Listen { .. } => Self::Failed,
+            StartError::Store(error) if error.exit_code() == 3 => Self::Damaged,
+            StartError::Store(_) | StartError::Audit(..) | StartError::Listen { .. } => Self::Failed,
         }
     }
 }
@@ -71,7 +61,7 @@ impl From<StartError> for Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        Self::new((&error).into(), error.to_string())
+        StartError::from(error).into()
     }
 }
 

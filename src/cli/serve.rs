@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::thread;
 
 use actix_web::rt::{self, SystemRunner};
+use futures_util::FutureExt;
+use futures_util::future::select_all;
 use log::LevelFilter;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -19,8 +21,14 @@ use crate::domain::clock::{ServiceClock, SharedClock, SystemClock};
 use crate::server::{ActivatedSockets, App, Reload, ServiceManager};
 use crate::settings::Settings;
 
+const TERMINATE: (&str, SignalKind) = ("SIGTERM", SignalKind::terminate());
+const INTERRUPT: (&str, SignalKind) = ("SIGINT", SignalKind::interrupt());
+const HANGUP: (&str, SignalKind) = ("SIGHUP", SignalKind::hangup());
+/// SIGHUP in a set of signals, as /proc/PID/status prints it.
+const HANGUP_BIT: u64 = 1;
+
 pub(super) fn run(arguments: &ConfigArgs) -> Result<Exit, Failure> {
-    let process = Process::reloaded_by_hangup()?;
+    let process = Process::take(&[TERMINATE, INTERRUPT], true)?;
     // Before the first thread is started.
     let sockets = ActivatedSockets::take()?;
     let (arguments, manager) = (arguments.clone(), ServiceManager::from_environment());
@@ -39,33 +47,30 @@ fn build(
     Ok(App::build_on(settings, clock, sockets, manager)?)
 }
 
-/// A process that has taken its signals.
+/// A process that has taken its signals. One that arrives early is kept.
 pub(super) struct Process {
     system: SystemRunner,
-    signals: Signals,
+    stop: Vec<(&'static str, Signal)>,
     reload: Option<Signal>,
 }
 
 impl Process {
-    /// SIGHUP reloads.
-    fn reloaded_by_hangup() -> Result<Self, Failure> {
+    fn take(stop: &[(&'static str, SignalKind)], hangup_reloads: bool) -> Result<Self, Failure> {
         let system = rt::System::new();
-        let taken = system.block_on(async { Ok((Signals::take()?, signal(SignalKind::hangup())?)) });
-        let (signals, hangup) = taken.map_err(|error: io::Error| Failure::failed(error))?;
-        Ok(Self { system, signals, reload: Some(hangup) })
+        let taken = system.block_on(async {
+            let stop =
+                stop.iter().map(|(name, kind)| Ok((*name, signal(*kind)?))).collect::<io::Result<_>>()?;
+            Ok((stop, hangup_reloads.then(|| signal(HANGUP.1)).transpose()?))
+        });
+        let (stop, reload) = taken.map_err(|error: io::Error| Failure::failed(error))?;
+        Ok(Self { system, stop, reload })
     }
 
     /// SIGHUP stops, because the terminal has gone, unless it was ignored before (`nohup`).
     pub(super) fn of_a_terminal() -> Result<Self, Failure> {
         let status = procfs::process::Process::myself().and_then(|process| process.status());
         let ignored = status.is_ok_and(|status| status.sigign & HANGUP_BIT != 0);
-        let system = rt::System::new();
-        let taken = system.block_on(async {
-            let hangup = if ignored { None } else { Some(signal(SignalKind::hangup())?) };
-            Ok(Signals { hangup, ..Signals::take()? })
-        });
-        let signals = taken.map_err(|error: io::Error| Failure::failed(error))?;
-        Ok(Self { system, signals, reload: None })
+        Self::take(&[TERMINATE, INTERRUPT, HANGUP][..if ignored { 2 } else { 3 }], false)
     }
 
     /// Runs the service on sockets of its own and with any clock. `started` is called when it is bound, before the first
@@ -86,11 +91,11 @@ impl Process {
         manager: ServiceManager,
         started: impl FnOnce(&App) -> Result<(), Failure>,
     ) -> Result<Exit, Failure> {
-        let Self { system, mut signals, reload } = self;
+        let Self { system, mut stop, reload } = self;
         system.block_on(async move {
             let app = tokio::select! {
                 biased;
-                () = signals.stop() => {
+                () = stopped(&mut stop) => {
                     manager.stopping();
                     log::info!("stopped before the start was done");
                     return Ok(Exit::Done);
@@ -107,43 +112,15 @@ impl Process {
             if let Some(hangup) = reload {
                 rt::spawn(reload_on_hangup(app.reload(), hangup, manager));
             }
-            app.run_until_stopped(signals.stop()).await.map(|()| Exit::Done).map_err(Failure::failed)
+            app.run_until_stopped(stopped(&mut stop)).await.map(|()| Exit::Done).map_err(Failure::failed)
         })
     }
 }
 
-/// SIGHUP in a set of signals, as /proc/PID/status prints it.
-const HANGUP_BIT: u64 = 1;
-
-/// The signals that stop the service. One that arrives early is kept.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Option<Signal>,
-}
-
-impl Signals {
-    fn take() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: None,
-        })
-    }
-
-    async fn stop(&mut self) {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.terminate.recv() => log::info!("SIGTERM"),
-            _ = self.interrupt.recv() => log::info!("SIGINT"),
-            _ = hangup => log::info!("SIGHUP"),
-        }
-    }
+/// Waits for the first of these signals.
+async fn stopped(signals: &mut [(&'static str, Signal)]) {
+    let arrivals = signals.iter_mut().map(|(name, signal)| Box::pin(signal.recv().map(|_| *name)));
+    log::info!("{}", select_all(arrivals).await.0);
 }
 
 /// Works in a thread of its own: the end of the process would wait for one of the runtime's, and the runtime panics where

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use clap::CommandFactory;
+
 use super::*;
 use crate::settings::access::SHIPPED;
 
@@ -79,7 +81,10 @@ fn bad_usage_ends_with_2() {
 #[test]
 fn dev_listens_on_loopback_only() {
     for address in ["127.0.0.1:0", "127.8.9.1:8080", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
-        assert!(parse(["v", "dev", "--listen", address].map(OsString::from)).is_ok(), "{address}");
+        assert!(
+            Arguments::try_parse_from(["v", "dev", "--listen", address].map(OsString::from)).is_ok(),
+            "{address}"
+        );
     }
     let (_, _, errors) = ran(&["dev", "--listen", "192.0.2.1:8080"]);
     assert!(errors.contains("192.0.2.1 is not a loopback address; dev prints valid tokens"), "{errors}");

@@ -14,7 +14,6 @@ pub(super) struct Lines<R, P> {
     input: R,
     line: Vec<u8>,
     number: u64,
-    too_long: bool,
     hash: Sha256,
     /// Called with the number of every 8192nd line.
     progress: P,
@@ -22,7 +21,7 @@ pub(super) struct Lines<R, P> {
 
 impl<R: BufRead, P: FnMut(u64)> Lines<R, P> {
     pub(super) fn new(input: R, progress: P) -> Self {
-        Self { input, line: Vec::new(), number: 0, too_long: false, hash: Sha256::new(), progress }
+        Self { input, line: Vec::new(), number: 0, hash: Sha256::new(), progress }
     }
 
     /// The number of the line that was read last; the first is 1.
@@ -32,21 +31,24 @@ impl<R: BufRead, P: FnMut(u64)> Lines<R, P> {
 
     /// Reads the next line; `false` at the end of the file.
     pub(super) fn advance(&mut self) -> io::Result<bool> {
-        self.hash.update(&self.line);
-        self.too_long = false;
-        if !self.read_part()? {
-            return Ok(false);
-        }
-        self.number += 1;
-        if self.number.is_multiple_of(8192) {
-            (self.progress)(self.number);
-        }
-        while self.line.len() as u64 == LONGEST && !self.line.ends_with(b"\n") {
-            self.too_long = true;
+        loop {
+            let rest_of_line = self.is_too_long();
             self.hash.update(&self.line);
-            self.read_part()?;
+            self.line.clear();
+            let read = (&mut self.input).take(LONGEST).read_until(b'\n', &mut self.line)?;
+            if rest_of_line {
+                continue;
+            }
+            self.number += u64::from(read > 0);
+            if self.number.is_multiple_of(8192) {
+                (self.progress)(self.number);
+            }
+            return Ok(read > 0);
         }
-        Ok(true)
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.line.len() as u64 == LONGEST && !self.line.ends_with(b"\n")
     }
 
     /// Like [`Self::advance`], past blank lines.
@@ -59,20 +61,20 @@ impl<R: BufRead, P: FnMut(u64)> Lines<R, P> {
         Ok(false)
     }
 
-    fn read_part(&mut self) -> io::Result<bool> {
-        self.line.clear();
-        Ok((&mut self.input).take(LONGEST).read_until(b'\n', &mut self.line)? > 0)
-    }
-
     /// The line, without its end and without the byte order mark that some programs put before the first.
     pub(super) fn text(&self) -> Result<&str, String> {
-        if self.too_long {
+        if self.is_too_long() {
             return Err("longer than any record".to_owned());
         }
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = if self.number == 1 { without_byte_order_mark(line) } else { line };
         std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())
+    }
+
+    /// The line as it is, but for the rest of one that is too long.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.line
     }
 
     /// SHA-256 of every byte before this line.
