@@ -16,6 +16,7 @@ mod wiring;
 
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ use listener::{ApiListener, exposed};
 pub(crate) use preflight::preflight;
 pub use reload::Reload;
 pub(crate) use service_manager::ServiceManager;
-use serving::Role;
+use serving::{MANAGEMENT_WORKERS, Role};
 pub(crate) use wiring::store_options;
 
 /// A service that is bound to its addresses and ready to run.
@@ -86,14 +87,11 @@ impl App {
         }
         // Before anything is made: the audit file may be meant for the same absent volume.
         absent_store::warn(&settings.store, &settings.audit_file, &options)?;
-        let audit = match &settings.audit_file {
-            AuditTarget::Stdout => {
-                AuditLog::to_stdout().map_err(|error| StartError::Audit("-".into(), error))?
-            }
-            AuditTarget::File(path) => {
-                AuditLog::to_file(path).map_err(|error| StartError::Audit(path.clone(), error))?
-            }
+        let (audit, file) = match &settings.audit_file {
+            AuditTarget::Stdout => (AuditLog::to_stdout(), Path::new("-")),
+            AuditTarget::File(path) => (AuditLog::to_file(path), path.as_path()),
         };
+        let audit = audit.map_err(|error| StartError::Audit(file.to_owned(), error))?;
         let (rules, source) = (settings.token.rules.clone(), settings.token.keys.clone());
         let authenticator = Authenticator::new(rules, source, Arc::clone(&clock))?;
         let tasks = options.essential.clone();
@@ -151,11 +149,10 @@ impl App {
         let management = management.map(|listener| serve(listener, Role::Management(state.clone())));
         let management = management.transpose().map_err(failed)?;
         api.audit.watch(&tasks).map_err(failed)?;
-        // Each server is a task, and so is each of its workers.
-        let mut count = tasks.started() + 1 + settings.server.workers;
+        let mut count = tasks.started() + settings.server.workers;
         let mut handles = vec![serving::run(server, "the server of the API", tasks.clone())];
         if let Some(management) = management {
-            count += 1 + Role::MANAGEMENT_WORKERS;
+            count += MANAGEMENT_WORKERS;
             handles.push(serving::run(management, "the server of the management listener", tasks.clone()));
         }
         let ready = || {

@@ -46,6 +46,11 @@ const SURPLUS: usize = 256;
 /// By default it grows to 4 MiB a connection (`net.ipv4.tcp_wmem`).
 const SEND_BUFFER: usize = 256 << 10;
 
+pub(super) const MANAGEMENT_WORKERS: usize = 1;
+const MANAGEMENT_CONNECTIONS: usize = 64;
+/// Short: a request for health or metrics can be repeated.
+const MANAGEMENT_SHUTDOWN: Duration = Duration::from_secs(1);
+
 #[derive(Clone)]
 pub(super) enum Role {
     /// The methods and, unless it is turned off, their documentation.
@@ -55,19 +60,6 @@ pub(super) enum Role {
 }
 
 impl Role {
-    pub(super) const MANAGEMENT_WORKERS: usize = 1;
-    const MANAGEMENT_CONNECTIONS: usize = 64;
-    /// Short: a request for health or metrics can be repeated.
-    const MANAGEMENT_SHUTDOWN_SECONDS: u64 = 1;
-
-    /// A worker's name in the message about its end.
-    const fn worker(&self) -> &'static str {
-        match self {
-            Self::Api { .. } => "a worker of the API",
-            Self::Management(_) => "the worker of the management listener",
-        }
-    }
-
     fn configure(&self, audit: &Rc<AuditWriter>, config: &mut web::ServiceConfig) {
         match self {
             Self::Api { docs } => {
@@ -106,17 +98,13 @@ pub(super) fn serve(
 ) -> io::Result<Server> {
     let limits = &settings.limits;
     let (workers, connections, shutdown) = match role {
-        Role::Api { .. } => {
-            (settings.server.workers, limits.connections, settings.server.shutdown_timeout.as_secs())
-        }
-        Role::Management(_) => {
-            (Role::MANAGEMENT_WORKERS, Role::MANAGEMENT_CONNECTIONS, Role::MANAGEMENT_SHUTDOWN_SECONDS)
-        }
+        Role::Api { .. } => (settings.server.workers, limits.connections, settings.server.shutdown_timeout),
+        Role::Management(_) => (MANAGEMENT_WORKERS, MANAGEMENT_CONNECTIONS, MANAGEMENT_SHUTDOWN),
     };
     let server = Server::build()
         .workers(workers)
         .max_concurrent_connections((connections + SURPLUS).div_ceil(workers))
-        .shutdown_timeout(shutdown)
+        .shutdown_timeout(shutdown.as_secs())
         .disable_signals();
     let parts = Parts {
         api,
@@ -135,34 +123,27 @@ pub(super) fn serve(
         ApiListener::Tcp(listener) => {
             // Connections inherit it.
             SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER)?;
-            server.listen("http", listener, move || served::<TcpStream>(&parts))?
+            let peer = |stream: &TcpStream| stream.peer_addr().ok().map(canonical);
+            server.listen("http", listener, move || served(&parts, peer))?
         }
         ApiListener::Unix(listener, _) => {
-            server.listen_uds("http", listener, move || served::<UnixStream>(&parts))?
+            server.listen_uds("http", listener, move || served(&parts, |_: &UnixStream| None))?
         }
     };
     Ok(server.run())
 }
 
-/// Runs a server until it ends: a critical task as soon as its threads run.
+/// Runs a server as a critical task until it ends.
 pub(super) fn run(server: Server, name: &'static str, tasks: CriticalTasks) -> ServerHandle {
     let handle = server.handle();
     rt::spawn(async move {
         let acceptor = acceptor_panicked();
         let mut server = pin!(AssertUnwindSafe(server).catch_unwind());
-        // Actix starts its threads, and waits for each worker's service, before it gives way for the first time.
-        let mut ended = tokio::select! {
+        let ended = tokio::select! {
             biased;
             ended = &mut server => Some(ended),
-            () = std::future::ready(()) => None,
+            () = acceptor => None,
         };
-        let _guard = tasks.guard(name);
-        if ended.is_none() {
-            ended = tokio::select! {
-                ended = &mut server => Some(ended),
-                () = acceptor => None,
-            };
-        }
         tasks.end(match &ended {
             Some(Ok(Ok(()))) => format!("{name} has ended"),
             Some(Ok(Err(error))) => format!("{name} has ended: {error}"),
@@ -177,27 +158,16 @@ pub(super) fn run(server: Server, name: &'static str, tasks: CriticalTasks) -> S
     handle
 }
 
-/// An accepted stream.
-trait Accepted: AsyncRead + AsyncWrite + Unpin + 'static {
-    fn peer(&self) -> Option<SocketAddr>;
-}
-
-impl Accepted for TcpStream {
-    fn peer(&self) -> Option<SocketAddr> {
-        self.peer_addr().ok().map(canonical)
-    }
-}
-
-impl Accepted for UnixStream {
-    fn peer(&self) -> Option<SocketAddr> {
-        None
-    }
-}
-
-/// The service of one worker.
-fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), InitError = ()> + use<T> {
+/// The service of one worker; `peer` is the address of a stream's other end.
+fn served<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+    parts: &Parts,
+    peer: fn(&T) -> Option<SocketAddr>,
+) -> impl ServiceFactory<T, Config = (), InitError = ()> + use<T> {
     let Parts { api, role, limits, stopping, tasks } = parts.clone();
-    let guard = Rc::new(tasks.guard(role.worker()));
+    let guard = Rc::new(tasks.guard(match role {
+        Role::Api { .. } => "a worker of the API",
+        Role::Management(_) => "the worker of the management listener",
+    }));
     let audit = AuditWriter::new(Arc::clone(&api.audit));
     let app = || {
         let app = middleware::wrap(WebApp::new().app_data(api.clone()));
@@ -231,7 +201,7 @@ fn served<T: Accepted>(parts: &Parts) -> impl ServiceFactory<T, Config = (), Ini
     apply_fn_factory(service, move |stream: T, http| {
         // Lives as long as the worker.
         let _ = &guard;
-        let peer = stream.peer();
+        let peer = peer(&stream);
         let stream = TimeoutStream::new(stream, Rc::clone(&limits));
         let (connection, metrics) = (Rc::clone(stream.connection()), Arc::clone(&metrics));
         let served = http.call((stream, Protocol::Http1, peer));
