@@ -10,7 +10,7 @@ mod listener;
 mod preflight;
 pub(crate) mod process;
 mod reload;
-mod service_manager;
+pub(crate) mod service_manager;
 mod serving;
 mod wiring;
 
@@ -46,7 +46,6 @@ pub(crate) use error::StartError;
 use listener::{ApiListener, exposed};
 pub(crate) use preflight::preflight;
 pub use reload::Reload;
-pub(crate) use service_manager::ServiceManager;
 use serving::{MANAGEMENT_WORKERS, Role};
 pub(crate) use wiring::store_options;
 
@@ -56,17 +55,16 @@ pub struct App {
     api: web::Data<ApiState>,
     listener: ApiListener,
     management: Option<ApiListener>,
-    service_manager: ServiceManager,
     tasks: CriticalTasks,
 }
 
 impl App {
-    /// As [`App::build_on`], on sockets of its own and without a service manager.
+    /// As [`App::build_on`], on sockets of its own.
     ///
     /// # Errors
     /// As there.
     pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
-        Self::build_on(settings, clock, ActivatedSockets::default(), ServiceManager::default())
+        Self::build_on(settings, clock, ActivatedSockets::default())
     }
 
     /// Looks for the store, opens the audit log, loads the keys, opens the store, and binds the listeners that were not
@@ -78,7 +76,6 @@ impl App {
         settings: Settings,
         clock: SharedClock,
         sockets: ActivatedSockets,
-        service_manager: ServiceManager,
     ) -> Result<Self, StartError> {
         process::prepare();
         let options = store::Options { clock: clock.limits(), ..store_options(&settings.store)? };
@@ -115,7 +112,7 @@ impl App {
             denied_calls: DeniedCalls::new(settings.limits.refused_per_second),
             body_timeout: settings.limits.request_timeout,
         });
-        Ok(Self { settings, api, listener, management, service_manager, tasks })
+        Ok(Self { settings, api, listener, management, tasks })
     }
 
     /// The address of the API, with the port that the system chose for port 0.
@@ -139,7 +136,7 @@ impl App {
     /// # Errors
     /// Any end but `stop`.
     pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { settings, api, listener, management, service_manager, tasks } = self;
+        let Self { settings, api, listener, management, tasks } = self;
         let status = format!("answers on {listener}");
         let failed = |error: io::Error| RunError::NotStarted(error.to_string());
         let docs = settings.server.documentation.then(|| DocsState::new(Arc::clone(&api.access_table)));
@@ -156,8 +153,8 @@ impl App {
             handles.push(serving::run(management, "the server of the management listener", tasks.clone()));
         }
         let ready = || {
-            service_manager.ready(&status);
-            service_manager.watch(Arc::clone(&api.store), settings.store.deadline);
+            service_manager::ready(&status);
+            service_manager::watch(Arc::clone(&api.store), settings.store.deadline);
             rt::spawn(management::watch_clock(state.clone()));
             rt::spawn(denied_calls::watch(api.clone()));
         };
@@ -166,7 +163,7 @@ impl App {
             Ok(()) => log::info!("stopping: finishing the requests in flight"),
             Err(error) => log::error!("stopping because of a failure: {error}"),
         }
-        service_manager.stopping();
+        service_manager::stopping();
         state.stop();
         close(&api, handles).await;
         outcome

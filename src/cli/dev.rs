@@ -6,15 +6,17 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::arguments::DevArgs;
 use super::outcome::{Exit, Failure, Output};
-use super::serve::Process;
+use super::serve::{self, Process};
 use crate::auth::{Signer, SigningError};
 use crate::domain::access::OrganisationType;
 use crate::domain::clock::{Clock, SystemClock};
+use crate::server::ActivatedSockets;
 use crate::settings;
 
 const ISSUER: &str = "https://sts.dev.invalid";
@@ -50,7 +52,8 @@ pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, 
             .map_err(failed("the temporary directory cannot be written"))?;
     }
     let settings = settings::load(&config, std::iter::empty())?;
-    process.run_with(settings, |app| {
+    let start = || serve::build(settings, Arc::new(SystemClock), ActivatedSockets::default());
+    process.run(start, |app| {
         let api = format!("http://{}", app.address());
         let all = format!("{READ} {WRITE}");
         let tokens = [

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use super::arguments::ConfigArgs;
 use super::outcome::{Exit, Failure};
 use super::setup::{load_settings, start_logging};
-use crate::domain::clock::{ServiceClock, SharedClock, SystemClock};
-use crate::server::{ActivatedSockets, App, Reload, ServiceManager};
+use crate::domain::clock::{ServiceClock, SharedClock};
+use crate::server::{ActivatedSockets, App, Reload, service_manager};
 use crate::settings::Settings;
 
 const TERMINATE: (&str, SignalKind) = ("SIGTERM", SignalKind::terminate());
@@ -31,20 +31,18 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Exit, Failure> {
     let process = Process::take(&[TERMINATE, INTERRUPT], true)?;
     // Before the first thread is started.
     let sockets = ActivatedSockets::take()?;
-    let (arguments, manager) = (arguments.clone(), ServiceManager::from_environment());
-    let passed = manager.clone();
-    let start = move || build(load_settings(&arguments)?, Arc::new(ServiceClock), sockets, passed);
-    process.run(start, manager, |_| Ok(()))
+    let arguments = arguments.clone();
+    let start = move || build(load_settings(&arguments)?, Arc::new(ServiceClock), sockets);
+    process.run(start, |_| Ok(()))
 }
 
-fn build(
+pub(super) fn build(
     settings: Settings,
     clock: SharedClock,
     sockets: ActivatedSockets,
-    manager: ServiceManager,
 ) -> Result<App, Failure> {
     start_logging(&settings, LevelFilter::Info);
-    Ok(App::build_on(settings, clock, sockets, manager)?)
+    Ok(App::build_on(settings, clock, sockets)?)
 }
 
 /// A process that has taken its signals. One that arrives early is kept.
@@ -73,22 +71,10 @@ impl Process {
         Self::take(&[TERMINATE, INTERRUPT, HANGUP][..if ignored { 2 } else { 3 }], false)
     }
 
-    /// Runs the service on sockets of its own and with any clock. `started` is called when it is bound, before the first
-    /// request.
-    pub(super) fn run_with(
-        self,
-        settings: Settings,
-        started: impl FnOnce(&App) -> Result<(), Failure>,
-    ) -> Result<Exit, Failure> {
-        let none = ServiceManager::default();
-        let (clock, sockets, passed) = (Arc::new(SystemClock), ActivatedSockets::default(), none.clone());
-        self.run(move || build(settings, clock, sockets, passed), none, started)
-    }
-
-    fn run(
+    /// Runs the service that `start` builds. `started` is called when it is bound, before the first request.
+    pub(super) fn run(
         self,
         start: impl FnOnce() -> Result<App, Failure> + Send + 'static,
-        manager: ServiceManager,
         started: impl FnOnce(&App) -> Result<(), Failure>,
     ) -> Result<Exit, Failure> {
         let Self { system, mut stop, reload } = self;
@@ -96,7 +82,7 @@ impl Process {
             let app = tokio::select! {
                 biased;
                 () = stopped(&mut stop) => {
-                    manager.stopping();
+                    service_manager::stopping();
                     log::info!("stopped before the start was done");
                     return Ok(Exit::Done);
                 }
@@ -110,7 +96,7 @@ impl Process {
                 app.management_address().unwrap_or_else(|| "none (off)".to_owned())
             );
             if let Some(hangup) = reload {
-                rt::spawn(reload_on_hangup(app.reload(), hangup, manager));
+                rt::spawn(reload_on_hangup(app.reload(), hangup));
             }
             app.run_until_stopped(stopped(&mut stop)).await.map(|()| Exit::Done).map_err(Failure::failed)
         })
@@ -120,7 +106,8 @@ impl Process {
 /// Waits for the first of these signals.
 async fn stopped(signals: &mut [(&'static str, Signal)]) {
     let arrivals = signals.iter_mut().map(|(name, signal)| Box::pin(signal.recv().map(|_| *name)));
-    log::info!("{}", select_all(arrivals).await.0);
+    let (name, ..) = select_all(arrivals).await;
+    log::info!("{name}");
 }
 
 /// Works in a thread of its own: the end of the process would wait for one of the runtime's, and the runtime panics where
@@ -139,19 +126,19 @@ async fn in_thread<T: Send + 'static>(
     receiver.await.unwrap_or_else(|_| Err(Failure::failed(format!("the {name} panicked"))))
 }
 
-async fn reload_on_hangup(reload: Reload, mut hangup: Signal, manager: ServiceManager) {
+async fn reload_on_hangup(reload: Reload, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         let reload = reload.clone();
-        manager.reloading();
+        service_manager::reloading();
         match in_thread("reload", move || reload.run().map_err(Failure::failed)).await {
             Ok(()) => {
                 log::info!("SIGHUP: access table, keys and audit file are reloaded");
-                manager.ready("access table, keys and audit file were reloaded");
+                service_manager::ready("access table, keys and audit file were reloaded");
             }
             Err(Failure { message: errors, .. }) => {
                 log::error!("SIGHUP: nothing is changed: {errors}");
                 // A status is one line.
-                manager.ready(&format!("reload refused: {}", errors.replace('\n', "; ")));
+                service_manager::ready(&format!("reload refused: {}", errors.replace('\n', "; ")));
             }
         }
     }

@@ -19,67 +19,50 @@ const NOTIFICATIONS: u32 = 4;
 /// Pause after a store that did not answer.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The service manager that started this process, if any.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ServiceManager {
-    present: bool,
-    watchdog: Option<Duration>,
+/// Also after a reload, however it ended.
+pub(crate) fn ready(status: &str) {
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-impl ServiceManager {
-    /// The one in the environment (`NOTIFY_SOCKET`, `WATCHDOG_USEC`).
-    pub(crate) fn from_environment() -> Self {
-        let present = std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());
-        Self { present, watchdog: sd_notify::watchdog_enabled().filter(|time| present && !time.is_zero()) }
-    }
+pub(crate) fn reloading() {
+    // Type=notify-reload (systemd 253) requires the time; older ones ignore it.
+    let now = NotifyState::monotonic_usec_now().ok();
+    let states: Vec<_> = std::iter::once(NotifyState::Reloading).chain(now).collect();
+    notify(&states);
+}
 
-    pub(crate) fn ready(&self, status: &str) {
-        self.notify(&[NotifyState::Ready, NotifyState::Status(status)]);
-    }
+pub(crate) fn stopping() {
+    notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+}
 
-    /// To be followed by [`ServiceManager::ready`], however the reload ends.
-    pub(crate) fn reloading(&self) {
-        // Type=notify-reload (systemd 253) requires the time; older ones ignore it.
-        let now = NotifyState::monotonic_usec_now().ok();
-        let states: Vec<_> = std::iter::once(NotifyState::Reloading).chain(now).collect();
-        self.notify(&states);
+/// Notifies the watchdog, if any, as long as the store answers; also while the last requests are finished.
+pub(super) fn watch(store: Arc<Store>, deadline: Duration) {
+    let Some(time) = sd_notify::watchdog_enabled().filter(|time| !time.is_zero()) else { return };
+    if time < deadline * 2 {
+        log::warn!(
+            "the watchdog's {time:?} are less than twice store.deadline_seconds: a slow disk may end the process"
+        );
     }
-
-    pub(crate) fn stopping(&self) {
-        self.notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
-    }
-
-    /// Notifies the watchdog, if any, as long as the store answers; also while the last requests are finished.
-    pub(super) fn watch(&self, store: Arc<Store>, deadline: Duration) {
-        let Some(time) = self.watchdog else { return };
-        if time < deadline * 2 {
-            log::warn!(
-                "the watchdog's {time:?} are less than twice store.deadline_seconds: a slow disk may end the process"
-            );
+    rt::spawn(async move {
+        loop {
+            let pause = if answers(&store.ready().await) {
+                notify(&[NotifyState::Watchdog]);
+                time / NOTIFICATIONS
+            } else {
+                log::error!(
+                    "the store does not answer; the watchdog ends the process after {time:?} of that"
+                );
+                RETRY.min(time / NOTIFICATIONS)
+            };
+            rt::time::sleep(pause).await;
         }
-        let manager = self.clone();
-        rt::spawn(async move {
-            loop {
-                let pause = if answers(&store.ready().await) {
-                    manager.notify(&[NotifyState::Watchdog]);
-                    time / NOTIFICATIONS
-                } else {
-                    log::error!(
-                        "the store does not answer; the watchdog ends the process after {time:?} of that"
-                    );
-                    RETRY.min(time / NOTIFICATIONS)
-                };
-                rt::time::sleep(pause).await;
-            }
-        });
-    }
+    });
+}
 
-    fn notify(&self, states: &[NotifyState<'_>]) {
-        if self.present
-            && let Err(error) = sd_notify::notify(states)
-        {
-            log::warn!("the service manager cannot be notified of {states:?}: {error}");
-        }
+/// Does nothing without a service manager (`NOTIFY_SOCKET`).
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!("the service manager cannot be notified of {states:?}: {error}");
     }
 }
 
