@@ -3,7 +3,6 @@
 //! [`App::build_on`] opens and binds everything or says what is wrong; [`App::run_until_stopped`] serves until it is stopped,
 //! finishes the requests in flight and closes the store. Nothing here decides anything about a request.
 
-mod absent_store;
 mod activated_sockets;
 mod error;
 mod listener;
@@ -12,7 +11,7 @@ pub(crate) mod process;
 mod reload;
 pub(crate) mod service_manager;
 mod serving;
-mod wiring;
+mod store_setup;
 
 use std::future::Future;
 use std::io;
@@ -39,7 +38,6 @@ use crate::settings::{AuditTarget, Settings};
 use crate::store;
 use crate::store::Store;
 
-pub(crate) use absent_store::warn as warn_of_absent_store;
 pub(crate) use activated_sockets::ActivatedSockets;
 use error::RunError;
 pub(crate) use error::StartError;
@@ -47,7 +45,7 @@ use listener::{ApiListener, exposed};
 pub(crate) use preflight::preflight;
 pub use reload::Reload;
 use serving::{MANAGEMENT_WORKERS, Role};
-pub(crate) use wiring::store_options;
+pub(crate) use store_setup::{store_options, warn_of_absent_store};
 
 /// A service that is bound to its addresses and ready to run.
 pub struct App {
@@ -79,11 +77,11 @@ impl App {
     ) -> Result<Self, StartError> {
         process::prepare();
         let options = store::Options { clock: clock.limits(), ..store_options(&settings.store)? };
-        if let Some(warning) = wiring::unencrypted(&options.backend) {
+        if let Some(warning) = store_setup::unencrypted(&options.backend) {
             log::warn!("{warning}");
         }
         // Before anything is made: the audit file may be meant for the same absent volume.
-        absent_store::warn(&settings.store, &settings.audit_file, &options)?;
+        warn_of_absent_store(&settings.store, &settings.audit_file, &options)?;
         let (audit, file) = match &settings.audit_file {
             AuditTarget::Stdout => (AuditLog::to_stdout(), Path::new("-")),
             AuditTarget::File(path) => (AuditLog::to_file(path), path.as_path()),

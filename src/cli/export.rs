@@ -11,7 +11,7 @@ use log::LevelFilter;
 use super::arguments::{ConfigArgs, ExportArgs};
 use super::atomic_file::Replacement;
 use super::management::ManagementAddress;
-use super::offline_store::{Absent, open};
+use super::offline_store::{Absent, close, open};
 use super::outcome::{Exit, Failure, Output, printable};
 use super::progress::Progress;
 use super::setup::{load_settings, start_logging};
@@ -67,11 +67,7 @@ fn export(
         ReadError::Reader(error) => Failure::not_written(name, &error),
         ReadError::Store(error) => Failure::failed(error),
     })?;
-    if store.close() {
-        Ok(Exit::Done)
-    } else {
-        Err(Failure::failed("the disk did not let the store be closed in time"))
-    }
+    close(&store)
 }
 
 /// Copies the export of a running service to `out`, verified.

@@ -11,7 +11,7 @@ use std::path::Path;
 use log::LevelFilter;
 
 use super::arguments::{ImportArgs, ImportFormat};
-use super::offline_store::{Absent, STOP_IT, open};
+use super::offline_store::{Absent, STOP_IT, close, open};
 use super::outcome::{Exit, Failure, Output, printable};
 use super::progress::Progress;
 use super::setup::{load_settings, start_logging};
@@ -58,12 +58,9 @@ pub(super) fn run(
             "{error}; what was merged so far stays, and the same import can be run again"
         ))
     })?;
-    if !store.close() {
-        let reason = "everything is written, but the disk did not let the store be closed in time";
-        return Err(Failure::failed(reason));
-    }
+    let exit = close(&store)?;
     output.print(&format!("read: {good}\nskipped: {bad}\nchanged: {}\n", imported.changed))?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// A warning about the records with a login later than now.

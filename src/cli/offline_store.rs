@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use super::outcome::Failure;
+use super::outcome::{Exit, Failure};
 use super::progress::Progress;
 use crate::server::{store_options, warn_of_absent_store};
 use crate::settings::Settings;
@@ -62,4 +62,12 @@ pub(super) fn open(
     };
     // A command does not wait for a database.
     store.unavailable().map_or(Ok(store), |error| Err(error.into()))
+}
+
+/// Closes the store when the work is done.
+pub(super) fn close(store: &Store) -> Result<Exit, Failure> {
+    if store.close() {
+        return Ok(Exit::Done);
+    }
+    Err(Failure::failed("the work is done, but the disk did not let the store be closed in time"))
 }

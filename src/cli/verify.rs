@@ -9,7 +9,7 @@ use std::io::Write;
 use log::LevelFilter;
 
 use super::arguments::ConfigArgs;
-use super::offline_store::{Absent, STOP_IT, open};
+use super::offline_store::{Absent, STOP_IT, close, open};
 use super::outcome::{Exit, Failure, Output};
 use super::progress::Progress;
 use super::setup::{load_settings, start_logging};
@@ -43,9 +43,5 @@ pub(super) fn run(
         time(span.map(LoginSpan::first)),
         time(span.map(LoginSpan::last)),
     ))?;
-    if store.close() {
-        Ok(Exit::Done)
-    } else {
-        Err(Failure::failed("the store is whole, but the disk did not let it be closed in time"))
-    }
+    close(&store)
 }

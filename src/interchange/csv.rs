@@ -39,17 +39,16 @@ impl CsvParser {
     /// A field never holds the end of a line, so a quote that is still open there is an error of this line only.
     fn fields(&mut self, line: &str) -> Result<[String; 3], String> {
         self.reader.reset();
-        let (mut text, mut ends) = (vec![0; line.len() + 1], vec![0; line.len() + 2]);
-        let (_, _, written, before) = self.reader.read_record(line.as_bytes(), &mut text, &mut ends);
-        let (result, _, _, last) = self.reader.read_record(b"\n", &mut text[written..], &mut ends[before..]);
+        let line = format!("{line}\n");
+        let (mut text, mut ends) = (vec![0; line.len()], vec![0; line.len()]);
+        let (result, _, _, count) = self.reader.read_record(line.as_bytes(), &mut text, &mut ends);
         if result != ReadRecordResult::Record {
             return Err("a quote that is not closed".to_owned());
         }
         let starts = std::iter::once(&0).chain(&ends);
-        let bounds = starts.zip(&ends[..before + last]);
+        let bounds = starts.zip(&ends[..count]);
         let fields: Vec<_> =
             bounds.map(|(start, end)| String::from_utf8_lossy(&text[*start..*end]).into_owned()).collect();
-        let count = fields.len();
         fields.try_into().map_err(|_| {
             let plural = if count == 1 { "field" } else { "fields" };
             let separator = if self.separator == b';' { "semicolons" } else { "commas" };

@@ -92,7 +92,7 @@ pub fn read(
 ) -> io::Result<ImportReport> {
     let mut report = ImportReport::default();
     if let Some(error) = foreign_format(input.fill_buf()?) {
-        report.errors.push(error.to_owned());
+        report.errors.push(error);
         return Ok(report);
     }
     let mut lines = Lines::new(input, &mut progress);
@@ -160,33 +160,26 @@ fn read_csv<R: BufRead, P: FnMut(u64)>(lines: &mut Lines<R, P>, report: &mut Imp
 }
 
 /// What a file is that another program must convert, and how; nothing for text in UTF-8.
-fn foreign_format(start: &[u8]) -> Option<&'static str> {
-    const KINDS: [(&[u8], &str); 8] = [
-        (b"\x1f\x8b", "it is compressed by gzip: pipe it in, zcat FILE | virksomhedslogin import … -"),
-        (
-            b"\x28\xb5\x2f\xfd",
-            "it is compressed by zstd: pipe it in, zstdcat FILE | virksomhedslogin import … -",
-        ),
-        (b"\xfd7zXZ", "it is compressed by xz: pipe it in, xzcat FILE | virksomhedslogin import … -"),
-        (b"BZh", "it is compressed by bzip2: pipe it in, bzcat FILE | virksomhedslogin import … -"),
-        (
-            b"PK\x03\x04",
-            "it is an Excel workbook or another ZIP archive: unpack it, or save the sheet as CSV UTF-8",
-        ),
-        (b"\xd0\xcf\x11\xe0", "it is an Excel workbook: save the sheet as CSV UTF-8"),
-        (b"\xff\xfe", "it is UTF-16: convert it, iconv -f UTF-16 -t UTF-8 FILE"),
-        (b"\xfe\xff", "it is UTF-16: convert it, iconv -f UTF-16 -t UTF-8 FILE"),
-    ];
-    let known = KINDS.iter().find(|(magic, _)| start.starts_with(magic));
-    // No text of ours has a zero byte; UTF-16 without a byte order mark has one beside every ASCII letter.
-    known.map(|(_, help)| *help).or(match start {
-        [first, 0, second, 0, ..] if *first != 0 && *second != 0 => {
-            Some("it is UTF-16: convert it, iconv -f UTF-16LE -t UTF-8 FILE")
+fn foreign_format(start: &[u8]) -> Option<String> {
+    let compressed = |kind, tool| {
+        format!("it is compressed by {kind}: pipe it in, {tool} FILE | virksomhedslogin import … -")
+    };
+    let utf_16 = |coding| format!("it is UTF-16: convert it, iconv -f {coding} -t UTF-8 FILE");
+    Some(match start {
+        [0x1f, 0x8b, ..] => compressed("gzip", "zcat"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => compressed("zstd", "zstdcat"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => compressed("xz", "xzcat"),
+        [b'B', b'Z', b'h', ..] => compressed("bzip2", "bzcat"),
+        [b'P', b'K', 3, 4, ..] => {
+            "it is an Excel workbook or another ZIP archive: unpack it, or save the sheet as CSV UTF-8"
+                .to_owned()
         }
-        [0, first, 0, second, ..] if *first != 0 && *second != 0 => {
-            Some("it is UTF-16: convert it, iconv -f UTF-16BE -t UTF-8 FILE")
-        }
-        _ => None,
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => "it is an Excel workbook: save the sheet as CSV UTF-8".to_owned(),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => utf_16("UTF-16"),
+        // No text of ours has a zero byte; UTF-16 without a byte order mark has one beside every ASCII letter.
+        [1..=255, 0, 1..=255, 0, ..] => utf_16("UTF-16LE"),
+        [0, 1..=255, 0, 1..=255, ..] => utf_16("UTF-16BE"),
+        _ => return None,
     })
 }
 

@@ -3,7 +3,7 @@
 //! A socket named `management` is the management listener; one of any other name, or of none, is the API's. They replace
 //! `server.listen` and `server.management`. A socket that cannot be used stops the start: its clients would wait for ever.
 
-use std::os::fd::AsFd;
+use std::io;
 
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
@@ -33,8 +33,9 @@ impl ActivatedSockets {
         let mut sockets = Self::default();
         for index in 0..passed.len() {
             let name = names.next().unwrap_or_default();
-            let listener = if name == MANAGEMENT { &mut sockets.management } else { &mut sockets.api };
-            if listener.replace(take(&mut passed, index, name)?).is_some() {
+            let listener = take(&mut passed, index).map_err(|error| unusable(name, error))?;
+            let place = if name == MANAGEMENT { &mut sockets.management } else { &mut sockets.api };
+            if place.replace(listener).is_some() {
                 return Err(unusable(name, "is one more socket for the same listener; pass one"));
             }
         }
@@ -63,26 +64,26 @@ impl ActivatedSockets {
     }
 }
 
-fn take(passed: &mut ListenFd, index: usize, name: &str) -> Result<ApiListener, StartError> {
+fn take(passed: &mut ListenFd, index: usize) -> io::Result<ApiListener> {
+    let taken = || io::Error::other("was taken already");
     // A socket of another kind stays where it is, so the second kind may be tried.
-    if let Ok(Some(listener)) = passed.take_unix_listener(index) {
-        listens(&listener, name)?;
-        return ApiListener::from_unix(listener).map_err(|error| unusable(name, error));
+    let (listener, listens) = match passed.take_unix_listener(index) {
+        Ok(listener) => {
+            let listener = listener.ok_or_else(taken)?;
+            let listens = socket_acceptconn(&listener)?;
+            (ApiListener::Unix(listener), listens)
+        }
+        Err(_) => {
+            let listener = passed.take_tcp_listener(index)?.ok_or_else(taken)?;
+            let listens = socket_acceptconn(&listener)?;
+            (ApiListener::Tcp(listener), listens)
+        }
+    };
+    if listens {
+        return Ok(listener);
     }
-    match passed.take_tcp_listener(index) {
-        Ok(Some(listener)) => listens(&listener, name).map(|()| ApiListener::Tcp(listener)),
-        Ok(None) => Err(unusable(name, "was taken already")),
-        Err(error) => Err(unusable(name, error)),
-    }
-}
-
-/// No client could ever connect to a socket that is bound and does not listen.
-fn listens(socket: impl AsFd, name: &str) -> Result<(), StartError> {
-    match socket_acceptconn(socket) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(unusable(name, "is bound, but does not listen; pass it after listen(2)")),
-        Err(error) => Err(unusable(name, error)),
-    }
+    // No client could ever connect to it.
+    Err(io::Error::other("is bound, but does not listen; pass it after listen(2)"))
 }
 
 fn unusable(name: &str, reason: impl ToString) -> StartError {

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -26,7 +26,7 @@ pub(super) const MANAGEMENT_SOCKET_MODE: u32 = 0o600;
 #[derive(Debug)]
 pub(crate) enum ApiListener {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener),
 }
 
 impl ApiListener {
@@ -35,14 +35,9 @@ impl ApiListener {
     pub(super) fn bind(key: &'static str, listen: &Listen, mode: u32) -> Result<Self, StartError> {
         let bound = match listen {
             Listen::Tcp(address) => bind_tcp(*address).map(Self::Tcp),
-            Listen::Unix(path) => bind_unix(path, mode).map(|listener| Self::Unix(listener, path.clone())),
+            Listen::Unix(path) => bind_unix(path, mode).map(Self::Unix),
         };
         bound.map_err(|error| StartError::Listen { key, address: listen.to_string(), error })
-    }
-
-    pub(super) fn from_unix(listener: UnixListener) -> io::Result<Self> {
-        let path = listener.local_addr()?.as_pathname().map_or_else(PathBuf::new, Path::to_owned);
-        Ok(Self::Unix(listener, path))
     }
 }
 
@@ -63,7 +58,11 @@ impl fmt::Display for ApiListener {
                 Ok(address) => write!(formatter, "{address}"),
                 Err(error) => write!(formatter, "({error})"),
             },
-            Self::Unix(_, path) => write!(formatter, "unix:{}", path.display()),
+            Self::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                write!(formatter, "unix:{}", path.unwrap_or(Path::new("")).display())
+            }
         }
     }
 }

@@ -11,16 +11,17 @@ use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, OFlags};
 
-use super::absent_store::earlier_store;
 use super::error::StartError;
 use super::listener::{SocketPath, bound, exposed};
-use super::wiring::{store_options, unencrypted};
+use super::store_setup::{earlier_store, store_options, unencrypted};
 use crate::audit::{WIDEST_MODE, wide_mode};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
 use crate::files::{self, directory};
 use crate::settings::{AuditTarget, Listen, Sections, Store as Settings};
 use crate::store::{Backend, Database, OpenError, Options, Store, StoreState};
+
+const RESTARTED: &str = "; right if that is the service to be restarted";
 
 #[derive(Debug, Default)]
 pub(crate) struct Preflight {
@@ -34,31 +35,24 @@ pub(crate) struct Preflight {
 pub(crate) fn preflight(sections: &Sections) -> Preflight {
     let mut found = Preflight::default();
     if let Some(AuditTarget::File(path)) = &sections.audit_file {
-        found.tried(appendable(path).map_err(|error| StartError::Audit(path.clone(), error)));
-        if let Some(mode) = path.metadata().ok().as_ref().and_then(wide_mode) {
-            let (shown, kept) = (path.display(), mode & WIDEST_MODE);
-            found.notes.push(format!(
-                "audit.file: {shown} is open to others (mode {mode:04o}); the service would make it {kept:04o}"
-            ));
-        }
+        found.add(audit_file(path));
     }
-    match sections.store.as_ref().map(|settings| (settings, store_options(settings))) {
-        Some((settings, Ok(options))) => {
-            found.notes.extend(unencrypted(&options.backend));
-            match &options.backend {
-                Backend::Directory(path) => {
-                    found.store(path, &options, settings, sections.audit_file.as_ref());
-                }
-                Backend::Database(database) => found.database(database, options.deadline),
+    if let Some(settings) = &sections.store {
+        match store_options(settings) {
+            Ok(options) => {
+                found.notes.extend(unencrypted(&options.backend));
+                found.add(match &options.backend {
+                    Backend::Directory(path) => store(path, &options, settings, sections.audit_file.as_ref()),
+                    Backend::Database(address) => database(address, options.deadline),
+                });
             }
+            Err(error) => found.errors.push(error),
         }
-        Some((_, Err(error))) => found.errors.push(error),
-        None => {}
     }
     if let Some(server) = &sections.server {
-        found.listener("server.listen", &server.listen);
+        found.add(listener("server.listen", &server.listen));
         if let Some(listen) = &server.management {
-            found.listener("server.management", listen);
+            found.add(listener("server.management", listen));
             if let Listen::Tcp(address) = listen {
                 found.notes.extend(exposed(*address));
             }
@@ -68,90 +62,97 @@ pub(crate) fn preflight(sections: &Sections) -> Preflight {
 }
 
 impl Preflight {
-    fn tried(&mut self, tried: Result<(), StartError>) {
-        self.errors.extend(tried.err());
-    }
-
-    fn store(&mut self, path: &Path, options: &Options, settings: &Settings, audit: Option<&AuditTarget>) {
-        let shown = path.display();
-        // The clock is clamped to the years that a login can have.
-        if SystemClock.now() == Timestamp::MIN {
-            self.errors.push(OpenError::Clock(path.to_owned()).into());
+    fn add(&mut self, tried: Result<Option<String>, StartError>) {
+        match tried {
+            Ok(note) => self.notes.extend(note),
+            Err(error) => self.errors.push(error),
         }
-        match Store::is_absent(options).and_then(|_| Store::inspect(path)) {
-            Ok(StoreState::Closed) => {}
-            Ok(StoreState::Absent) => {
-                // The audit file is made first, and an empty store only in an empty directory.
-                if path.exists()
-                    && let Some(AuditTarget::File(audit)) = audit
-                    && let Ok(inside) = audit.strip_prefix(path)
-                {
-                    let found = inside.components().next().map(|name| name.as_os_str().display().to_string());
-                    let found = found.unwrap_or_default();
-                    self.errors.push(OpenError::Foreign { path: path.to_owned(), found }.into());
-                    return;
+    }
+}
+
+fn audit_file(path: &Path) -> Result<Option<String>, StartError> {
+    appendable(path).map_err(|error| StartError::Audit(path.to_owned(), error))?;
+    Ok(path.metadata().ok().as_ref().and_then(wide_mode).map(|mode| {
+        let (shown, kept) = (path.display(), mode & WIDEST_MODE);
+        format!(
+            "audit.file: {shown} is open to others (mode {mode:04o}); the service would make it {kept:04o}"
+        )
+    }))
+}
+
+fn store(
+    path: &Path,
+    options: &Options,
+    settings: &Settings,
+    audit: Option<&AuditTarget>,
+) -> Result<Option<String>, StartError> {
+    let shown = path.display();
+    // The clock is clamped to the years that a login can have.
+    if SystemClock.now() == Timestamp::MIN {
+        return Err(OpenError::Clock(path.to_owned()).into());
+    }
+    Store::is_absent(options)?;
+    Ok(match Store::inspect(path)? {
+        StoreState::Closed => None,
+        StoreState::Absent => {
+            // The audit file is made first, and an empty store only in an empty directory.
+            if path.exists()
+                && let Some(AuditTarget::File(audit)) = audit
+                && let Ok(inside) = audit.strip_prefix(path)
+            {
+                let found = inside.iter().next().unwrap_or_default().display().to_string();
+                return Err(OpenError::Foreign { path: path.to_owned(), found }.into());
+            }
+            let earlier = earlier_store(settings, audit).map_or_else(String::new, |sign| {
+                format!(", although {} says that there was one; is its volume mounted?", sign.display())
+            });
+            Some(format!("store.path: there is no store at {shown}; an empty one will be made{earlier}"))
+        }
+        StoreState::InUse(process) => {
+            let process = if process.is_empty() { process } else { format!(" ({process})") };
+            Some(format!("store.path: the store at {shown} is in use by a process{process}{RESTARTED}"))
+        }
+    })
+}
+
+fn database(database: &Database, deadline: Duration) -> Result<Option<String>, StartError> {
+    let address = &database.address;
+    match Store::inspect_database(database, deadline) {
+        Ok(StoreState::Absent) if database.create_schema => Ok(Some(format!(
+            "store.url: the database at {address} lacks tables of ours; those of an empty store will be made"
+        ))),
+        Ok(StoreState::Absent) => Err(OpenError::NoTables(address.to_string()).into()),
+        Ok(_) => Ok(None),
+        // The start waits for it, and answers 503 meanwhile.
+        Err(error @ OpenError::Unavailable { .. }) => {
+            Ok(Some(format!("store.url: {error}; the service would start, answer 503 and wait for it")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn listener(key: &'static str, listen: &Listen) -> Result<Option<String>, StartError> {
+    let tried = match listen {
+        Listen::Tcp(address) => match bound(*address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                Ok(Some(format!("{key}: {address} is in use{RESTARTED}")))
+            }
+            tried => tried.map(|_| None),
+        },
+        Listen::Unix(path) => {
+            let directory = directory(path);
+            match SocketPath::check(path) {
+                Ok(SocketPath::InUse) => Ok(Some(format!("{key}: a process listens on {listen}{RESTARTED}"))),
+                // The service manager makes a service's directory below /run when it starts it.
+                Ok(SocketPath::Free) if !directory.exists() && directory.starts_with("/run") => {
+                    let shown = directory.display();
+                    Ok(Some(format!("{key}: {shown} is not there now; the service manager must make it")))
                 }
-                let earlier = earlier_store(settings, audit).map_or_else(String::new, |sign| {
-                    format!(", although {} says that there was one; is its volume mounted?", sign.display())
-                });
-                self.notes.push(format!(
-                    "store.path: there is no store at {shown}; an empty one will be made{earlier}"
-                ));
+                checked => checked.and_then(|_| writable(directory)).map(|()| None),
             }
-            Ok(StoreState::InUse(process)) => {
-                let process = if process.is_empty() { process } else { format!(" ({process})") };
-                self.in_use(&format!("store.path: the store at {shown} is in use by a process{process}"));
-            }
-            Err(error) => self.errors.push(error.into()),
         }
-    }
-
-    fn database(&mut self, database: &Database, deadline: Duration) {
-        let address = &database.address;
-        match Store::inspect_database(database, deadline) {
-            Ok(StoreState::Absent) if database.create_schema => self.notes.push(format!(
-                "store.url: the database at {address} lacks tables of ours; those of an empty store will be made"
-            )),
-            Ok(StoreState::Absent) => self.errors.push(OpenError::NoTables(address.to_string()).into()),
-            Ok(_) => {}
-            // The start waits for it, and answers 503 meanwhile.
-            Err(error @ OpenError::Unavailable { .. }) => self.notes.push(format!(
-                "store.url: {error}; the service would start, answer 503 and wait for it"
-            )),
-            Err(error) => self.errors.push(error.into()),
-        }
-    }
-
-    fn in_use(&mut self, what: &str) {
-        self.notes.push(format!("{what}; right if that is the service to be restarted"));
-    }
-
-    fn listener(&mut self, key: &'static str, listen: &Listen) {
-        let failed = |error| StartError::Listen { key, address: listen.to_string(), error };
-        let path = match listen {
-            Listen::Unix(path) => path,
-            Listen::Tcp(address) => {
-                return match bound(*address) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                        self.in_use(&format!("{key}: {address} is in use"));
-                    }
-                    Err(error) => self.errors.push(failed(error)),
-                };
-            }
-        };
-        let directory = directory(path);
-        match SocketPath::check(path) {
-            Err(error) => self.errors.push(failed(error)),
-            Ok(SocketPath::InUse) => self.in_use(&format!("{key}: a process listens on {listen}")),
-            // The service manager makes a service's directory below /run when it starts it.
-            Ok(SocketPath::Free) if !directory.exists() && directory.starts_with("/run") => {
-                let shown = directory.display();
-                self.notes.push(format!("{key}: {shown} is not there now; the service manager must make it"));
-            }
-            _ => self.tried(writable(directory).map_err(failed)),
-        }
-    }
+    };
+    tried.map_err(|error| StartError::Listen { key, address: listen.to_string(), error })
 }
 
 /// Whether the file could be opened for appending, or made.

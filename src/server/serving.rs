@@ -126,7 +126,7 @@ pub(super) fn serve(
             let peer = |stream: &TcpStream| stream.peer_addr().ok().map(canonical);
             server.listen("http", listener, move || served(&parts, peer))?
         }
-        ApiListener::Unix(listener, _) => {
+        ApiListener::Unix(listener) => {
             server.listen_uds("http", listener, move || served(&parts, |_: &UnixStream| None))?
         }
     };
