@@ -41,7 +41,6 @@ pub(crate) use key_error::KeyError;
 pub(crate) use keyring::KeyStatus;
 pub use rules::{ClaimNames, Rules};
 pub use signer::Signer;
-pub(crate) use signer::SigningError;
 pub(crate) use source::Remote;
 pub use source::Source;
 

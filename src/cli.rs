@@ -95,8 +95,8 @@ fn execute(command: Command, output: &mut Output<'_>, errors: &mut dyn Write) ->
         Command::Verify(arguments) => verify::run(&arguments, output, errors),
         Command::Openapi => openapi::run(output),
         Command::Man => manual::man(output),
-        Command::Completions(arguments) => manual::completions(&arguments, output),
-        Command::Health(arguments) => health::run(&arguments, output),
+        Command::Completions { shell } => manual::completions(shell, output),
+        Command::Health { url } => health::run(&url, output),
     }
 }
 

@@ -28,10 +28,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// The content of a regular file.
-///
-/// # Errors
-/// As [`open`].
+/// The content of a regular file, opened as [`open`] does.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
@@ -49,9 +46,6 @@ pub(crate) fn directory(path: &Path) -> &Path {
 }
 
 /// Rejects a path that is a dangling symbolic link, or lies below one.
-///
-/// # Errors
-/// The link and its target.
 pub(crate) fn reject_dangling_link(path: &Path) -> io::Result<()> {
     let dangling = |path: &&Path| path.is_symlink() && matches!(path.try_exists(), Ok(false));
     let Some(link) = path.ancestors().find(dangling) else { return Ok(()) };

@@ -58,18 +58,12 @@ pub struct App {
 
 impl App {
     /// As [`App::build_on`], on sockets of its own.
-    ///
-    /// # Errors
-    /// As there.
     pub fn build(settings: Settings, clock: SharedClock) -> Result<Self, StartError> {
         Self::build_on(settings, clock, ActivatedSockets::default())
     }
 
     /// Looks for the store, opens the audit log, loads the keys, opens the store, and binds the listeners that were not
-    /// passed, in this order.
-    ///
-    /// # Errors
-    /// The first part that fails. Nothing is left running.
+    /// passed, in this order. Nothing is left running when a part fails.
     pub(crate) fn build_on(
         settings: Settings,
         clock: SharedClock,
@@ -139,16 +133,14 @@ impl App {
         let failed = |error: io::Error| RunError::NotStarted(error.to_string());
         let docs = settings.server.documentation.then(|| DocsState::new(Arc::clone(&api.access_table)));
         let state = web::Data::new(ManagementState::new(api.clone()));
-        let serve = |listener, role| serving::serve(listener, role, &settings, api.clone(), &tasks);
-        let server = serve(listener, Role::Api { docs: docs.map(web::Data::new) }).map_err(failed)?;
-        let management = management.map(|listener| serve(listener, Role::Management(state.clone())));
-        let management = management.transpose().map_err(failed)?;
+        let serve =
+            |listener, role| serving::start(listener, role, &settings, api.clone(), &tasks).map_err(failed);
         api.audit.watch(&tasks).map_err(failed)?;
         let mut count = tasks.started() + settings.server.workers;
-        let mut handles = vec![serving::run(server, "the server of the API", tasks.clone())];
-        if let Some(management) = management {
+        let mut handles = vec![serve(listener, Role::Api { docs: docs.map(web::Data::new) })?];
+        if let Some(listener) = management {
             count += MANAGEMENT_WORKERS;
-            handles.push(serving::run(management, "the server of the management listener", tasks.clone()));
+            handles.push(serve(listener, Role::Management(state.clone()))?);
         }
         let ready = || {
             service_manager::ready(&status);

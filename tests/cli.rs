@@ -26,6 +26,7 @@ mod suites {
         mod check;
         mod check_keys;
         mod check_machine;
+        mod check_notes;
         mod check_paths;
         mod commands;
         mod connection_log;

@@ -83,10 +83,18 @@ pub(crate) enum Command {
     /// Print shell completions
     #[command(after_help = "Example:\n  virksomhedslogin completions bash \\\n    \
                             > /usr/share/bash-completion/completions/virksomhedslogin")]
-    Completions(CompletionsArgs),
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
     /// Ask a running service whether it is ready: exit code 0 or 1
     #[command(after_help = "Example:\n  virksomhedslogin health --url http://127.0.0.1:9090")]
-    Health(HealthArgs),
+    Health {
+        /// The address of the management listener: http://HOST:PORT or unix:PATH
+        #[arg(long, value_name = "ADDRESS", value_parser = ManagementAddress::parse)]
+        url: ManagementAddress,
+    },
 }
 
 /// `--config`, which most commands take.
@@ -162,20 +170,6 @@ pub(crate) enum ImportFormat {
     Ndjson,
     /// A header line with the three names, comma-separated
     Csv,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CompletionsArgs {
-    /// The shell
-    #[arg(value_enum)]
-    pub shell: clap_complete::Shell,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct HealthArgs {
-    /// The address of the management listener: http://HOST:PORT or unix:PATH
-    #[arg(long, value_name = "ADDRESS", value_parser = ManagementAddress::parse)]
-    pub url: ManagementAddress,
 }
 
 fn method() -> impl TypedValueParser<Value = Method> {

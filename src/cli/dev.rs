@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::arguments::DevArgs;
 use super::outcome::{Exit, Failure, Output};
 use super::serve::{self, Process};
-use crate::auth::{Signer, SigningError};
+use crate::auth::Signer;
 use crate::domain::access::OrganisationType;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::server::ActivatedSockets;
@@ -61,8 +61,14 @@ pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, 
             (OrganisationType::JobCenter, "101", &all),
             (OrganisationType::AKasse, "12", READ),
         ];
+        let now = SystemClock.now().millis() / 1_000;
         let tokens = tokens.map(|(organisation, code, scope)| {
-            let token = token(&signer, organisation, code, scope).map_err(Failure::failed)?;
+            let claims = json!({
+                "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS,
+                "sub": "dev", "client_id": "dev", "scope": scope,
+                "organisationType": organisation.name(), "organisationCode": code, "adgang": "AlleBorgere",
+            });
+            let token = signer.sign(&claims.to_string()).map_err(Failure::failed)?;
             Ok((organisation.name().to_owned(), Value::String(token)))
         });
         // As `--json` prints it.
@@ -110,21 +116,6 @@ file = "access.toml"
 file = "audit.ndjson"
 "#
     )
-}
-
-fn token(
-    signer: &Signer,
-    organisation: OrganisationType,
-    code: &str,
-    scope: &str,
-) -> Result<String, SigningError> {
-    let now = SystemClock.now().millis() / 1_000;
-    let claims = json!({
-        "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS,
-        "sub": "dev", "client_id": "dev", "scope": scope,
-        "organisationType": organisation.name(), "organisationCode": code, "adgang": "AlleBorgere",
-    });
-    signer.sign(&claims.to_string())
 }
 
 fn greeting(started: &Value, temporary: bool) -> String {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use super::arguments::HealthArgs;
+use super::management::ManagementAddress;
 use super::outcome::{Exit, Failure, Output, printable};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -11,8 +11,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes of the answer that are printed.
 const MAX_ANSWER: u64 = 4096;
 
-pub(super) fn run(arguments: &HealthArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
-    let address = &arguments.url;
+pub(super) fn run(address: &ManagementAddress, output: &mut Output<'_>) -> Result<Exit, Failure> {
     let answer = address
         .get("/readyz", Some(TIMEOUT))
         .map_err(|error| Failure::failed(format!("{address}/readyz: {error}")))?;

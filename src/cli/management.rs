@@ -32,9 +32,6 @@ pub(crate) enum ManagementAddress {
 
 impl ManagementAddress {
     /// Reads `http://HOST:PORT`, with or without a slash at the end, or `unix:PATH`.
-    ///
-    /// # Errors
-    /// What is wrong, and what to write.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wanted = "write it as http://127.0.0.1:9090 or unix:/run/virksomhedslogin/management.sock";
         match text.strip_prefix("unix:") {
@@ -54,9 +51,6 @@ impl ManagementAddress {
     }
 
     /// Gets this path. Any status is an answer. `limit` is the timeout of the whole answer.
-    ///
-    /// # Errors
-    /// No answer.
     pub(super) fn get(&self, path: &str, limit: Option<Duration>) -> Result<http::Response<Body>, Error> {
         let config = Agent::config_builder()
             .http_status_as_error(false)

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::arguments::{Arguments, CompletionsArgs};
+use super::arguments::Arguments;
 use super::outcome::{Exit, Failure, Output};
 
 pub(super) fn man(output: &mut Output<'_>) -> Result<Exit, Failure> {
@@ -46,11 +47,11 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
     man.render_version_section(page)
 }
 
-pub(super) fn completions(arguments: &CompletionsArgs, output: &mut Output<'_>) -> Result<Exit, Failure> {
+pub(super) fn completions(shell: Shell, output: &mut Output<'_>) -> Result<Exit, Failure> {
     // Into memory first: the generator panics when it cannot write.
     let mut script = Vec::new();
     let mut command = Arguments::command();
-    clap_complete::generate(arguments.shell, &mut command, "virksomhedslogin", &mut script);
+    clap_complete::generate(shell, &mut command, "virksomhedslogin", &mut script);
     output.print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }

@@ -76,9 +76,6 @@ fn write_trailer(count: u64, hash: &str) -> String {
 }
 
 /// Writes every record and the trailer; returns how many records. `progress` gets the number so far.
-///
-/// # Errors
-/// When the records cannot be read, or not be written.
 pub fn export(
     listing: RecordStream,
     out: &mut impl Write,

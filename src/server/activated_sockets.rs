@@ -23,9 +23,6 @@ pub(crate) struct ActivatedSockets {
 
 impl ActivatedSockets {
     /// Takes the sockets passed to this process, and their variables out of the environment: before any thread is started.
-    ///
-    /// # Errors
-    /// Two sockets for one listener, or one of the wrong kind.
     pub(crate) fn take() -> Result<Self, StartError> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
@@ -43,9 +40,6 @@ impl ActivatedSockets {
     }
 
     /// The listeners to serve: those passed, else the configured ones.
-    ///
-    /// # Errors
-    /// An address cannot be listened on, or a management socket was passed although it is turned off.
     pub(super) fn or_bind(self, server: &Server) -> Result<(ApiListener, Option<ApiListener>), StartError> {
         if self.management.is_some() && server.management.is_none() {
             return Err(unusable(MANAGEMENT, "is passed, but server.management is off"));

@@ -94,10 +94,7 @@ pub(super) enum SocketPath {
 }
 
 impl SocketPath {
-    /// Never blocks.
-    ///
-    /// # Errors
-    /// No socket, or the dead socket of another user: neither is ever replaced.
+    /// Never blocks. Another file, or the dead socket of another user, is an error: neither is ever replaced.
     pub(super) fn check(path: &Path) -> io::Result<Self> {
         let Ok(file) = path.symlink_metadata() else { return Ok(Self::Free) };
         if !file.file_type().is_socket() {

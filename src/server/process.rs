@@ -1,13 +1,12 @@
 //! What holds for the whole process: the panic hook, the file mode mask, the limit of open files.
 
-use std::future::Future;
 use std::panic::{self, PanicHookInfo};
-use std::sync::LazyLock;
+use std::sync::Once;
 use std::thread;
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::telemetry::logging;
 
@@ -19,21 +18,21 @@ const OTHER_FILES: u64 = 512;
 /// Files of a worker's runtime: epoll twice, its waker, and its end of the signals.
 const FILES_PER_WORKER: usize = 4;
 
-/// Changes with every panic of an accepting thread. Setting it up sets the panic hook.
-static ACCEPTOR_PANICS: LazyLock<watch::Sender<()>> = LazyLock::new(|| {
-    let default = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        if thread::current().name() == Some(ACCEPTOR) {
-            ACCEPTOR_PANICS.send_replace(());
-        }
-        if log::log_enabled!(log::Level::Error) { log_panic(panic) } else { default(panic) }
-    }));
-    watch::Sender::new(())
-});
+/// Notified of every panic of a thread that accepts connections.
+pub(super) static ACCEPTOR_PANICKED: Notify = Notify::const_new();
 
 /// Makes panics log lines, and new files readable to their owner alone.
 pub(crate) fn prepare() {
-    LazyLock::force(&ACCEPTOR_PANICS);
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let default = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if thread::current().name() == Some(ACCEPTOR) {
+                ACCEPTOR_PANICKED.notify_waiters();
+            }
+            if log::log_enabled!(log::Level::Error) { log_panic(panic) } else { default(panic) }
+        }));
+    });
     umask(Mode::RWXG | Mode::RWXO);
 }
 
@@ -49,15 +48,6 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         "a thread panicked: {text}"
     );
     logging::flush();
-}
-
-/// Waits for the next panic of an accepting thread, counted from this call.
-pub(super) fn acceptor_panicked() -> impl Future<Output = ()> {
-    let mut panics = ACCEPTOR_PANICS.subscribe();
-    async move {
-        // Never an error: the sender is static.
-        let _ = panics.changed().await;
-    }
 }
 
 /// Raises the limit of open files as far as workers and connections need and the system allows; warns when that is too

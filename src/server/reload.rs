@@ -26,9 +26,6 @@ impl Reload {
     }
 
     /// Reloads everything, or changes nothing.
-    ///
-    /// # Errors
-    /// All errors found.
     pub fn run(&self) -> Result<(), ReloadError> {
         let mut errors = Vec::new();
         let access_table = access::read_table(&self.access_file).map_err(|found| {

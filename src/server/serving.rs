@@ -24,7 +24,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::listener::ApiListener;
-use super::process::acceptor_panicked;
+use super::process::ACCEPTOR_PANICKED;
 use crate::api;
 use crate::api::ApiState;
 use crate::api::middleware;
@@ -88,18 +88,28 @@ struct Parts {
     tasks: CriticalTasks,
 }
 
-/// Starts serving on this listener.
-pub(super) fn serve(
-    bound: ApiListener,
+/// Serves on this listener as a critical task.
+pub(super) fn start(
+    listener: ApiListener,
     role: Role,
     settings: &Settings,
     api: web::Data<ApiState>,
     tasks: &CriticalTasks,
-) -> io::Result<Server> {
+) -> io::Result<ServerHandle> {
     let limits = &settings.limits;
-    let (workers, connections, shutdown) = match role {
-        Role::Api { .. } => (settings.server.workers, limits.connections, settings.server.shutdown_timeout),
-        Role::Management(_) => (MANAGEMENT_WORKERS, MANAGEMENT_CONNECTIONS, MANAGEMENT_SHUTDOWN),
+    let (name, workers, connections, shutdown) = match role {
+        Role::Api { .. } => (
+            "the server of the API",
+            settings.server.workers,
+            limits.connections,
+            settings.server.shutdown_timeout,
+        ),
+        Role::Management(_) => (
+            "the server of the management listener",
+            MANAGEMENT_WORKERS,
+            MANAGEMENT_CONNECTIONS,
+            MANAGEMENT_SHUTDOWN,
+        ),
     };
     let server = Server::build()
         .workers(workers)
@@ -119,7 +129,7 @@ pub(super) fn serve(
         stopping: server.graceful_shutdown_signal(),
         tasks: tasks.clone(),
     };
-    let server = match bound {
+    let server = match listener {
         ApiListener::Tcp(listener) => {
             // Connections inherit it.
             SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER)?;
@@ -130,32 +140,25 @@ pub(super) fn serve(
             server.listen_uds("http", listener, move || served(&parts, |_: &UnixStream| None))?
         }
     };
-    Ok(server.run())
-}
-
-/// Runs a server as a critical task until it ends.
-pub(super) fn run(server: Server, name: &'static str, tasks: CriticalTasks) -> ServerHandle {
+    let (server, tasks) = (server.run(), tasks.clone());
     let handle = server.handle();
     rt::spawn(async move {
-        let acceptor = acceptor_panicked();
+        let acceptor = ACCEPTOR_PANICKED.notified();
         let mut server = pin!(AssertUnwindSafe(server).catch_unwind());
-        let ended = tokio::select! {
+        let reason = tokio::select! {
             biased;
-            ended = &mut server => Some(ended),
-            () = acceptor => None,
+            ended = &mut server => return tasks.end(match ended {
+                Ok(Ok(())) => format!("{name} has ended"),
+                Ok(Err(error)) => format!("{name} has ended: {error}"),
+                Err(_) => format!("{name} has panicked"),
+            }),
+            () = acceptor => "a thread that accepts connections has panicked",
         };
-        tasks.end(match &ended {
-            Some(Ok(Ok(()))) => format!("{name} has ended"),
-            Some(Ok(Err(error))) => format!("{name} has ended: {error}"),
-            Some(Err(_)) => format!("{name} has panicked"),
-            None => "a thread that accepts connections has panicked".to_owned(),
-        });
-        if ended.is_none() {
-            // The workers go on until they are stopped.
-            let _ = server.await;
-        }
+        tasks.end(reason.to_owned());
+        // The workers go on until they are stopped.
+        let _ = server.await;
     });
-    handle
+    Ok(handle)
 }
 
 /// The service of one worker; `peer` is the address of a stream's other end.

@@ -7,8 +7,6 @@ use super::error::StartError;
 use crate::settings::{AuditTarget, Secret, Store as StoreSettings, StoreKind};
 use crate::store::{Address, Backend, Database, OpenError, Options, Store, TlsFiles};
 
-/// # Errors
-/// The connection string cannot be used.
 pub(crate) fn store_options(settings: &StoreSettings) -> Result<Options, StartError> {
     let place = match &settings.kind {
         StoreKind::Embedded { path } => Backend::Directory(path.clone()),
@@ -38,10 +36,8 @@ pub(super) fn unencrypted(place: &Backend) -> Option<String> {
     }
 }
 
-/// Warns before an empty store is made beside the signs of an earlier one. Changes nothing.
-///
-/// # Errors
-/// Opening the store would fail, because it is missing or because of foreign files in its directory.
+/// Warns before an empty store is made beside the signs of an earlier one. Changes nothing. An error is that of opening the
+/// store, because it is missing or because of foreign files in its directory.
 pub(crate) fn warn_of_absent_store(
     settings: &StoreSettings,
     audit: &AuditTarget,
