@@ -24,7 +24,6 @@ mod import;
 mod management;
 mod manual;
 mod offline_store;
-mod openapi;
 mod outcome;
 mod progress;
 mod serve;
@@ -93,7 +92,7 @@ fn execute(command: Command, output: &mut Output<'_>, errors: &mut dyn Write) ->
         Command::Export(arguments) => export::run(&arguments, output, errors),
         Command::Import(arguments) => import::run(&arguments, output, errors),
         Command::Verify(arguments) => verify::run(&arguments, output, errors),
-        Command::Openapi => openapi::run(output),
+        Command::Openapi => manual::openapi(output),
         Command::Man => manual::man(output),
         Command::Completions { shell } => manual::completions(shell, output),
         Command::Health { url } => health::run(&url, output),

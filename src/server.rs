@@ -142,13 +142,22 @@ impl App {
             count += MANAGEMENT_WORKERS;
             handles.push(serve(listener, Role::Management(state.clone()))?);
         }
-        let ready = || {
-            service_manager::ready(&status);
-            service_manager::watch(Arc::clone(&api.store), settings.store.deadline);
-            rt::spawn(management::watch_clock(state.clone()));
-            rt::spawn(denied_calls::watch(api.clone()));
+        let mut stop = pin!(stop);
+        let outcome = tokio::select! {
+            biased;
+            reason = tasks.ended() => Err(RunError::NotStarted(reason)),
+            () = &mut stop => Ok(()),
+            () = tasks.running(count) => {
+                service_manager::ready(&status);
+                service_manager::watch(Arc::clone(&api.store), settings.store.deadline);
+                rt::spawn(management::watch_clock(state.clone()));
+                rt::spawn(denied_calls::watch(api.clone()));
+                tokio::select! {
+                    reason = tasks.ended() => Err(RunError::Ended(reason)),
+                    () = stop => Ok(()),
+                }
+            }
         };
-        let outcome = until_stopped(&tasks, count, stop, ready).await;
         match &outcome {
             Ok(()) => log::info!("stopping: finishing the requests in flight"),
             Err(error) => log::error!("stopping because of a failure: {error}"),
@@ -157,26 +166,6 @@ impl App {
         state.stop();
         close(&api, handles).await;
         outcome
-    }
-}
-
-/// Waits until this many tasks run, calls `ready`, and waits for `stop` or for the first task that ends.
-async fn until_stopped(
-    tasks: &CriticalTasks,
-    count: usize,
-    stop: impl Future<Output = ()>,
-    ready: impl FnOnce(),
-) -> Result<(), RunError> {
-    let mut stop = pin!(stop);
-    tokio::select! {
-        biased;
-        reason = tasks.ended() => return Err(RunError::NotStarted(reason)),
-        () = &mut stop => return Ok(()),
-        () = tasks.running(count) => ready(),
-    }
-    tokio::select! {
-        reason = tasks.ended() => Err(RunError::Ended(reason)),
-        () = stop => Ok(()),
     }
 }
 

@@ -1,10 +1,8 @@
 //! A file that appears whole or not at all, also after a power cut.
 //!
-//! It is written without a name (O_TMPFILE), synced, named, and renamed, so that an end by any signal leaves nothing. Where the
-//! file system has no unnamed files (NFS, FUSE), it has a temporary name; the next run removes what a killed process left.
-//!
-//! Nothing is written through a link: a new file takes the name's place. A symbolic link is followed only to a file of the
-//! same directory, because another user who may write there could have planted it.
+//! It has no name (O_TMPFILE) before it is synced, so that an end by any signal leaves nothing. Where the file system has no
+//! unnamed files (NFS, FUSE), the next run removes what a killed process left. A symbolic link is followed only to a file of
+//! the same directory, because another user who may write there could have planted it.
 
 use std::fs::{File, OpenOptions};
 use std::io;

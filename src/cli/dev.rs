@@ -8,15 +8,17 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use log::LevelFilter;
 use serde_json::{Map, Value, json};
 
 use super::arguments::DevArgs;
 use super::outcome::{Exit, Failure, Output};
-use super::serve::{self, Process};
+use super::serve::Process;
+use super::setup::start_logging;
 use crate::auth::Signer;
 use crate::domain::access::OrganisationType;
 use crate::domain::clock::{Clock, SystemClock};
-use crate::server::ActivatedSockets;
+use crate::server::App;
 use crate::settings;
 
 const ISSUER: &str = "https://sts.dev.invalid";
@@ -52,7 +54,10 @@ pub(super) fn run(arguments: &DevArgs, output: &mut Output<'_>) -> Result<Exit, 
             .map_err(failed("the temporary directory cannot be written"))?;
     }
     let settings = settings::load(&config, std::iter::empty())?;
-    let start = || serve::build(settings, Arc::new(SystemClock), ActivatedSockets::default());
+    let start = || {
+        start_logging(&settings, LevelFilter::Info);
+        Ok(App::build(settings, Arc::new(SystemClock))?)
+    };
     process.run(start, |app| {
         let api = format!("http://{}", app.address());
         let all = format!("{READ} {WRITE}");

@@ -11,13 +11,14 @@ use log::LevelFilter;
 use super::arguments::{ConfigArgs, ExportArgs};
 use super::atomic_file::Replacement;
 use super::management::ManagementAddress;
-use super::offline_store::{Absent, close, open};
+use super::offline_store::{close, open};
 use super::outcome::{Exit, Failure, Output, printable};
 use super::progress::Progress;
 use super::setup::{load_settings, start_logging};
 use crate::interchange::{self, CopyError};
+use crate::server::store_options;
 use crate::settings::{Listen, Settings};
-use crate::store::ReadError;
+use crate::store::{ReadError, Store};
 
 const BUFFER: usize = 64 << 10;
 
@@ -57,7 +58,8 @@ fn export(
     let Some(settings) = settings else {
         return Err(Failure::new(Exit::Usage, "--config is needed without --from"));
     };
-    let store = open(settings, Absent::Error, &ask_it(settings.server.management.as_ref()), errors)?;
+    let in_use = ask_it(settings.server.management.as_ref());
+    let store = open(&store_options(&settings.store)?, Store::open_existing, &in_use, errors)?;
     let listing = store.list_blocking().map_err(Failure::failed)?;
     let total = listing.count();
     let mut progress = Progress::start(errors, "written");

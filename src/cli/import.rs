@@ -3,7 +3,6 @@
 //! The file is read to its end before the store is opened: a rejected one changes and makes nothing. A login in the future is
 //! accepted with a warning, because this machine's clock may be wrong, and no later login undoes it.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,15 +10,15 @@ use std::path::Path;
 use log::LevelFilter;
 
 use super::arguments::{ImportArgs, ImportFormat};
-use super::offline_store::{Absent, STOP_IT, close, open};
+use super::offline_store::{STOP_IT, close, open};
 use super::outcome::{Exit, Failure, Output, printable};
 use super::progress::Progress;
 use super::setup::{load_settings, start_logging};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
 use crate::interchange::{self, Format, ImportReport};
-use crate::server::store_options;
-use crate::store::Record;
+use crate::server::{store_options, warn_of_absent_store};
+use crate::store::{Record, Store};
 
 const BUFFER: usize = 256 << 10;
 /// Milliseconds that a login may be in the future without a warning: clocks differ a little.
@@ -32,7 +31,7 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let settings = load_settings(&arguments.config)?;
     start_logging(&settings, LevelFilter::Warn);
-    store_options(&settings.store)?;
+    let options = store_options(&settings.store)?;
     let input = name_of(&arguments.input);
     let reading = read(arguments, errors)
         .map_err(|error| Failure::failed(format!("{input} cannot be read: {error}")))?;
@@ -48,7 +47,8 @@ pub(super) fn run(
         let _ = writeln!(errors, "warning: {warning}");
     }
 
-    let store = open(&settings, Absent::Made, STOP_IT, errors)?;
+    warn_of_absent_store(&settings.store, &settings.audit_file, &options)?;
+    let store = open(&options, Store::open, STOP_IT, errors)?;
     let total = Some(records.len() as u64);
     let mut progress = Progress::start(errors, "written");
     let imported = store.import(records, |done| progress.at(done, total));
@@ -101,12 +101,9 @@ fn name_of(path: &Path) -> String {
 }
 
 fn format_of(arguments: &ImportArgs) -> Format {
-    let is_csv = || {
-        arguments.input.extension().and_then(OsStr::to_str).is_some_and(|end| end.eq_ignore_ascii_case("csv"))
+    let is_csv = match arguments.format {
+        Some(format) => format == ImportFormat::Csv,
+        None => arguments.input.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv")),
     };
-    match arguments.format {
-        Some(ImportFormat::Csv) => Format::Csv,
-        None if is_csv() => Format::Csv,
-        Some(ImportFormat::Ndjson) | None => Format::Ndjson { trailer: !arguments.no_trailer },
-    }
+    if is_csv { Format::Csv } else { Format::Ndjson { trailer: !arguments.no_trailer } }
 }

@@ -1,6 +1,8 @@
-//! `man` and `completions`, from the declarations in [`super::arguments`].
+//! What the program prints about itself: `man` and `completions` from the declarations in [`super::arguments`], and `openapi`
+//! as a service with the shipped access table serves it.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -8,6 +10,8 @@ use clap_mangen::Man;
 
 use super::arguments::Arguments;
 use super::outcome::{Exit, Failure, Output};
+use crate::apidocs;
+use crate::settings::access;
 
 pub(super) fn man(output: &mut Output<'_>) -> Result<Exit, Failure> {
     let mut page = Vec::new();
@@ -53,5 +57,16 @@ pub(super) fn completions(shell: Shell, output: &mut Output<'_>) -> Result<Exit,
     let mut command = Arguments::command();
     clap_complete::generate(shell, &mut command, "virksomhedslogin", &mut script);
     output.print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn openapi(output: &mut Output<'_>) -> Result<Exit, Failure> {
+    let access_table = access::parse_table(access::SHIPPED, Path::new("access.toml")).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::new(Exit::Usage, errors.join("\n"))
+    })?;
+    let document = apidocs::openapi::document(&access_table)
+        .map_err(|error| Failure::failed(format!("the document cannot be written as JSON: {error}")))?;
+    output.print(&document)?;
     Ok(Exit::Done)
 }

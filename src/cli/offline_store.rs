@@ -10,40 +10,24 @@ use std::time::Duration;
 
 use super::outcome::{Exit, Failure};
 use super::progress::Progress;
-use crate::server::{store_options, warn_of_absent_store};
-use crate::settings::Settings;
-use crate::store::{OpenError, Store};
+use crate::store::{OpenError, Options, Store};
 
 /// What to do about another process that has the store open.
 pub(super) const STOP_IT: &str = "stop it first";
 /// Interval between two reads of the progress of opening.
 const POLL: Duration = Duration::from_millis(10);
 
-/// What a missing store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Absent {
-    Error,
-    Made,
-}
-
-/// Opens the store and checks every record in it. `in_use` is what to do when another process has it open.
+/// Opens the store by `open` and checks every record in it. `in_use` is what to do when another process has it open.
 pub(super) fn open(
-    settings: &Settings,
-    absent: Absent,
+    options: &Options,
+    open: fn(&Options) -> Result<Store, OpenError>,
     in_use: &str,
     errors: &mut dyn Write,
 ) -> Result<Store, Failure> {
-    let options = store_options(&settings.store)?;
-    if absent == Absent::Made {
-        warn_of_absent_store(&settings.store, &settings.audit_file, &options)?;
-    }
     let checked = &options.progress;
     let mut progress = Progress::start(errors, "checked");
     let opened = thread::scope(|scope| {
-        let opening = scope.spawn(|| match absent {
-            Absent::Error => Store::open_existing(&options),
-            Absent::Made => Store::open(&options),
-        });
+        let opening = scope.spawn(|| open(options));
         while !opening.is_finished() {
             let total = checked.total.load(Ordering::Relaxed);
             progress.at(checked.done.load(Ordering::Relaxed), (total > 0).then_some(total));

@@ -17,9 +17,8 @@ use tokio::sync::oneshot;
 use super::arguments::ConfigArgs;
 use super::outcome::{Exit, Failure};
 use super::setup::{load_settings, start_logging};
-use crate::domain::clock::{ServiceClock, SharedClock};
+use crate::domain::clock::ServiceClock;
 use crate::server::{ActivatedSockets, App, Reload, service_manager};
-use crate::settings::Settings;
 
 const TERMINATE: (&str, SignalKind) = ("SIGTERM", SignalKind::terminate());
 const INTERRUPT: (&str, SignalKind) = ("SIGINT", SignalKind::interrupt());
@@ -32,17 +31,12 @@ pub(super) fn run(arguments: &ConfigArgs) -> Result<Exit, Failure> {
     // Before the first thread is started.
     let sockets = ActivatedSockets::take()?;
     let arguments = arguments.clone();
-    let start = move || build(load_settings(&arguments)?, Arc::new(ServiceClock), sockets);
+    let start = move || {
+        let settings = load_settings(&arguments)?;
+        start_logging(&settings, LevelFilter::Info);
+        Ok(App::build_on(settings, Arc::new(ServiceClock), sockets)?)
+    };
     process.run(start, |_| Ok(()))
-}
-
-pub(super) fn build(
-    settings: Settings,
-    clock: SharedClock,
-    sockets: ActivatedSockets,
-) -> Result<App, Failure> {
-    start_logging(&settings, LevelFilter::Info);
-    Ok(App::build_on(settings, clock, sockets)?)
 }
 
 /// A process that has taken its signals. One that arrives early is kept.

@@ -9,12 +9,14 @@ use std::io::Write;
 use log::LevelFilter;
 
 use super::arguments::ConfigArgs;
-use super::offline_store::{Absent, STOP_IT, close, open};
+use super::offline_store::{STOP_IT, close, open};
 use super::outcome::{Exit, Failure, Output};
 use super::progress::Progress;
 use super::setup::{load_settings, start_logging};
 use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
+use crate::server::store_options;
+use crate::store::Store;
 
 pub(super) fn run(
     arguments: &ConfigArgs,
@@ -23,7 +25,7 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let settings = load_settings(arguments)?;
     start_logging(&settings, LevelFilter::Warn);
-    let store = open(&settings, Absent::Error, STOP_IT, errors)?;
+    let store = open(&store_options(&settings.store)?, Store::open_existing, STOP_IT, errors)?;
     let listing = store.list_blocking().map_err(Failure::failed)?;
     let (sequence, total) = (listing.sequence(), listing.count());
     // From the first login of any company to the last login of any.

@@ -85,23 +85,17 @@ impl ImportReport {
 ///
 /// # Errors
 /// Only when the input cannot be read; what is wrong with it is in the report.
-pub fn read(
-    mut input: impl BufRead,
-    format: Format,
-    mut progress: impl FnMut(u64),
-) -> io::Result<ImportReport> {
+pub fn read(mut input: impl BufRead, format: Format, progress: impl FnMut(u64)) -> io::Result<ImportReport> {
     let mut report = ImportReport::default();
     if let Some(error) = foreign_format(input.fill_buf()?) {
         report.errors.push(error);
         return Ok(report);
     }
-    let mut lines = Lines::new(input, &mut progress);
+    let mut lines = Lines::new(input, progress);
     match format {
         Format::Ndjson { trailer } => read_ndjson(&mut lines, trailer, &mut report)?,
         Format::Csv => read_csv(&mut lines, &mut report)?,
     }
-    let read = lines.number();
-    progress(read);
     if !report.records.is_sorted_by(|one, other| one.cvr < other.cvr) {
         merge_by_company(&mut report.records);
     }

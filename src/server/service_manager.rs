@@ -1,10 +1,8 @@
 //! Notifications to the service manager (sd_notify(3)): ready, reloading, stopping, and the watchdog.
 //!
-//! `WatchdogSec=` restarts a process that has not notified it for so long. It is notified while the store *answers* a write
-//! that is synced and read back, with success or not: after "the disk is full" the store repairs itself while reads go on,
-//! and a restart would end the reads and find the same disk. A store that does not answer within `store.deadline_seconds` has
-//! a stuck writer, which only a restart can free. The loop runs on the thread that also takes the signals, so a stuck thread
-//! does not notify either.
+//! The watchdog is notified while the store *answers* a write within `store.deadline_seconds`, with success or not: a full disk
+//! repairs itself while reads go on, a stuck writer only by a restart. The loop runs on the thread that also takes the signals,
+//! so a stuck thread does not notify either.
 
 use std::sync::Arc;
 use std::time::Duration;
