@@ -39,12 +39,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&mut self, line: Option<usize>, key: &str, reason: impl Into<String>, help: impl Into<String>) {
-        self.errors.push(SettingError {
-            origin: Origin::File { path: self.file.to_owned(), line },
-            key: Some(key.to_owned()),
-            reason: reason.into(),
-            help: help.into(),
-        });
+        let origin = Origin::File { path: self.file.to_owned(), line };
+        self.errors.push(SettingError::new(origin, key, (reason, help)));
     }
 
     fn table(&mut self, table: &DeTable<'_>, text: &str) {
