@@ -3,12 +3,13 @@
 //! A token whose scope or organisation claims are bad still has a caller: the error is kept and becomes a 403 where the
 //! claim is needed. Promises: exact comparison, without trimming or folding of case or Unicode.
 
+use serde_json::Value;
+
 use super::claims::Accepted;
-use super::error::{Claim, ClaimError};
+use super::error::ClaimError;
 use super::rules::{ClaimNames, Rules};
 use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
 use crate::domain::cvr::Cvr;
-use crate::strict_json::Json;
 
 /// The name of a scope claim that may be an array of strings.
 const SCOPE_LIST_CLAIM: &str = "scp";
@@ -34,17 +35,19 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub(super) fn read(accepted: Accepted, claims: &Json, rules: &Rules) -> Self {
+    pub(super) fn read(accepted: Accepted, claims: &Value, rules: &Rules) -> Self {
         let names = &rules.claims;
-        let text = |name: &str| claims.member(name).and_then(Json::text).map(str::to_owned);
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         Self {
             subject: accepted.subject,
             client_id: accepted.client_id,
             organisation_type: organisation_text(claims, names),
             organisation_code: text(&names.organisation_code),
-            access: match claims.member(&names.access) {
-                Some(Json::Text(mode)) => vec![mode.clone()],
-                Some(Json::List(modes)) => modes.iter().filter_map(Json::text).map(str::to_owned).collect(),
+            access: match claims.get(&names.access) {
+                Some(Value::String(mode)) => vec![mode.clone()],
+                Some(Value::Array(modes)) => {
+                    modes.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+                }
                 _ => vec![],
             },
             acting_cvr: text(&names.acting_cvr),
@@ -83,22 +86,22 @@ impl Caller {
     }
 }
 
-fn read_scopes(claims: &Json, name: &str) -> Result<Vec<String>, ClaimError> {
-    match claims.member(name) {
-        None => Err(ClaimError::Missing(Claim::Scope)),
-        Some(Json::Text(scopes)) => {
+fn read_scopes(claims: &Value, name: &str) -> Result<Vec<String>, ClaimError> {
+    match claims.get(name) {
+        None => Err(ClaimError::Missing("scope")),
+        Some(Value::String(scopes)) => {
             Ok(scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
         }
-        Some(Json::List(scopes)) if name == SCOPE_LIST_CLAIM => scopes
+        Some(Value::Array(scopes)) if name == SCOPE_LIST_CLAIM => scopes
             .iter()
-            .map(|scope| scope.text().map(str::to_owned))
+            .map(|scope| scope.as_str().map(str::to_owned))
             .collect::<Option<_>>()
-            .ok_or(ClaimError::WrongType(Claim::Scope)),
-        Some(_) => Err(ClaimError::WrongType(Claim::Scope)),
+            .ok_or(ClaimError::WrongType("scope")),
+        Some(_) => Err(ClaimError::WrongType("scope")),
     }
 }
 
-fn read_organisation(claims: &Json, rules: &Rules) -> Result<(OrganisationType, AccessModes), ClaimError> {
+fn read_organisation(claims: &Value, rules: &Rules) -> Result<(OrganisationType, AccessModes), ClaimError> {
     let organisation = read_type(claims, rules)?;
     check_code(claims, &rules.claims.organisation_code)?;
     check_acting_cvr(claims, &rules.claims.acting_cvr)?;
@@ -106,12 +109,12 @@ fn read_organisation(claims: &Json, rules: &Rules) -> Result<(OrganisationType, 
 }
 
 /// A plain name is always understood; another value only when the operator mapped it.
-fn read_type(claims: &Json, rules: &Rules) -> Result<OrganisationType, ClaimError> {
-    if claims.member(&rules.claims.organisation_type).is_none() {
-        return Err(ClaimError::Missing(Claim::OrganisationType));
+fn read_type(claims: &Value, rules: &Rules) -> Result<OrganisationType, ClaimError> {
+    if claims.get(&rules.claims.organisation_type).is_none() {
+        return Err(ClaimError::Missing("organisation type"));
     }
     let claimed =
-        organisation_text(claims, &rules.claims).ok_or(ClaimError::WrongType(Claim::OrganisationType))?;
+        organisation_text(claims, &rules.claims).ok_or(ClaimError::WrongType("organisation type"))?;
     claimed
         .parse()
         .ok()
@@ -120,38 +123,38 @@ fn read_type(claims: &Json, rules: &Rules) -> Result<OrganisationType, ClaimErro
 }
 
 /// The organisation type as text: an integer and the string of its digits are the same.
-fn organisation_text(claims: &Json, names: &ClaimNames) -> Option<String> {
-    match claims.member(&names.organisation_type)? {
-        Json::Text(text) => Some(text.clone()),
-        Json::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+fn organisation_text(claims: &Value, names: &ClaimNames) -> Option<String> {
+    match claims.get(&names.organisation_type)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         _ => None,
     }
 }
 
-fn check_code(claims: &Json, name: &str) -> Result<(), ClaimError> {
-    match claims.member(name) {
-        None => Err(ClaimError::Missing(Claim::OrganisationCode)),
-        Some(Json::Text(code)) if (1..=MAX_CODE_CHARACTERS).contains(&code.chars().count()) => Ok(()),
-        Some(Json::Text(_)) => Err(ClaimError::CodeLength),
-        Some(_) => Err(ClaimError::WrongType(Claim::OrganisationCode)),
+fn check_code(claims: &Value, name: &str) -> Result<(), ClaimError> {
+    match claims.get(name) {
+        None => Err(ClaimError::Missing("organisation code")),
+        Some(Value::String(code)) if (1..=MAX_CODE_CHARACTERS).contains(&code.chars().count()) => Ok(()),
+        Some(Value::String(_)) => Err(ClaimError::CodeLength),
+        Some(_) => Err(ClaimError::WrongType("organisation code")),
     }
 }
 
-fn check_acting_cvr(claims: &Json, name: &str) -> Result<(), ClaimError> {
-    match claims.member(name) {
+fn check_acting_cvr(claims: &Value, name: &str) -> Result<(), ClaimError> {
+    match claims.get(name) {
         None => Ok(()),
-        Some(Json::Text(cvr)) => Cvr::parse(cvr).map(drop).map_err(|_| ClaimError::ParseCvrError),
-        Some(_) => Err(ClaimError::WrongType(Claim::ActingCvr)),
+        Some(Value::String(cvr)) => Cvr::parse(cvr).map(drop).map_err(|_| ClaimError::ParseCvrError),
+        Some(_) => Err(ClaimError::WrongType("acting CVR number")),
     }
 }
 
-fn read_modes(claims: &Json, name: &str) -> Result<AccessModes, ClaimError> {
-    let wrong = ClaimError::WrongType(Claim::Access);
-    match claims.member(name) {
-        None => Err(ClaimError::Missing(Claim::Access)),
-        Some(Json::Text(mode)) => Ok(mode.parse::<AccessMode>().into_iter().collect()),
-        Some(Json::List(modes)) => modes.iter().try_fold(AccessModes::NONE, |known, mode| {
-            Ok(mode.text().ok_or(wrong)?.parse().map_or(known, |mode| known.with(mode)))
+fn read_modes(claims: &Value, name: &str) -> Result<AccessModes, ClaimError> {
+    let wrong = ClaimError::WrongType("access mode");
+    match claims.get(name) {
+        None => Err(ClaimError::Missing("access mode")),
+        Some(Value::String(mode)) => Ok(mode.parse::<AccessMode>().into_iter().collect()),
+        Some(Value::Array(modes)) => modes.iter().try_fold(AccessModes::NONE, |known, mode| {
+            Ok(mode.as_str().ok_or(wrong)?.parse().map_or(known, |mode| known.with(mode)))
         }),
         Some(_) => Err(wrong),
     }

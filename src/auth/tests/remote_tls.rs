@@ -183,7 +183,7 @@ fn a_bundle_without_certificates_stops_the_start() {
         };
         Authenticator::new(rules(), Source::Remote(remote), clock())
             .map(drop)
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.with_help())
     };
     assert!(start().is_err(), "no such file");
     fs::write(&path, "no certificate").unwrap();
