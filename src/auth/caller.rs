@@ -5,10 +5,10 @@
 
 use serde_json::Value;
 
-use super::claims::Accepted;
+use super::claims::{Accepted, strings};
 use super::error::ClaimError;
-use super::rules::{ClaimNames, Rules};
-use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
+use super::rules::Rules;
+use crate::domain::access::{AccessModes, OrganisationType};
 use crate::domain::cvr::Cvr;
 
 /// The name of a scope claim that may be an array of strings.
@@ -41,7 +41,7 @@ impl Caller {
         Self {
             subject: accepted.subject,
             client_id: accepted.client_id,
-            organisation_type: organisation_text(claims, names),
+            organisation_type: claims.get(&names.organisation_type).and_then(organisation_text),
             organisation_code: text(&names.organisation_code),
             access: match claims.get(&names.access) {
                 Some(Value::String(mode)) => vec![mode.clone()],
@@ -87,75 +87,42 @@ impl Caller {
 }
 
 fn read_scopes(claims: &Value, name: &str) -> Result<Vec<String>, ClaimError> {
-    match claims.get(name) {
-        None => Err(ClaimError::Missing("scope")),
-        Some(Value::String(scopes)) => {
-            Ok(scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
-        }
-        Some(Value::Array(scopes)) if name == SCOPE_LIST_CLAIM => scopes
-            .iter()
-            .map(|scope| scope.as_str().map(str::to_owned))
-            .collect::<Option<_>>()
-            .ok_or(ClaimError::WrongType("scope")),
-        Some(_) => Err(ClaimError::WrongType("scope")),
-    }
+    let scopes = match claims.get(name).ok_or(ClaimError::Missing("scope"))? {
+        Value::String(scopes) => Some(scopes.split(' ').filter(|scope| !scope.is_empty()).collect()),
+        list if name == SCOPE_LIST_CLAIM => strings(list),
+        _ => None,
+    };
+    let scopes: Vec<&str> = scopes.ok_or(ClaimError::WrongType("scope"))?;
+    Ok(scopes.into_iter().map(str::to_owned).collect())
 }
 
 fn read_organisation(claims: &Value, rules: &Rules) -> Result<(OrganisationType, AccessModes), ClaimError> {
-    let organisation = read_type(claims, rules)?;
-    check_code(claims, &rules.claims.organisation_code)?;
-    check_acting_cvr(claims, &rules.claims.acting_cvr)?;
-    Ok((organisation, read_modes(claims, &rules.claims.access)?))
-}
-
-/// A plain name is always understood; another value only when the operator mapped it.
-fn read_type(claims: &Value, rules: &Rules) -> Result<OrganisationType, ClaimError> {
-    if claims.get(&rules.claims.organisation_type).is_none() {
-        return Err(ClaimError::Missing("organisation type"));
+    let names = &rules.claims;
+    let claimed = claims.get(&names.organisation_type).ok_or(ClaimError::Missing("organisation type"))?;
+    let claimed = organisation_text(claimed).ok_or(ClaimError::WrongType("organisation type"))?;
+    // A plain name is always understood; another value only when the operator mapped it.
+    let organisation = claimed.parse().ok().or_else(|| rules.organisation_types.get(&claimed).copied());
+    let organisation = organisation.ok_or(ClaimError::UnknownOrganisation)?;
+    match claims.get(&names.organisation_code) {
+        None => return Err(ClaimError::Missing("organisation code")),
+        Some(Value::String(code)) if (1..=MAX_CODE_CHARACTERS).contains(&code.chars().count()) => {}
+        Some(Value::String(_)) => return Err(ClaimError::CodeLength),
+        Some(_) => return Err(ClaimError::WrongType("organisation code")),
     }
-    let claimed =
-        organisation_text(claims, &rules.claims).ok_or(ClaimError::WrongType("organisation type"))?;
-    claimed
-        .parse()
-        .ok()
-        .or_else(|| rules.organisation_types.get(&claimed).copied())
-        .ok_or(ClaimError::UnknownOrganisation)
+    if let Some(cvr) = claims.get(&names.acting_cvr) {
+        let cvr = cvr.as_str().ok_or(ClaimError::WrongType("acting CVR number"))?;
+        Cvr::parse(cvr).map_err(|_| ClaimError::ParseCvrError)?;
+    }
+    let modes = claims.get(&names.access).ok_or(ClaimError::Missing("access mode"))?;
+    let modes = strings(modes).ok_or(ClaimError::WrongType("access mode"))?;
+    Ok((organisation, modes.into_iter().filter_map(|mode| mode.parse().ok()).collect()))
 }
 
 /// The organisation type as text: an integer and the string of its digits are the same.
-fn organisation_text(claims: &Value, names: &ClaimNames) -> Option<String> {
-    match claims.get(&names.organisation_type)? {
+fn organisation_text(claim: &Value) -> Option<String> {
+    match claim {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         _ => None,
-    }
-}
-
-fn check_code(claims: &Value, name: &str) -> Result<(), ClaimError> {
-    match claims.get(name) {
-        None => Err(ClaimError::Missing("organisation code")),
-        Some(Value::String(code)) if (1..=MAX_CODE_CHARACTERS).contains(&code.chars().count()) => Ok(()),
-        Some(Value::String(_)) => Err(ClaimError::CodeLength),
-        Some(_) => Err(ClaimError::WrongType("organisation code")),
-    }
-}
-
-fn check_acting_cvr(claims: &Value, name: &str) -> Result<(), ClaimError> {
-    match claims.get(name) {
-        None => Ok(()),
-        Some(Value::String(cvr)) => Cvr::parse(cvr).map(drop).map_err(|_| ClaimError::ParseCvrError),
-        Some(_) => Err(ClaimError::WrongType("acting CVR number")),
-    }
-}
-
-fn read_modes(claims: &Value, name: &str) -> Result<AccessModes, ClaimError> {
-    let wrong = ClaimError::WrongType("access mode");
-    match claims.get(name) {
-        None => Err(ClaimError::Missing("access mode")),
-        Some(Value::String(mode)) => Ok(mode.parse::<AccessMode>().into_iter().collect()),
-        Some(Value::Array(modes)) => modes.iter().try_fold(AccessModes::NONE, |known, mode| {
-            Ok(mode.as_str().ok_or(wrong)?.parse().map_or(known, |mode| known.with(mode)))
-        }),
-        Some(_) => Err(wrong),
     }
 }

@@ -24,8 +24,7 @@ pub(super) struct Accepted {
 
 /// Checks issuer, audience, times and caller. `now` is in milliseconds since 1970.
 pub(super) fn check(claims: &Value, rules: &Rules, now: i64) -> Result<Accepted, TokenError> {
-    check_issuer(claims, &rules.issuer)?;
-    check_audience(claims, &rules.audience)?;
+    check_parties(claims, rules)?;
     let leeway = millis(rules.leeway);
     let expiry = moment(claims, "exp")?.ok_or(TokenError::Missing("exp"))?;
     let ends = expiry.saturating_add(leeway);
@@ -57,28 +56,27 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn check_issuer(claims: &Value, issuer: &str) -> Result<(), TokenError> {
+/// Exactly one issuer is ours; of several audiences, one has to be.
+fn check_parties(claims: &Value, rules: &Rules) -> Result<(), TokenError> {
     match claims.get("iss") {
-        None => Err(TokenError::Missing("iss")),
-        Some(Value::String(claimed)) if claimed == issuer => Ok(()),
-        Some(Value::String(_)) => Err(TokenError::Issuer),
-        Some(_) => Err(TokenError::WrongType("iss")),
+        None => return Err(TokenError::Missing("iss")),
+        Some(Value::String(issuer)) if *issuer == rules.issuer => {}
+        Some(Value::String(_)) => return Err(TokenError::Issuer),
+        Some(_) => return Err(TokenError::WrongType("iss")),
     }
+    let claimed = claims.get("aud").ok_or(TokenError::Missing("aud"))?;
+    let claimed = strings(claimed).ok_or(TokenError::WrongType("aud"))?;
+    let is_ours = |audience: &str| rules.audience.iter().any(|our| our == audience);
+    if claimed.into_iter().any(is_ours) { Ok(()) } else { Err(TokenError::Audience) }
 }
 
-fn check_audience(claims: &Value, ours: &[String]) -> Result<(), TokenError> {
-    let wrong = TokenError::WrongType("aud");
-    let is_ours = |audience: &str| ours.iter().any(|our| our == audience);
-    let met = match claims.get("aud") {
-        None => return Err(TokenError::Missing("aud")),
-        Some(Value::String(audience)) => is_ours(audience),
-        Some(Value::Array(audiences)) => audiences
-            .iter()
-            .try_fold(false, |met, audience| Some(met | is_ours(audience.as_str()?)))
-            .ok_or(wrong)?,
-        Some(_) => return Err(wrong),
-    };
-    if met { Ok(()) } else { Err(TokenError::Audience) }
+/// The strings of an array of nothing else; one string counts as an array of it.
+pub(super) fn strings(claim: &Value) -> Option<Vec<&str>> {
+    match claim {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(texts) => texts.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
 }
 
 /// A NumericDate in milliseconds since 1970.
@@ -96,10 +94,8 @@ fn moment(claims: &Value, name: &'static str) -> Result<Option<i64>, TokenError>
             .filter(|seconds| *seconds >= 0.0)
             .map(|seconds| (seconds * 1_000.0).round() as i64),
     };
-    millis
-        .filter(|millis| Timestamp::from_millis(*millis).is_ok())
-        .map(Some)
-        .ok_or(TokenError::OutOfRange(name))
+    let millis = millis.filter(|millis| Timestamp::from_millis(*millis).is_ok());
+    millis.map(Some).ok_or(TokenError::OutOfRange(name))
 }
 
 /// A caller's name, unless empty.
