@@ -140,6 +140,6 @@ fn read_audit(source: &mut Source) -> Option<AuditTarget> {
 }
 
 fn read_log_format(source: &mut Source) -> Option<Format> {
-    let name = source.choice(&keys::LOG_FORMAT)?;
+    let name = source.text(&keys::LOG_FORMAT)?;
     Some(if name == "json" { Format::Json } else { Format::Text })
 }

@@ -49,6 +49,15 @@ impl Source {
             (None, Default::Nothing) => return None,
         };
         let typed = match (key.kind, value) {
+            (Kind::OneOf(words), Value::Text(text) | Value::Variable(text))
+                if !words.contains(&text.as_str()) =>
+            {
+                let help = match nearest(&text, words.iter().copied()) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("use {}", words.join(" or ")),
+                };
+                Err((format!("{} is not known", shown(&text)), help))
+            }
             (Kind::Text | Kind::OneOf(_), Value::Text(text) | Value::Variable(text)) => Ok(Value::Text(text)),
             (Kind::TextOrList, text @ Value::Text(_)) => Ok(Value::List(vec![text])),
             (Kind::TextOrList | Kind::List, Value::Variable(text)) => {
@@ -85,20 +94,6 @@ impl Source {
         let Some(Value::Text(text)) = self.value(key) else { return None };
         let checked = check_text(&text).map(|()| text);
         self.check(key, checked)
-    }
-
-    pub(super) fn choice(&mut self, key: &Key) -> Option<String> {
-        let word = self.text(key)?;
-        match key.kind {
-            Kind::OneOf(words) if !words.contains(&word.as_str()) => {
-                let help = match nearest(&word, words.iter().copied()) {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => format!("use {}", words.join(" or ")),
-                };
-                self.check(key, Err((format!("{} is not known", shown(&word)), help)))
-            }
-            _ => Some(word),
-        }
     }
 
     pub(super) fn path(&mut self, key: &Key) -> Option<PathBuf> {

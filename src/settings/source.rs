@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{Origin, SettingError};
 use super::keys;
-use super::keys::{Key, Kind, PREFIX};
+use super::keys::{Kind, PREFIX};
 use super::text::{QUOTED, joined, nearest, shown, unquoted};
 use super::toml_file::{line, parse_toml, read_file};
 
@@ -165,7 +165,7 @@ impl Value {
     }
 }
 
-fn plain(value: &DeValue<'_>) -> Value {
+pub(super) fn plain(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
@@ -178,11 +178,11 @@ fn plain(value: &DeValue<'_>) -> Value {
     }
 }
 
-/// Help for an unknown variable. Compared without the prefix, which would make any two look near.
+/// Help for an unknown variable. Compared as a key's path, since the prefix would make any two look near.
 fn similar_variable(bare: &str) -> String {
-    let names: Vec<String> = keys::ALL.iter().map(Key::variable).collect();
-    match nearest(bare, names.iter().filter_map(|name| name.strip_prefix(PREFIX))) {
-        Some(name) => format!("did you mean {PREFIX}{name}?"),
+    let near = nearest(&bare.replace("__", "."), keys::ALL.iter().map(|key| key.path));
+    match near.and_then(keys::find) {
+        Some(key) => format!("did you mean {}?", key.variable()),
         None => format!("unset it; every variable that begins with {PREFIX} must be a key"),
     }
 }

@@ -47,7 +47,7 @@ pub enum StoreKind {
 const MARKER: &str = "store-made";
 
 pub(super) fn read(source: &mut Source) -> Option<Store> {
-    let kind = source.choice(&keys::STORE_KIND);
+    let kind = source.text(&keys::STORE_KIND);
     let kind = kind.and_then(|kind| if kind == "postgres" { postgres(source) } else { embedded(source) });
     Some(Store {
         deadline: source.seconds(&keys::DEADLINE),
