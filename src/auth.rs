@@ -1,9 +1,8 @@
 //! Who calls? Bearer text → [`Caller`], or the rule that rejects it.
 //!
-//! A token is read strictly (`compact`), its claims are checked (`claims`), the one key that it means is found (`keys`),
-//! the signature is checked with that key and no other (`jwk`), and what it says about the caller is read (`caller`).
-//! What passed is cached for as long as token and keys hold (`cache`). Keys are filtered at load (`jwk`, `strength`) and
-//! kept fresh by one thread (`refresh`, `fetch`, `keyring`).
+//! A token is read strictly (`compact`), its claims are checked (`claims`), its one key is found (`keys`) and checks the
+//! signature (`jwk`), and what it says about the caller is read (`caller`). What passed is cached for as long as token and
+//! keys hold (`cache`). Keys are filtered at load (`jwk`, `strength`) and kept fresh by one thread (`refresh`).
 //!
 //! Promises: nothing in a token can panic the process, or make it fetch anything but the configured key set, and that at
 //! most once in 10 seconds; no error quotes a token. Does not: find the token in a request, or decide what a caller may.
@@ -56,15 +55,6 @@ pub struct Status {
     pub keys: KeyStatus,
     pub cache_hits: u64,
     pub cache_misses: u64,
-}
-
-/// What `check` reports about a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Checked {
-    /// At least one.
-    pub usable_keys: usize,
-    /// Keys that would not serve, and keys that no token could mean: one line each, some twenty at most of each kind.
-    pub warnings: Vec<String>,
 }
 
 /// Checks tokens. Shared by all workers; its background thread ends when it is dropped.
@@ -174,8 +164,8 @@ impl Authenticator {
     }
 }
 
-/// Reads or fetches a source once, in the calling thread (5 seconds at most), and reports what would serve.
-pub(crate) fn check_source(rules: &Rules, source: &Source) -> Result<Checked, KeyError> {
-    let set = refresh::read_once(source, rules)?;
-    Ok(Checked { usable_keys: set.len(), warnings: set.warnings() })
+/// Reads or fetches a source once, in the calling thread (5 seconds at most). It has a usable key; a line, of which there
+/// are some forty at most, warns of each key that would not serve, or that no token could mean.
+pub(crate) fn check_source(rules: &Rules, source: &Source) -> Result<Vec<String>, KeyError> {
+    refresh::read_once(source, rules).map(|set| set.warnings())
 }

@@ -6,20 +6,18 @@
 
 use std::io::{self, Read};
 use std::num::IntErrorKind;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use ureq::http::{HeaderMap, Response, header};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, TlsConfig};
 use ureq::{Agent, Body};
 use url::{Host, Url};
 
 use super::key_error::KeyError;
 use super::keys::MAX_BYTES;
 use super::source::Remote;
-use crate::files;
 use crate::strict_json::without_byte_order_mark;
 
 /// Maximum redirects of one document.
@@ -83,14 +81,14 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    /// Fails when the address is out of reach by the rules, or the bundle of certificates cannot be read. A fetch ends
-    /// within `limit`.
+    /// Fails when the address is out of reach by the rules. A fetch ends within `limit`.
     pub(super) fn new(remote: &Remote, issuer: &str, limit: Duration) -> Result<Self, KeyError> {
         check_reach(&remote.address.clone().map_or_else(|| configuration_address(issuer), Ok)?)?;
-        let roots = remote.ca_file.as_deref().map_or(Ok(RootCerts::WebPki), roots_with)?;
+        let public = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        let roots = public.chain(&remote.authorities).map(|root| Certificate::from_der(root).to_owned());
         let connect = limit * 2 / 5;
         let agent = Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(TlsConfig::builder().root_certs(roots.collect::<Vec<_>>().into()).build())
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
@@ -222,28 +220,6 @@ fn configuration_address(issuer: &str) -> Result<Url, KeyError> {
         let reason = "the issuer is no address, so it has no OpenID configuration";
         wrong(reason.to_owned(), CHECK_CONFIGURATION)
     })
-}
-
-/// The public roots and the bundle's own.
-fn roots_with(path: &Path) -> Result<RootCerts, KeyError> {
-    let error = |reason: String| {
-        wrong(
-            format!("{}: {reason}", path.display()),
-            "name a file with certificates in PEM in token.ca_file",
-        )
-    };
-    let pem = files::read(path).map_err(|cause| error(cause.to_string()))?;
-    let mut own = Vec::new();
-    for item in parse_pem(without_byte_order_mark(&pem)) {
-        if let PemItem::Certificate(certificate) = item.map_err(|cause| error(cause.to_string()))? {
-            own.push(certificate);
-        }
-    }
-    if own.is_empty() {
-        return Err(error("holds no certificate".to_owned()));
-    }
-    let public = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|root| Certificate::from_der(root));
-    Ok(RootCerts::from(own.into_iter().chain(public)))
 }
 
 /// The whole content of an answer, of at most 1 MiB once it is decoded.

@@ -193,7 +193,7 @@ mod tests {
             let seconds = Duration::from_secs;
             let remote = Remote {
                 address: None,
-                ca_file: None,
+                authorities: vec![],
                 refresh: seconds(refresh),
                 max_stale: seconds(max_stale),
             };

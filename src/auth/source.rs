@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
 /// Where the keys are.
@@ -20,8 +21,8 @@ pub struct Remote {
     /// Its address (`https://`, or `http://` to this machine); `None`: as the OpenID configuration of
     /// [`Rules::issuer`](super::Rules::issuer) says.
     pub address: Option<Url>,
-    /// Certificates in PEM that are trusted beside the public ones.
-    pub ca_file: Option<PathBuf>,
+    /// Authorities that are trusted beside the public ones.
+    pub authorities: Vec<CertificateDer<'static>>,
     /// Maximum time between two fetches; less when the issuer's `max-age` is shorter.
     pub refresh: Duration,
     /// How long the last good set serves during an outage of the issuer.

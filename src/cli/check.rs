@@ -54,8 +54,8 @@ fn worst(codes: impl Iterator<Item = Exit>) -> Exit {
 /// is a note.
 fn check_keys(token: &Token, config: &Path, output: &mut Output<'_>) -> Result<Vec<SettingError>, Failure> {
     match auth::check_source(&token.rules, &token.keys) {
-        Ok(checked) => {
-            for warning in &checked.warnings {
+        Ok(warnings) => {
+            for warning in &warnings {
                 output.print(&format!("warning: token.jwks: {warning}\n"))?;
             }
             Ok(vec![])

@@ -46,7 +46,7 @@ pub(super) fn read(source: &mut Source) -> Option<Token> {
 }
 
 fn key_source(source: &mut Source, issuer: Option<&str>) -> Option<auth::Source> {
-    let ca_file = ca_file(source);
+    let authorities = authorities(source).unwrap_or_default();
     let refresh = source.seconds(&keys::JWKS_REFRESH);
     let max_stale = source.seconds(&keys::JWKS_MAX_STALE);
     // Zero is that of a number that could not be read.
@@ -76,7 +76,7 @@ fn key_source(source: &mut Source, issuer: Option<&str>) -> Option<auth::Source>
         source.error(&keys::JWKS, format!("{} is no source of keys", shown(&text)), help);
         return None;
     };
-    Some(auth::Source::Remote(Remote { address, ca_file, refresh, max_stale }))
+    Some(auth::Source::Remote(Remote { address, authorities, refresh, max_stale }))
 }
 
 fn key_file(path: &str, file: PathBuf) -> Result<PathBuf, Wrong> {
@@ -121,14 +121,19 @@ fn issuer_address(issuer: &str) -> Result<(), Wrong> {
     Err((reason, help.to_owned()))
 }
 
-fn ca_file(source: &mut Source) -> Option<PathBuf> {
+fn authorities(source: &mut Source) -> Option<Vec<CertificateDer<'static>>> {
     let file = source.path(&keys::CA_FILE)?;
     source.content(&keys::CA_FILE, &file, |text| {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
         let help = "name a file with -----BEGIN CERTIFICATE----- blocks";
-        let has_one = CertificateDer::pem_slice_iter(text.as_bytes()).any(|found| found.is_ok());
-        has_one.then_some(()).ok_or_else(|| ("has no PEM certificate in it".to_owned(), help.to_owned()))
-    })?;
-    Some(file)
+        match found {
+            Ok(found) if found.is_empty() => {
+                Err(("has no PEM certificate in it".to_owned(), help.to_owned()))
+            }
+            Ok(found) => Ok(found),
+            Err(error) => Err((format!("has a broken certificate in it: {error}"), help.to_owned())),
+        }
+    })
 }
 
 fn algorithms(source: &mut Source) -> Vec<Algorithm> {

@@ -17,7 +17,7 @@ const NO_KEYS: Result<(), AuthError> = Err(AuthError::KeysUnavailable);
 pub(super) fn remote(address: &str) -> Remote {
     Remote {
         address: Some(address.parse().unwrap()),
-        ca_file: None,
+        authorities: vec![],
         refresh: Duration::from_secs(300),
         max_stale: Duration::from_secs(86_400),
     }
