@@ -76,8 +76,8 @@ pub(super) struct Fetcher {
     address: Option<Url>,
     issuer: String,
     limit: Duration,
-    /// The address of the set that was taken last, and the conditions under which it is sent again (RFC 9110 §13.1).
-    taken: Option<(Url, HeaderMap)>,
+    /// The address of the set that was accepted last, and the conditions under which it is sent again (RFC 9110 §13.1).
+    accepted: Option<(Url, HeaderMap)>,
 }
 
 impl Fetcher {
@@ -100,31 +100,31 @@ impl Fetcher {
             .build()
             .new_agent();
         let (address, issuer) = (remote.address.clone(), issuer.to_owned());
-        Ok(Self { agent, address, issuer, limit, taken: None })
+        Ok(Self { agent, address, issuer, limit, accepted: None })
     }
 
-    /// Passes on the text of the set, or `None` when it is the one that was taken last; the duration is how long it stays
+    /// Passes on the text of the set, or `None` when it is the one that was accepted last; the duration is how long it stays
     /// fresh.
     pub(super) fn fetch<T>(
         &mut self,
-        take: impl FnOnce(Option<Vec<u8>>) -> Result<T, KeyError>,
+        accept: impl FnOnce(Option<Vec<u8>>) -> Result<T, KeyError>,
     ) -> Result<(T, Option<Duration>), KeyError> {
         let until = Instant::now() + self.limit;
         let address = self.address.clone().map_or_else(|| self.discover(until), Ok)?;
-        let known = self.taken.as_ref().filter(|(known, _)| *known == address);
+        let known = self.accepted.as_ref().filter(|(known, _)| *known == address);
         let conditions = known.map(|(_, conditions)| conditions.clone()).unwrap_or_default();
         let mut response = self.get(&address, &conditions, until)?;
         let lifetime = lifetime(response.headers());
         if response.status() == 304 && !conditions.is_empty() {
-            return Ok((take(None)?, lifetime));
+            return Ok((accept(None)?, lifetime));
         }
-        let taken = take(Some(body(&mut response, &address)?))?;
+        let outcome = accept(Some(body(&mut response, &address)?))?;
         let validators =
             [(header::IF_NONE_MATCH, header::ETAG), (header::IF_MODIFIED_SINCE, header::LAST_MODIFIED)];
         let conditions =
             validators.into_iter().filter_map(|(name, of)| Some((name, response.headers().get(of)?.clone())));
-        self.taken = Some((address, conditions.collect()));
-        Ok((taken, lifetime))
+        self.accepted = Some((address, conditions.collect()));
+        Ok((outcome, lifetime))
     }
 
     /// OpenID Connect Discovery 1.0 §4: the configuration must name the very issuer that it was asked for.

@@ -113,19 +113,16 @@ impl Keyring {
         (loaded.is_some() && is_fresh).then_some(loaded)
     }
 
-    /// Lets the set of this text serve from now on; without one, or when it serves already, that is confirmed.
+    /// Lets the set of this text serve from now on; without one, the set that serves is confirmed.
     pub(super) fn accept(&self, text: Option<Vec<u8>>) -> Result<(), KeyError> {
-        let loaded = self.loaded.load();
         match text {
-            Some(text) if loaded.as_ref().is_none_or(|loaded| loaded.text != text) => {
-                self.put(KeySet::read(&text, &self.algorithms)?, text);
-            }
-            _ => self.confirm(),
+            Some(text) => self.put(KeySet::read(&text, &self.algorithms)?, text),
+            None => self.confirm(),
         }
         Ok(())
     }
 
-    /// Lets a set serve from now on, unless it does already.
+    /// Lets a set serve from now on, unless it does already. One thread at a time, so that each set has a generation.
     pub(super) fn put(&self, set: KeySet, text: Vec<u8>) {
         let loaded = self.loaded.load();
         if loaded.as_ref().is_none_or(|loaded| loaded.text != text) {
@@ -185,18 +182,19 @@ impl Keyring {
     /// before.
     pub(super) async fn wait_for_attempt(&self, for_unknown_kid: bool) {
         let mut watched = self.attempts.subscribe();
-        let (mut is_pending, mut is_asked) = (false, false);
+        let (mut is_pending, mut is_requested) = (false, false);
         self.attempts.send_if_modified(|attempts| {
             let is_spaced = |last: Instant| last.elapsed() >= self.timing.unknown_spacing;
-            is_asked = for_unknown_kid && !attempts.pending && attempts.last_unknown.is_none_or(is_spaced);
-            if is_asked {
+            is_requested =
+                for_unknown_kid && !attempts.pending && attempts.last_unknown.is_none_or(is_spaced);
+            if is_requested {
                 attempts.last_unknown = Some(Instant::now());
             }
-            is_pending = attempts.pending || is_asked;
+            is_pending = attempts.pending || is_requested;
             attempts.pending = is_pending;
-            is_asked
+            is_requested
         });
-        if is_asked {
+        if is_requested {
             self.wake();
         }
         if is_pending && self.attempts.receiver_count() <= MAX_WAITING {

@@ -35,8 +35,8 @@ pub(super) fn open(source: Source, rules: &Rules, timing: RefreshTiming) -> Resu
         Source::File(path) => {
             commit(&keyring, prepare(&keyring)?);
             keyring.end(Some(true));
-            let look = move |keyring: &Keyring| (reread(keyring, &path), timing.file_poll);
-            spawn(&keyring, woken, timing.file_poll, look)?;
+            let reread_file = move |keyring: &Keyring| (reread(keyring, &path), timing.file_poll);
+            spawn(&keyring, woken, timing.file_poll, reread_file)?;
         }
         Source::Remote(remote) => {
             let mut fetcher = Fetcher::new(&remote, &rules.issuer, timing.fetch)?;
@@ -96,8 +96,10 @@ pub(super) fn prepare(keyring: &Keyring) -> Result<Prepared, KeyError> {
 pub(super) fn commit(keyring: &Keyring, prepared: Prepared) {
     match prepared.0 {
         Some((version, set, text)) => {
+            // A reload and the thread may both commit: the lock lets one put its set at a time.
+            let mut seen = keyring.seen();
             keyring.put(set, text);
-            *keyring.seen() = Seen { version, serves: true };
+            *seen = Seen { version, serves: true };
         }
         None => keyring.request(),
     }
@@ -121,16 +123,12 @@ fn reread(keyring: &Keyring, path: &Path) -> Option<bool> {
         return None;
     }
     drop(seen);
-    let prepared = prepare(keyring);
-    let serves = prepared.is_ok();
-    match prepared {
-        Ok(prepared) => commit(keyring, prepared),
-        Err(error) => {
-            log::warn!("the key file is not taken, the old keys stay: {}", error.with_help());
-            *keyring.seen() = Seen { version, serves };
-        }
+    let committed = prepare(keyring).map(|prepared| commit(keyring, prepared));
+    if let Err(error) = &committed {
+        log::warn!("the key file is not taken, the old keys stay: {}", error.with_help());
+        *keyring.seen() = Seen { version, serves: false };
     }
-    Some(serves)
+    Some(committed.is_ok())
 }
 
 /// Reads or fetches a source once, in the calling thread, within the usual limits.
