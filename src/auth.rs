@@ -1,9 +1,8 @@
 //! Who calls? Bearer text → [`Caller`], or the rule that rejects it.
 //!
-//! A token is read strictly (`compact`), its claims are checked (`claims`), the one key that it means is found (`keys`),
-//! the signature is checked with that key and no other (`jwk`), and what it says about the caller is read (`caller`).
-//! What passed is cached for as long as token and keys hold (`cache`). Keys are filtered at load (`jwk`, `strength`) and
-//! kept fresh by one thread (`source`, `fetch`, `keyring`).
+//! A token is read strictly (`compact`), its claims are checked (`claims`), its one key is found (`keys`) and checks the
+//! signature (`jwk`), and what it says about the caller is read (`caller`). What passed is cached for as long as token and
+//! keys hold (`cache`). Keys are filtered at load (`jwk`, `strength`) and kept fresh by one thread (`refresh`).
 //!
 //! Promises: nothing in a token can panic the process, or make it fetch anything but the configured key set, and that at
 //! most once in 10 seconds; no error quotes a token. Does not: find the token in a request, or decide what a caller may.
@@ -20,6 +19,7 @@ mod jwk;
 mod key_error;
 mod keyring;
 mod keys;
+mod refresh;
 mod rules;
 mod signer;
 mod source;
@@ -29,13 +29,12 @@ mod strength;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::domain::clock::SharedClock;
 
 pub use algorithm::Algorithm;
 pub(crate) use caller::Caller;
-pub(crate) use error::{AuthError, ClaimError, StartError, TokenError};
+pub(crate) use error::{AuthError, ClaimError, TokenError};
 pub(crate) use fetch::is_loopback;
 pub(crate) use key_error::KeyError;
 pub(crate) use keyring::KeyStatus;
@@ -45,7 +44,9 @@ pub(crate) use source::Remote;
 pub use source::Source;
 
 use cache::Cache;
-use source::{KeySource, Prepared, RefreshTiming};
+use keyring::Keyring;
+use refresh::Prepared;
+use source::RefreshTiming;
 
 /// Counters and ages, for metrics and readiness.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,20 +56,10 @@ pub struct Status {
     pub cache_misses: u64,
 }
 
-/// What `check` reports about a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Checked {
-    /// At least one.
-    pub usable_keys: usize,
-    /// Keys that would not serve, and keys that no token could mean: one line each, some twenty at most of each kind.
-    pub warnings: Vec<String>,
-}
-
 /// Checks tokens. Shared by all workers; its background thread ends when it is dropped.
 pub struct Authenticator {
     rules: Rules,
-    source: KeySource,
-    max_wait: Duration,
+    keyring: Arc<Keyring>,
     clock: SharedClock,
     cache: Cache,
 }
@@ -76,7 +67,7 @@ pub struct Authenticator {
 impl Authenticator {
     /// Reads the keys of a file at once, and fails without a usable one. A published set is fetched in the
     /// background: until it is there, tokens are answered [`AuthError::KeysUnavailable`].
-    pub fn new(rules: Rules, source: Source, clock: SharedClock) -> Result<Self, StartError> {
+    pub fn new(rules: Rules, source: Source, clock: SharedClock) -> Result<Self, KeyError> {
         Self::with_timing(rules, source, clock, RefreshTiming::SERVING)
     }
 
@@ -85,12 +76,9 @@ impl Authenticator {
         source: Source,
         clock: SharedClock,
         timing: RefreshTiming,
-    ) -> Result<Self, StartError> {
-        if let Some(error) = rules.error() {
-            return Err(StartError::Rules(error));
-        }
-        let source = KeySource::open(source, &rules, timing)?;
-        Ok(Self { rules, source, max_wait: timing.max_wait(), clock, cache: Cache::new() })
+    ) -> Result<Self, KeyError> {
+        let keyring = refresh::open(source, &rules, timing)?;
+        Ok(Self { rules, keyring, clock, cache: Cache::new() })
     }
 
     /// Who calls with this token (the text after `Bearer `).
@@ -107,14 +95,8 @@ impl Authenticator {
         let accepted = claims::check(&compact.claims, &self.rules, self.now())?;
         let ends = accepted.ends;
         let generation = match self.verify(&compact) {
-            Err(AuthError::KeysUnavailable) => {
-                self.source.keyring.wait_for_attempt(false, self.max_wait).await;
-                self.verify(&compact)?
-            }
-            Err(AuthError::Token(TokenError::UnknownKey)) => {
-                if !self.source.keyring.wait_for_attempt(true, self.max_wait).await {
-                    return Err(TokenError::UnknownKey.into());
-                }
+            Err(error @ (AuthError::KeysUnavailable | AuthError::Token(TokenError::UnknownKey))) => {
+                self.keyring.wait_for_attempt(error != AuthError::KeysUnavailable).await;
                 self.verify(&compact)?
             }
             verified => verified?,
@@ -129,13 +111,13 @@ impl Authenticator {
     }
 
     fn cached(&self, digest: &cache::Digest) -> Option<Arc<Caller>> {
-        let keys = self.source.keyring.current()?;
+        let keys = self.keyring.current()?;
         self.cache.get(digest, keys.as_ref()?.generation, self.now())
     }
 
     /// Checks the signature, and returns the generation of the keys that verify it.
     fn verify(&self, compact: &compact::Compact<'_>) -> Result<u64, AuthError> {
-        let keys = self.source.keyring.current().ok_or(AuthError::KeysUnavailable)?;
+        let keys = self.keyring.current().ok_or(AuthError::KeysUnavailable)?;
         let keys = keys.as_ref().ok_or(AuthError::KeysUnavailable)?;
         let key = keys.set.find(compact.kid.as_deref(), compact.algorithm)?;
         if key.verifies(compact.algorithm, compact.signed.as_bytes(), &compact.signature) {
@@ -151,17 +133,17 @@ impl Authenticator {
 
     /// The first half of a reload, which can fail and changes nothing: reads a key file again.
     pub fn prepare_reload(&self) -> Result<Prepared, KeyError> {
-        self.source.prepare()
+        refresh::prepare(&self.keyring)
     }
 
     /// The second half, which cannot fail: lets the prepared keys serve, or has a published set fetched soon.
     pub fn commit_reload(&self, prepared: Prepared) {
-        self.source.commit(prepared);
+        refresh::commit(&self.keyring, prepared);
     }
 
     /// The other second half: nothing changes, and the key file as it is now serves only after a reload that succeeds.
     pub fn abandon_reload(&self) {
-        self.source.abandon();
+        refresh::abandon(&self.keyring);
     }
 
     /// Forgets every verified token, for a changed access table.
@@ -171,18 +153,18 @@ impl Authenticator {
 
     /// Whether there are keys to check tokens with.
     pub fn has_keys(&self) -> bool {
-        self.source.keyring.current().is_some()
+        self.keyring.current().is_some()
     }
 
     /// Counters and ages.
     pub fn status(&self) -> Status {
         let (cache_hits, cache_misses) = self.cache.counts();
-        Status { keys: self.source.keyring.status(), cache_hits, cache_misses }
+        Status { keys: self.keyring.status(), cache_hits, cache_misses }
     }
 }
 
-/// Reads or fetches a source once, in the calling thread (5 seconds at most), and reports what would serve.
-pub(crate) fn check_source(rules: &Rules, source: &Source) -> Result<Checked, KeyError> {
-    let set = source::read_once(source, rules)?;
-    Ok(Checked { usable_keys: set.len(), warnings: set.warnings() })
+/// Reads or fetches a source once, in the calling thread (5 seconds at most). It has a usable key; a line, of which there
+/// are some forty at most, warns of each key that would not serve, or that no token could mean.
+pub(crate) fn check_source(rules: &Rules, source: &Source) -> Result<Vec<String>, KeyError> {
+    refresh::read_once(source, rules).map(|set| set.warnings())
 }

@@ -2,8 +2,8 @@
 //!
 //! Promises: what is loaded is valid in itself and in combination, names only files that could be read, and holds the
 //! access table; an unknown key or variable stops the start. Does not: open the store, bind a listener, fetch anything or
-//! judge the keys in a key file (`auth` does). File modes of secrets are not skipped_reason, since Docker and Kubernetes mount
-//! them readable to all users of a container that has only one.
+//! judge the keys in a key file (`auth` does). File modes of secrets are not checked, since Docker and Kubernetes mount them
+//! readable to all users of a container that has only one.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,6 @@ mod error;
 pub(crate) mod keys;
 mod limits;
 mod read;
-mod secret;
 mod server;
 mod source;
 mod store;
@@ -28,13 +27,11 @@ mod toml_file;
 
 pub(crate) use error::{Origin, SettingError, SettingsErrors};
 pub(crate) use limits::Limits;
-pub(crate) use secret::Secret;
 pub(crate) use server::{Listen, Server};
-pub(crate) use store::{Store, StoreKind};
+pub(crate) use store::{Secret, Store, StoreKind};
 pub(crate) use text::nearest;
 pub(crate) use token::Token;
 
-use read::Reported;
 use source::Source;
 
 /// The whole configuration, valid.
@@ -82,13 +79,9 @@ pub fn load(
     file: &Path,
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Settings, SettingsErrors> {
-    let mut sections = load_sections(file, environment);
-    let errors = std::mem::take(&mut sections.errors);
-    if errors.is_empty() {
-        sections.whole().ok_or(SettingsErrors(errors))
-    } else {
-        Err(SettingsErrors(errors))
-    }
+    let sections = load_sections(file, environment);
+    let errors = SettingsErrors(sections.errors.clone());
+    sections.whole().filter(|_| errors.0.is_empty()).ok_or(errors)
 }
 
 /// Loads what [`load`] does, section by section.
@@ -98,13 +91,13 @@ pub(crate) fn load_sections(
 ) -> Sections {
     let source = &mut Source::gather(file, environment);
     Sections {
-        server: server::read(source).ok(),
-        limits: limits::read(source).ok(),
-        store: store::read(source).ok(),
-        token: token::read(source).ok(),
-        access: read_access(source).ok(),
-        audit_file: read_audit(source).ok(),
-        log_format: read_log_format(source).ok(),
+        server: source.section(server::read).flatten(),
+        limits: source.section(limits::read),
+        store: source.section(store::read).flatten(),
+        token: source.section(token::read).flatten(),
+        access: source.section(read_access).flatten(),
+        audit_file: source.section(read_audit).flatten(),
+        log_format: source.section(read_log_format).flatten(),
         errors: std::mem::take(&mut source.errors),
     }
 }
@@ -126,37 +119,27 @@ impl Sections {
     }
 }
 
-fn read_access(source: &mut Source) -> Result<(PathBuf, AccessTable), Reported> {
-    let name = source.mandatory(&keys::ACCESS_FILE)?;
-    let file = source.resolved(&name);
-    let errors = match access::read_table(&file) {
-        Ok(access_table) => return Ok((file, access_table)),
-        Err(errors) => errors,
-    };
-    for error in errors {
-        // A table that cannot be read at all is an error of the key that names it.
-        if error.key.is_none() && error.line().is_none() {
-            source.error(&keys::ACCESS_FILE, format!("{} {}", error.origin, error.reason), error.help);
-        } else {
-            source.errors.push(error);
+fn read_access(source: &mut Source) -> Option<(PathBuf, AccessTable)> {
+    let file = source.path(&keys::ACCESS_FILE)?;
+    let text = source.content(&keys::ACCESS_FILE, &file, Ok)?;
+    match access::parse_table(&text, &file) {
+        Ok(access_table) => Some((file, access_table)),
+        Err(errors) => {
+            source.errors.extend(errors);
+            None
         }
     }
-    Err(Reported)
 }
 
-fn read_audit(source: &mut Source) -> Result<AuditTarget, Reported> {
-    let name = source.mandatory(&keys::AUDIT_FILE)?;
+fn read_audit(source: &mut Source) -> Option<AuditTarget> {
+    let name = source.text(&keys::AUDIT_FILE)?;
     if name.ends_with('/') {
-        return Err(source.error(
-            &keys::AUDIT_FILE,
-            "names a directory",
-            "name a file in it, or - for standard output",
-        ));
+        source.error(&keys::AUDIT_FILE, "names a directory", "name a file in it, or - for standard output");
     }
-    Ok(if name == "-" { AuditTarget::Stdout } else { AuditTarget::File(source.resolved(&name)) })
+    Some(if name == "-" { AuditTarget::Stdout } else { AuditTarget::File(source.resolved(&name)) })
 }
 
-fn read_log_format(source: &mut Source) -> Result<Format, Reported> {
-    let name = source.choice(&keys::LOG_FORMAT)?;
-    Ok(if name == "json" { Format::Json } else { Format::Text })
+fn read_log_format(source: &mut Source) -> Option<Format> {
+    let name = source.text(&keys::LOG_FORMAT)?;
+    Some(if name == "json" { Format::Json } else { Format::Text })
 }

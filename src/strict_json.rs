@@ -1,140 +1,88 @@
 //! JSON in which a duplicate member is seen instead of dropped.
 //!
 //! Readers differ in which of two members of one name they keep, and a token or request that two programs read
-//! differently passes filters (RFC 8259 §4, RFC 8725 §2.4). [`Json`] keeps every member in order, to at most 128 levels;
-//! whether duplicates are an error is the caller's decision. [`Raw`] reads only what it is asked for: the rest must be JSON
-//! and may hold what no [`Json`] can, a number beyond every float or half of a surrogate pair.
+//! differently passes filters (RFC 8259 §4, RFC 8725 §2.4). [`parse`] rejects them. [`Raw`] keeps them, and reads only what
+//! it is asked for: the rest must be JSON and may hold what no [`Value`] can, a number beyond every float or half of a
+//! surrogate pair.
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Maximum nesting of arrays and objects in a [`Raw`].
 const MAX_DEPTH: usize = 128;
-
-/// A JSON value with everything that was written.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Json {
-    Null,
-    Bool(bool),
-    Number(serde_json::Number),
-    Text(String),
-    List(Vec<Json>),
-    /// The members in order, duplicates included.
-    Object(Vec<(String, Json)>),
-}
 
 /// The text without the UTF-8 byte order mark that some editors and programs write (RFC 8259 §8.1 lets a reader skip it).
 pub(crate) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-impl Json {
-    /// Reads one JSON value that fills the whole text.
-    pub(crate) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(text)
-    }
-
-    /// The first member of this name, when this is an object.
-    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
-        match self {
-            Self::Object(members) => members.iter().find(|(known, _)| known == name).map(|(_, value)| value),
-            _ => None,
-        }
-    }
-
-    /// The string, when this is one.
-    pub(crate) fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The name of a member that occurs twice in one object, at any depth.
-    pub(crate) fn duplicate(&self) -> Option<&str> {
-        match self {
-            Self::Object(members) => {
-                duplicate_name(members).or_else(|| members.iter().find_map(|(_, value)| value.duplicate()))
-            }
-            Self::List(values) => values.iter().find_map(Self::duplicate),
-            _ => None,
-        }
-    }
+/// The one JSON value that fills the whole text, at most 128 deep. Where a member occurs twice in one object, the error is
+/// one of data ([`serde_json::Error::is_data`]), and only there.
+pub(crate) fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(text).map(|Unique(value)| value)
 }
 
-/// The first name that a later member repeats. Many members are sorted, so that a hostile object costs no quadratic time.
-fn duplicate_name(members: &[(String, Json)]) -> Option<&str> {
-    if members.len() <= 16 {
-        return members
-            .iter()
-            .enumerate()
-            .find(|(at, (name, _))| members[..*at].iter().any(|(earlier, _)| earlier == name))
-            .map(|(_, (name, _))| name.as_str());
-    }
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
-}
+/// A value in which no object has a member twice.
+struct Unique(Value);
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+        deserializer.deserialize_any(UniqueVisitor).map(Self)
     }
 }
 
-struct JsonVisitor;
+struct UniqueVisitor;
 
-impl<'de> Visitor<'de> for JsonVisitor {
-    type Value = Json;
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
-        Ok(Json::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-        Ok(Json::Number(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(Json::Number(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
-        Ok(serde_json::Number::from_f64(value).map_or(Json::Null, Json::Number))
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::Text(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Json, E> {
-        Ok(Json::Text(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = access.next_element()? {
+        while let Some(Unique(value)) = access.next_element()? {
             values.push(value);
         }
-        Ok(Json::List(values))
+        Ok(Value::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = access.next_entry()? {
-            members.push(member);
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut members = serde_json::Map::new();
+        while let Some((name, Unique(value))) = access.next_entry()? {
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member occurs twice"));
+            }
         }
-        Ok(Json::Object(members))
+        Ok(Value::Object(members))
     }
 }
 
@@ -234,49 +182,35 @@ mod tests {
 
     #[test]
     fn duplicates_are_seen_at_every_depth() {
+        let has_duplicate = |text: &str| parse(text.as_bytes()).is_err_and(|error| error.is_data());
         for (text, duplicate) in [
-            (r#"{"a":1,"b":2}"#, None),
-            (r#"{"a":1,"a":1}"#, Some("a")),
-            (r#"{"a":1,"\u0061":2}"#, Some("a")),
-            (r#"{"x":{"y":[{"z":1,"z":2}]}}"#, Some("z")),
-            (r#"[{"a":1},{"a":1}]"#, None),
+            (r#"{"a":1,"b":2}"#, false),
+            (r#"{"a":1,"a":1}"#, true),
+            (r#"{"a":1,"\u0061":2}"#, true),
+            (r#"{"x":{"y":[{"z":1,"z":2}]}}"#, true),
+            (r#"[{"a":1},{"a":1}]"#, false),
         ] {
-            assert_eq!(Json::parse(text.as_bytes()).unwrap().duplicate(), duplicate, "{text}");
+            assert_eq!(has_duplicate(text), duplicate, "{text}");
         }
-        let many: String = (0..40).map(|number| format!(r#""n{}":0,"#, number % 39)).collect();
-        let text = format!("{{{}}}", many.trim_end_matches(','));
-        assert_eq!(Json::parse(text.as_bytes()).unwrap().duplicate(), Some("n0"));
-        let many: String = (0..40).map(|number| format!(r#""n{number}":0,"#)).collect();
-        let text = format!("{{{}}}", many.trim_end_matches(','));
-        assert_eq!(Json::parse(text.as_bytes()).unwrap().duplicate(), None);
+        for (different, duplicate) in [(39, true), (40, false)] {
+            let many: String = (0..40).map(|number| format!(r#""n{}":0,"#, number % different)).collect();
+            assert_eq!(has_duplicate(&format!("{{{}}}", many.trim_end_matches(','))), duplicate);
+        }
     }
 
     #[test]
     fn what_is_not_one_json_value_is_rejected() {
         for text in ["", "{", "{}{}", "{} x", "{'a':1}", "{\"a\":01}", "nul", "\u{feff}{}", "{\"a\":\"\n\"}"]
         {
-            assert!(Json::parse(text.as_bytes()).is_err(), "{text:?}");
+            assert!(parse(text.as_bytes()).is_err_and(|error| !error.is_data()), "{text:?}");
         }
-        assert!(Json::parse(b"{\"a\":\"\xff\"}").is_err());
-        assert!(Json::parse("[".repeat(200).as_bytes()).is_err());
+        assert!(parse(b"{\"a\":\"\xff\"}").is_err_and(|error| !error.is_data()));
+        assert!(parse("[".repeat(200).as_bytes()).is_err_and(|error| !error.is_data()));
     }
 
     #[test]
     fn every_kind_of_value_is_kept() {
-        let json = Json::parse(br#"[null,true,-1,2,1.5,"x",[],{}]"#).unwrap();
-        let number = |text| serde_json::from_str::<serde_json::Number>(text).unwrap();
-        assert_eq!(
-            json,
-            Json::List(vec![
-                Json::Null,
-                Json::Bool(true),
-                Json::Number(number("-1")),
-                Json::Number(number("2")),
-                Json::Number(number("1.5")),
-                Json::Text("x".to_owned()),
-                Json::List(vec![]),
-                Json::Object(vec![]),
-            ])
-        );
+        let json = parse(br#"[null,true,-1,2,1.5,"x",[],{"b":1,"a":2}]"#).unwrap();
+        assert_eq!(json, serde_json::json!([null, true, -1, 2, 1.5, "x", [], {"b": 1, "a": 2}]));
     }
 }

@@ -26,26 +26,24 @@ pub(super) fn digest(token: &str) -> Digest {
     hash
 }
 
-#[derive(Clone)]
-struct Entry {
-    caller: Arc<Caller>,
-    ends: i64,
-    generation: u64,
-}
+/// A token, and the generation of the keys that verified it: under other keys it is not found, and makes room in time.
+type Key = (Digest, u64);
+
+/// The caller, and the millisecond at which the token ends.
+type Entry = (Arc<Caller>, i64);
 
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Digest, Entry> for Weight {
+impl Weighter<Key, Entry> for Weight {
     /// No entry weighs less than its share, so the bound on bytes is a bound on entries too.
-    fn weight(&self, _: &Digest, entry: &Entry) -> u64 {
-        (entry.caller.weight() as u64).max(MAX_BYTES / MAX_ENTRIES)
+    fn weight(&self, _: &Key, (caller, _): &Entry) -> u64 {
+        (caller.weight() as u64).max(MAX_BYTES / MAX_ENTRIES)
     }
 }
 
 pub(super) struct Cache {
-    store: Store<Digest, Entry, Weight>,
-    generation: AtomicU64,
+    store: Store<Key, Entry, Weight>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -54,7 +52,6 @@ impl Cache {
     pub(super) fn new() -> Self {
         Self {
             store: Store::with_weighter(MAX_ENTRIES as usize, MAX_BYTES, Weight),
-            generation: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -62,28 +59,15 @@ impl Cache {
 
     /// The caller of a token that was verified under this generation of keys and has not ended by `now`.
     pub(super) fn get(&self, token: &Digest, generation: u64, now: i64) -> Option<Arc<Caller>> {
-        self.align(generation);
-        let found = self.store.get(token).filter(|entry| entry.generation == generation && now < entry.ends);
+        let found = self.store.get(&(*token, generation)).filter(|(_, ends)| now < *ends);
         let counter = if found.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
-        found.map(|entry| entry.caller)
+        found.map(|(caller, _)| caller)
     }
 
     /// Keeps a token that was verified under this generation of keys, until `ends`.
     pub(super) fn put(&self, token: Digest, caller: Arc<Caller>, ends: i64, generation: u64) {
-        if self.align(generation) {
-            self.store.insert(token, Entry { caller, ends, generation });
-        }
-    }
-
-    /// Empties the cache when the keys have changed; `false` when they have changed since this generation.
-    /// It is the check of each entry that keeps old keys out: emptying only gives the memory back.
-    fn align(&self, generation: u64) -> bool {
-        let newest = self.generation.load(Ordering::Relaxed);
-        if newest < generation && self.generation.fetch_max(generation, Ordering::Relaxed) < generation {
-            self.store.clear();
-        }
-        newest <= generation
+        self.store.insert((token, generation), (caller, ends));
     }
 
     pub(super) fn clear(&self) {
@@ -102,19 +86,5 @@ impl Cache {
     #[cfg(test)]
     pub(super) fn weight(&self) -> u64 {
         self.store.weight()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::tests::any_caller;
-
-    #[test]
-    fn an_entry_that_slipped_in_while_the_keys_changed_is_not_served() {
-        let (cache, key) = (Cache::new(), digest("token"));
-        assert!(cache.get(&key, 2, 0).is_none());
-        cache.store.insert(key, Entry { caller: any_caller(), ends: 100, generation: 1 });
-        assert!(cache.get(&key, 2, 0).is_none());
     }
 }

@@ -3,12 +3,13 @@
 //! A token whose scope or organisation claims are bad still has a caller: the error is kept and becomes a 403 where the
 //! claim is needed. Promises: exact comparison, without trimming or folding of case or Unicode.
 
-use super::claims::Accepted;
-use super::error::{Claim, ClaimError};
-use super::rules::{ClaimNames, Rules};
-use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
+use serde_json::Value;
+
+use super::claims::{Accepted, strings};
+use super::error::ClaimError;
+use super::rules::Rules;
+use crate::domain::access::{AccessModes, OrganisationType};
 use crate::domain::cvr::Cvr;
-use crate::strict_json::Json;
 
 /// The name of a scope claim that may be an array of strings.
 const SCOPE_LIST_CLAIM: &str = "scp";
@@ -34,17 +35,19 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub(super) fn read(accepted: Accepted, claims: &Json, rules: &Rules) -> Self {
+    pub(super) fn read(accepted: Accepted, claims: &Value, rules: &Rules) -> Self {
         let names = &rules.claims;
-        let text = |name: &str| claims.member(name).and_then(Json::text).map(str::to_owned);
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         Self {
             subject: accepted.subject,
             client_id: accepted.client_id,
-            organisation_type: organisation_text(claims, names),
+            organisation_type: claims.get(&names.organisation_type).and_then(organisation_text),
             organisation_code: text(&names.organisation_code),
-            access: match claims.member(&names.access) {
-                Some(Json::Text(mode)) => vec![mode.clone()],
-                Some(Json::List(modes)) => modes.iter().filter_map(Json::text).map(str::to_owned).collect(),
+            access: match claims.get(&names.access) {
+                Some(Value::String(mode)) => vec![mode.clone()],
+                Some(Value::Array(modes)) => {
+                    modes.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+                }
                 _ => vec![],
             },
             acting_cvr: text(&names.acting_cvr),
@@ -83,76 +86,43 @@ impl Caller {
     }
 }
 
-fn read_scopes(claims: &Json, name: &str) -> Result<Vec<String>, ClaimError> {
-    match claims.member(name) {
-        None => Err(ClaimError::Missing(Claim::Scope)),
-        Some(Json::Text(scopes)) => {
-            Ok(scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
-        }
-        Some(Json::List(scopes)) if name == SCOPE_LIST_CLAIM => scopes
-            .iter()
-            .map(|scope| scope.text().map(str::to_owned))
-            .collect::<Option<_>>()
-            .ok_or(ClaimError::WrongType(Claim::Scope)),
-        Some(_) => Err(ClaimError::WrongType(Claim::Scope)),
-    }
+fn read_scopes(claims: &Value, name: &str) -> Result<Vec<String>, ClaimError> {
+    let scopes = match claims.get(name).ok_or(ClaimError::Missing("scope"))? {
+        Value::String(scopes) => Some(scopes.split(' ').filter(|scope| !scope.is_empty()).collect()),
+        list if name == SCOPE_LIST_CLAIM => strings(list),
+        _ => None,
+    };
+    let scopes: Vec<&str> = scopes.ok_or(ClaimError::WrongType("scope"))?;
+    Ok(scopes.into_iter().map(str::to_owned).collect())
 }
 
-fn read_organisation(claims: &Json, rules: &Rules) -> Result<(OrganisationType, AccessModes), ClaimError> {
-    let organisation = read_type(claims, rules)?;
-    check_code(claims, &rules.claims.organisation_code)?;
-    check_acting_cvr(claims, &rules.claims.acting_cvr)?;
-    Ok((organisation, read_modes(claims, &rules.claims.access)?))
-}
-
-/// A plain name is always understood; another value only when the operator mapped it.
-fn read_type(claims: &Json, rules: &Rules) -> Result<OrganisationType, ClaimError> {
-    if claims.member(&rules.claims.organisation_type).is_none() {
-        return Err(ClaimError::Missing(Claim::OrganisationType));
+fn read_organisation(claims: &Value, rules: &Rules) -> Result<(OrganisationType, AccessModes), ClaimError> {
+    let names = &rules.claims;
+    let claimed = claims.get(&names.organisation_type).ok_or(ClaimError::Missing("organisation type"))?;
+    let claimed = organisation_text(claimed).ok_or(ClaimError::WrongType("organisation type"))?;
+    // A plain name is always understood; another value only when the operator mapped it.
+    let organisation = claimed.parse().ok().or_else(|| rules.organisation_types.get(&claimed).copied());
+    let organisation = organisation.ok_or(ClaimError::UnknownOrganisation)?;
+    match claims.get(&names.organisation_code) {
+        None => return Err(ClaimError::Missing("organisation code")),
+        Some(Value::String(code)) if (1..=MAX_CODE_CHARACTERS).contains(&code.chars().count()) => {}
+        Some(Value::String(_)) => return Err(ClaimError::CodeLength),
+        Some(_) => return Err(ClaimError::WrongType("organisation code")),
     }
-    let claimed =
-        organisation_text(claims, &rules.claims).ok_or(ClaimError::WrongType(Claim::OrganisationType))?;
-    claimed
-        .parse()
-        .ok()
-        .or_else(|| rules.organisation_types.get(&claimed).copied())
-        .ok_or(ClaimError::UnknownOrganisation)
+    if let Some(cvr) = claims.get(&names.acting_cvr) {
+        let cvr = cvr.as_str().ok_or(ClaimError::WrongType("acting CVR number"))?;
+        Cvr::parse(cvr).map_err(|_| ClaimError::ParseCvrError)?;
+    }
+    let modes = claims.get(&names.access).ok_or(ClaimError::Missing("access mode"))?;
+    let modes = strings(modes).ok_or(ClaimError::WrongType("access mode"))?;
+    Ok((organisation, modes.into_iter().filter_map(|mode| mode.parse().ok()).collect()))
 }
 
 /// The organisation type as text: an integer and the string of its digits are the same.
-fn organisation_text(claims: &Json, names: &ClaimNames) -> Option<String> {
-    match claims.member(&names.organisation_type)? {
-        Json::Text(text) => Some(text.clone()),
-        Json::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+fn organisation_text(claim: &Value) -> Option<String> {
+    match claim {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         _ => None,
-    }
-}
-
-fn check_code(claims: &Json, name: &str) -> Result<(), ClaimError> {
-    match claims.member(name) {
-        None => Err(ClaimError::Missing(Claim::OrganisationCode)),
-        Some(Json::Text(code)) if (1..=MAX_CODE_CHARACTERS).contains(&code.chars().count()) => Ok(()),
-        Some(Json::Text(_)) => Err(ClaimError::CodeLength),
-        Some(_) => Err(ClaimError::WrongType(Claim::OrganisationCode)),
-    }
-}
-
-fn check_acting_cvr(claims: &Json, name: &str) -> Result<(), ClaimError> {
-    match claims.member(name) {
-        None => Ok(()),
-        Some(Json::Text(cvr)) => Cvr::parse(cvr).map(drop).map_err(|_| ClaimError::ParseCvrError),
-        Some(_) => Err(ClaimError::WrongType(Claim::ActingCvr)),
-    }
-}
-
-fn read_modes(claims: &Json, name: &str) -> Result<AccessModes, ClaimError> {
-    let wrong = ClaimError::WrongType(Claim::Access);
-    match claims.member(name) {
-        None => Err(ClaimError::Missing(Claim::Access)),
-        Some(Json::Text(mode)) => Ok(mode.parse::<AccessMode>().into_iter().collect()),
-        Some(Json::List(modes)) => modes.iter().try_fold(AccessModes::NONE, |known, mode| {
-            Ok(mode.text().ok_or(wrong)?.parse().map_or(known, |mode| known.with(mode)))
-        }),
-        Some(_) => Err(wrong),
     }
 }

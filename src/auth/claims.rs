@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use super::error::{Claim, TokenError};
+use serde_json::Value;
+
+use super::error::TokenError;
 use super::rules::Rules;
 use crate::domain::timestamp::Timestamp;
-use crate::strict_json::Json;
 
 /// What an accepted token's own claims say about it.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,20 +23,19 @@ pub(super) struct Accepted {
 }
 
 /// Checks issuer, audience, times and caller. `now` is in milliseconds since 1970.
-pub(super) fn check(claims: &Json, rules: &Rules, now: i64) -> Result<Accepted, TokenError> {
-    check_issuer(claims, &rules.issuer)?;
-    check_audience(claims, &rules.audience)?;
+pub(super) fn check(claims: &Value, rules: &Rules, now: i64) -> Result<Accepted, TokenError> {
+    check_parties(claims, rules)?;
     let leeway = millis(rules.leeway);
-    let expiry = moment(claims, "exp", Claim::Expiry)?.ok_or(TokenError::Missing(Claim::Expiry))?;
+    let expiry = moment(claims, "exp")?.ok_or(TokenError::Missing("exp"))?;
     let ends = expiry.saturating_add(leeway);
     if now >= ends {
         return Err(TokenError::Expired);
     }
     let latest = now.saturating_add(leeway);
-    if moment(claims, "nbf", Claim::NotBefore)?.is_some_and(|moment| moment > latest) {
+    if moment(claims, "nbf")?.is_some_and(|moment| moment > latest) {
         return Err(TokenError::NotYetValid);
     }
-    let issued = moment(claims, "iat", Claim::IssuedAt)?;
+    let issued = moment(claims, "iat")?;
     if issued.is_some_and(|moment| moment > latest) {
         return Err(TokenError::IssuedInFuture);
     }
@@ -44,8 +44,8 @@ pub(super) fn check(claims: &Json, rules: &Rules, now: i64) -> Result<Accepted, 
     if longest > 0 && expiry.saturating_sub(issued.unwrap_or(latest)) > longest {
         return Err(TokenError::TooLongLived);
     }
-    let subject = name(claims, "sub", Claim::Subject)?;
-    let client_id = name(claims, "client_id", Claim::ClientId)?;
+    let subject = name(claims, "sub")?;
+    let client_id = name(claims, "client_id")?;
     if subject.is_none() && client_id.is_none() {
         return Err(TokenError::NoCaller);
     }
@@ -56,36 +56,35 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn check_issuer(claims: &Json, issuer: &str) -> Result<(), TokenError> {
-    match claims.member("iss") {
-        None => Err(TokenError::Missing(Claim::Issuer)),
-        Some(Json::Text(claimed)) if claimed == issuer => Ok(()),
-        Some(Json::Text(_)) => Err(TokenError::Issuer),
-        Some(_) => Err(TokenError::WrongType(Claim::Issuer)),
+/// Exactly one issuer is ours; of several audiences, one has to be.
+fn check_parties(claims: &Value, rules: &Rules) -> Result<(), TokenError> {
+    match claims.get("iss") {
+        None => return Err(TokenError::Missing("iss")),
+        Some(Value::String(issuer)) if *issuer == rules.issuer => {}
+        Some(Value::String(_)) => return Err(TokenError::Issuer),
+        Some(_) => return Err(TokenError::WrongType("iss")),
+    }
+    let claimed = claims.get("aud").ok_or(TokenError::Missing("aud"))?;
+    let claimed = strings(claimed).ok_or(TokenError::WrongType("aud"))?;
+    let is_ours = |audience: &str| rules.audience.iter().any(|our| our == audience);
+    if claimed.into_iter().any(is_ours) { Ok(()) } else { Err(TokenError::Audience) }
+}
+
+/// The strings of an array of nothing else; one string counts as an array of it.
+pub(super) fn strings(claim: &Value) -> Option<Vec<&str>> {
+    match claim {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(texts) => texts.iter().map(Value::as_str).collect(),
+        _ => None,
     }
 }
 
-fn check_audience(claims: &Json, ours: &[String]) -> Result<(), TokenError> {
-    let wrong = TokenError::WrongType(Claim::Audience);
-    let is_ours = |audience: &str| ours.iter().any(|our| our == audience);
-    let met = match claims.member("aud") {
-        None => return Err(TokenError::Missing(Claim::Audience)),
-        Some(Json::Text(audience)) => is_ours(audience),
-        Some(Json::List(audiences)) => audiences
-            .iter()
-            .try_fold(false, |met, audience| Some(met | is_ours(audience.text()?)))
-            .ok_or(wrong)?,
-        Some(_) => return Err(wrong),
-    };
-    if met { Ok(()) } else { Err(TokenError::Audience) }
-}
-
 /// A NumericDate in milliseconds since 1970.
-fn moment(claims: &Json, name: &str, claim: Claim) -> Result<Option<i64>, TokenError> {
-    let number = match claims.member(name) {
+fn moment(claims: &Value, name: &'static str) -> Result<Option<i64>, TokenError> {
+    let number = match claims.get(name) {
         None => return Ok(None),
-        Some(Json::Number(number)) => number,
-        Some(_) => return Err(TokenError::WrongType(claim)),
+        Some(Value::Number(number)) => number,
+        Some(_) => return Err(TokenError::WrongType(name)),
     };
     let millis = match number.as_i64() {
         Some(seconds) => seconds.checked_mul(1_000),
@@ -95,17 +94,15 @@ fn moment(claims: &Json, name: &str, claim: Claim) -> Result<Option<i64>, TokenE
             .filter(|seconds| *seconds >= 0.0)
             .map(|seconds| (seconds * 1_000.0).round() as i64),
     };
-    millis
-        .filter(|millis| Timestamp::from_millis(*millis).is_ok())
-        .map(Some)
-        .ok_or(TokenError::OutOfRange(claim))
+    let millis = millis.filter(|millis| Timestamp::from_millis(*millis).is_ok());
+    millis.map(Some).ok_or(TokenError::OutOfRange(name))
 }
 
 /// A caller's name, unless empty.
-fn name(claims: &Json, name: &str, claim: Claim) -> Result<Option<String>, TokenError> {
-    match claims.member(name) {
+fn name(claims: &Value, name: &'static str) -> Result<Option<String>, TokenError> {
+    match claims.get(name) {
         None => Ok(None),
-        Some(Json::Text(text)) => Ok((!text.is_empty()).then(|| text.clone())),
-        Some(_) => Err(TokenError::WrongType(claim)),
+        Some(Value::String(text)) => Ok((!text.is_empty()).then(|| text.clone())),
+        Some(_) => Err(TokenError::WrongType(name)),
     }
 }

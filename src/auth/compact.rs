@@ -5,11 +5,12 @@
 //! ignores `crit` and `b64`.
 
 use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
 
 use super::algorithm::Algorithm;
-use super::error::{Part, TokenError};
+use super::error::TokenError;
 use super::rules::Rules;
-use crate::strict_json::Json;
+use crate::strict_json;
 
 /// Maximum bytes of a token.
 const MAX_BYTES: usize = 16 * 1024;
@@ -24,7 +25,7 @@ pub(super) struct Compact<'a> {
     /// The header's `kid`, for look-up only.
     pub(super) kid: Option<String>,
     /// The payload: an object, no name twice.
-    pub(super) claims: Json,
+    pub(super) claims: Value,
     /// What the signature is over: the first two parts as they came.
     pub(super) signed: &'a str,
     pub(super) signature: Vec<u8>,
@@ -42,58 +43,59 @@ pub(super) fn read<'a>(token: &'a str, rules: &Rules) -> Result<Compact<'a>, Tok
     if payload.contains('.') {
         return Err(TokenError::NotThreeParts);
     }
-    let (algorithm, kid) = read_header(&object(header, Part::Header)?, rules)?;
-    let claims = object(payload, Part::Payload)?;
-    let signature = decode(signature, Part::Signature)?;
+    let (algorithm, kid) = read_header(&object(header, "header")?, rules)?;
+    let claims = object(payload, "payload")?;
+    let signature = decode(signature, "signature")?;
     if signature.is_empty() {
         return Err(TokenError::Unsigned);
     }
     Ok(Compact { algorithm, kid, claims, signed, signature })
 }
 
-fn decode(text: &str, part: Part) -> Result<Vec<u8>, TokenError> {
+fn decode(text: &str, part: &'static str) -> Result<Vec<u8>, TokenError> {
     BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| TokenError::NotBase64(part))
 }
 
-fn object(text: &str, part: Part) -> Result<Json, TokenError> {
-    let json = Json::parse(&decode(text, part)?).map_err(|_| TokenError::NotJson(part))?;
-    if json.duplicate().is_some() {
-        return Err(TokenError::Duplicate(part));
+fn object(text: &str, part: &'static str) -> Result<Value, TokenError> {
+    match strict_json::parse(&decode(text, part)?) {
+        Ok(json) if json.is_object() => Ok(json),
+        Ok(_) => Err(TokenError::NotAnObject(part)),
+        Err(error) if error.is_data() => Err(TokenError::Duplicate(part)),
+        Err(_) => Err(TokenError::NotJson(part)),
     }
-    if matches!(json, Json::Object(_)) { Ok(json) } else { Err(TokenError::NotAnObject(part)) }
 }
 
-fn read_header(header: &Json, rules: &Rules) -> Result<(Algorithm, Option<String>), TokenError> {
+fn read_header(header: &Value, rules: &Rules) -> Result<(Algorithm, Option<String>), TokenError> {
     let algorithm = header
-        .member("alg")
-        .and_then(Json::text)
+        .get("alg")
+        .and_then(Value::as_str)
         .and_then(|alg| alg.parse().ok())
         .filter(|algorithm| rules.algorithms.contains(algorithm))
         .ok_or(TokenError::Algorithm)?;
-    if header.member("crit").is_some() {
+    if header.get("crit").is_some() {
         return Err(TokenError::Critical);
     }
-    if header.member("b64").is_some() {
+    if header.get("b64").is_some() {
         return Err(TokenError::UnencodedPayload);
     }
-    if !is_type_allowed(header.member("typ"), &rules.types) {
+    if !is_type_allowed(header.get("typ"), &rules.types) {
         return Err(TokenError::Type);
     }
-    if header.member("cty").is_some_and(|cty| cty.text().is_none_or(is_nested_token)) {
+    if header.get("cty").is_some_and(|cty| cty.as_str().is_none_or(is_nested_token)) {
         return Err(TokenError::ContentType);
     }
-    let kid = match header.member("kid") {
+    let kid = match header.get("kid") {
         None => None,
-        Some(Json::Text(kid)) if kid.chars().count() <= MAX_KID_CHARACTERS => Some(kid.clone()),
+        Some(Value::String(kid)) if kid.chars().count() <= MAX_KID_CHARACTERS => Some(kid.clone()),
         Some(_) => return Err(TokenError::KeyId),
     };
     Ok((algorithm, kid))
 }
 
 /// Whether this `typ`, or the lack of one, is among the allowed ones. One that is there and empty is none of them.
-fn is_type_allowed(typ: Option<&Json>, allowed: &[String]) -> bool {
+fn is_type_allowed(typ: Option<&Value>, allowed: &[String]) -> bool {
     let Some(typ) = typ else { return allowed.iter().any(String::is_empty) };
-    typ.text().map(media_type).is_some_and(|typ| !typ.is_empty() && allowed.contains(&typ))
+    typ.as_str().map(media_type).is_some_and(|typ| !typ.is_empty() && allowed.contains(&typ))
 }
 
 /// RFC 7519 §5.2.

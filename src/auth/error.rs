@@ -3,10 +3,6 @@
 //! The texts are for the log and the audit line. They name the rule and never quote the token: no error holds a value
 //! that came from outside.
 
-use strum::Display;
-
-use super::key_error::KeyError;
-
 /// Why a bearer token does not say who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
@@ -18,54 +14,6 @@ pub enum AuthError {
     KeysUnavailable,
 }
 
-/// Why tokens cannot be checked at all.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Under these rules every token or none would pass.
-    #[error("{0}")]
-    Rules(&'static str),
-    #[error("{error}", error = .0.with_help())]
-    Keys(#[from] KeyError),
-}
-
-/// A part of the compact form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
-#[strum(serialize_all = "lowercase")]
-pub enum Part {
-    Header,
-    Payload,
-    Signature,
-}
-
-/// A claim by what it means; its name in a token may be configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
-pub enum Claim {
-    #[strum(to_string = "iss")]
-    Issuer,
-    #[strum(to_string = "aud")]
-    Audience,
-    #[strum(to_string = "exp")]
-    Expiry,
-    #[strum(to_string = "nbf")]
-    NotBefore,
-    #[strum(to_string = "iat")]
-    IssuedAt,
-    #[strum(to_string = "sub")]
-    Subject,
-    #[strum(to_string = "client_id")]
-    ClientId,
-    #[strum(to_string = "scope")]
-    Scope,
-    #[strum(to_string = "organisation type")]
-    OrganisationType,
-    #[strum(to_string = "organisation code")]
-    OrganisationCode,
-    #[strum(to_string = "access mode")]
-    Access,
-    #[strum(to_string = "acting CVR number")]
-    ActingCvr,
-}
-
 /// The rule by which a token is rejected as a whole: 401.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
@@ -75,13 +23,13 @@ pub enum TokenError {
     NotThreeParts,
     /// A part is padded, in another alphabet, or has stray bits at its end.
     #[error("the {0} is not canonical base64url without padding")]
-    NotBase64(Part),
+    NotBase64(&'static str),
     #[error("the {0} is not JSON")]
-    NotJson(Part),
+    NotJson(&'static str),
     #[error("the {0} is not a JSON object")]
-    NotAnObject(Part),
+    NotAnObject(&'static str),
     #[error("a member occurs twice in the {0}")]
-    Duplicate(Part),
+    Duplicate(&'static str),
     #[error("the token is not signed")]
     Unsigned,
     /// `alg` is missing, not a string, or not on the allow-list.
@@ -99,11 +47,11 @@ pub enum TokenError {
     #[error("the kid is not a string of at most 256 characters")]
     KeyId,
     #[error("{0} is missing")]
-    Missing(Claim),
+    Missing(&'static str),
     #[error("{0} has the wrong JSON type")]
-    WrongType(Claim),
+    WrongType(&'static str),
     #[error("{0} is outside the years 1970 to 9999")]
-    OutOfRange(Claim),
+    OutOfRange(&'static str),
     #[error("iss is not the configured issuer")]
     Issuer,
     #[error("aud does not contain a configured audience")]
@@ -133,9 +81,9 @@ pub enum TokenError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
     #[error("the claim for {0} is missing")]
-    Missing(Claim),
+    Missing(&'static str),
     #[error("the claim for {0} has the wrong JSON type")]
-    WrongType(Claim),
+    WrongType(&'static str),
     #[error("the organisation type is unknown")]
     UnknownOrganisation,
     #[error("the organisation code is not 1 to 20 characters")]

@@ -5,19 +5,20 @@
 //! the media type of an answer.
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::num::IntErrorKind;
 use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
+use serde::Deserialize;
 use ureq::http::{HeaderMap, Response, header};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, TlsConfig};
 use ureq::{Agent, Body};
 use url::{Host, Url};
 
-use super::key_error::FetchError;
+use super::key_error::KeyError;
 use super::keys::MAX_BYTES;
-use crate::files;
-use crate::strict_json::{Json, without_byte_order_mark};
+use super::source::Remote;
+use crate::strict_json::without_byte_order_mark;
 
 /// Maximum redirects of one document.
 const MAX_REDIRECTS: usize = 3;
@@ -38,150 +39,112 @@ const CHECK_CONFIGURATION: &str = "correct token.issuer, or name the address of 
 const CHECK_ANSWER: &str =
     "the issuer must answer with the key set as plain or gzip-coded JSON of at most 1 MiB";
 
-impl FetchError {
-    /// The issuer gave no answer.
-    fn outage(reason: String, help: &'static str) -> Self {
-        Self { reason, help, outage: true }
-    }
+/// The issuer gave no answer.
+fn outage(reason: String, help: &'static str) -> KeyError {
+    KeyError::Fetch { reason, help, outage: true }
+}
 
-    /// Its answer is of no use, or it must not be asked.
-    fn wrong(reason: String, help: &'static str) -> Self {
-        Self { reason, help, outage: false }
-    }
+/// Its answer is of no use, or it must not be asked.
+fn wrong(reason: String, help: &'static str) -> KeyError {
+    KeyError::Fetch { reason, help, outage: false }
+}
 
-    fn from_client(address: &Url, error: &ureq::Error) -> Self {
-        let reason = format!("{address}: {}", error.to_string().escape_debug());
-        // The handshake is part of the first read or write, so its errors come wrapped.
-        let is_tls = |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-        match error {
-            ureq::Error::Rustls(_) | ureq::Error::Tls(_) => Self::outage(reason, CHECK_TLS),
-            ureq::Error::Io(error) if is_tls(error) => Self::outage(reason, CHECK_TLS),
-            ureq::Error::Io(_)
-            | ureq::Error::Timeout(_)
-            | ureq::Error::HostNotFound
-            | ureq::Error::ConnectionFailed => Self::outage(reason, CHECK_ISSUER),
-            _ => Self::wrong(reason, CHECK_ANSWER),
-        }
+fn from_client(address: &Url, error: &ureq::Error) -> KeyError {
+    let reason = format!("{address}: {}", error.to_string().escape_debug());
+    // The handshake is part of the first read or write, so its errors come wrapped.
+    let is_tls = |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    match error {
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => outage(reason, CHECK_TLS),
+        ureq::Error::Io(error) if is_tls(error) => outage(reason, CHECK_TLS),
+        ureq::Error::Io(_)
+        | ureq::Error::Timeout(_)
+        | ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed => outage(reason, CHECK_ISSUER),
+        _ => wrong(reason, CHECK_ANSWER),
     }
 }
 
-/// How long a fetch may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) connect: Duration,
-    pub(super) whole: Duration,
-}
-
-/// Where a set is published.
-#[derive(Debug, Clone)]
-pub(super) enum Target {
-    Address(Url),
-    /// In the OpenID configuration of this issuer.
-    Issuer(String),
-}
-
-/// What a fetch brought; the duration is how long it stays fresh.
-#[derive(Debug)]
-pub(super) enum Fetched {
-    /// The set is the accepted one.
-    Unchanged(Option<Duration>),
-    Text(Vec<u8>, Validators, Option<Duration>),
-}
-
-/// By what the issuer recognises the set (RFC 9110 §13.1).
-#[derive(Debug, Clone)]
-pub(super) struct Validators {
-    address: Url,
-    etag: Option<header::HeaderValue>,
-    modified: Option<header::HeaderValue>,
+/// Where the keys are published, by the OpenID configuration of an issuer.
+#[derive(Deserialize)]
+struct Configuration {
+    issuer: String,
+    jwks_uri: String,
 }
 
 pub(super) struct Fetcher {
     agent: Agent,
-    target: Target,
-    limits: Limits,
-    accepted: Option<Validators>,
+    address: Option<Url>,
+    issuer: String,
+    limit: Duration,
+    /// The address of the set that was accepted last, and the conditions under which it is sent again (RFC 9110 §13.1).
+    accepted: Option<(Url, HeaderMap)>,
 }
 
 impl Fetcher {
-    /// Fails when the target is out of reach by the rules, or the bundle of certificates cannot be read.
-    pub(super) fn new(target: Target, ca_file: Option<&Path>, limits: Limits) -> Result<Self, FetchError> {
-        match &target {
-            Target::Address(address) => check_reach(address)?,
-            Target::Issuer(issuer) => check_reach(&configuration_address(issuer)?)?,
-        }
-        let roots = match ca_file {
-            Some(path) => roots_with(path)?,
-            None => RootCerts::WebPki,
-        };
+    /// Fails when the address is out of reach by the rules. A fetch ends within `limit`.
+    pub(super) fn new(remote: &Remote, issuer: &str, limit: Duration) -> Result<Self, KeyError> {
+        check_reach(&remote.address.clone().map_or_else(|| configuration_address(issuer), Ok)?)?;
+        let public = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        let roots = public.chain(&remote.authorities).map(|root| Certificate::from_der(root).to_owned());
+        let connect = limit * 2 / 5;
         let agent = Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(TlsConfig::builder().root_certs(roots.collect::<Vec<_>>().into()).build())
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
-            .timeout_connect(Some(limits.connect))
-            .timeout_resolve(Some(limits.connect))
+            .timeout_connect(Some(connect))
+            .timeout_resolve(Some(connect))
             .max_response_header_size(32 * 1024)
             .max_idle_connections(0)
             .user_agent("virksomhedslogin")
             .build()
             .new_agent();
-        Ok(Self { agent, target, limits, accepted: None })
+        let (address, issuer) = (remote.address.clone(), issuer.to_owned());
+        Ok(Self { agent, address, issuer, limit, accepted: None })
     }
 
-    /// The set with these validators is good: from now on it is fetched only when it has changed.
-    pub(super) fn accept(&mut self, validators: Validators) {
-        self.accepted = Some(validators);
-    }
-
-    pub(super) fn fetch(&self) -> Result<Fetched, FetchError> {
-        let until = Instant::now() + self.limits.whole;
-        let address = match &self.target {
-            Target::Address(address) => address.clone(),
-            Target::Issuer(issuer) => self.discover(issuer, until)?,
-        };
-        let on_condition = |known: &&Validators| known.etag.is_some() || known.modified.is_some();
-        let known =
-            self.accepted.as_ref().filter(|accepted| accepted.address == address).filter(on_condition);
-        let mut response = self.get(&address, known, until)?;
+    /// Passes on the text of the set, or `None` when it is the one that was accepted last; the duration is how long it stays
+    /// fresh.
+    pub(super) fn fetch<T>(
+        &mut self,
+        accept: impl FnOnce(Option<Vec<u8>>) -> Result<T, KeyError>,
+    ) -> Result<(T, Option<Duration>), KeyError> {
+        let until = Instant::now() + self.limit;
+        let address = self.address.clone().map_or_else(|| self.discover(until), Ok)?;
+        let known = self.accepted.as_ref().filter(|(known, _)| *known == address);
+        let conditions = known.map(|(_, conditions)| conditions.clone()).unwrap_or_default();
+        let mut response = self.get(&address, &conditions, until)?;
         let lifetime = lifetime(response.headers());
-        if response.status() == 304 && known.is_some() {
-            return Ok(Fetched::Unchanged(lifetime));
+        if response.status() == 304 && !conditions.is_empty() {
+            return Ok((accept(None)?, lifetime));
         }
-        let text = body(&mut response, &address)?;
-        let stored = |name| response.headers().get(name).cloned();
-        let (etag, modified) = (stored(header::ETAG), stored(header::LAST_MODIFIED));
-        Ok(Fetched::Text(text, Validators { address, etag, modified }, lifetime))
+        let outcome = accept(Some(body(&mut response, &address)?))?;
+        let validators =
+            [(header::IF_NONE_MATCH, header::ETAG), (header::IF_MODIFIED_SINCE, header::LAST_MODIFIED)];
+        let conditions =
+            validators.into_iter().filter_map(|(name, of)| Some((name, response.headers().get(of)?.clone())));
+        self.accepted = Some((address, conditions.collect()));
+        Ok((outcome, lifetime))
     }
 
     /// OpenID Connect Discovery 1.0 §4: the configuration must name the very issuer that it was asked for.
-    fn discover(&self, issuer: &str, until: Instant) -> Result<Url, FetchError> {
-        let address = configuration_address(issuer)?;
-        let text = body(&mut self.get(&address, None, until)?, &address)?;
-        let wrong = |reason: &str| FetchError::wrong(format!("{address}: {reason}"), CHECK_CONFIGURATION);
-        let configuration = Json::parse(without_byte_order_mark(&text)).map_err(|_| wrong("not JSON"))?;
-        if configuration.duplicate().is_some() {
-            return Err(wrong("a member occurs twice"));
+    fn discover(&self, until: Instant) -> Result<Url, KeyError> {
+        let address = configuration_address(&self.issuer)?;
+        let text = body(&mut self.get(&address, &HeaderMap::new(), until)?, &address)?;
+        let wrong = |reason: &str| wrong(format!("{address}: {reason}"), CHECK_CONFIGURATION);
+        let configuration: Configuration = serde_json::from_slice(without_byte_order_mark(&text))
+            .map_err(|error| wrong(&format!("is no OpenID configuration: {}", quoted(&error.to_string()))))?;
+        if configuration.issuer != self.issuer {
+            return Err(other_issuer(&address, &configuration.issuer, &self.issuer));
         }
-        let text = |name| configuration.member(name).and_then(Json::text);
-        let named = text("issuer").ok_or_else(|| wrong("issuer is missing"))?;
-        if named != issuer {
-            return Err(other_issuer(&address, named, issuer));
-        }
-        let keys = text("jwks_uri").and_then(|uri| Url::parse(uri).ok());
-        let keys = keys.ok_or_else(|| wrong("jwks_uri is missing or no address"))?;
+        let keys = Url::parse(&configuration.jwks_uri).map_err(|_| wrong("jwks_uri is no address"))?;
         if address.scheme() == "https" && keys.scheme() != "https" {
             return Err(wrong("jwks_uri is not https"));
         }
         check_reach(&keys).map(|()| keys)
     }
 
-    fn get(
-        &self,
-        address: &Url,
-        known: Option<&Validators>,
-        until: Instant,
-    ) -> Result<Response<Body>, FetchError> {
+    fn get(&self, address: &Url, more: &HeaderMap, until: Instant) -> Result<Response<Body>, KeyError> {
         let mut at = address.clone();
         for _ in 0..=MAX_REDIRECTS {
             let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
@@ -190,18 +153,11 @@ impl Fetcher {
                 .get(at.as_str())
                 .header(header::ACCEPT, ACCEPT)
                 .header(header::ACCEPT_ENCODING, ACCEPT_ENCODING);
-            if let Some(etag) = known.and_then(|known| known.etag.as_ref()) {
-                request = request.header(header::IF_NONE_MATCH, etag);
+            for (name, value) in more {
+                request = request.header(name, value);
             }
-            if let Some(modified) = known.and_then(|known| known.modified.as_ref()) {
-                request = request.header(header::IF_MODIFIED_SINCE, modified);
-            }
-            let response = request
-                .config()
-                .timeout_global(Some(left))
-                .build()
-                .call()
-                .map_err(|error| FetchError::from_client(&at, &error))?;
+            let request = request.config().timeout_global(Some(left)).build();
+            let response = request.call().map_err(|error| from_client(&at, &error))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }
@@ -211,11 +167,11 @@ impl Fetcher {
                 _ => {
                     let to = location.map_or_else(|| "nowhere".to_owned(), quoted);
                     let reason = format!("{at}: redirects to {to}, and only the same host is followed");
-                    return Err(FetchError::wrong(reason, CHECK_ADDRESS));
+                    return Err(wrong(reason, CHECK_ADDRESS));
                 }
             };
         }
-        Err(FetchError::wrong(format!("{address}: redirects more than {MAX_REDIRECTS} times"), CHECK_ADDRESS))
+        Err(wrong(format!("{address}: redirects more than {MAX_REDIRECTS} times"), CHECK_ADDRESS))
     }
 }
 
@@ -225,7 +181,7 @@ fn quoted(value: &str) -> String {
 }
 
 /// Shows both names, since those that differ by a slash look alike.
-fn other_issuer(address: &Url, named: &str, configured: &str) -> FetchError {
+fn other_issuer(address: &Url, named: &str, configured: &str) -> KeyError {
     let by_a_slash = named.trim_end_matches('/') == configured.trim_end_matches('/');
     let reason = format!(
         "{address}: its issuer is {}, and token.issuer is {}{}",
@@ -233,15 +189,15 @@ fn other_issuer(address: &Url, named: &str, configured: &str) -> FetchError {
         quoted(configured),
         if by_a_slash { ": they differ by a slash at the end" } else { "" }
     );
-    FetchError::wrong(reason, "write token.issuer exactly as the issuer does, since tokens name it so too")
+    wrong(reason, "write token.issuer exactly as the issuer does, since tokens name it so too")
 }
 
 /// Whether keys may be fetched from there.
-fn check_reach(address: &Url) -> Result<(), FetchError> {
+fn check_reach(address: &Url) -> Result<(), KeyError> {
     match address.scheme() {
         "https" => Ok(()),
         "http" if is_loopback(address) => Ok(()),
-        _ => Err(FetchError::wrong(
+        _ => Err(wrong(
             format!("{address}: keys are fetched over https (or http from this machine) only"),
             CHECK_ADDRESS,
         )),
@@ -258,70 +214,45 @@ pub(crate) fn is_loopback(address: &Url) -> bool {
     }
 }
 
-fn configuration_address(issuer: &str) -> Result<Url, FetchError> {
+fn configuration_address(issuer: &str) -> Result<Url, KeyError> {
     let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     Url::parse(&address).map_err(|_| {
         let reason = "the issuer is no address, so it has no OpenID configuration";
-        FetchError::wrong(reason.to_owned(), CHECK_CONFIGURATION)
+        wrong(reason.to_owned(), CHECK_CONFIGURATION)
     })
 }
 
-/// The public roots and the bundle's own.
-fn roots_with(path: &Path) -> Result<RootCerts, FetchError> {
-    let error = |reason: String| {
-        FetchError::wrong(
-            format!("{}: {reason}", path.display()),
-            "name a file with certificates in PEM in token.ca_file",
-        )
-    };
-    let pem = files::read(path).map_err(|cause| error(cause.to_string()))?;
-    let mut own = Vec::new();
-    for item in parse_pem(without_byte_order_mark(&pem)) {
-        if let PemItem::Certificate(certificate) = item.map_err(|cause| error(cause.to_string()))? {
-            own.push(certificate);
-        }
-    }
-    if own.is_empty() {
-        return Err(error("holds no certificate".to_owned()));
-    }
-    let public = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|root| Certificate::from_der(root));
-    Ok(RootCerts::from(own.into_iter().chain(public)))
-}
-
 /// The whole content of an answer, of at most 1 MiB once it is decoded.
-fn body(response: &mut Response<Body>, address: &Url) -> Result<Vec<u8>, FetchError> {
+fn body(response: &mut Response<Body>, address: &Url) -> Result<Vec<u8>, KeyError> {
+    let wrong_answer = |reason: &str| wrong(format!("{address}: {reason}"), CHECK_ANSWER);
     let status = response.status().as_u16();
-    let wrong = |reason: String| FetchError::wrong(format!("{address}: {reason}"), CHECK_ANSWER);
     match status {
         200 => {}
-        429 | 500.. => return Err(FetchError::outage(format!("{address}: answered {status}"), CHECK_ISSUER)),
-        _ => return Err(FetchError::wrong(format!("{address}: answered {status}"), CHECK_ADDRESS)),
+        429 | 500.. => return Err(outage(format!("{address}: answered {status}"), CHECK_ISSUER)),
+        _ => return Err(wrong(format!("{address}: answered {status}"), CHECK_ADDRESS)),
     }
-    let codings: Vec<_> = response
-        .headers()
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .map(|coding| String::from_utf8_lossy(coding.as_bytes()).to_ascii_lowercase())
-        .collect();
-    let coding = codings.join(", ");
+    let codings = response.headers().get_all(header::CONTENT_ENCODING).iter();
+    let codings: Vec<_> = codings.map(|coding| String::from_utf8_lossy(coding.as_bytes())).collect();
+    let coding = codings.join(", ").to_ascii_lowercase();
     let limit = MAX_BYTES as u64;
-    let text = response.body_mut().with_config().limit(limit).read_to_vec().map_err(|error| match error {
-        ureq::Error::BodyExceedsLimit(_) => wrong("the answer is larger than 1 MiB".to_owned()),
-        error => FetchError::from_client(address, &error),
-    })?;
+    let read = response.body_mut().with_config().limit(limit).read_to_vec();
+    let mut content = match read {
+        Err(ureq::Error::BodyExceedsLimit(_)) => return Err(wrong_answer("the answer is larger than 1 MiB")),
+        read => read.map_err(|error| from_client(address, &error))?,
+    };
     match coding.as_str() {
-        "" | "identity" => Ok(text),
+        "" | "identity" => {}
         "gzip" | "x-gzip" => {
-            let mut content = Vec::new();
-            MultiGzDecoder::new(text.as_slice())
-                .take(limit + 1)
+            let coded = std::mem::take(&mut content);
+            let mut decoder = MultiGzDecoder::new(coded.as_slice()).take(limit + 1);
+            decoder
                 .read_to_end(&mut content)
-                .map_err(|error| wrong(format!("is not the gzip that it says it is: {error}")))?;
-            let fits = content.len() <= MAX_BYTES;
-            fits.then_some(content).ok_or_else(|| wrong("the answer is larger than 1 MiB".to_owned()))
+                .map_err(|error| wrong_answer(&format!("is not the gzip that it says it is: {error}")))?;
         }
-        other => Err(wrong(format!("comes in the content coding {}", quoted(other)))),
+        other => return Err(wrong_answer(&format!("comes in the content coding {}", quoted(other)))),
     }
+    let fits = content.len() <= MAX_BYTES;
+    fits.then_some(content).ok_or_else(|| wrong_answer("the answer is larger than 1 MiB"))
 }
 
 /// How long the answer says that it stays fresh (RFC 9111 §4.2.1), less the time that it has been under way.
@@ -332,18 +263,19 @@ fn lifetime(headers: &HeaderMap) -> Option<Duration> {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
         match name.trim().to_ascii_lowercase().as_str() {
             "no-store" | "no-cache" => return Some(Duration::ZERO),
-            "max-age" => lifetime = Some(delta_seconds(value.trim().trim_matches('"'))),
+            "max-age" => {
+                // More seconds than can be counted are as many as can, and anything else that is no number is none.
+                let seconds: Result<u64, _> = value.trim().trim_matches('"').parse();
+                lifetime = Some(seconds.unwrap_or_else(|error| match error.kind() {
+                    IntErrorKind::PosOverflow => u64::MAX,
+                    _ => 0,
+                }));
+            }
             _ => {}
         }
     }
     let age = headers.get(header::AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or(0u64);
-    lifetime.map(|seconds: u64| Duration::from_secs(seconds.saturating_sub(age)))
-}
-
-/// Seconds (RFC 9111 §1.2.2); more of them than can be counted are as many as can, and anything else is none.
-fn delta_seconds(text: &str) -> u64 {
-    let is_number = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
-    text.parse().unwrap_or(if is_number { u64::MAX } else { 0 })
+    lifetime.map(|seconds| Duration::from_secs(seconds.saturating_sub(age)))
 }
 
 #[cfg(test)]

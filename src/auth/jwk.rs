@@ -3,17 +3,16 @@
 //! Each is read alone, so that one that cannot be used does not spoil the good ones; biscuit's own `JWKSet` is not used,
 //! since it is all or nothing and makes an HMAC secret of `oct`.
 
-use std::fmt;
-
 use biscuit::jws::Secret;
 use data_encoding::BASE64URL_NOPAD;
 use num_bigint::BigUint;
 use ring::signature::{ED25519, UnparsedPublicKey};
+use serde_json::Value;
 
 use super::algorithm::{Algorithm, KeyKind};
 use super::compact::MAX_KID_CHARACTERS;
 use super::strength;
-use crate::strict_json::Json;
+use crate::strict_json;
 
 /// Members that only a private or symmetric key has (RFC 7518 §6), which publishing has disclosed.
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -24,92 +23,62 @@ pub(super) struct Key {
     position: usize,
     pub(super) kid: Option<String>,
     algorithms: Vec<Algorithm>,
+    public: PublicKey,
+}
+
+struct PublicKey {
     kind: KeyKind,
-    material: Material,
-}
-
-enum Material {
-    Biscuit(Secret),
-    Ed25519([u8; 32]),
-}
-
-impl Material {
-    fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Ed25519(one), Self::Ed25519(other)) => one == other,
-            (Self::Biscuit(Secret::PublicKey(one)), Self::Biscuit(Secret::PublicKey(other))) => one == other,
-            (
-                Self::Biscuit(Secret::RSAModulusExponent { n, e }),
-                Self::Biscuit(Secret::RSAModulusExponent { n: other_n, e: other_e }),
-            ) => n == other_n && e == other_e,
-            _ => false,
-        }
-    }
-}
-
-/// A JWK that is not used, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SkippedKey {
-    /// Index in `keys`, from 1.
-    pub position: usize,
-    /// Its `kid` when that is a string, shortened and escaped for a log line.
-    pub kid: Option<String>,
-    pub reason: &'static str,
-}
-
-impl fmt::Display for SkippedKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "key {}", self.position)?;
-        if let Some(kid) = &self.kid {
-            write!(formatter, " (kid {kid})")?;
-        }
-        write!(formatter, " is skipped: {}", self.reason)
-    }
+    /// `n` and `e`, or `x` and `y`.
+    numbers: [Vec<u8>; 2],
+    /// The same for biscuit; of Ed25519, which it does not know, the point.
+    secret: Secret,
 }
 
 impl Key {
-    /// Reads the JWK at this position, for the algorithms that are allowed.
-    pub(super) fn read(position: usize, jwk: &Json, allowed: &[Algorithm]) -> Result<Self, SkippedKey> {
-        Self::check(position, jwk, allowed).map_err(|reason| SkippedKey {
-            position,
-            kid: jwk.member("kid").and_then(Json::text).map(for_a_log),
-            reason,
+    /// Reads the JWK at this position, for the algorithms that are allowed, or returns the line that reports why not.
+    pub(super) fn read(position: usize, text: &str, allowed: &[Algorithm]) -> Result<Self, String> {
+        let is_skipped = |kid: &str, reason| format!("key {position}{kid} is skipped: {reason}");
+        let jwk = strict_json::parse(text.as_bytes()).map_err(|error| {
+            let reason = if error.is_data() { "a member occurs twice" } else { "it cannot be read" };
+            is_skipped("", reason)
+        })?;
+        Self::check(position, &jwk, allowed).map_err(|reason| {
+            let kid = text_of(&jwk, "kid").map(|kid| format!(" (kid {})", for_a_log(kid)));
+            is_skipped(&kid.unwrap_or_default(), reason)
         })
     }
 
-    fn check(position: usize, jwk: &Json, allowed: &[Algorithm]) -> Result<Self, &'static str> {
-        if !matches!(jwk, Json::Object(_)) {
+    fn check(position: usize, jwk: &Value, allowed: &[Algorithm]) -> Result<Self, &'static str> {
+        if !jwk.is_object() {
             return Err("it is not a JSON object");
         }
-        if jwk.duplicate().is_some() {
-            return Err("a member occurs twice");
-        }
-        let kid = match jwk.member("kid") {
+        let kid = match jwk.get("kid") {
             None => None,
-            Some(Json::Text(kid)) if kid.chars().count() <= MAX_KID_CHARACTERS => Some(kid.clone()),
+            Some(Value::String(kid)) if kid.chars().count() <= MAX_KID_CHARACTERS => Some(kid.clone()),
             Some(_) => return Err("the kid is not a string of at most 256 characters"),
         };
-        let kty = jwk.member("kty").and_then(Json::text).ok_or("the kty is missing or not a string")?;
+        let kty = text_of(jwk, "kty").ok_or("the kty is missing or not a string")?;
         if kty == "oct" {
             return Err("a symmetric key has no place in a published set");
         }
-        if PRIVATE_MEMBERS.iter().any(|name| jwk.member(name).is_some()) {
+        if PRIVATE_MEMBERS.iter().any(|name| jwk.get(name).is_some()) {
             return Err("it has private members");
         }
         check_use(jwk)?;
-        let (kind, material) = match kty {
+        let public = match kty {
             "RSA" => read_rsa(jwk)?,
             "EC" => read_curve(jwk)?,
             "OKP" => read_ed25519(jwk)?,
             _ => return Err("the kty is not supported"),
         };
-        let algorithms = read_algorithms(jwk, kind, allowed)?;
-        Ok(Self { position, kid, algorithms, kind, material })
+        let algorithms = read_algorithms(jwk, public.kind, allowed)?;
+        Ok(Self { position, kid, algorithms, public })
     }
 
     /// Whether the other is this key, published again under the same name.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.kid == other.kid && self.kind == other.kind && self.material.is_same(&other.material)
+        let (one, another) = (&self.public, &other.public);
+        self.kid == other.kid && one.kind == another.kind && one.numbers == another.numbers
     }
 
     /// Serves the algorithms of its duplicate too.
@@ -149,33 +118,35 @@ impl Key {
     }
 
     pub(super) fn serves(&self, algorithm: Algorithm) -> bool {
-        self.kind == algorithm.key_kind() && self.algorithms.contains(&algorithm)
+        self.public.kind == algorithm.key_kind() && self.algorithms.contains(&algorithm)
     }
 
     /// Whether the signature over the text is this key's, by an algorithm that it serves.
     pub(super) fn verifies(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
         // biscuit panics when a key meets an algorithm of another kind; `serves` has ruled that out.
         self.serves(algorithm)
-            && match (&self.material, algorithm.in_biscuit()) {
-                (Material::Biscuit(secret), Some(algorithm)) => {
-                    algorithm.verify(signature, signed, secret).is_ok()
+            && match (algorithm.in_biscuit(), &self.public.secret) {
+                (Some(algorithm), secret) => algorithm.verify(signature, signed, secret).is_ok(),
+                (None, Secret::PublicKey(point)) => {
+                    UnparsedPublicKey::new(&ED25519, point).verify(signed, signature).is_ok()
                 }
-                (Material::Ed25519(key), None) => {
-                    UnparsedPublicKey::new(&ED25519, key).verify(signed, signature).is_ok()
-                }
-                _ => false,
+                (None, _) => false,
             }
     }
 }
 
-fn check_use(jwk: &Json) -> Result<(), &'static str> {
-    if jwk.member("use").is_some_and(|usage| usage.text() != Some("sig")) {
+fn text_of<'a>(jwk: &'a Value, name: &str) -> Option<&'a str> {
+    jwk.get(name).and_then(Value::as_str)
+}
+
+fn check_use(jwk: &Value) -> Result<(), &'static str> {
+    if jwk.get("use").is_some_and(|usage| usage != "sig") {
         return Err("its use is not sig");
     }
-    match jwk.member("key_ops") {
+    match jwk.get("key_ops") {
         None => Ok(()),
-        Some(Json::List(operations)) if operations.iter().all(|operation| operation.text().is_some()) => {
-            let verifies = operations.iter().any(|operation| operation.text() == Some("verify"));
+        Some(Value::Array(operations)) if operations.iter().all(Value::is_string) => {
+            let verifies = operations.iter().any(|operation| operation == "verify");
             if verifies { Ok(()) } else { Err("its key_ops do not name verify") }
         }
         Some(_) => Err("its key_ops are not an array of strings"),
@@ -183,44 +154,40 @@ fn check_use(jwk: &Json) -> Result<(), &'static str> {
 }
 
 /// The allow-list, as far as it fits the key's kind and its own `alg`.
-fn read_algorithms(jwk: &Json, kind: KeyKind, allowed: &[Algorithm]) -> Result<Vec<Algorithm>, &'static str> {
-    let own: Option<Algorithm> = match jwk.member("alg") {
-        None => None,
-        Some(alg) => Some(
-            alg.text()
-                .and_then(|alg| alg.parse().ok())
-                .ok_or("its alg is not a supported signature algorithm")?,
-        ),
-    };
+fn read_algorithms(
+    jwk: &Value,
+    kind: KeyKind,
+    allowed: &[Algorithm],
+) -> Result<Vec<Algorithm>, &'static str> {
+    let unsupported = "its alg is not a supported signature algorithm";
+    let own = jwk.get("alg").map(|alg| alg.as_str().and_then(|alg| alg.parse().ok()).ok_or(unsupported));
+    let own: Option<Algorithm> = own.transpose()?;
     if own.is_some_and(|own| own.key_kind() != kind) {
         return Err("its alg does not fit its kty and crv");
     }
-    let fitting: Vec<_> = allowed
-        .iter()
-        .copied()
-        .filter(|algorithm| algorithm.key_kind() == kind && own.is_none_or(|own| own == *algorithm))
-        .collect();
+    let fits =
+        |algorithm: &Algorithm| algorithm.key_kind() == kind && own.is_none_or(|own| own == *algorithm);
+    let fitting: Vec<_> = allowed.iter().copied().filter(fits).collect();
     if fitting.is_empty() { Err("no allowed algorithm fits it") } else { Ok(fitting) }
 }
 
-fn bytes(jwk: &Json, name: &str) -> Result<Vec<u8>, &'static str> {
-    jwk.member(name)
-        .and_then(Json::text)
+fn bytes(jwk: &Value, name: &str) -> Result<Vec<u8>, &'static str> {
+    text_of(jwk, name)
         .and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok())
         .ok_or("a number is missing or not canonical base64url without padding")
 }
 
-fn read_rsa(jwk: &Json) -> Result<(KeyKind, Material), &'static str> {
-    let n = BigUint::from_bytes_be(&bytes(jwk, "n")?);
-    let e = BigUint::from_bytes_be(&bytes(jwk, "e")?);
+fn read_rsa(jwk: &Value) -> Result<PublicKey, &'static str> {
+    let numbers = [bytes(jwk, "n")?, bytes(jwk, "e")?];
+    let [n, e] = numbers.each_ref().map(|number| BigUint::from_bytes_be(number));
     match strength::rsa_weakness(&n, &e) {
         Some(weakness) => Err(weakness),
-        None => Ok((KeyKind::Rsa, Material::Biscuit(Secret::RSAModulusExponent { n, e }))),
+        None => Ok(PublicKey { kind: KeyKind::Rsa, numbers, secret: Secret::RSAModulusExponent { n, e } }),
     }
 }
 
-fn read_curve(jwk: &Json) -> Result<(KeyKind, Material), &'static str> {
-    let (kind, curve, length) = match jwk.member("crv").and_then(Json::text) {
+fn read_curve(jwk: &Value) -> Result<PublicKey, &'static str> {
+    let (kind, curve, length) = match text_of(jwk, "crv") {
         Some("P-256") => (KeyKind::P256, &strength::P256, 32),
         Some("P-384") => (KeyKind::P384, &strength::P384, 48),
         _ => return Err("the curve is not supported"),
@@ -234,18 +201,20 @@ fn read_curve(jwk: &Json) -> Result<(KeyKind, Material), &'static str> {
     }
     // SEC 1 §2.3.3: 04 marks an uncompressed point.
     let point = [&[4], x.as_slice(), y.as_slice()].concat();
-    Ok((kind, Material::Biscuit(Secret::PublicKey(point))))
+    Ok(PublicKey { kind, numbers: [x, y], secret: Secret::PublicKey(point) })
 }
 
-fn read_ed25519(jwk: &Json) -> Result<(KeyKind, Material), &'static str> {
-    if jwk.member("crv").and_then(Json::text) != Some("Ed25519") {
+fn read_ed25519(jwk: &Value) -> Result<PublicKey, &'static str> {
+    if text_of(jwk, "crv") != Some("Ed25519") {
         return Err("the curve is not supported");
     }
-    let point: [u8; 32] = bytes(jwk, "x")?.try_into().map_err(|_| "a coordinate has the wrong length")?;
-    if !strength::is_sound_ed25519_point(&point) {
+    let x = bytes(jwk, "x")?;
+    let point = x.as_slice().try_into().map_err(|_| "a coordinate has the wrong length")?;
+    if !strength::is_sound_ed25519_point(point) {
         return Err("the point is not on the curve or of small order");
     }
-    Ok((KeyKind::Ed25519, Material::Ed25519(point)))
+    let secret = Secret::PublicKey(x.clone());
+    Ok(PublicKey { kind: KeyKind::Ed25519, numbers: [x, vec![]], secret })
 }
 
 /// At most 64 characters, with everything escaped that could forge or break a log line.

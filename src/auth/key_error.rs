@@ -2,16 +2,6 @@
 //!
 //! They hold nothing secret, and what came from elsewhere is escaped.
 
-/// Why a fetch brought no set.
-#[derive(Debug, thiserror::Error)]
-#[error("{reason}")]
-pub struct FetchError {
-    pub(super) reason: String,
-    pub(super) help: &'static str,
-    /// The issuer gave no answer, so a later attempt may succeed with nothing changed here.
-    pub(super) outage: bool,
-}
-
 /// Why there is no usable set of keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -26,8 +16,9 @@ pub enum KeyError {
     /// Every key was skipped, for these reasons, or there was none.
     #[error("the key set has no usable key{}", .0.iter().map(|line| format!("; {line}")).collect::<String>())]
     NoUsableKey(Vec<String>),
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
+    /// A fetch brought no set. In an outage the issuer gave no answer, so a later attempt may succeed with nothing changed here.
+    #[error("{reason}")]
+    Fetch { reason: String, help: &'static str, outage: bool },
     #[error("no thread for the keys: {0}")]
     NoThread(std::io::Error),
 }
@@ -44,7 +35,7 @@ impl KeyError {
             Self::NoUsableKey(_) => {
                 "publish at least one public key that can check signatures of token.algorithms"
             }
-            Self::Fetch(error) => error.help,
+            Self::Fetch { help, .. } => help,
             Self::NoThread(_) => "raise TasksMax= (ulimit -u)",
         }
     }
@@ -56,6 +47,6 @@ impl KeyError {
 
     /// Whether the issuer gave no answer, so that a later attempt may succeed with nothing changed here.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Fetch(error) if error.outage)
+        matches!(self, Self::Fetch { outage: true, .. })
     }
 }

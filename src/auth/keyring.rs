@@ -1,16 +1,20 @@
 //! The set of keys that serves now, how old it is, and the requests that wait for a better one.
 //!
-//! One background thread puts sets in (see `source`), requests take them out. Promises: reading costs an atomic load,
+//! One background thread puts sets in (see `refresh`), requests take them out. Promises: reading costs an atomic load,
 //! and waiting blocks no thread, is bounded in number and has an end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwapOption, Guard};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use super::algorithm::Algorithm;
+use super::key_error::KeyError;
 use super::keys::KeySet;
+use super::source::{RefreshTiming, Source};
 
 /// Maximum requests that wait for a fetch at once; more are denied at once.
 const MAX_WAITING: usize = 1_024;
@@ -26,6 +30,14 @@ pub(super) struct Loaded {
 /// What changes when a file is written or replaced: modification time, size, inode.
 pub(super) type Fingerprint = (i64, i64, u64, u64);
 
+/// The version of the key file that was seen last.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// `None` when there was no file.
+    pub(super) version: Option<Fingerprint>,
+    pub(super) serves: bool,
+}
+
 /// State of the keys, for readiness and metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyStatus {
@@ -38,57 +50,53 @@ pub struct KeyStatus {
     pub failures: u64,
 }
 
-/// What requests and the thread ask of each other.
-#[derive(Default)]
-struct RefreshState {
-    stopped: bool,
-    /// An attempt is in progress.
-    busy: bool,
-    /// An attempt is requested.
-    requested: bool,
-    /// When a token with an unknown `kid` last requested an attempt.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// One is in progress or requested.
+    pending: bool,
+    /// When a token with an unknown `kid` last requested one.
     last_unknown: Option<Instant>,
-    /// The version of the key file that a failed reload leaves unused.
-    held: Option<Fingerprint>,
     refreshes: u64,
     failures: u64,
 }
 
-/// Shared by the requests and the thread that refreshes.
+/// The keys of one source. Its thread ends when it is dropped.
 pub(super) struct Keyring {
+    pub(super) source: Source,
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) timing: RefreshTiming,
     loaded: ArcSwapOption<Loaded>,
     /// When the set was last confirmed, in milliseconds since `born`.
     confirmed: AtomicU64,
     born: Instant,
-    max_stale: Option<Duration>,
-    unknown_spacing: Duration,
-    state: Mutex<RefreshState>,
-    wake: Condvar,
-    /// Changes when an attempt has ended.
-    attempts: watch::Sender<()>,
-    waiting: Semaphore,
+    seen: Mutex<Seen>,
+    attempts: watch::Sender<Attempts>,
+    wake: SyncSender<()>,
 }
 
 impl Keyring {
-    /// An empty ring. A set serves for `max_stale` without being confirmed, or without limit; between two attempts that
-    /// unknown `kid`s request lies `unknown_spacing`.
-    pub(super) fn new(max_stale: Option<Duration>, unknown_spacing: Duration) -> Self {
+    /// An empty ring; `wake` wakes its thread.
+    pub(super) fn new(
+        source: Source,
+        algorithms: Vec<Algorithm>,
+        timing: RefreshTiming,
+        wake: SyncSender<()>,
+    ) -> Self {
         Self {
+            source,
+            algorithms,
+            timing,
             loaded: ArcSwapOption::empty(),
             confirmed: AtomicU64::new(0),
             born: Instant::now(),
-            max_stale,
-            unknown_spacing,
-            state: Mutex::default(),
-            wake: Condvar::new(),
-            attempts: watch::Sender::new(()),
-            waiting: Semaphore::new(MAX_WAITING),
+            seen: Mutex::default(),
+            attempts: watch::Sender::default(),
+            wake,
         }
     }
 
-    /// A panic while the lock was held leaves the state whole, since each change to it is one assignment.
-    fn state(&self) -> MutexGuard<'_, RefreshState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn age(&self) -> Duration {
@@ -98,23 +106,33 @@ impl Keyring {
     /// The set that serves, unless there is none or it was confirmed too long ago.
     pub(super) fn current(&self) -> Option<Guard<Option<Arc<Loaded>>>> {
         let loaded = self.loaded.load();
-        let fresh = self.max_stale.is_none_or(|limit| self.age() < limit);
-        (loaded.is_some() && fresh).then_some(loaded)
+        let is_fresh = match &self.source {
+            Source::File(_) => true,
+            Source::Remote(remote) => self.age() < remote.max_stale,
+        };
+        (loaded.is_some() && is_fresh).then_some(loaded)
     }
 
-    /// Whether the set that serves was read from exactly this text.
-    pub(super) fn holds(&self, text: &[u8]) -> bool {
-        self.loaded.load().as_ref().is_some_and(|loaded| loaded.text == text)
-    }
-
-    /// Lets a set serve from now on.
-    pub(super) fn put(&self, set: KeySet, text: Vec<u8>) {
-        for warning in set.warnings() {
-            log::warn!("token.jwks: {warning}");
+    /// Lets the set of this text serve from now on; without one, the set that serves is confirmed.
+    pub(super) fn accept(&self, text: Option<Vec<u8>>) -> Result<(), KeyError> {
+        match text {
+            Some(text) => self.put(KeySet::read(&text, &self.algorithms)?, text),
+            None => self.confirm(),
         }
-        log::info!("{} keys serve, {} are skipped", set.len(), set.skipped_count());
-        let generation = self.loaded.load().as_ref().map_or(0, |loaded| loaded.generation) + 1;
-        self.loaded.store(Some(Arc::new(Loaded { set, generation, text })));
+        Ok(())
+    }
+
+    /// Lets a set serve from now on, unless it does already. One thread at a time, so that each set has a generation.
+    pub(super) fn put(&self, set: KeySet, text: Vec<u8>) {
+        let loaded = self.loaded.load();
+        if loaded.as_ref().is_none_or(|loaded| loaded.text != text) {
+            for warning in set.warnings() {
+                log::warn!("token.jwks: {warning}");
+            }
+            log::info!("{} keys serve, {} are skipped", set.len(), set.skipped_count());
+            let generation = loaded.as_ref().map_or(0, |loaded| loaded.generation) + 1;
+            self.loaded.store(Some(Arc::new(Loaded { set, generation, text })));
+        }
         self.confirm();
     }
 
@@ -126,103 +144,78 @@ impl Keyring {
 
     pub(super) fn status(&self) -> KeyStatus {
         let current = self.current();
-        let state = self.state();
+        let attempts = self.attempts.borrow();
         KeyStatus {
             usable_keys: current.as_deref().and_then(Option::as_ref).map_or(0, |loaded| loaded.set.len()),
             age: self.loaded.load().is_some().then(|| self.age()),
-            refreshes: state.refreshes,
-            failures: state.failures,
+            refreshes: attempts.refreshes,
+            failures: attempts.failures,
         }
     }
 
     /// An attempt begins.
     pub(super) fn begin(&self) {
-        let mut state = self.state();
-        state.busy = true;
-        state.requested = false;
+        self.attempts.send_modify(|attempts| attempts.pending = true);
     }
 
-    /// The attempt has ended, and requests that wait for it go on.
-    pub(super) fn end(&self, succeeded: bool) {
-        let mut state = self.state();
-        if succeeded {
-            state.refreshes += 1;
-        } else {
-            state.failures += 1;
-        }
-        drop(state);
-        self.end_idle();
+    /// The attempt has succeeded or failed, or found nothing to do; requests that wait for it go on.
+    pub(super) fn end(&self, succeeded: Option<bool>) {
+        self.attempts.send_modify(|attempts| {
+            attempts.pending = false;
+            attempts.refreshes += u64::from(succeeded == Some(true));
+            attempts.failures += u64::from(succeeded == Some(false));
+        });
     }
 
-    /// The attempt found nothing to do.
-    pub(super) fn end_idle(&self) {
-        self.state().busy = false;
-        self.attempts.send_replace(());
-    }
-
-    /// Leaves this version of the key file unused, until another is held or `None`; another version is read.
-    pub(super) fn hold(&self, version: Option<Fingerprint>) {
-        self.state().held = version;
-    }
-
-    /// Whether this version of the key file must stay unused.
-    pub(super) fn is_held(&self, version: Option<Fingerprint>) -> bool {
-        version.is_some() && self.state().held == version
-    }
-
-    /// Requests an attempt soon.
+    /// Requests an attempt now, for which requests wait.
     pub(super) fn request(&self) {
-        self.state().requested = true;
-        self.wake.notify_all();
+        self.begin();
+        self.wake();
     }
 
-    /// Ends the thread. From now on no request waits, since no attempt will come.
-    pub(super) fn stop(&self) {
-        self.state().stopped = true;
-        self.wake.notify_all();
-    }
-
-    /// Sleeps until the time is over or an attempt is requested; `false` when the thread must end.
-    pub(super) fn sleep(&self, time: Duration) -> bool {
-        let asleep = |state: &mut RefreshState| !state.stopped && !state.requested;
-        let (state, _) =
-            self.wake.wait_timeout_while(self.state(), time, asleep).unwrap_or_else(PoisonError::into_inner);
-        !state.stopped
+    fn wake(&self) {
+        // A full channel has a request that is as good.
+        let _ = self.wake.try_send(());
     }
 
     /// Waits for the attempt in progress. Where there is none, an unknown `kid` requests one, unless another did shortly
-    /// before. `false` when there was nothing to wait for, or no end in time.
-    pub(super) async fn wait_for_attempt(&self, for_unknown_kid: bool, at_most: Duration) -> bool {
-        let mut attempts = {
-            let mut state = self.state();
-            if state.stopped {
-                return false;
+    /// before.
+    pub(super) async fn wait_for_attempt(&self, for_unknown_kid: bool) {
+        let mut watched = self.attempts.subscribe();
+        let (mut is_pending, mut is_requested) = (false, false);
+        self.attempts.send_if_modified(|attempts| {
+            let is_spaced = |last: Instant| last.elapsed() >= self.timing.unknown_spacing;
+            is_requested =
+                for_unknown_kid && !attempts.pending && attempts.last_unknown.is_none_or(is_spaced);
+            if is_requested {
+                attempts.last_unknown = Some(Instant::now());
             }
-            if !state.busy && !state.requested {
-                let too_soon = state.last_unknown.is_some_and(|last| last.elapsed() < self.unknown_spacing);
-                if !for_unknown_kid || too_soon {
-                    return false;
-                }
-                state.last_unknown = Some(Instant::now());
-                state.requested = true;
-                self.wake.notify_all();
-            }
-            // Under the lock, so that the end of the attempt cannot be missed.
-            self.attempts.subscribe()
-        };
-        let Ok(_slot) = self.waiting.try_acquire() else { return false };
-        matches!(tokio::time::timeout(at_most, attempts.changed()).await, Ok(Ok(())))
+            is_pending = attempts.pending || is_requested;
+            attempts.pending = is_pending;
+            is_requested
+        });
+        if is_requested {
+            self.wake();
+        }
+        if is_pending && self.attempts.receiver_count() <= MAX_WAITING {
+            let ended = watched.wait_for(|attempts| !attempts.pending);
+            let _ = tokio::time::timeout(self.timing.max_wait(), ended).await;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(20);
+    const LONG: Duration = RefreshTiming::SERVING.fetch;
 
-    fn ring() -> Arc<Keyring> {
-        Arc::new(Keyring::new(None, LONG))
+    fn ring() -> (Arc<Keyring>, Receiver<()>) {
+        let (wake, woken) = sync_channel(1);
+        let source = Source::File("keys.json".into());
+        (Arc::new(Keyring::new(source, vec![], RefreshTiming::SERVING, wake)), woken)
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {
@@ -232,37 +225,32 @@ mod tests {
 
     #[test]
     fn no_request_waits_for_an_attempt_that_never_comes() {
-        let (ring, begun) = (ring(), Instant::now());
-        assert!(!run(ring.wait_for_attempt(false, LONG)));
-        ring.begin();
-        ring.stop();
-        assert!(!run(ring.wait_for_attempt(false, LONG)));
-        assert!(!run(ring.wait_for_attempt(true, LONG)));
+        let ((ring, woken), begun) = (ring(), Instant::now());
+        run(ring.wait_for_attempt(false));
+        ring.attempts.send_modify(|attempts| attempts.last_unknown = Some(begun));
+        run(ring.wait_for_attempt(true));
         assert!(begun.elapsed() < LONG / 2);
+        assert!(woken.try_recv().is_err());
     }
 
     #[test]
-    fn unknown_kid_waits_for_the_attempt_in_progress() {
-        let ring = ring();
-        ring.state().last_unknown = Some(Instant::now());
-        assert!(!run(ring.wait_for_attempt(true, LONG)), "none is under way, and the last is too near");
-        ring.begin();
-        let theirs = Arc::clone(&ring);
-        let ending = std::thread::spawn(move || {
-            while theirs.waiting.available_permits() == MAX_WAITING {
-                std::thread::sleep(Duration::from_millis(1));
+    fn unknown_kid_waits_for_the_attempt_in_progress_or_requests_one() {
+        for is_in_progress in [true, false] {
+            let ((ring, woken), begun) = (ring(), Instant::now());
+            if is_in_progress {
+                ring.begin();
             }
-            theirs.end(true);
-        });
-        assert!(run(ring.wait_for_attempt(true, LONG)));
-        ending.join().unwrap();
-    }
-
-    #[test]
-    fn waiting_requests_are_bounded() {
-        let ring = ring();
-        ring.begin();
-        let _slots = ring.waiting.try_acquire_many(MAX_WAITING as u32).unwrap();
-        assert!(!run(ring.wait_for_attempt(false, LONG)));
+            let theirs = Arc::clone(&ring);
+            let ending = std::thread::spawn(move || {
+                while theirs.attempts.receiver_count() == 0 || !theirs.attempts.borrow().pending {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                theirs.end(Some(true));
+            });
+            run(ring.wait_for_attempt(true));
+            assert!(!ring.attempts.borrow().pending && begun.elapsed() < LONG / 2);
+            assert_eq!(woken.try_recv().is_ok(), !is_in_progress);
+            ending.join().unwrap();
+        }
     }
 }

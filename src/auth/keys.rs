@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 
 use super::algorithm::Algorithm;
 use super::error::TokenError;
-use super::jwk::{Key, SkippedKey};
+use super::jwk::Key;
 use super::key_error::KeyError;
-use crate::strict_json::{Json, without_byte_order_mark};
+use crate::strict_json::without_byte_order_mark;
 
 /// Maximum bytes of a key set.
 pub(super) const MAX_BYTES: usize = 1024 * 1024;
@@ -25,7 +25,8 @@ const MAX_REPORTED: usize = 20;
 /// The usable keys of one published set: at least one.
 pub(super) struct KeySet {
     keys: Vec<Key>,
-    skipped: Vec<SkippedKey>,
+    /// A line for each key that is not used, with the reason.
+    skipped: Vec<String>,
     /// All keys of the published set.
     total: usize,
 }
@@ -47,8 +48,7 @@ impl KeySet {
         let published = parse(without_byte_order_mark(text))?.keys;
         let mut set = Self { keys: vec![], skipped: vec![], total: published.len() };
         for (index, jwk) in published.into_iter().take(MAX_KEYS).enumerate() {
-            let jwk = Json::parse(jwk.get().as_bytes()).map_err(not_json)?;
-            match Key::read(index + 1, &jwk, allowed) {
+            match Key::read(index + 1, jwk.get(), allowed) {
                 Ok(key) => match set.keys.iter_mut().find(|known| known.is_same(&key)) {
                     Some(known) => known.serve_as(&key),
                     None => set.keys.push(key),
@@ -86,7 +86,7 @@ impl KeySet {
     }
 
     #[cfg(test)]
-    pub(super) fn skipped(&self) -> &[SkippedKey] {
+    pub(super) fn skipped(&self) -> &[String] {
         &self.skipped
     }
 
@@ -97,7 +97,7 @@ impl KeySet {
     }
 
     fn skipped_lines(&self) -> Vec<String> {
-        let mut lines: Vec<_> = self.skipped.iter().take(MAX_REPORTED).map(ToString::to_string).collect();
+        let mut lines: Vec<_> = self.skipped.iter().take(MAX_REPORTED).cloned().collect();
         let more = self.skipped_count() - lines.len();
         if self.total > MAX_KEYS {
             lines.push(format!(

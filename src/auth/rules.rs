@@ -6,8 +6,6 @@ use std::time::Duration;
 use super::algorithm::Algorithm;
 use crate::domain::access::OrganisationType;
 
-const MAX_LEEWAY: Duration = Duration::from_secs(60);
-
 /// What a token must meet.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -28,25 +26,6 @@ pub struct Rules {
     pub claims: ClaimNames,
     /// Values of the claim [`ClaimNames::organisation_type`] beside the plain names.
     pub organisation_types: BTreeMap<String, OrganisationType>,
-}
-
-impl Rules {
-    /// The reason why these rules would accept every token or none. Settings that were loaded have none.
-    pub(super) fn error(&self) -> Option<&'static str> {
-        if self.issuer.is_empty() {
-            Some("the issuer is empty")
-        } else if self.audience.is_empty() || self.audience.iter().any(String::is_empty) {
-            Some("there is no audience, or an empty one")
-        } else if self.algorithms.is_empty() {
-            Some("no algorithm is allowed")
-        } else if self.leeway > MAX_LEEWAY {
-            Some("the leeway is not 0 to 60 seconds")
-        } else if self.types.is_empty() {
-            Some("no type of token is allowed")
-        } else {
-            None
-        }
-    }
 }
 
 /// Names of the claims about the caller: top-level members, all different.

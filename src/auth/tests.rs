@@ -2,8 +2,10 @@
 
 mod attacks;
 mod callers;
+mod fetching;
 mod files;
 mod issuer;
+mod jwk;
 mod key_sets;
 mod mint;
 mod reader;
@@ -11,7 +13,6 @@ mod remembering;
 mod remote;
 mod remote_tls;
 mod shapes;
-mod words;
 
 /// A caller whose token was accepted.
 pub(super) fn any_caller() -> std::sync::Arc<super::Caller> {

@@ -51,8 +51,8 @@ fn check_keys(
     output: &mut Output<'_>,
 ) -> Result<Option<SettingError>, Failure> {
     let error = match auth::check_source(&token.rules, &token.keys) {
-        Ok(checked) => {
-            for warning in &checked.warnings {
+        Ok(warnings) => {
+            for warning in &warnings {
                 output.print(&format!("warning: token.jwks: {warning}\n"))?;
             }
             return Ok(None);

@@ -9,8 +9,8 @@ use crate::store;
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("token.jwks: {0}")]
-    Keys(#[from] auth::StartError),
+    #[error("token.jwks: {}", .0.with_help())]
+    Keys(#[from] auth::KeyError),
     #[error(transparent)]
     Store(#[from] store::OpenError),
     #[error(transparent)]

@@ -8,6 +8,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Origin, SettingError};
+use super::source::{Value, plain};
 use super::text::{did_you_mean, joined, shown};
 use super::toml_file::{line, parse_toml, read_file};
 use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
@@ -39,12 +40,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&mut self, line: Option<usize>, key: &str, reason: impl Into<String>, help: impl Into<String>) {
-        self.errors.push(SettingError {
-            origin: Origin::File { path: self.file.to_owned(), line },
-            key: Some(key.to_owned()),
-            reason: reason.into(),
-            help: help.into(),
-        });
+        let origin = Origin::File { path: self.file.to_owned(), line };
+        self.errors.push(SettingError::new(origin, key, (reason, help)));
     }
 
     fn table(&mut self, table: &DeTable<'_>, text: &str) {
@@ -69,15 +66,13 @@ impl Reader<'_> {
     }
 
     fn version(&mut self, line: Option<usize>, value: &DeValue<'_>) {
-        let number = value.as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
-        if number != Some(VERSION) {
-            let reason = match (number, value.as_str()) {
-                (Some(number), _) => format!("{number} is not known to this program"),
-                (None, Some(text)) => format!("{} is not a whole number", shown(text)),
-                (None, None) => "is not a whole number".to_owned(),
-            };
-            self.error(line, "version", reason, format!("write version = {VERSION}"));
-        }
+        let reason = match plain(value) {
+            Value::Number(VERSION) => return,
+            Value::Number(number) => format!("{number} is not known to this program"),
+            Value::Text(text) => format!("{} is not a whole number", shown(&text)),
+            _ => "is not a whole number".to_owned(),
+        };
+        self.error(line, "version", reason, format!("write version = {VERSION}"));
     }
 
     fn rows(&mut self, method: Method, rows: &DeTable<'_>, text: &str) {

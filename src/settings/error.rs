@@ -26,6 +26,14 @@ pub struct SettingError {
 }
 
 impl SettingError {
+    pub(super) fn new(
+        origin: Origin,
+        key: impl Into<String>,
+        (reason, help): (impl Into<String>, impl Into<String>),
+    ) -> Self {
+        Self { origin, key: Some(key.into()), reason: reason.into(), help: help.into() }
+    }
+
     /// The line of the file, when the error is in one.
     pub(crate) fn line(&self) -> Option<usize> {
         match self.origin {
@@ -34,6 +42,9 @@ impl SettingError {
         }
     }
 }
+
+/// What is wrong with a value, and how to fix it.
+pub(super) type Wrong = (String, String);
 
 /// Every error found, in the order: files, unknown names, values by section, the access table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

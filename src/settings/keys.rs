@@ -16,14 +16,12 @@ pub(crate) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
-    /// A path, relative to the configuration file's directory unless absolute.
-    Path,
     TextOrList,
     List,
     /// A whole number in this range, both ends included.
     Number {
-        min: u64,
-        max: u64,
+        min: i64,
+        max: i64,
     },
     Boolean,
     OneOf(&'static [&'static str]),
@@ -37,13 +35,10 @@ pub(crate) enum Default {
     Mandatory,
     /// None: the key is only needed in combination with others.
     Nothing,
-    Text(&'static str),
-    Number(i64),
-    Boolean(bool),
-    List(&'static [&'static str]),
+    /// This text, read as if the key's variable had it.
+    Is(&'static str),
     /// The number of processor cores.
     Cores,
-    EmptyTable,
 }
 
 /// The prefix of our variables. `VIRKSOMHEDSLOGIN_CONFIG` does not (one underscore), nor do the
@@ -73,55 +68,55 @@ macro_rules! keys {
     };
 }
 
-const fn number(min: u64, max: u64) -> Kind {
+const fn number(min: i64, max: i64) -> Kind {
     Kind::Number { min, max }
 }
 
 keys! {
-    LISTEN = "server.listen", Kind::Text, Default::Text("127.0.0.1:8080");
-    MANAGEMENT = "server.management", Kind::Text, Default::Text("127.0.0.1:9090");
+    LISTEN = "server.listen", Kind::Text, Default::Is("127.0.0.1:8080");
+    MANAGEMENT = "server.management", Kind::Text, Default::Is("127.0.0.1:9090");
     WORKERS = "server.workers", number(1, 512), Default::Cores;
-    SHUTDOWN_TIMEOUT = "server.shutdown_timeout_seconds", number(1, 3600), Default::Number(10);
-    DOCUMENTATION = "server.documentation", Kind::Boolean, Default::Boolean(true);
-    CONNECTIONS = "limits.connections", number(16, 65_536), Default::Number(4096);
-    REQUEST_TIMEOUT = "limits.request_timeout_seconds", number(1, 300), Default::Number(10);
-    WRITE_TIMEOUT = "limits.write_timeout_seconds", number(1, 3600), Default::Number(60);
-    IDLE_TIMEOUT = "limits.idle_timeout_seconds", number(1, 3600), Default::Number(75);
-    REQUESTS_PER_SECOND = "limits.requests_per_second", number(0, 100_000), Default::Number(0);
-    BURST = "limits.burst", number(0, 100_000), Default::Number(0);
-    REFUSED_PER_SECOND = "limits.refused_per_second", number(0, 100_000), Default::Number(50);
-    STORE_KIND = "store.kind", Kind::OneOf(&["embedded", "postgres"]), Default::Text("embedded");
-    STORE_PATH = "store.path", Kind::Path, Default::Nothing;
-    STORE_CREATE = "store.create", Kind::Boolean, Default::Boolean(true);
+    SHUTDOWN_TIMEOUT = "server.shutdown_timeout_seconds", number(1, 3600), Default::Is("10");
+    DOCUMENTATION = "server.documentation", Kind::Boolean, Default::Is("true");
+    CONNECTIONS = "limits.connections", number(16, 65_536), Default::Is("4096");
+    REQUEST_TIMEOUT = "limits.request_timeout_seconds", number(1, 300), Default::Is("10");
+    WRITE_TIMEOUT = "limits.write_timeout_seconds", number(1, 3600), Default::Is("60");
+    IDLE_TIMEOUT = "limits.idle_timeout_seconds", number(1, 3600), Default::Is("75");
+    REQUESTS_PER_SECOND = "limits.requests_per_second", number(0, 100_000), Default::Is("0");
+    BURST = "limits.burst", number(0, 100_000), Default::Is("0");
+    REFUSED_PER_SECOND = "limits.refused_per_second", number(0, 100_000), Default::Is("50");
+    STORE_KIND = "store.kind", Kind::OneOf(&["embedded", "postgres"]), Default::Is("embedded");
+    STORE_PATH = "store.path", Kind::Text, Default::Nothing;
+    STORE_CREATE = "store.create", Kind::Boolean, Default::Is("true");
     STORE_URL = "store.url", Kind::Text, Default::Nothing;
-    STORE_URL_FILE = "store.url_file", Kind::Path, Default::Nothing;
-    STORE_PASSWORD_FILE = "store.password_file", Kind::Path, Default::Nothing;
-    STORE_TLS_CA_FILE = "store.tls_ca_file", Kind::Path, Default::Nothing;
-    STORE_TLS_CERT_FILE = "store.tls_cert_file", Kind::Path, Default::Nothing;
-    STORE_TLS_KEY_FILE = "store.tls_key_file", Kind::Path, Default::Nothing;
-    DEADLINE = "store.deadline_seconds", number(1, 60), Default::Number(5);
-    CREATE_SCHEMA = "store.create_schema", Kind::Boolean, Default::Boolean(true);
-    STORE_CONNECTIONS = "store.connections", number(6, 200), Default::Number(10);
-    PREPARED_STATEMENTS = "store.prepared_statements", Kind::Boolean, Default::Boolean(false);
+    STORE_URL_FILE = "store.url_file", Kind::Text, Default::Nothing;
+    STORE_PASSWORD_FILE = "store.password_file", Kind::Text, Default::Nothing;
+    STORE_TLS_CA_FILE = "store.tls_ca_file", Kind::Text, Default::Nothing;
+    STORE_TLS_CERT_FILE = "store.tls_cert_file", Kind::Text, Default::Nothing;
+    STORE_TLS_KEY_FILE = "store.tls_key_file", Kind::Text, Default::Nothing;
+    DEADLINE = "store.deadline_seconds", number(1, 60), Default::Is("5");
+    CREATE_SCHEMA = "store.create_schema", Kind::Boolean, Default::Is("true");
+    STORE_CONNECTIONS = "store.connections", number(6, 200), Default::Is("10");
+    PREPARED_STATEMENTS = "store.prepared_statements", Kind::Boolean, Default::Is("false");
     ISSUER = "token.issuer", Kind::Text, Default::Mandatory;
     AUDIENCE = "token.audience", Kind::TextOrList, Default::Mandatory;
     JWKS = "token.jwks", Kind::Text, Default::Mandatory;
-    CA_FILE = "token.ca_file", Kind::Path, Default::Nothing;
-    TOKEN_ALGORITHMS = "token.algorithms", Kind::List, Default::List(&["RS256", "PS256", "ES256"]);
-    LEEWAY = "token.leeway_seconds", number(0, 60), Default::Number(30);
-    TOKEN_TYPES = "token.types", Kind::List, Default::List(&["at+jwt", "JWT", ""]);
-    MAX_LIFETIME = "token.max_lifetime_seconds", number(0, 315_360_000), Default::Number(86_400);
-    JWKS_REFRESH = "token.jwks_refresh_seconds", number(10, 3600), Default::Number(300);
-    JWKS_MAX_STALE = "token.jwks_max_stale_seconds", number(10, 2_592_000), Default::Number(86_400);
-    CLAIM_ORGANISATION_TYPE = "token.claims.organisation_type", Kind::Text, Default::Text("organisationType");
-    CLAIM_ORGANISATION_CODE = "token.claims.organisation_code", Kind::Text, Default::Text("organisationCode");
-    CLAIM_ACCESS = "token.claims.access", Kind::Text, Default::Text("adgang");
-    CLAIM_SCOPE = "token.claims.scope", Kind::Text, Default::Text("scope");
-    CLAIM_ACTING_CVR = "token.claims.acting_cvr", Kind::Text, Default::Text("cvr");
-    ORGANISATION_TYPES = "token.organisation_types", Kind::Table, Default::EmptyTable;
-    ACCESS_FILE = "access.file", Kind::Path, Default::Mandatory;
-    AUDIT_FILE = "audit.file", Kind::Text, Default::Text("-");
-    LOG_FORMAT = "log.format", Kind::OneOf(&["text", "json"]), Default::Text("text");
+    CA_FILE = "token.ca_file", Kind::Text, Default::Nothing;
+    TOKEN_ALGORITHMS = "token.algorithms", Kind::List, Default::Is("RS256,PS256,ES256");
+    LEEWAY = "token.leeway_seconds", number(0, 60), Default::Is("30");
+    TOKEN_TYPES = "token.types", Kind::List, Default::Is("at+jwt,JWT,");
+    MAX_LIFETIME = "token.max_lifetime_seconds", number(0, 315_360_000), Default::Is("86400");
+    JWKS_REFRESH = "token.jwks_refresh_seconds", number(10, 3600), Default::Is("300");
+    JWKS_MAX_STALE = "token.jwks_max_stale_seconds", number(10, 2_592_000), Default::Is("86400");
+    CLAIM_ORGANISATION_TYPE = "token.claims.organisation_type", Kind::Text, Default::Is("organisationType");
+    CLAIM_ORGANISATION_CODE = "token.claims.organisation_code", Kind::Text, Default::Is("organisationCode");
+    CLAIM_ACCESS = "token.claims.access", Kind::Text, Default::Is("adgang");
+    CLAIM_SCOPE = "token.claims.scope", Kind::Text, Default::Is("scope");
+    CLAIM_ACTING_CVR = "token.claims.acting_cvr", Kind::Text, Default::Is("cvr");
+    ORGANISATION_TYPES = "token.organisation_types", Kind::Table, Default::Nothing;
+    ACCESS_FILE = "access.file", Kind::Text, Default::Mandatory;
+    AUDIT_FILE = "audit.file", Kind::Text, Default::Is("-");
+    LOG_FORMAT = "log.format", Kind::OneOf(&["text", "json"]), Default::Is("text");
 }
 
 /// The key at this path.

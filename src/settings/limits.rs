@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::keys;
-use super::read::Reported;
 use super::source::Source;
 
 /// How much one client, and all of them together, may take.
@@ -32,39 +31,27 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
-pub(super) fn read(source: &mut Source) -> Result<Limits, Reported> {
-    let connections = source.number(&keys::CONNECTIONS);
-    let request_timeout = source.seconds(&keys::REQUEST_TIMEOUT);
-    let write_timeout = source.seconds(&keys::WRITE_TIMEOUT);
-    let idle_timeout = source.seconds(&keys::IDLE_TIMEOUT);
-    let rate = rate(source);
-    let refused_per_second = source.number(&keys::REFUSED_PER_SECOND);
-    Ok(Limits {
-        connections: connections?.try_into().unwrap_or(usize::MAX),
-        request_timeout: request_timeout?,
-        write_timeout: write_timeout?,
-        idle_timeout: idle_timeout?,
-        rate: rate?,
-        refused_per_second: positive(refused_per_second?),
-    })
-}
-
-fn positive(number: u64) -> Option<NonZeroU32> {
-    u32::try_from(number).ok().and_then(NonZeroU32::new)
-}
-
-fn rate(source: &mut Source) -> Result<Option<Rate>, Reported> {
-    let per_second = source.number(&keys::REQUESTS_PER_SECOND);
-    let burst = source.number(&keys::BURST);
-    let (per_second, burst) = (positive(per_second?), positive(burst?));
-    match (per_second, burst) {
-        (None, Some(burst)) => {
-            let reason = format!("is {burst}, but {} is 0", keys::REQUESTS_PER_SECOND.path);
-            let help = format!("set {} too, or leave it out", keys::REQUESTS_PER_SECOND.name());
-            Err(source.error(&keys::BURST, reason, help))
-        }
-        (per_second, burst) => {
-            Ok(per_second.map(|per_second| Rate { per_second, burst: burst.unwrap_or(per_second) }))
-        }
+pub(super) fn read(source: &mut Source) -> Limits {
+    Limits {
+        connections: source.number(&keys::CONNECTIONS),
+        request_timeout: source.seconds(&keys::REQUEST_TIMEOUT),
+        write_timeout: source.seconds(&keys::WRITE_TIMEOUT),
+        idle_timeout: source.seconds(&keys::IDLE_TIMEOUT),
+        rate: rate(source),
+        refused_per_second: NonZeroU32::new(source.number(&keys::REFUSED_PER_SECOND)),
     }
+}
+
+fn rate(source: &mut Source) -> Option<Rate> {
+    let errors = source.errors.len();
+    let per_second = NonZeroU32::new(source.number(&keys::REQUESTS_PER_SECOND));
+    let burst = NonZeroU32::new(source.number(&keys::BURST));
+    if let (None, Some(burst)) = (per_second, burst)
+        && source.errors.len() == errors
+    {
+        let reason = format!("is {burst}, but {} is 0", keys::REQUESTS_PER_SECOND.path);
+        let help = format!("set {} too, or leave it out", keys::REQUESTS_PER_SECOND.name());
+        source.error(&keys::BURST, reason, help);
+    }
+    per_second.map(|per_second| Rate { per_second, burst: burst.unwrap_or(per_second) })
 }

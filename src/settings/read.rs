@@ -1,105 +1,103 @@
-//! Reads one value as its key's type and range. Promises: every error is noted, and reading goes on.
+//! Reads one value as its key's type and range.
+//!
+//! Promises: every error is noted, and reading goes on: what cannot be read is empty or zero, and its section is not used.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::{Origin, SettingError};
+use super::error::{Origin, SettingError, Wrong};
 use super::keys::{Default, Key, Kind};
 use super::source::{Source, Value};
 use super::text::{check_text, nearest, shown};
-
-/// An error was noted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reported;
+use super::toml_file::read_text;
 
 impl Source {
+    /// What is read from a section, unless that notes an error.
+    pub(super) fn section<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.failed = false;
+        let section = read(self);
+        (!self.failed).then_some(section)
+    }
+
     /// Notes an error of this key, where its value is or should have been.
-    pub(super) fn error(
-        &mut self,
-        key: &Key,
-        reason: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Reported {
+    pub(super) fn error(&mut self, key: &Key, reason: impl Into<String>, help: impl Into<String>) {
         let origin = self.values.get(key.path).map(|entry| entry.origin.clone());
         let origin = origin.unwrap_or_else(|| Origin::File { path: self.file.clone(), line: None });
-        self.errors.push(SettingError {
-            origin,
-            key: Some(key.path.to_owned()),
-            reason: reason.into(),
-            help: help.into(),
-        });
-        Reported
+        self.errors.push(SettingError::new(origin, key.path, (reason, help)));
+        self.failed = true;
+    }
+
+    /// The value, or its error is noted.
+    pub(super) fn check<T>(&mut self, key: &Key, value: Result<T, Wrong>) -> Option<T> {
+        value.map_err(|(reason, help)| self.error(key, reason, help)).ok()
     }
 
     pub(super) fn is_given(&self, key: &Key) -> bool {
         self.values.contains_key(key.path)
     }
 
-    /// Notes that the key is missing, unless the file that may hold it could not be read.
-    pub(super) fn missing(&mut self, key: &Key, reason: &str) -> Reported {
-        if self.incomplete {
-            return Reported;
-        }
-        let help = format!("set {} under [{}], or {}", key.name(), key.section(), key.variable());
-        self.error(key, reason, help)
-    }
-
-    /// The given value, or the default.
-    fn value(&self, key: &Key) -> Option<Value> {
-        if let Some(entry) = self.values.get(key.path) {
-            return Some(entry.value.clone());
-        }
-        match key.default {
-            Default::Text(text) => Some(Value::Text(text.to_owned())),
-            Default::Number(number) => Some(Value::Number(number)),
-            Default::Boolean(value) => Some(Value::Boolean(value)),
-            Default::List(items) => {
-                Some(Value::List(items.iter().map(|item| Value::Text((*item).to_owned())).collect()))
-            }
-            Default::Cores => {
+    /// The value as its key's type, given or by default; nothing when an error was noted, or there is neither.
+    fn value(&mut self, key: &Key) -> Option<Value> {
+        let value = match (self.values.get(key.path), key.default) {
+            (Some(entry), _) => entry.value.clone(),
+            (None, Default::Is(text)) => Value::Variable(text.to_owned()),
+            (None, Default::Cores) => {
                 let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-                Some(Value::Number(cores.clamp(1, 512) as i64))
+                Value::Variable(cores.min(512).to_string())
             }
-            Default::Mandatory | Default::Nothing | Default::EmptyTable => None,
-        }
-    }
-
-    /// The text, or none when the key is neither given nor has a default.
-    pub(super) fn text(&mut self, key: &Key) -> Result<Option<String>, Reported> {
-        let text = match self.value(key) {
-            Some(Value::Text(text) | Value::Variable(text)) => text,
-            Some(other) => return Err(self.wrong_type(key, &other)),
-            None => return Ok(None),
+            (None, Default::Mandatory) => return self.missing(key, "is missing"),
+            (None, Default::Nothing) => return None,
         };
-        match check_text(&text) {
-            Some((reason, help)) => Err(self.error(key, reason, help)),
-            None => Ok(Some(text)),
-        }
-    }
-
-    pub(super) fn mandatory(&mut self, key: &Key) -> Result<String, Reported> {
-        match self.text(key)? {
-            Some(text) => Ok(text),
-            None => Err(self.missing(key, "is missing")),
-        }
-    }
-
-    pub(super) fn choice(&mut self, key: &Key) -> Result<String, Reported> {
-        let word = self.mandatory(key)?;
-        match key.kind {
-            Kind::OneOf(words) if !words.contains(&word.as_str()) => {
-                let help = match nearest(&word, words.iter().copied()) {
+        let typed = match (key.kind, value) {
+            (Kind::OneOf(words), Value::Text(text) | Value::Variable(text))
+                if !words.contains(&text.as_str()) =>
+            {
+                let help = match nearest(&text, words.iter().copied()) {
                     Some(near) => format!("did you mean {near}?"),
                     None => format!("use {}", words.join(" or ")),
                 };
-                Err(self.error(key, format!("{} is not known", shown(&word)), help))
+                Err((format!("{} is not known", shown(&text)), help))
             }
-            _ => Ok(word),
-        }
+            (Kind::Text | Kind::OneOf(_), Value::Text(text) | Value::Variable(text)) => Ok(Value::Text(text)),
+            (Kind::TextOrList, text @ Value::Text(_)) => Ok(Value::List(vec![text])),
+            (Kind::TextOrList | Kind::List, Value::Variable(text)) => {
+                Ok(Value::List(text.split(',').map(|item| Value::Text(item.trim().to_owned())).collect()))
+            }
+            (Kind::Number { min, max }, Value::Variable(text)) => {
+                text.parse().map(Value::Number).map_err(|_| {
+                    (format!("{} is not a whole number", shown(&text)), format!("use {min} to {max}"))
+                })
+            }
+            (Kind::Boolean, Value::Variable(text)) => text.parse().map(Value::Boolean).map_err(|_| {
+                (format!("{} is neither true nor false", shown(&text)), "use true or false".to_owned())
+            }),
+            (Kind::Number { .. }, value @ Value::Number(_))
+            | (Kind::Boolean, value @ Value::Boolean(_))
+            | (Kind::TextOrList | Kind::List, value @ Value::List(_)) => Ok(value),
+            (_, other) => Err(wrong_type(key, &other)),
+        };
+        self.check(key, typed)
     }
 
-    pub(super) fn path(&mut self, key: &Key) -> Result<Option<PathBuf>, Reported> {
-        Ok(self.text(key)?.map(|text| self.resolved(&text)))
+    /// Notes that the key is missing, unless the file that may hold it could not be read.
+    pub(super) fn missing<T>(&mut self, key: &Key, reason: &str) -> Option<T> {
+        self.failed = true;
+        if !self.incomplete {
+            let help = format!("set {} under [{}], or {}", key.name(), key.section(), key.variable());
+            self.error(key, reason, help);
+        }
+        None
+    }
+
+    /// The text, when the key is given or has a default.
+    pub(super) fn text(&mut self, key: &Key) -> Option<String> {
+        let Some(Value::Text(text)) = self.value(key) else { return None };
+        let checked = check_text(&text).map(|()| text);
+        self.check(key, checked)
+    }
+
+    pub(super) fn path(&mut self, key: &Key) -> Option<PathBuf> {
+        self.text(key).map(|text| self.resolved(&text))
     }
 
     /// The path as seen from the configuration file's directory.
@@ -107,106 +105,78 @@ impl Source {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 
-    pub(super) fn seconds(&mut self, key: &Key) -> Result<Duration, Reported> {
-        self.number(key).map(Duration::from_secs)
-    }
-
-    pub(super) fn number(&mut self, key: &Key) -> Result<u64, Reported> {
-        let Kind::Number { min, max } = key.kind else {
-            return Err(self.error(key, "is not declared as a number", "report this as a bug"));
-        };
-        let number = match self.value(key) {
-            Some(Value::Number(number)) => number,
-            Some(Value::Variable(text)) => match text.parse() {
-                Ok(number) => number,
-                Err(_) => {
-                    let reason = format!("{} is not a whole number", shown(&text));
-                    return Err(self.error(key, reason, format!("use {min} to {max}")));
-                }
-            },
-            Some(other) => return Err(self.wrong_type(key, &other)),
-            None => return Err(self.missing(key, "is missing")),
-        };
-        match u64::try_from(number) {
-            Ok(number) if (min..=max).contains(&number) => Ok(number),
-            _ => Err(self.error(key, format!("{number} is out of range"), format!("use {min} to {max}"))),
-        }
-    }
-
-    pub(super) fn boolean(&mut self, key: &Key) -> Result<bool, Reported> {
-        match self.value(key) {
-            Some(Value::Boolean(value)) => Ok(value),
-            Some(Value::Variable(text)) => text.parse().map_err(|_| {
-                self.error(key, format!("{} is neither true nor false", shown(&text)), "use true or false")
-            }),
-            Some(other) => Err(self.wrong_type(key, &other)),
-            None => Err(self.missing(key, "is missing")),
-        }
-    }
-
-    /// The list, with at least one entry and none twice; one text is a list of one where the key allows it.
-    pub(super) fn list(&mut self, key: &Key) -> Result<Vec<String>, Reported> {
-        self.list_of(key, check_text)
-    }
-
-    /// As [`Source::list`], with entries that this rule checks.
-    pub(super) fn list_of(
+    /// What `read` makes of the text of this key's file; an error names the file.
+    pub(super) fn content<T>(
         &mut self,
         key: &Key,
-        check_text: fn(&str) -> Option<(&'static str, &'static str)>,
-    ) -> Result<Vec<String>, Reported> {
-        let items = match self.value(key) {
-            Some(Value::List(items)) => items,
-            Some(Value::Text(text)) if key.kind == Kind::TextOrList => vec![Value::Text(text)],
-            Some(Value::Variable(text)) => {
-                text.split(',').map(|item| Value::Text(item.trim().to_owned())).collect()
+        file: &Path,
+        read: impl FnOnce(String) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let content = read_text(file).and_then(read);
+        self.check(key, content.map_err(|(reason, help)| (format!("{} {reason}", file.display()), help)))
+    }
+
+    pub(super) fn seconds(&mut self, key: &Key) -> Duration {
+        Duration::from_secs(self.number(key))
+    }
+
+    pub(super) fn number<T: TryFrom<i64> + std::default::Default>(&mut self, key: &Key) -> T {
+        match (key.kind, self.value(key)) {
+            (Kind::Number { min, max }, Some(Value::Number(number))) if !(min..=max).contains(&number) => {
+                self.error(key, format!("{number} is out of range"), format!("use {min} to {max}"));
+                T::default()
             }
-            Some(other) => return Err(self.wrong_type(key, &other)),
-            None => return Err(self.missing(key, "is missing")),
-        };
-        if items.is_empty() {
-            return Err(self.error(key, "is an empty list", "name at least one"));
+            (_, Some(Value::Number(number))) => number.try_into().unwrap_or_default(),
+            _ => T::default(),
         }
-        let before = self.errors.len();
+    }
+
+    pub(super) fn boolean(&mut self, key: &Key) -> bool {
+        matches!(self.value(key), Some(Value::Boolean(true)))
+    }
+
+    /// The list, with at least one entry and none twice, each checked; one text is a list of one where the key allows it.
+    pub(super) fn list(&mut self, key: &Key, check: fn(&str) -> Result<(), Wrong>) -> Vec<String> {
+        let Some(Value::List(items)) = self.value(key) else { return vec![] };
+        if items.is_empty() {
+            self.error(key, "is an empty list", "name at least one");
+        }
         let mut texts: Vec<String> = Vec::new();
         for item in items {
-            match item {
+            let checked = match item {
                 Value::Text(text) if texts.contains(&text) => {
-                    self.error(key, format!("{} occurs twice", shown(&text)), "name it once");
+                    Err((format!("{} occurs twice", shown(&text)), "name it once".to_owned()))
                 }
-                Value::Text(text) => match check_text(&text) {
-                    Some((reason, help)) => {
-                        self.error(key, format!("an entry {reason}"), help);
-                    }
-                    None => texts.push(text),
+                Value::Text(text) => match check(&text) {
+                    Ok(()) => Ok(text),
+                    Err((reason, help)) => Err((format!("an entry {reason}"), help)),
                 },
                 other => {
                     let reason = format!("an entry is {}, not a string", other.type_name());
-                    self.error(key, reason, "put every entry in quotes");
+                    Err((reason, "put every entry in quotes".to_owned()))
                 }
-            }
+            };
+            texts.extend(self.check(key, checked));
         }
-        if self.errors.len() == before { Ok(texts) } else { Err(Reported) }
+        texts
     }
+}
 
-    /// Notes that the value is of another type than the key takes.
-    pub(super) fn wrong_type(&mut self, key: &Key, value: &Value) -> Reported {
-        let name = key.name();
-        let (wanted, example) = match key.kind {
-            Kind::Text | Kind::Path => ("a string", format!("put it in quotes: {name} = \"…\"")),
-            Kind::TextOrList => {
-                ("a string or a list of strings", format!("write {name} = \"…\" or [\"…\", \"…\"]"))
-            }
-            Kind::List => ("a list of strings", format!("write {name} = [\"…\", \"…\"]")),
-            Kind::Number { min, max } => {
-                ("a whole number", format!("write {name} = N, {min} to {max}, without quotes"))
-            }
-            Kind::Boolean => {
-                ("true or false", format!("write {name} = true or {name} = false, without quotes"))
-            }
-            Kind::OneOf(words) => ("a string", format!("write {name} = \"{}\"", words.join("\" or \""))),
-            Kind::Table => ("a table", format!("write its entries under [{}]", key.path)),
-        };
-        self.error(key, format!("is {}, not {wanted}", value.type_name()), example)
-    }
+/// Tells the type that the key takes, and how a value of it is written.
+pub(super) fn wrong_type(key: &Key, value: &Value) -> Wrong {
+    let name = key.name();
+    let (wanted, help) = match key.kind {
+        Kind::Text => ("a string", format!("put it in quotes: {name} = \"…\"")),
+        Kind::TextOrList => {
+            ("a string or a list of strings", format!("write {name} = \"…\" or [\"…\", \"…\"]"))
+        }
+        Kind::List => ("a list of strings", format!("write {name} = [\"…\", \"…\"]")),
+        Kind::Number { min, max } => {
+            ("a whole number", format!("write {name} = N, {min} to {max}, without quotes"))
+        }
+        Kind::Boolean => ("true or false", format!("write {name} = true or {name} = false, without quotes")),
+        Kind::OneOf(words) => ("a string", format!("write {name} = \"{}\"", words.join("\" or \""))),
+        Kind::Table => ("a table", format!("write its entries under [{}]", key.path)),
+    };
+    (format!("is {}, not {wanted}", value.type_name()), help)
 }

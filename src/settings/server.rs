@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::error::Wrong;
 use super::keys;
 use super::keys::{Default, Key};
-use super::read::Reported;
 use super::source::Source;
 use super::text::shown;
 
@@ -48,69 +48,58 @@ impl fmt::Display for Listen {
 /// `sockaddr_un` holds 108 bytes, the last of them zero (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
 
-pub(super) fn read(source: &mut Source) -> Result<Server, Reported> {
-    let text = source.mandatory(&keys::LISTEN);
-    let listen = text.and_then(|text| address(source, &keys::LISTEN, &text, "unix:PATH"));
-    let management = management(source);
-    let workers = source.number(&keys::WORKERS);
-    let shutdown_timeout = source.seconds(&keys::SHUTDOWN_TIMEOUT);
-    let documentation = source.boolean(&keys::DOCUMENTATION);
-    let (listen, management) = (listen?, management?);
-    if let Some(management) = &management
-        && clash(&listen, management)
+pub(super) fn read(source: &mut Source) -> Option<Server> {
+    let listen = source.text(&keys::LISTEN);
+    let listen = listen.and_then(|text| address(source, &keys::LISTEN, &text, "unix:PATH"));
+    let management = source.text(&keys::MANAGEMENT).filter(|text| text != "off");
+    let management =
+        management.and_then(|text| address(source, &keys::MANAGEMENT, &text, "unix:PATH or off"));
+    if let (Some(listen), Some(management)) = (&listen, &management)
+        && clash(listen, management)
     {
         let reason = format!("{management} is taken by {} ({listen})", keys::LISTEN.path);
-        return Err(source.error(&keys::MANAGEMENT, reason, "give it an address of its own, or off"));
+        source.error(&keys::MANAGEMENT, reason, "give it an address of its own, or off");
     }
-    Ok(Server {
-        listen,
+    Some(Server {
         management,
-        workers: workers?.try_into().unwrap_or(usize::MAX),
-        shutdown_timeout: shutdown_timeout?,
-        documentation: documentation?,
+        workers: source.number(&keys::WORKERS),
+        shutdown_timeout: source.seconds(&keys::SHUTDOWN_TIMEOUT),
+        documentation: source.boolean(&keys::DOCUMENTATION),
+        listen: listen?,
     })
 }
 
-fn management(source: &mut Source) -> Result<Option<Listen>, Reported> {
-    let text = source.mandatory(&keys::MANAGEMENT)?;
-    if text == "off" {
-        return Ok(None);
-    }
-    address(source, &keys::MANAGEMENT, &text, "unix:PATH or off").map(Some)
+fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Option<Listen> {
+    let address = match text.strip_prefix("unix:") {
+        Some(path) => unix(path, source.resolved(path), key.name()).map(Listen::Unix),
+        None => tcp(key, text, or).map(Listen::Tcp),
+    };
+    source.check(key, address)
 }
 
-fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<Listen, Reported> {
-    match text.strip_prefix("unix:") {
-        Some(path) => unix(source, key, path).map(Listen::Unix),
-        None => tcp(source, key, text, or).map(Listen::Tcp),
-    }
-}
-
-fn unix(source: &mut Source, key: &Key, path: &str) -> Result<PathBuf, Reported> {
-    let resolved: PathBuf = source.resolved(path);
+fn unix(path: &str, resolved: PathBuf, name: &str) -> Result<PathBuf, Wrong> {
     let length = resolved.as_os_str().len();
     if path.is_empty() {
-        let name = if key.path == keys::LISTEN.path { "api" } else { "management" };
+        let name = if name == "listen" { "api" } else { name };
         let help = format!("write unix:/run/virksomhedslogin/{name}.sock");
-        Err(source.error(key, "names no path after unix:", help))
+        Err(("names no path after unix:".to_owned(), help))
     } else if path.ends_with('/') {
-        Err(source.error(key, "names a directory after unix:", "name the socket in it"))
+        Err(("names a directory after unix:".to_owned(), "name the socket in it".to_owned()))
     } else if length > MAX_SOCKET_PATH {
         let reason = format!("the socket's path is {length} bytes long");
-        Err(source.error(key, reason, format!("use one of at most {MAX_SOCKET_PATH} bytes")))
+        Err((reason, format!("use one of at most {MAX_SOCKET_PATH} bytes")))
     } else {
         Ok(resolved)
     }
 }
 
 /// Host names are rejected: what one resolves to can change, and with it who can reach the listener.
-fn tcp(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAddr, Reported> {
+fn tcp(key: &Key, text: &str, or: &str) -> Result<SocketAddr, Wrong> {
     text.parse().map_err(|_| {
-        let example = if let Default::Text(text) = key.default { text } else { "127.0.0.1:8080" };
+        let example = if let Default::Is(text) = key.default { text } else { "127.0.0.1:8080" };
         let bare: Option<IpAddr> = text.trim_matches(['[', ']']).parse().ok();
         let (reason, help) = match (bare, text.rsplit_once(':')) {
-            (Some(IpAddr::V4(ip)), _) => ("has no port", format!("write {ip}:8080")),
-            (Some(IpAddr::V6(ip)), _) => ("has no port", format!("write [{ip}]:8080")),
+            (Some(ip), _) => ("has no port", format!("write {}", SocketAddr::new(ip, 8080))),
             (None, Some(("localhost", port))) => {
                 ("is a host name", format!("write 127.0.0.1:{port} or [::1]:{port}"))
             }
@@ -122,7 +111,7 @@ fn tcp(source: &mut Source, key: &Key, text: &str, or: &str) -> Result<SocketAdd
                 format!("write {example} or {or}; host names are not resolved"),
             ),
         };
-        source.error(key, format!("{} {reason}", shown(text)), help)
+        (format!("{} {reason}", shown(text)), help)
     })
 }
 

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{Origin, SettingError};
 use super::keys;
-use super::keys::{Key, Kind, PREFIX};
+use super::keys::{Kind, PREFIX};
 use super::text::{QUOTED, joined, nearest, shown, unquoted};
 use super::toml_file::{line, parse_toml, read_file};
 
@@ -42,6 +42,8 @@ pub(super) struct Source {
     pub(super) errors: Vec<SettingError>,
     /// The file could not be read whole, so what is missing says nothing.
     pub(super) incomplete: bool,
+    /// The section that is read has an error.
+    pub(super) failed: bool,
 }
 
 impl Source {
@@ -52,6 +54,7 @@ impl Source {
             organisation_types: BTreeMap::new(),
             errors: Vec::new(),
             incomplete: false,
+            failed: false,
         };
         let parsed =
             read_file(file).and_then(|text| parse_toml(&text, file, |table| source.table(table, "", &text)));
@@ -95,49 +98,42 @@ impl Source {
                 (None, DeValue::Table(inner)) if keys::is_section(&path) || !inner.is_empty() => {
                     self.table(inner, &path, text);
                 }
-                (None, _) if keys::is_section(&path) => self.errors.push(SettingError {
-                    origin,
-                    reason: format!("is {}, but it is a section", plain(inner).type_name()),
-                    help: format!("write its keys under [{path}]"),
-                    key: Some(path),
-                }),
-                (None, _) => self.errors.push(SettingError {
-                    origin,
-                    reason: "is no key of the configuration".to_owned(),
-                    help: suggestion(&path),
-                    key: Some(path),
-                }),
+                (None, _) if keys::is_section(&path) => {
+                    let reason = format!("is {}, but it is a section", plain(inner).type_name());
+                    let help = format!("write its keys under [{path}]");
+                    self.errors.push(SettingError::new(origin, path, (reason, help)));
+                }
+                (None, _) => {
+                    let wrong = ("is no key of the configuration", suggestion(&path));
+                    self.errors.push(SettingError::new(origin, path, wrong));
+                }
             }
         }
     }
 
     fn variable(&mut self, name: &str, value: OsString) {
-        if !name.starts_with(PREFIX) {
-            return;
-        }
+        let Some(bare) = name.strip_prefix(PREFIX) else { return };
         let origin = Origin::Variable(escaped(name));
+        let table = &keys::ORGANISATION_TYPES;
         let key = keys::ALL.iter().find(|key| key.variable() == name);
-        let claimed = name
-            .strip_prefix(&format!("{}__", keys::ORGANISATION_TYPES.variable()))
-            .filter(|claimed| key.is_none() && !claimed.is_empty());
+        let claimed = name.strip_prefix(&format!("{}__", table.variable())).filter(|name| !name.is_empty());
         let path = match (key, claimed) {
-            (Some(key), _) => Some(key.path.to_owned()),
-            (None, Some(claimed)) => Some(joined(keys::ORGANISATION_TYPES.path, claimed)),
-            (None, None) => None,
+            (Some(key), _) => key.path.to_owned(),
+            (None, Some(claimed)) => joined(table.path, claimed),
+            (None, None) => {
+                let reason = "names no key of the configuration".to_owned();
+                let help = similar_variable(bare);
+                return self.errors.push(SettingError { origin, key: None, reason, help });
+            }
         };
-        let errors = &mut self.errors;
-        let mut error = |reason: &str, help: String| {
-            let (origin, key, reason) = (origin.clone(), path.clone(), reason.to_owned());
-            errors.push(SettingError { origin, key, reason, help });
+        let mut error = |wrong: (&str, &str)| {
+            self.errors.push(SettingError::new(origin.clone(), path.as_str(), wrong));
         };
-        if path.is_none() {
-            return error("names no key of the configuration", similar_variable(name));
-        }
         let Ok(mut text) = value.into_string() else {
-            return error("is not UTF-8", "give it a value in UTF-8, or unset it".to_owned());
+            return error(("is not UTF-8", "give it a value in UTF-8, or unset it"));
         };
         if let Some(inner) = unquoted(&text) {
-            error(QUOTED.0, QUOTED.1.to_owned());
+            error(QUOTED);
             if inner.is_empty() {
                 return;
             }
@@ -148,14 +144,10 @@ impl Source {
         match key {
             Some(key) if key.kind == Kind::Table => {
                 let help = format!("name the claim's value: {}__8=JobCenter", key.variable());
-                error("is a table and cannot be set as a whole", help);
+                error(("is a table and cannot be set as a whole", &help));
             }
-            Some(key) => {
-                self.values.insert(key.path, entry);
-            }
-            None => {
-                self.organisation_types.insert(claimed.unwrap_or_default().to_owned(), entry);
-            }
+            Some(key) => drop(self.values.insert(key.path, entry)),
+            None => drop(self.organisation_types.insert(claimed.unwrap_or_default().to_owned(), entry)),
         }
     }
 }
@@ -173,7 +165,7 @@ impl Value {
     }
 }
 
-fn plain(value: &DeValue<'_>) -> Value {
+pub(super) fn plain(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
@@ -186,17 +178,13 @@ fn plain(value: &DeValue<'_>) -> Value {
     }
 }
 
-/// Help for an unknown variable. Compared without the prefix, which would make any two look near.
-fn similar_variable(name: &str) -> String {
-    let names: Vec<String> = keys::ALL.iter().map(Key::variable).collect();
-    match nearest(without_prefix(name), names.iter().map(|name| without_prefix(name))) {
-        Some(name) => format!("did you mean {PREFIX}{name}?"),
+/// Help for an unknown variable. Compared as a key's path, since the prefix would make any two look near.
+fn similar_variable(bare: &str) -> String {
+    let near = nearest(&bare.replace("__", "."), keys::ALL.iter().map(|key| key.path));
+    match near.and_then(keys::find) {
+        Some(key) => format!("did you mean {}?", key.variable()),
         None => format!("unset it; every variable that begins with {PREFIX} must be a key"),
     }
-}
-
-fn without_prefix(variable: &str) -> &str {
-    variable.strip_prefix(PREFIX).unwrap_or(variable)
 }
 
 fn escaped(name: &str) -> String {

@@ -1,16 +1,13 @@
 //! `[store]`: where the logins are kept. Opens nothing but the files with secrets.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::error::Origin;
 use super::keys;
 use super::keys::Key;
-use super::read::Reported;
-use super::secret::Secret;
 use super::source::Source;
 use super::text::check_text;
-use super::toml_file::read_text;
 
 /// Where the logins are kept.
 #[derive(Debug, Clone)]
@@ -49,105 +46,101 @@ pub enum StoreKind {
 /// The package's marker beside the configuration: a store was made here before.
 const MARKER: &str = "store-made";
 
-pub(super) fn read(source: &mut Source) -> Result<Store, Reported> {
-    let kind = match source.choice(&keys::STORE_KIND) {
-        Ok(kind) if kind == "postgres" => postgres(source),
-        Ok(_) => embedded(source),
-        Err(reported) => Err(reported),
-    };
-    let deadline = source.seconds(&keys::DEADLINE);
-    let create = source.boolean(&keys::STORE_CREATE);
-    let create_schema = source.boolean(&keys::CREATE_SCHEMA);
-    let prepared_statements = source.boolean(&keys::PREPARED_STATEMENTS);
-    let connections = source.number(&keys::STORE_CONNECTIONS);
-    Ok(Store {
-        kind: kind?,
-        deadline: deadline?,
-        create: create?,
+pub(super) fn read(source: &mut Source) -> Option<Store> {
+    let kind = source.text(&keys::STORE_KIND);
+    let kind = kind.and_then(|kind| if kind == "postgres" { postgres(source) } else { embedded(source) });
+    Some(Store {
+        deadline: source.seconds(&keys::DEADLINE),
+        create: source.boolean(&keys::STORE_CREATE),
         marker: source.resolved(MARKER),
-        create_schema: create_schema?,
-        prepared_statements: prepared_statements?,
-        connections: usize::try_from(connections?).unwrap_or(usize::MAX),
+        create_schema: source.boolean(&keys::CREATE_SCHEMA),
+        prepared_statements: source.boolean(&keys::PREPARED_STATEMENTS),
+        connections: source.number(&keys::STORE_CONNECTIONS),
+        kind: kind?,
     })
 }
 
-fn embedded(source: &mut Source) -> Result<StoreKind, Reported> {
-    let path = match source.path(&keys::STORE_PATH) {
-        Ok(None) => {
-            Err(source.missing(&keys::STORE_PATH, "is missing, and store.kind = \"embedded\" needs it"))
-        }
-        Ok(Some(path)) => Ok(path),
-        Err(reported) => Err(reported),
+fn embedded(source: &mut Source) -> Option<StoreKind> {
+    let reason = "is missing, and store.kind = \"embedded\" needs it";
+    let path = match source.is_given(&keys::STORE_PATH) {
+        true => source.path(&keys::STORE_PATH),
+        false => source.missing(&keys::STORE_PATH, reason),
     };
     // Errors, because an operator who names a database wants it used: writing elsewhere would lose logins.
-    let others = [
+    for key in [
         &keys::STORE_URL,
         &keys::STORE_URL_FILE,
         &keys::STORE_PASSWORD_FILE,
         &keys::STORE_TLS_CA_FILE,
         &keys::STORE_TLS_CERT_FILE,
         &keys::STORE_TLS_KEY_FILE,
-    ]
-    .map(|key| only_for(source, key, "postgres"));
-    let path = path?;
-    others.into_iter().collect::<Result<(), _>>()?;
-    Ok(StoreKind::Embedded { path })
+    ] {
+        only_for(source, key, "postgres");
+    }
+    Some(StoreKind::Embedded { path: path? })
 }
 
-fn postgres(source: &mut Source) -> Result<StoreKind, Reported> {
-    let path = only_for(source, &keys::STORE_PATH, "embedded");
+fn postgres(source: &mut Source) -> Option<StoreKind> {
+    only_for(source, &keys::STORE_PATH, "embedded");
+    let reason = "is missing, and store.kind = \"postgres\" needs it or store.url_file";
     let url = match (source.is_given(&keys::STORE_URL), source.is_given(&keys::STORE_URL_FILE)) {
-        (true, true) => Err(source.error(
-            &keys::STORE_URL_FILE,
-            "is given beside store.url",
-            "give exactly one of the two",
-        )),
-        (true, false) => source.mandatory(&keys::STORE_URL),
+        (true, true) => {
+            source.error(&keys::STORE_URL_FILE, "is given beside store.url", "give exactly one of the two");
+            None
+        }
         (false, true) => secret_file(source, &keys::STORE_URL_FILE),
-        (false, false) => Err(source.missing(
-            &keys::STORE_URL,
-            "is missing, and store.kind = \"postgres\" needs it or store.url_file",
-        )),
+        (true, false) => source.text(&keys::STORE_URL).map(Secret),
+        (false, false) => source.missing(&keys::STORE_URL, reason),
     };
-    let password = match source.is_given(&keys::STORE_PASSWORD_FILE) {
-        true => secret_file(source, &keys::STORE_PASSWORD_FILE).map(|password| Some(Secret::new(password))),
-        false => Ok(None),
-    };
-    let tls_ca_file = source.path(&keys::STORE_TLS_CA_FILE);
-    let tls_cert_file = source.path(&keys::STORE_TLS_CERT_FILE);
-    let tls_key_file = source.path(&keys::STORE_TLS_KEY_FILE);
-    path?;
-    Ok(StoreKind::Postgres {
-        url: Secret::new(url?),
-        password: password?,
-        tls_ca_file: tls_ca_file?,
-        tls_cert_file: tls_cert_file?,
-        tls_key_file: tls_key_file?,
+    Some(StoreKind::Postgres {
+        password: secret_file(source, &keys::STORE_PASSWORD_FILE),
+        tls_ca_file: source.path(&keys::STORE_TLS_CA_FILE),
+        tls_cert_file: source.path(&keys::STORE_TLS_CERT_FILE),
+        tls_key_file: source.path(&keys::STORE_TLS_KEY_FILE),
+        url: url?,
     })
 }
 
-fn only_for(source: &mut Source, key: &Key, kind: &str) -> Result<(), Reported> {
-    if !source.is_given(key) {
-        return Ok(());
+fn only_for(source: &mut Source, key: &Key, kind: &str) {
+    if source.is_given(key) {
+        let help = format!("remove it, or set store.kind = \"{kind}\"");
+        source.error(key, format!("is only for store.kind = \"{kind}\""), help);
     }
-    let help = format!("remove it, or set store.kind = \"{kind}\"");
-    Err(source.error(key, format!("is only for store.kind = \"{kind}\""), help))
 }
 
 /// Editors and `echo` end a file with a line feed, which is no part of the secret.
-fn secret_file(source: &mut Source, key: &Key) -> Result<String, Reported> {
-    let name = source.mandatory(key)?;
-    let file = source.resolved(&name);
-    let found = read_text(&file).and_then(|text| {
-        let secret = text.trim_end_matches(['\n', '\r']).to_owned();
-        match check_text(&secret) {
-            Some((reason, help)) => Err((reason.to_owned(), help.to_owned())),
-            None => Ok(secret),
-        }
-    });
-    found.map_err(|(reason, help)| {
-        let origin = Origin::File { path: file, line: None };
-        let reason = format!("{origin} {reason}");
-        source.error(key, reason, help)
+fn secret_file(source: &mut Source, key: &Key) -> Option<Secret> {
+    let file = source.path(key)?;
+    source.content(key, &file, |text| {
+        let secret = text.trim_end_matches(['\n', '\r']);
+        check_text(secret).map(|()| Secret(secret.to_owned()))
     })
+}
+
+/// A text that must not be shown, such as a connection string with its password: no `Serialize`, no `Display`, no value in
+/// `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the one place that needs it. Never log it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_does_not_show_the_secret() {
+        assert_eq!(format!("{:?}", Secret("hunter2".to_owned())), "Secret(…)");
+    }
 }

@@ -294,7 +294,7 @@ fn every_sound_source_of_keys_is_accepted() {
     let published = |address: Option<&str>| {
         Ok(auth::Source::Remote(auth::Remote {
             address: address.map(|address| address.parse().unwrap()),
-            ca_file: None,
+            authorities: vec![],
             refresh: Duration::from_secs(300),
             max_stale: Duration::from_secs(86_400),
         }))
@@ -323,7 +323,7 @@ fn bundle_with_a_certificate_is_accepted() {
     let auth::Source::Remote(remote) = Fixture::new().load(&environment).unwrap().token.keys else {
         panic!("not a published set")
     };
-    assert_eq!(remote.ca_file, Some(file.clone()));
+    assert_eq!(remote.authorities.len(), 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Texts of the configuration: what none may be, how a message shows one, and which name was probably meant.
 
+use super::error::Wrong;
+
 /// Characters of a wrong value that a message repeats.
 const SHOWN: usize = 80;
 
@@ -12,17 +14,20 @@ pub(super) const QUOTED: (&str, &str) = (
     "leave them away: an --env-file and a mounted secret are taken as they are",
 );
 
-/// Reason and help for a text that is empty or has an invisible error.
-pub(super) fn check_text(text: &str) -> Option<(&'static str, &'static str)> {
-    if text.is_empty() {
-        Some(("is empty", "give it a value, or leave it out"))
+/// Rejects a text that is empty or has an invisible error.
+pub(super) fn check_text(text: &str) -> Result<(), Wrong> {
+    let (reason, help) = if text.is_empty() {
+        ("is empty", "give it a value, or leave it out")
     } else if text.trim() != text {
-        Some(("begins or ends with white space", "remove the white space"))
+        ("begins or ends with white space", "remove the white space")
     } else if text.chars().any(char::is_control) {
-        Some(("has a control character in it", "remove the control character"))
+        ("has a control character in it", "remove the control character")
+    } else if unquoted(text).is_some() {
+        QUOTED
     } else {
-        unquoted(text).map(|_| QUOTED)
-    }
+        return Ok(());
+    };
+    Err((reason.to_owned(), help.to_owned()))
 }
 
 /// The text between quotes that are its first and its last character.

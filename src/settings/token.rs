@@ -1,21 +1,19 @@
 //! `[token]`: whose tokens are accepted, and the names of their claims.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use strum::VariantNames;
 use url::Url;
 
-use super::error::SettingError;
+use super::error::{SettingError, Wrong};
 use super::keys;
 use super::keys::Key;
-use super::read::Reported;
+use super::read::wrong_type;
 use super::source::{Source, Value};
 use super::text::{check_text, did_you_mean, joined, nearest, shown};
-use super::toml_file::read_text;
 use crate::auth::{self, Algorithm, ClaimNames, Remote, Rules, is_loopback};
 use crate::domain::access::OrganisationType;
 use crate::files;
@@ -30,145 +28,121 @@ pub struct Token {
     pub keys: auth::Source,
 }
 
-/// The value of `token.jwks`.
-enum Location {
-    File(PathBuf),
-    /// At this address, or as the OpenID configuration of the issuer says.
-    Published(Option<Url>),
+pub(super) fn read(source: &mut Source) -> Option<Token> {
+    let issuer = source.text(&keys::ISSUER);
+    let audience = source.list(&keys::AUDIENCE, check_text);
+    let keys = key_source(source, issuer.as_deref());
+    let rules = Rules {
+        audience,
+        algorithms: algorithms(source),
+        leeway: source.seconds(&keys::LEEWAY),
+        types: types(source),
+        max_lifetime: source.seconds(&keys::MAX_LIFETIME),
+        claims: claims(source),
+        organisation_types: organisation_types(source),
+        issuer: issuer?,
+    };
+    Some(Token { rules, keys: keys? })
 }
 
-pub(super) fn read(source: &mut Source) -> Result<Token, Reported> {
-    let issuer = source.mandatory(&keys::ISSUER);
-    let audience = source.list(&keys::AUDIENCE);
-    let location = location(source, issuer.as_deref().ok());
-    let ca_file = ca_file(source);
-    let algorithms = algorithms(source);
-    let leeway = source.seconds(&keys::LEEWAY);
-    let types = types(source);
-    let max_lifetime = source.seconds(&keys::MAX_LIFETIME);
+fn key_source(source: &mut Source, issuer: Option<&str>) -> Option<auth::Source> {
+    let authorities = authorities(source).unwrap_or_default();
     let refresh = source.seconds(&keys::JWKS_REFRESH);
     let max_stale = source.seconds(&keys::JWKS_MAX_STALE);
-    let claims = claims(source);
-    let organisation_types = organisation_types(source);
-    let (refresh, max_stale, ca_file) = (refresh?, max_stale?, ca_file?);
-    if max_stale < refresh && !source.incomplete {
+    // Zero is that of a number that could not be read.
+    if max_stale < refresh && !max_stale.is_zero() && !source.incomplete {
         let (max_stale, refresh) = (max_stale.as_secs(), refresh.as_secs());
         let reason = format!("{max_stale} is less than jwks_refresh_seconds = {refresh}");
         let help = "keys would expire before they are fetched again: raise it, or lower the other";
-        return Err(source.error(&keys::JWKS_MAX_STALE, reason, help));
+        source.error(&keys::JWKS_MAX_STALE, reason, help);
     }
-    let keys = match location? {
-        Location::File(path) => auth::Source::File(path),
-        Location::Published(address) => auth::Source::Remote(Remote { address, ca_file, refresh, max_stale }),
-    };
-    let rules = Rules {
-        issuer: issuer?,
-        audience: audience?,
-        algorithms: algorithms?,
-        leeway: leeway?,
-        types: types?,
-        max_lifetime: max_lifetime?,
-        claims: claims?,
-        organisation_types: organisation_types?,
-    };
-    Ok(Token { rules, keys })
-}
-
-fn location(source: &mut Source, issuer: Option<&str>) -> Result<Location, Reported> {
-    let text = source.mandatory(&keys::JWKS)?;
-    if text == "discover" {
+    let text = source.text(&keys::JWKS)?;
+    let address = if text == "discover" {
         // An issuer that is missing or not a text was reported already.
-        if let Some(Err((reason, help))) = issuer.map(issuer_address) {
-            return Err(source.error(&keys::ISSUER, reason, help));
-        }
-        return Ok(Location::Published(None));
-    }
-    if let Some(path) = text.strip_prefix("file:") {
-        return key_file(source, path).map(Location::File);
-    }
-    if text.contains("://") {
-        return match address(&text) {
-            Ok(url) => Ok(Location::Published(Some(url))),
-            Err((reason, help)) => Err(source.error(&keys::JWKS, reason, help)),
+        source.check(&keys::ISSUER, issuer_address(issuer?))?;
+        None
+    } else if let Some(path) = text.strip_prefix("file:") {
+        let file = key_file(path, source.resolved(path));
+        return source.check(&keys::JWKS, file).map(auth::Source::File);
+    } else if text.contains("://") {
+        Some(source.check(&keys::JWKS, address(&text))?)
+    } else {
+        let is_misspelt = nearest(&text, ["discover"]).is_some();
+        let help = if is_misspelt {
+            "did you mean discover?"
+        } else {
+            "write file:PATH, https://ADDRESS or discover"
         };
-    }
-    let help = match nearest(&text, ["discover"]) {
-        Some(_) => "did you mean discover?",
-        None => "write file:PATH, https://ADDRESS or discover",
+        source.error(&keys::JWKS, format!("{} is no source of keys", shown(&text)), help);
+        return None;
     };
-    Err(source.error(&keys::JWKS, format!("{} is no source of keys", shown(&text)), help))
+    Some(auth::Source::Remote(Remote { address, authorities, refresh, max_stale }))
 }
 
-fn key_file(source: &mut Source, path: &str) -> Result<PathBuf, Reported> {
-    let file = source.resolved(path);
-    let readable = match fs::metadata(&file) {
-        _ if path.is_empty() => Err("names no path after file:".to_owned()),
-        Ok(data) if data.is_dir() => Err(format!("{} is a directory", file.display())),
-        Ok(_) => files::open(&file).map(drop).map_err(|error| cannot(&file, &error)),
-        Err(error) => Err(cannot(&file, &error)),
+fn key_file(path: &str, file: PathBuf) -> Result<PathBuf, Wrong> {
+    let reason = match files::open(&file) {
+        _ if path.is_empty() => "names no path after file:".to_owned(),
+        Ok(_) => return Ok(file),
+        Err(_) if file.is_dir() => format!("{} is a directory", file.display()),
+        Err(error) => format!("{} cannot be read: {error}", file.display()),
     };
-    match readable {
-        Ok(()) => Ok(file),
-        Err(reason) => {
-            Err(source.error(&keys::JWKS, reason, "name a JSON Web Key Set that this user may read"))
-        }
-    }
-}
-
-fn cannot(file: &Path, error: &std::io::Error) -> String {
-    format!("{} cannot be read: {error}", file.display())
+    Err((reason, "name a JSON Web Key Set that this user may read".to_owned()))
 }
 
 /// Keys decide who is accepted, so they come over https or from this machine. No user name or password is repeated.
-fn address(text: &str) -> Result<Url, (String, String)> {
-    let url = Url::parse(text)
-        .map_err(|error| (format!("is no address: {error}"), "write https://HOST/PATH".to_owned()))?;
-    let reject = |reason: &str, help: &str| Err((reason.to_owned(), help.to_owned()));
+fn address(text: &str) -> Result<Url, Wrong> {
+    let wrong = |reason: &str, help: &str| Err((reason.to_owned(), help.to_owned()));
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => return wrong(&format!("is no address: {error}"), "write https://HOST/PATH"),
+    };
     if !url.username().is_empty() || url.password().is_some() {
-        reject("has a user name or password in it", "remove it; public keys need no password")
-    } else if url.fragment().is_some() {
-        reject("has a fragment (#…)", "remove it; it is never sent")
-    } else {
-        match url.scheme() {
-            "https" => Ok(url),
-            "http" if is_loopback(&url) => Ok(url),
-            "http" => reject("is http:// to another machine", "use https://; http:// is for loopback only"),
-            other => Err((format!("has the scheme {}", shown(other)), "use https://".to_owned())),
-        }
+        return wrong("has a user name or password in it", "remove it; public keys need no password");
+    }
+    if url.fragment().is_some() {
+        return wrong("has a fragment (#…)", "remove it; it is never sent");
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => wrong("is http:// to another machine", "use https://; http:// is for loopback only"),
+        other => wrong(&format!("has the scheme {}", shown(other)), "use https://"),
     }
 }
 
-fn issuer_address(issuer: &str) -> Result<Url, (String, String)> {
+fn issuer_address(issuer: &str) -> Result<(), Wrong> {
     let help =
         "token.jwks = \"discover\" needs an issuer that is an https:// address without query or fragment";
-    match address(issuer) {
-        Ok(url) if url.query().is_none() => Ok(url),
-        Ok(_) => Err(("has a query (?…)".to_owned(), help.to_owned())),
-        Err((reason, _)) => Err((reason, help.to_owned())),
-    }
+    let reason = match address(issuer) {
+        Ok(url) if url.query().is_none() => return Ok(()),
+        Ok(_) => "has a query (?…)".to_owned(),
+        Err((reason, _)) => reason,
+    };
+    Err((reason, help.to_owned()))
 }
 
-fn ca_file(source: &mut Source) -> Result<Option<PathBuf>, Reported> {
-    let Some(file) = source.path(&keys::CA_FILE)? else {
-        return Ok(None);
-    };
-    let error = match read_text(&file) {
-        Ok(text) if CertificateDer::pem_slice_iter(text.as_bytes()).any(|found| found.is_ok()) => {
-            return Ok(Some(file));
+fn authorities(source: &mut Source) -> Option<Vec<CertificateDer<'static>>> {
+    let file = source.path(&keys::CA_FILE)?;
+    source.content(&keys::CA_FILE, &file, |text| {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+        let help = "name a file with -----BEGIN CERTIFICATE----- blocks";
+        match found {
+            Ok(found) if found.is_empty() => {
+                Err(("has no PEM certificate in it".to_owned(), help.to_owned()))
+            }
+            Ok(found) => Ok(found),
+            Err(error) => Err((format!("has a broken certificate in it: {error}"), help.to_owned())),
         }
-        Ok(_) => (
-            "has no PEM certificate in it".to_owned(),
-            "name a file with -----BEGIN CERTIFICATE----- blocks".to_owned(),
-        ),
-        Err(error) => error,
-    };
-    Err(source.error(&keys::CA_FILE, format!("{} {}", file.display(), error.0), error.1))
+    })
 }
 
-fn algorithms(source: &mut Source) -> Result<Vec<Algorithm>, Reported> {
-    let names = source.list(&keys::TOKEN_ALGORITHMS)?;
-    let algorithms: Vec<_> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    for name in names.iter().filter(|name| name.parse::<Algorithm>().is_err()) {
+fn algorithms(source: &mut Source) -> Vec<Algorithm> {
+    let names = source.list(&keys::TOKEN_ALGORITHMS, check_text);
+    names.iter().filter_map(|name| source.check(&keys::TOKEN_ALGORITHMS, algorithm(name))).collect()
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, Wrong> {
+    name.parse().map_err(|_| {
         let reason = match name.to_ascii_uppercase().as_str() {
             "NONE" => "none is no signature: anybody could write such a token".to_owned(),
             "HS256" | "HS384" | "HS512" => {
@@ -181,94 +155,78 @@ fn algorithms(source: &mut Source) -> Result<Vec<Algorithm>, Reported> {
             Some(known) => format!("did you mean {known}?"),
             None => format!("use {}", Algorithm::VARIANTS.join(", ")),
         };
-        source.error(&keys::TOKEN_ALGORITHMS, reason, help);
-    }
-    if algorithms.len() == names.len() { Ok(algorithms) } else { Err(Reported) }
+        (reason, help)
+    })
 }
 
 /// The types as tokens are compared with them: in lower case and without a leading `application/` (RFC 7515 §4.1.9).
-fn types(source: &mut Source) -> Result<Vec<String>, Reported> {
+fn types(source: &mut Source) -> Vec<String> {
     let key = &keys::TOKEN_TYPES;
-    let names = source.list_of(key, |name| if name.is_empty() { None } else { check_text(name) })?;
     let mut types: Vec<String> = Vec::new();
-    for name in names {
+    for name in source.list(key, |name| if name.is_empty() { Ok(()) } else { check_text(name) }) {
         let lower = name.to_ascii_lowercase();
         let typ = lower.strip_prefix("application/").unwrap_or(&lower).to_owned();
         if typ.is_empty() && !name.is_empty() {
             let help = "name one, or write \"\" for tokens without typ";
-            return Err(source.error(key, format!("{} names no type", shown(&name)), help));
-        }
-        if types.contains(&typ) {
-            return Err(source.error(key, format!("{} occurs twice", shown(&name)), "name it once"));
+            source.error(key, format!("{} names no type", shown(&name)), help);
+        } else if types.contains(&typ) {
+            source.error(key, format!("{} occurs twice", shown(&name)), "name it once");
         }
         types.push(typ);
     }
-    Ok(types)
+    types
 }
 
-fn claims(source: &mut Source) -> Result<ClaimNames, Reported> {
+fn claims(source: &mut Source) -> ClaimNames {
     let mut taken: Vec<(String, &'static str)> = Vec::new();
     let mut claim = |key: &Key| {
-        let name = source.mandatory(key)?;
+        let Some(name) = source.text(key) else { return String::new() };
         if RESERVED.contains(&name.as_str()) {
             let help = "name the claim that holds this and nothing else";
-            return Err(source.error(key, format!("{name} has a meaning of its own in every token"), help));
-        }
-        if let Some((_, other)) = taken.iter().find(|(other, _)| *other == name) {
+            source.error(key, format!("{name} has a meaning of its own in every token"), help);
+        } else if let Some((_, other)) = taken.iter().find(|(other, _)| *other == name) {
             let reason = format!("{} is already {other}", shown(&name));
-            return Err(source.error(key, reason, "give every claim a name of its own"));
+            source.error(key, reason, "give every claim a name of its own");
         }
         taken.push((name.clone(), key.path));
-        Ok(name)
+        name
     };
-    let organisation_type = claim(&keys::CLAIM_ORGANISATION_TYPE);
-    let organisation_code = claim(&keys::CLAIM_ORGANISATION_CODE);
-    let access = claim(&keys::CLAIM_ACCESS);
-    let scope = claim(&keys::CLAIM_SCOPE);
-    let acting_cvr = claim(&keys::CLAIM_ACTING_CVR);
-    Ok(ClaimNames {
-        organisation_type: organisation_type?,
-        organisation_code: organisation_code?,
-        access: access?,
-        scope: scope?,
-        acting_cvr: acting_cvr?,
-    })
+    ClaimNames {
+        organisation_type: claim(&keys::CLAIM_ORGANISATION_TYPE),
+        organisation_code: claim(&keys::CLAIM_ORGANISATION_CODE),
+        access: claim(&keys::CLAIM_ACCESS),
+        scope: claim(&keys::CLAIM_SCOPE),
+        acting_cvr: claim(&keys::CLAIM_ACTING_CVR),
+    }
 }
 
-fn organisation_types(source: &mut Source) -> Result<BTreeMap<String, OrganisationType>, Reported> {
+fn organisation_types(source: &mut Source) -> BTreeMap<String, OrganisationType> {
     let key = &keys::ORGANISATION_TYPES;
     if let Some(value) = source.values.get(key.path).map(|entry| entry.value.clone()) {
-        return Err(source.wrong_type(key, &value));
+        return source.check(key, Err(wrong_type(key, &value))).unwrap_or_default();
     }
     let mut types = BTreeMap::new();
-    let mut reported = None;
-    for (claim, entry) in source.organisation_types.clone() {
+    for (claim, entry) in std::mem::take(&mut source.organisation_types) {
         match organisation_type(&claim, &entry.value) {
-            Ok(organisation) => {
-                types.insert(claim, organisation);
-            }
-            Err((reason, help)) => {
-                let key = Some(joined(key.path, &claim));
-                source.errors.push(SettingError { origin: entry.origin, key, reason, help });
-                reported = Some(Reported);
+            Ok(organisation) => drop(types.insert(claim, organisation)),
+            Err(wrong) => {
+                source.errors.push(SettingError::new(entry.origin, joined(key.path, &claim), wrong));
+                source.failed = true;
             }
         }
     }
-    reported.map_or(Ok(types), Err)
+    types
 }
 
-fn organisation_type(claim: &str, value: &Value) -> Result<OrganisationType, (String, String)> {
+fn organisation_type(claim: &str, value: &Value) -> Result<OrganisationType, Wrong> {
     let names = OrganisationType::ALL.map(OrganisationType::name);
-    if let Some((reason, help)) = check_text(claim) {
-        return Err((format!("the claim's value {reason}"), help.to_owned()));
-    }
+    check_text(claim).map_err(|(reason, help)| (format!("the claim's value {reason}"), help))?;
     let (Value::Text(name) | Value::Variable(name)) = value else {
         return Err((format!("is {}, not a string", value.type_name()), format!("use {}", names.join(", "))));
     };
-    let Ok(organisation) = name.parse::<OrganisationType>() else {
-        let help = did_you_mean(name, names);
-        return Err((format!("{} is no organisation type", shown(name)), help));
-    };
+    let organisation = name
+        .parse()
+        .map_err(|_| (format!("{} is no organisation type", shown(name)), did_you_mean(name, names)))?;
     // A plain name means itself; a table that says otherwise would let in the wrong ones.
     match claim.parse::<OrganisationType>() {
         Ok(itself) if itself != organisation => Err((

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::error::{Origin, SettingError};
+use super::error::{Origin, SettingError, Wrong};
 use super::text::shown;
 use crate::files;
 
@@ -52,7 +52,7 @@ pub(super) fn parse_toml(
 }
 
 /// Reason and help of a syntax error. The text may hold a secret, so that only the name of a duplicate key is repeated.
-fn describe(error: &toml::de::Error, text: &str) -> (String, String) {
+fn describe(error: &toml::de::Error, text: &str) -> Wrong {
     let name = error.span().and_then(|span| text.get(span));
     match (error.message(), name) {
         ("duplicate key", Some(name)) => {
@@ -66,7 +66,7 @@ fn describe(error: &toml::de::Error, text: &str) -> (String, String) {
 }
 
 /// The whole text of a file, or the reason why not and the help.
-pub(super) fn read_text(file: &Path) -> Result<String, (String, String)> {
+pub(super) fn read_text(file: &Path) -> Result<String, Wrong> {
     let help = || "name a file that this user may read".to_owned();
     let cannot = |error: std::io::Error| (format!("cannot be read: {error}"), help());
     let mut bytes = Vec::new();

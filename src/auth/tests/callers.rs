@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::mint::*;
-use crate::auth::error::Claim;
 use crate::auth::{AuthError, ClaimError, Rules, TokenError as Error};
 use crate::domain::access::{AccessMode, AccessModes, OrganisationType};
 
@@ -24,14 +23,14 @@ fn issuer_audience_and_caller_are_checked_exactly() {
     let missing = |claim| Err(Error::Missing(claim));
     let rows: Vec<(Value, Result<(), Error>)> = vec![
         (json!({}), Ok(())),
-        (json!({"iss": null}), missing(Claim::Issuer)),
+        (json!({"iss": null}), missing("iss")),
         (json!({"iss": format!("{ISSUER}/")}), Err(Error::Issuer)),
         (json!({"iss": ISSUER.to_uppercase()}), Err(Error::Issuer)),
         (json!({"iss": format!(" {ISSUER}")}), Err(Error::Issuer)),
         (json!({"iss": ""}), Err(Error::Issuer)),
-        (json!({"iss": [ISSUER]}), wrong(Claim::Issuer)),
-        (json!({"iss": 1}), wrong(Claim::Issuer)),
-        (json!({"aud": null}), missing(Claim::Audience)),
+        (json!({"iss": [ISSUER]}), wrong("iss")),
+        (json!({"iss": 1}), wrong("iss")),
+        (json!({"aud": null}), missing("aud")),
         (json!({"aud": "another"}), Err(Error::Audience)),
         (json!({"aud": "Virksomhedslogin"}), Err(Error::Audience)),
         (json!({"aud": "another virksomhedslogin"}), Err(Error::Audience)),
@@ -41,21 +40,21 @@ fn issuer_audience_and_caller_are_checked_exactly() {
         (json!({"aud": ["another", AUDIENCE]}), Ok(())),
         (json!({"aud": [AUDIENCE]}), Ok(())),
         (json!({"aud": [AUDIENCE, AUDIENCE]}), Ok(())),
-        (json!({"aud": [AUDIENCE, 1]}), wrong(Claim::Audience)),
-        (json!({"aud": [1, AUDIENCE]}), wrong(Claim::Audience)),
-        (json!({"aud": [[AUDIENCE]]}), wrong(Claim::Audience)),
-        (json!({"aud": {AUDIENCE: true}}), wrong(Claim::Audience)),
-        (json!({"aud": 7}), wrong(Claim::Audience)),
+        (json!({"aud": [AUDIENCE, 1]}), wrong("aud")),
+        (json!({"aud": [1, AUDIENCE]}), wrong("aud")),
+        (json!({"aud": [[AUDIENCE]]}), wrong("aud")),
+        (json!({"aud": {AUDIENCE: true}}), wrong("aud")),
+        (json!({"aud": 7}), wrong("aud")),
         (json!({"sub": null}), Ok(())),
         (json!({"client_id": null}), Ok(())),
         (json!({"sub": null, "client_id": null}), Err(Error::NoCaller)),
         (json!({"sub": "", "client_id": ""}), Err(Error::NoCaller)),
         (json!({"sub": "", "client_id": null}), Err(Error::NoCaller)),
         (json!({"sub": ""}), Ok(())),
-        (json!({"sub": 7}), wrong(Claim::Subject)),
-        (json!({"sub": ["caller"]}), wrong(Claim::Subject)),
-        (json!({"client_id": 7}), wrong(Claim::ClientId)),
-        (json!({"client_id": {}}), wrong(Claim::ClientId)),
+        (json!({"sub": 7}), wrong("sub")),
+        (json!({"sub": ["caller"]}), wrong("sub")),
+        (json!({"client_id": 7}), wrong("client_id")),
+        (json!({"client_id": {}}), wrong("client_id")),
     ];
     for (changes, expected) in rows {
         let outcome = outcome(rules(), &claims_with(changes.clone())).map(drop);
@@ -64,7 +63,7 @@ fn issuer_audience_and_caller_are_checked_exactly() {
     let null = with_raw("sub", "null");
     let token = token_of(Pair::P256A, "ES256", r#"{"alg":"ES256","kid":"p256-a"}"#, &null);
     let rejected = authenticate(&authenticator(rules(), &all_keys()), &token).map(drop);
-    assert_eq!(rejected, Err(AuthError::Token(Error::WrongType(Claim::Subject))), "null is no string");
+    assert_eq!(rejected, Err(AuthError::Token(Error::WrongType("sub"))), "null is no string");
 }
 
 #[test]
@@ -82,37 +81,37 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
         ("exp", format!("{}.5", NOW + 1), ok),
         ("exp", "1.8e9".to_owned(), ok),
         ("exp", "253402300799".to_owned(), ok),
-        ("exp", "253402300800".to_owned(), out(Claim::Expiry)),
-        ("exp", "1e300".to_owned(), out(Claim::Expiry)),
-        ("exp", "9223372036854775807".to_owned(), out(Claim::Expiry)),
-        ("exp", "9223372036854775808".to_owned(), out(Claim::Expiry)),
-        ("exp", "18446744073709551615".to_owned(), out(Claim::Expiry)),
-        ("exp", "18446744073709551616".to_owned(), out(Claim::Expiry)),
-        ("exp", "-9223372036854775808".to_owned(), out(Claim::Expiry)),
-        ("exp", "-1".to_owned(), out(Claim::Expiry)),
-        ("exp", "-0.5".to_owned(), out(Claim::Expiry)),
-        ("exp", "-0.0001".to_owned(), out(Claim::Expiry)),
-        ("exp", "-1e300".to_owned(), out(Claim::Expiry)),
+        ("exp", "253402300800".to_owned(), out("exp")),
+        ("exp", "1e300".to_owned(), out("exp")),
+        ("exp", "9223372036854775807".to_owned(), out("exp")),
+        ("exp", "9223372036854775808".to_owned(), out("exp")),
+        ("exp", "18446744073709551615".to_owned(), out("exp")),
+        ("exp", "18446744073709551616".to_owned(), out("exp")),
+        ("exp", "-9223372036854775808".to_owned(), out("exp")),
+        ("exp", "-1".to_owned(), out("exp")),
+        ("exp", "-0.5".to_owned(), out("exp")),
+        ("exp", "-0.0001".to_owned(), out("exp")),
+        ("exp", "-1e300".to_owned(), out("exp")),
         ("exp", "0".to_owned(), Err(Error::Expired)),
         ("exp", "-0".to_owned(), Err(Error::Expired)),
-        ("exp", format!("\"{}\"", NOW + 300), wrong(Claim::Expiry)),
-        ("exp", "null".to_owned(), wrong(Claim::Expiry)),
-        ("exp", "true".to_owned(), wrong(Claim::Expiry)),
-        ("exp", format!("[{}]", NOW + 300), wrong(Claim::Expiry)),
+        ("exp", format!("\"{}\"", NOW + 300), wrong("exp")),
+        ("exp", "null".to_owned(), wrong("exp")),
+        ("exp", "true".to_owned(), wrong("exp")),
+        ("exp", format!("[{}]", NOW + 300), wrong("exp")),
         ("nbf", (NOW + 30).to_string(), ok),
         ("nbf", (NOW + 31).to_string(), Err(Error::NotYetValid)),
         ("nbf", format!("{}.001", NOW + 30), Err(Error::NotYetValid)),
         ("nbf", "0".to_owned(), ok),
-        ("nbf", "-1".to_owned(), out(Claim::NotBefore)),
-        ("nbf", "1e300".to_owned(), out(Claim::NotBefore)),
-        ("nbf", "\"0\"".to_owned(), wrong(Claim::NotBefore)),
-        ("nbf", "null".to_owned(), wrong(Claim::NotBefore)),
+        ("nbf", "-1".to_owned(), out("nbf")),
+        ("nbf", "1e300".to_owned(), out("nbf")),
+        ("nbf", "\"0\"".to_owned(), wrong("nbf")),
+        ("nbf", "null".to_owned(), wrong("nbf")),
         ("iat", (NOW + 30).to_string(), ok),
         ("iat", (NOW + 31).to_string(), Err(Error::IssuedInFuture)),
         ("iat", format!("{}.001", NOW + 30), Err(Error::IssuedInFuture)),
-        ("iat", "253402300800".to_owned(), out(Claim::IssuedAt)),
-        ("iat", "-1".to_owned(), out(Claim::IssuedAt)),
-        ("iat", "{}".to_owned(), wrong(Claim::IssuedAt)),
+        ("iat", "253402300800".to_owned(), out("iat")),
+        ("iat", "-1".to_owned(), out("iat")),
+        ("iat", "{}".to_owned(), wrong("iat")),
     ];
     let authenticator = authenticator(Rules { max_lifetime: Duration::ZERO, ..rules() }, &all_keys());
     for (name, raw, expected) in rows {
@@ -121,7 +120,7 @@ fn times_hold_to_the_millisecond_within_the_leeway() {
         let outcome = authenticate(&authenticator, &token).map(drop);
         assert_eq!(outcome, expected.map_err(AuthError::Token), "{name}: {raw}");
     }
-    for (name, expected) in [("exp", Err(Error::Missing(Claim::Expiry))), ("nbf", ok), ("iat", ok)] {
+    for (name, expected) in [("exp", Err(Error::Missing("exp"))), ("nbf", ok), ("iat", ok)] {
         let outcome = outcome(rules(), &claims_with(json!({ name: null }))).map(drop);
         assert_eq!(outcome, expected.map_err(AuthError::Token), "no {name}");
     }
@@ -165,7 +164,7 @@ fn a_token_lives_no_longer_than_is_allowed() {
 
 #[test]
 fn a_token_ends_at_the_very_millisecond() {
-    let claims = crate::strict_json::Json::parse(claims().to_string().as_bytes()).unwrap();
+    let claims = claims();
     let check = |now| crate::auth::claims::check(&claims, &rules(), now).map(|good| good.ends);
     let ends = (NOW + 300 + 30) * 1_000;
     assert_eq!(check(ends - 1), Ok(ends));
@@ -191,11 +190,11 @@ fn a_scope_is_a_word_between_single_spaces_compared_exactly() {
         (json!({"scope": format!("openid\u{a0}{READ}")}), false, None),
         (json!({"scope": format!("{READ}\u{0}")}), false, None),
         (json!({"scope": READ.replace('i', "ı")}), false, None),
-        (json!({"scope": null}), false, Some(ClaimError::Missing(Claim::Scope))),
-        (json!({"scope": [READ]}), false, Some(ClaimError::WrongType(Claim::Scope))),
-        (json!({"scope": {READ: true}}), false, Some(ClaimError::WrongType(Claim::Scope))),
-        (json!({"scope": 1}), false, Some(ClaimError::WrongType(Claim::Scope))),
-        (json!({"scope": null, "scp": READ}), false, Some(ClaimError::Missing(Claim::Scope))),
+        (json!({"scope": null}), false, Some(ClaimError::Missing("scope"))),
+        (json!({"scope": [READ]}), false, Some(ClaimError::WrongType("scope"))),
+        (json!({"scope": {READ: true}}), false, Some(ClaimError::WrongType("scope"))),
+        (json!({"scope": 1}), false, Some(ClaimError::WrongType("scope"))),
+        (json!({"scope": null, "scp": READ}), false, Some(ClaimError::Missing("scope"))),
     ];
     for (changes, carried, error) in rows {
         let caller = outcome(rules(), &claims_with(changes.clone())).unwrap();
@@ -216,8 +215,8 @@ fn a_scope_claim_named_scp_may_be_a_list() {
         (json!(READ), true, None),
         (json!([]), false, None),
         (json!([format!("openid {READ}")]), false, None),
-        (json!([READ, 1]), false, Some(ClaimError::WrongType(Claim::Scope))),
-        (json!([[READ]]), false, Some(ClaimError::WrongType(Claim::Scope))),
+        (json!([READ, 1]), false, Some(ClaimError::WrongType("scope"))),
+        (json!([[READ]]), false, Some(ClaimError::WrongType("scope"))),
     ] {
         let caller = outcome(rules(), &claims_with(json!({ "scp": scp }))).unwrap();
         assert_eq!((caller.has_scope(READ), caller.scope_error()), (carried, error), "{scp}");
@@ -239,22 +238,22 @@ fn organisation_claims_are_read_exactly_and_errors_kept() {
         (json!({}), job_center(&[AlleBorgere])),
         (json!({"organisationType": "STAR"}), Ok((OrganisationType::Star, modes(&[AlleBorgere])))),
         (json!({"organisationType": "A-kasse"}), Ok((OrganisationType::AKasse, modes(&[AlleBorgere])))),
-        (json!({"organisationType": null}), missing(Claim::OrganisationType)),
+        (json!({"organisationType": null}), missing("organisation type")),
         (json!({"organisationType": "jobcenter"}), unknown),
         (json!({"organisationType": "JobCenter "}), unknown),
         (json!({"organisationType": "JobCente\u{0155}"}), unknown),
         (json!({"organisationType": ""}), unknown),
         (json!({"organisationType": "8"}), unknown),
         (json!({"organisationType": 8}), unknown),
-        (json!({"organisationType": 8.5}), wrong(Claim::OrganisationType)),
-        (json!({"organisationType": ["JobCenter"]}), wrong(Claim::OrganisationType)),
-        (json!({"organisationType": true}), wrong(Claim::OrganisationType)),
-        (json!({"organisationCode": null}), missing(Claim::OrganisationCode)),
+        (json!({"organisationType": 8.5}), wrong("organisation type")),
+        (json!({"organisationType": ["JobCenter"]}), wrong("organisation type")),
+        (json!({"organisationType": true}), wrong("organisation type")),
+        (json!({"organisationCode": null}), missing("organisation code")),
         (json!({"organisationCode": ""}), Err(ClaimError::CodeLength)),
         (json!({"organisationCode": "æ".repeat(20)}), job_center(&[AlleBorgere])),
         (json!({"organisationCode": "1".repeat(21)}), Err(ClaimError::CodeLength)),
-        (json!({"organisationCode": 101}), wrong(Claim::OrganisationCode)),
-        (json!({"adgang": null}), missing(Claim::Access)),
+        (json!({"organisationCode": 101}), wrong("organisation code")),
+        (json!({"adgang": null}), missing("access mode")),
         (
             json!({"adgang": ["EgneBorgere", "Ukendt", "AlleBorgere"]}),
             job_center(&[AlleBorgere, EgneBorgere]),
@@ -263,13 +262,13 @@ fn organisation_claims_are_read_exactly_and_errors_kept() {
         (json!({"adgang": "AlleBorgere EgneBorgere"}), job_center(&[])),
         (json!({"adgang": "AlleBorgere "}), job_center(&[])),
         (json!({"adgang": []}), job_center(&[])),
-        (json!({"adgang": ["AlleBorgere", 1]}), wrong(Claim::Access)),
-        (json!({"adgang": 1}), wrong(Claim::Access)),
-        (json!({"adgang": {"AlleBorgere": true}}), wrong(Claim::Access)),
+        (json!({"adgang": ["AlleBorgere", 1]}), wrong("access mode")),
+        (json!({"adgang": 1}), wrong("access mode")),
+        (json!({"adgang": {"AlleBorgere": true}}), wrong("access mode")),
         (json!({"cvr": "12345678"}), job_center(&[AlleBorgere])),
         (json!({"cvr": "1234567"}), Err(ClaimError::ParseCvrError)),
         (json!({"cvr": "١٢٣٤٥٦٧٨"}), Err(ClaimError::ParseCvrError)),
-        (json!({"cvr": 12345678}), wrong(Claim::ActingCvr)),
+        (json!({"cvr": 12345678}), wrong("acting CVR number")),
     ];
     for (changes, expected) in rows {
         let caller = outcome(rules(), &claims_with(changes.clone())).unwrap();
@@ -298,7 +297,7 @@ fn a_mapped_number_and_its_string_are_the_same_and_plain_names_stay_valid() {
         (json!("08"), Err(ClaimError::UnknownOrganisation)),
         (json!(" 8"), Err(ClaimError::UnknownOrganisation)),
         (json!(-8), Err(ClaimError::UnknownOrganisation)),
-        (json!(8.0), Err(ClaimError::WrongType(Claim::OrganisationType))),
+        (json!(8.0), Err(ClaimError::WrongType("organisation type"))),
     ] {
         let caller = outcome(rules(), &claims_with(json!({ "organisationType": claimed }))).unwrap();
         assert_eq!(caller.organisation().map(|(organisation, _)| organisation), expected, "{claimed}");
@@ -358,25 +357,4 @@ fn every_claim_name_can_be_another() {
     assert_eq!(caller.access, ["AlleBorgere"]);
     assert_eq!(caller.organisation(), Ok((OrganisationType::Star, modes(&[AccessMode::AlleBorgere]))));
     assert_eq!(caller.acting_cvr.as_deref(), Some("00000000"));
-}
-
-#[test]
-fn rules_that_accept_every_token_or_none_are_rejected() {
-    use crate::auth::Authenticator;
-    let (_file, source) = key_file(&all_keys());
-    let bad: [fn(&mut Rules); 7] = [
-        |rules| rules.issuer.clear(),
-        |rules| rules.audience.clear(),
-        |rules| rules.audience.push(String::new()),
-        |rules| rules.algorithms.clear(),
-        |rules| rules.types.clear(),
-        |rules| rules.leeway = Duration::from_secs(61),
-        |rules| rules.leeway = Duration::MAX,
-    ];
-    for spoil in bad {
-        let mut rules = rules();
-        spoil(&mut rules);
-        let made = Authenticator::new(rules.clone(), source.clone(), clock());
-        assert!(matches!(made, Err(crate::auth::StartError::Rules(_))), "{rules:?}");
-    }
 }

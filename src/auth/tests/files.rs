@@ -9,7 +9,7 @@ use super::issuer::quick;
 use super::mint::*;
 use crate::auth::keys::MAX_BYTES;
 use crate::auth::source::RefreshTiming;
-use crate::auth::{AuthError, Authenticator, KeyError, Source, StartError, TokenError as Error};
+use crate::auth::{AuthError, Authenticator, KeyError, Source, TokenError as Error};
 
 fn one(pair: Pair) -> String {
     jwks([pair.jwk_with(json!({"kid": "one"}))])
@@ -33,11 +33,11 @@ fn a_file_without_a_usable_key_stops_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.json");
     let start = || Authenticator::new(rules(), Source::File(path.clone()), clock()).map(drop);
-    assert!(matches!(start(), Err(StartError::Keys(KeyError::Unreadable { .. }))));
+    assert!(matches!(start(), Err(KeyError::Unreadable { .. })));
     fs::write(&path, "{}").unwrap();
-    assert!(matches!(start(), Err(StartError::Keys(KeyError::NotASet))));
+    assert!(matches!(start(), Err(KeyError::NotASet)));
     fs::write(&path, r#"{"keys":[{"kty":"oct","k":"AA"}]}"#).unwrap();
-    assert!(matches!(start(), Err(StartError::Keys(KeyError::NoUsableKey(_)))));
+    assert!(matches!(start(), Err(KeyError::NoUsableKey(_))));
     fs::write(&path, one(Pair::P256A)).unwrap();
     assert!(start().is_ok());
 }
@@ -53,7 +53,7 @@ fn key_file_above_the_limit_is_rejected() {
     fs::write(&path, &text).unwrap();
     assert!(start().is_ok());
     fs::write(&path, text + " ").unwrap();
-    assert!(matches!(start(), Err(StartError::Keys(KeyError::TooLarge))));
+    assert!(matches!(start(), Err(KeyError::TooLarge)));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn the_thread_ends_with_its_authenticator() {
     let path = directory.path().join("keys.json");
     fs::write(&path, one(Pair::P256A)).unwrap();
     let authenticator = Authenticator::with_timing(rules(), Source::File(path), clock(), quick()).unwrap();
-    let keyring = std::sync::Arc::downgrade(&authenticator.source.keyring);
+    let keyring = std::sync::Arc::downgrade(&authenticator.keyring);
     drop(authenticator);
     soon("nothing holds the keyring", || keyring.upgrade().is_none());
 }

@@ -9,16 +9,14 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::auth::fetch::Limits;
 use crate::auth::source::RefreshTiming;
 
 /// The serving paces, so much faster that a test sees many rounds of them.
 pub(super) fn quick() -> RefreshTiming {
     let millis = Duration::from_millis;
     RefreshTiming {
-        limits: Limits { connect: millis(400), whole: millis(800) },
+        fetch: millis(800),
         shortest: millis(50),
-        longest: Duration::from_secs(3_600),
         first_pause: millis(10),
         longest_pause: millis(100),
         unknown_spacing: Duration::from_secs(10),

@@ -1,15 +1,13 @@
 //! A published key set over HTTPS, under a certificate of a private authority.
 
-use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::files::soon;
 use super::issuer::{Issuer, Manner, quick};
@@ -17,8 +15,8 @@ use super::mint::*;
 use crate::auth::source::Remote;
 use crate::auth::{Authenticator, Source};
 
-/// An authority's certificate in a file, and a server with a certificate of it for this name.
-fn authority_and_server(name: &str) -> (TempDir, Arc<ServerConfig>) {
+/// An authority's certificate, and a server with a certificate of it for this name.
+fn authority_and_server(name: &str) -> (CertificateDer<'static>, Arc<ServerConfig>) {
     let mut params = CertificateParams::new(vec![]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
@@ -27,12 +25,6 @@ fn authority_and_server(name: &str) -> (TempDir, Arc<ServerConfig>) {
     let server_key = KeyPair::generate().unwrap();
     let server =
         CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&server_key, &authority).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let pem = format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        data_encoding::BASE64_MIME.encode(certificate.der()).trim_end()
-    );
-    fs::write(directory.path().join("ca.pem"), pem).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -42,17 +34,22 @@ fn authority_and_server(name: &str) -> (TempDir, Arc<ServerConfig>) {
             PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der())),
         )
         .unwrap();
-    (directory, Arc::new(config))
+    (certificate.der().clone(), Arc::new(config))
 }
 
-fn checker(issuer: &Issuer, ca: Option<&TempDir>, host: &str) -> Authenticator {
+fn checker(issuer: &Issuer, ca: Option<&CertificateDer<'static>>, host: &str) -> Authenticator {
     checker_refreshing(issuer, ca, host, Duration::from_millis(200))
 }
 
-fn checker_refreshing(issuer: &Issuer, ca: Option<&TempDir>, host: &str, refresh: Duration) -> Authenticator {
+fn checker_refreshing(
+    issuer: &Issuer,
+    ca: Option<&CertificateDer<'static>>,
+    host: &str,
+    refresh: Duration,
+) -> Authenticator {
     let remote = Remote {
         address: Some(format!("https://{host}:{}/keys", issuer.port).parse().unwrap()),
-        ca_file: ca.map(|directory| directory.path().join("ca.pem")),
+        authorities: ca.cloned().into_iter().collect(),
         refresh,
         max_stale: Duration::from_secs(60),
     };
@@ -61,14 +58,11 @@ fn checker_refreshing(issuer: &Issuer, ca: Option<&TempDir>, host: &str, refresh
 
 #[test]
 fn keys_are_fetched_over_https_under_a_private_authority_and_rotate() {
-    let (directory, tls) = authority_and_server("127.0.0.1");
-    // As some editors save it.
-    let ca = directory.path().join("ca.pem");
-    fs::write(&ca, format!("\u{feff}{}", fs::read_to_string(&ca).unwrap())).unwrap();
+    let (authority, tls) = authority_and_server("127.0.0.1");
     let set = |pair: Pair| jwks([pair.jwk_with(json!({"kid": "one"}))]);
     let first = set(Pair::P256A);
     let issuer = Issuer::start_with(Some(tls), move |_| Manner::ok(first.clone()));
-    let checker = checker(&issuer, Some(&directory), "127.0.0.1");
+    let checker = checker(&issuer, Some(&authority), "127.0.0.1");
     let (a, b) = (token(Pair::P256A, "ES256", "one"), token(Pair::P256B, "ES256", "one"));
     assert!(authenticate(&checker, &a).is_ok(), "{:?}", checker.status());
     issuer.behave(Manner::ok(set(Pair::P256B)));
@@ -81,12 +75,12 @@ fn keys_are_fetched_over_https_under_a_private_authority_and_rotate() {
 
 #[test]
 fn a_flood_over_https_costs_one_fetch_when_cold_and_one_more_for_unknown_kids() {
-    let (directory, tls) = authority_and_server("127.0.0.1");
+    let (authority, tls) = authority_and_server("127.0.0.1");
     let issuer = Issuer::start_with(Some(tls), |_| {
         std::thread::sleep(Duration::from_millis(100));
         Manner::ok(all_keys())
     });
-    let checker = checker_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
+    let checker = checker_refreshing(&issuer, Some(&authority), "127.0.0.1", Duration::from_secs(300));
     assert!(!checker.has_keys());
     let good = token(Pair::RsaA, "RS256", "rsa-a");
     let cold = block_on(join_all((0..50).map(|_| checker.authenticate(&good))));
@@ -101,9 +95,9 @@ fn a_flood_over_https_costs_one_fetch_when_cold_and_one_more_for_unknown_kids() 
 
 #[test]
 fn hanging_issuer_over_https_blocks_no_request_for_long() {
-    let (directory, tls) = authority_and_server("127.0.0.1");
+    let (authority, tls) = authority_and_server("127.0.0.1");
     let issuer = Issuer::start_with(Some(tls), |_| Manner::Hang(Duration::from_secs(3)));
-    let checker = checker_refreshing(&issuer, Some(&directory), "127.0.0.1", Duration::from_secs(300));
+    let checker = checker_refreshing(&issuer, Some(&authority), "127.0.0.1", Duration::from_secs(300));
     let begun = std::time::Instant::now();
     let rejected = authenticate(&checker, &token(Pair::RsaA, "RS256", "rsa-a"));
     assert_eq!(rejected.map(drop), Err(crate::auth::AuthError::KeysUnavailable));
@@ -112,7 +106,7 @@ fn hanging_issuer_over_https_blocks_no_request_for_long() {
 
 #[test]
 fn a_certificate_that_is_not_trusted_brings_no_keys() {
-    let (directory, tls) = authority_and_server("127.0.0.1");
+    let (authority, tls) = authority_and_server("127.0.0.1");
     let (other, _) = authority_and_server("127.0.0.1");
     let (named, wrong_name) = authority_and_server("issuer.example");
     let serve = |tls| Issuer::start_with(Some(tls), |_| Manner::ok(all_keys()));
@@ -126,7 +120,7 @@ fn a_certificate_that_is_not_trusted_brings_no_keys() {
         assert!(!checker.has_keys(), "{what}");
     }
     assert!(
-        authenticate(&checker(&issuer, Some(&directory), "127.0.0.1"), &token(Pair::RsaA, "RS256", "rsa-a"))
+        authenticate(&checker(&issuer, Some(&authority), "127.0.0.1"), &token(Pair::RsaA, "RS256", "rsa-a"))
             .is_ok()
     );
     assert_eq!(misnamed.requests(), 0);
@@ -134,11 +128,11 @@ fn a_certificate_that_is_not_trusted_brings_no_keys() {
 
 #[test]
 fn a_certificate_that_is_not_trusted_is_an_outage_whose_message_names_the_ca_file() {
-    let (_directory, tls) = authority_and_server("127.0.0.1");
+    let (_authority, tls) = authority_and_server("127.0.0.1");
     let issuer = Issuer::start_with(Some(tls), |_| Manner::ok(all_keys()));
     let remote = Remote {
         address: Some(format!("https://127.0.0.1:{}/keys", issuer.port).parse().unwrap()),
-        ca_file: None,
+        authorities: vec![],
         refresh: Duration::from_secs(300),
         max_stale: Duration::from_secs(60),
     };
@@ -150,7 +144,7 @@ fn a_certificate_that_is_not_trusted_is_an_outage_whose_message_names_the_ca_fil
 
 #[test]
 fn an_issuer_over_https_cannot_send_for_its_keys_over_http() {
-    let (directory, tls) = authority_and_server("127.0.0.1");
+    let (authority, tls) = authority_and_server("127.0.0.1");
     let plain = Issuer::start(Manner::ok(all_keys()));
     let issuer = Issuer::start_with(Some(tls), |_| Manner::Close);
     let base = format!("https://127.0.0.1:{}", issuer.port);
@@ -158,7 +152,7 @@ fn an_issuer_over_https_cannot_send_for_its_keys_over_http() {
         issuer.behave(Manner::ok(json!({"issuer": base, "jwks_uri": keys}).to_string()));
         let remote = Remote {
             address: None,
-            ca_file: Some(directory.path().join("ca.pem")),
+            authorities: vec![authority.clone()],
             refresh: Duration::from_secs(300),
             max_stale: Duration::from_secs(60),
         };
@@ -168,26 +162,4 @@ fn an_issuer_over_https_cannot_send_for_its_keys_over_http() {
     };
     assert!(tried(plain.address("/keys")).ends_with("jwks_uri is not https"));
     assert_eq!(plain.requests(), 0);
-}
-
-#[test]
-fn a_bundle_without_certificates_stops_the_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("ca.pem");
-    let start = || {
-        let remote = Remote {
-            address: Some("https://127.0.0.1/keys".parse().unwrap()),
-            ca_file: Some(path.clone()),
-            refresh: Duration::from_secs(300),
-            max_stale: Duration::from_secs(60),
-        };
-        Authenticator::new(rules(), Source::Remote(remote), clock())
-            .map(drop)
-            .map_err(|error| error.to_string())
-    };
-    assert!(start().is_err(), "no such file");
-    fs::write(&path, "no certificate").unwrap();
-    assert!(start().unwrap_err().contains("ca.pem: holds no certificate; name a file with certificates"));
-    fs::write(&path, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").unwrap();
-    assert!(start().is_err(), "a broken certificate");
 }

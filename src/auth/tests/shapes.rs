@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::attacks::{Row, try_all};
 use super::mint::*;
 use crate::auth::error::TokenError as Error;
-use crate::auth::error::{Part::Header, Part::Payload, Part::Signature};
 
 /// A token by P-256 key A whose header is this text, correctly signed.
 pub(super) fn header(text: &str) -> String {
@@ -28,39 +27,39 @@ fn the_compact_form_is_three_canonical_parts() {
     let rows: Vec<Row> = [
         (String::new(), three, "nothing"),
         (".".to_owned(), three, "one dot"),
-        ("..".to_owned(), Error::NotJson(Header), "two dots"),
+        ("..".to_owned(), Error::NotJson("header"), "two dots"),
         ("...".to_owned(), three, "three dots"),
         (head.to_owned(), three, "one part"),
         (format!("{head}.{body}"), three, "two parts"),
         (format!("{good}."), three, "a fourth, empty part"),
         (format!("{good}.{signature}"), three, "four parts"),
         (format!("{good}.{body}.{signature}"), three, "five parts (JWE)"),
-        (format!(".{body}.{signature}"), Error::NotJson(Header), "no header"),
-        (format!("{head}..{signature}"), Error::NotJson(Payload), "no payload (detached)"),
-        (format!(" {good}"), Error::NotBase64(Header), "a space before"),
-        (format!("{good} "), Error::NotBase64(Signature), "a space behind"),
-        (format!("{good}\n"), Error::NotBase64(Signature), "a line end behind"),
-        (format!("{head}=.{body}.{signature}"), Error::NotBase64(Header), "padding in the header"),
-        (format!("{head}.{body}=.{signature}"), Error::NotBase64(Payload), "padding in the payload"),
-        (format!("{head}.{body}A.{signature}"), Error::NotBase64(Payload), "an impossible length"),
-        (format!("{head}.{body}.{}{stray}", &signature[..85]), Error::NotBase64(Signature), "stray bits"),
+        (format!(".{body}.{signature}"), Error::NotJson("header"), "no header"),
+        (format!("{head}..{signature}"), Error::NotJson("payload"), "no payload (detached)"),
+        (format!(" {good}"), Error::NotBase64("header"), "a space before"),
+        (format!("{good} "), Error::NotBase64("signature"), "a space behind"),
+        (format!("{good}\n"), Error::NotBase64("signature"), "a line end behind"),
+        (format!("{head}=.{body}.{signature}"), Error::NotBase64("header"), "padding in the header"),
+        (format!("{head}.{body}=.{signature}"), Error::NotBase64("payload"), "padding in the payload"),
+        (format!("{head}.{body}A.{signature}"), Error::NotBase64("payload"), "an impossible length"),
+        (format!("{head}.{body}.{}{stray}", &signature[..85]), Error::NotBase64("signature"), "stray bits"),
         (
             format!("{head}.{body}.{}+", &signature[..85]),
-            Error::NotBase64(Signature),
+            Error::NotBase64("signature"),
             "the other alphabet: +",
         ),
         (
             format!("{head}.{body}.{}/", &signature[..85]),
-            Error::NotBase64(Signature),
+            Error::NotBase64("signature"),
             "the other alphabet: /",
         ),
-        (format!("{head}.{body}.{}é", &signature[..84]), Error::NotBase64(Signature), "not ASCII"),
-        (format!("{head}.{body}.{}\u{0}", &signature[..85]), Error::NotBase64(Signature), "a NUL"),
-        (format!("{}\n.{body}.{signature}", head), Error::NotBase64(Header), "a line end within"),
+        (format!("{head}.{body}.{}é", &signature[..84]), Error::NotBase64("signature"), "not ASCII"),
+        (format!("{head}.{body}.{}\u{0}", &signature[..85]), Error::NotBase64("signature"), "a NUL"),
+        (format!("{}\n.{body}.{signature}", head), Error::NotBase64("header"), "a line end within"),
         ("A".repeat(16 * 1024), three, "16 KiB"),
         ("A".repeat(16 * 1024 + 1), Error::TooLong, "a byte more than 16 KiB"),
         ("é".repeat(9_000), Error::TooLong, "too long and not ASCII"),
-        (format!("Bearer {good}"), Error::NotBase64(Header), "the scheme within the token"),
+        (format!("Bearer {good}"), Error::NotBase64("header"), "the scheme within the token"),
         (format!(r#"{{"payload":"{body}","signature":"{signature}"}}"#), three, "the JSON serialization"),
     ]
     .map(|(token, error, why)| (token, Err(error), why.to_owned()))
@@ -204,22 +203,22 @@ fn the_header_holds_to_every_rule() {
         row(forged, Err(Error::Signature), "signed by the key that it brings along");
     }
     for (text, error) in [
-        (r#"{"alg":"ES256","alg":"ES256","kid":"p256-a"}"#, Error::Duplicate(Header)),
-        (r#"{"alg":"none","alg":"ES256","kid":"p256-a"}"#, Error::Duplicate(Header)),
-        (r#"{"alg":"ES256","\u0061lg":"none","kid":"p256-a"}"#, Error::Duplicate(Header)),
-        (r#"{"alg":"ES256","kid":"p256-b","kid":"p256-a"}"#, Error::Duplicate(Header)),
-        (r#"{"alg":"ES256","kid":"p256-a","x":{"y":1,"y":2}}"#, Error::Duplicate(Header)),
-        (r#"["alg","ES256"]"#, Error::NotAnObject(Header)),
-        (r#""ES256""#, Error::NotAnObject(Header)),
-        ("null", Error::NotAnObject(Header)),
-        ("7", Error::NotAnObject(Header)),
-        ("", Error::NotJson(Header)),
-        ("{", Error::NotJson(Header)),
-        (r#"{"alg":"ES256","kid":"p256-a"}{}"#, Error::NotJson(Header)),
-        (r#"{"alg":"ES256","kid":"p256-a",}"#, Error::NotJson(Header)),
-        (r#"{'alg':'ES256'}"#, Error::NotJson(Header)),
-        ("\u{feff}{\"alg\":\"ES256\",\"kid\":\"p256-a\"}", Error::NotJson(Header)),
-        (r#"{"alg":"ES256","kid":"\ud800"}"#, Error::NotJson(Header)),
+        (r#"{"alg":"ES256","alg":"ES256","kid":"p256-a"}"#, Error::Duplicate("header")),
+        (r#"{"alg":"none","alg":"ES256","kid":"p256-a"}"#, Error::Duplicate("header")),
+        (r#"{"alg":"ES256","\u0061lg":"none","kid":"p256-a"}"#, Error::Duplicate("header")),
+        (r#"{"alg":"ES256","kid":"p256-b","kid":"p256-a"}"#, Error::Duplicate("header")),
+        (r#"{"alg":"ES256","kid":"p256-a","x":{"y":1,"y":2}}"#, Error::Duplicate("header")),
+        (r#"["alg","ES256"]"#, Error::NotAnObject("header")),
+        (r#""ES256""#, Error::NotAnObject("header")),
+        ("null", Error::NotAnObject("header")),
+        ("7", Error::NotAnObject("header")),
+        ("", Error::NotJson("header")),
+        ("{", Error::NotJson("header")),
+        (r#"{"alg":"ES256","kid":"p256-a"}{}"#, Error::NotJson("header")),
+        (r#"{"alg":"ES256","kid":"p256-a",}"#, Error::NotJson("header")),
+        (r#"{'alg':'ES256'}"#, Error::NotJson("header")),
+        ("\u{feff}{\"alg\":\"ES256\",\"kid\":\"p256-a\"}", Error::NotJson("header")),
+        (r#"{"alg":"ES256","kid":"\ud800"}"#, Error::NotJson("header")),
     ] {
         row(header(text), Err(error), text);
     }
@@ -237,22 +236,30 @@ fn the_header_holds_to_every_rule() {
 fn the_payload_is_one_json_object_without_duplicates() {
     let good = claims().to_string();
     let rows: Vec<Row> = [
-        (payload("[]"), Error::NotAnObject(Payload), "an array"),
-        (payload("\"x\""), Error::NotAnObject(Payload), "a string"),
-        (payload("null"), Error::NotAnObject(Payload), "null"),
-        (payload(""), Error::NotJson(Payload), "nothing"),
-        (payload("text"), Error::NotJson(Payload), "text"),
-        (payload(&format!("{good}{good}")), Error::NotJson(Payload), "two objects"),
-        (payload(&good.replacen('{', r#"{"sub":"x","#, 1)), Error::Duplicate(Payload), "sub twice"),
-        (payload(&good.replacen('{', r#"{"exp":1,"#, 1)), Error::Duplicate(Payload), "exp twice"),
+        (payload("[]"), Error::NotAnObject("payload"), "an array"),
+        (payload("\"x\""), Error::NotAnObject("payload"), "a string"),
+        (payload("null"), Error::NotAnObject("payload"), "null"),
+        (payload(""), Error::NotJson("payload"), "nothing"),
+        (payload("text"), Error::NotJson("payload"), "text"),
+        (payload(&format!("{good}{good}")), Error::NotJson("payload"), "two objects"),
+        (payload(&good.replacen('{', r#"{"sub":"x","#, 1)), Error::Duplicate("payload"), "sub twice"),
+        (payload(&good.replacen('{', r#"{"exp":1,"#, 1)), Error::Duplicate("payload"), "exp twice"),
         (
             payload(&good.replacen('{', r#"{"\u0065xp":1,"#, 1)),
-            Error::Duplicate(Payload),
+            Error::Duplicate("payload"),
             "exp twice, escaped",
         ),
-        (payload(&good.replacen('{', r#"{"x":[{"y":1,"y":1}],"#, 1)), Error::Duplicate(Payload), "deep down"),
-        (payload(&"[".repeat(5_000)), Error::NotJson(Payload), "deep nesting"),
-        (payload(&good.replacen('{', r#"{"x":1e999,"#, 1)), Error::NotJson(Payload), "a number beyond reach"),
+        (
+            payload(&good.replacen('{', r#"{"x":[{"y":1,"y":1}],"#, 1)),
+            Error::Duplicate("payload"),
+            "deep down",
+        ),
+        (payload(&"[".repeat(5_000)), Error::NotJson("payload"), "deep nesting"),
+        (
+            payload(&good.replacen('{', r#"{"x":1e999,"#, 1)),
+            Error::NotJson("payload"),
+            "a number beyond reach",
+        ),
     ]
     .map(|(token, error, why)| (token, Err(error), why.to_owned()))
     .into();
@@ -261,5 +268,5 @@ fn the_payload_is_one_json_object_without_duplicates() {
     bytes.insert(2, 0xff);
     let signed = format!("{}.{}", encode(r#"{"alg":"ES256","kid":"p256-a"}"#), encode(bytes));
     let token = format!("{signed}.{}", encode(Pair::P256A.sign("ES256", signed.as_bytes())));
-    try_all(&all_keys(), vec![(token, Err(Error::NotJson(Payload)), "not UTF-8".to_owned())]);
+    try_all(&all_keys(), vec![(token, Err(Error::NotJson("payload")), "not UTF-8".to_owned())]);
 }
