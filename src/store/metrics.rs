@@ -47,13 +47,18 @@ impl Default for StoreMetrics {
 }
 
 impl StoreMetrics {
-    /// Counts the answer when it is an error.
-    pub(super) fn count_error<T>(&self, operation: Operation, answer: &Result<T, StoreError>) {
-        if let Err(error) = answer
+    /// Counts the answer when it is an error, and returns it.
+    pub(super) fn count_error<T>(
+        &self,
+        operation: Operation,
+        answer: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Err(error) = &answer
             && let Some(kind) = StoreError::VARIANTS.iter().position(|kind| *kind == error.kind())
         {
             self.errors[operation as usize][kind].inc();
         }
+        answer
     }
 
     pub(super) fn errors(&self) -> Vec<(Operation, &'static str, u64)> {

@@ -9,8 +9,11 @@ use std::sync::atomic::AtomicU64;
 use futures_util::FutureExt;
 
 use super::*;
+use crate::domain::clock::ClockLimits;
+use crate::domain::timestamp::Timestamp;
+use crate::store::metrics::Operation;
 use crate::store::options::Progress;
-use crate::store::{Options, RecordStream, Store};
+use crate::store::{Engine, Imported, Options, RecordStream, Store};
 
 mod damage;
 mod opening;
@@ -323,15 +326,15 @@ fn write_into_a_deleted_directory_fails() {
 
 #[test]
 fn stuck_committer_ends_writes_at_the_deadline() {
-    let stuck = Embedded {
+    let engine = Embedded {
         live_view: Arc::new(LiveView::from_pointee(Snapshot::default().with(&[record(1, 5, 5)]))),
         queue: Arc::default(),
-        metrics: Arc::default(),
         root: PathBuf::new(),
         deadline: Duration::from_millis(30),
-        clock: ClockLimits::NONE,
         ended: Mutex::new(mpsc::channel().1),
     };
+    let engine = Engine::Embedded(engine);
+    let stuck = Store { engine, clock: ClockLimits::NONE, metrics: Arc::default() };
     wait(async {
         assert_eq!(stuck.record(cvr(2), time(5)).await, Err(StoreError::Deadline));
         assert_eq!(stuck.ready().await, Err(StoreError::Deadline));
@@ -341,7 +344,7 @@ fn stuck_committer_ends_writes_at_the_deadline() {
         assert!(answers.iter().all(|answer| answer == &Err(StoreError::Deadline)));
         assert_eq!(rejected, Err(StoreError::Full));
     });
-    assert_eq!(stuck.get(cvr(1)), Some(record(1, 5, 5).login));
+    assert_eq!(get(&stuck, cvr(1)), Some(record(1, 5, 5).login));
     let status = stuck.status();
     assert_eq!((status.waiting, status.capacity, status.takes_writes), (4096, 4096, true));
     let counted: Vec<_> = status.errors.into_iter().filter(|(.., count)| *count > 0).collect();

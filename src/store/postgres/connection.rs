@@ -1,7 +1,6 @@
 //! One connection for one statement or one transaction. It goes back to the pool only when what was sent on it has ended;
 //! otherwise it is closed, since an answer may still arrive.
 
-use std::future::Future;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +11,8 @@ use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::DatabaseError;
 
 /// For canceling a statement, which takes a connection of its own.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,13 +27,6 @@ pub(super) struct PooledConnection {
 /// A statement's parameter with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// A statement with its parameters, which may be sent more than once.
-pub(super) trait Statement: Sync {
-    type Value;
-
-    fn send(&self, connection: &PooledConnection) -> impl Future<Output = Result<Self::Value, Error>> + Send;
-}
-
 impl PooledConnection {
     pub(super) fn new(connection: Object, prepared_statements: bool, connector: MakeRustlsConnect) -> Self {
         let in_transaction = AtomicBool::new(false);
@@ -44,6 +38,15 @@ impl PooledConnection {
         if !self.in_transaction.load(Ordering::Relaxed) {
             self.connection.take();
         }
+    }
+
+    /// Releases it, unless the error of what was sent on it leaves it in doubt.
+    pub(super) fn finish<T>(self, result: Result<T, Error>) -> Result<T, DatabaseError> {
+        let result = result.map_err(DatabaseError::from);
+        if result.as_ref().err().is_none_or(DatabaseError::spares_connection) {
+            self.release();
+        }
+        result
     }
 
     /// Begins a transaction with these statements.
