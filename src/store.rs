@@ -38,7 +38,7 @@ pub(crate) use record_stream::{PagedRecords, ReadError};
 pub use report::Imported;
 pub(crate) use report::{ClockReport, Status, StoreState};
 
-/// Records that are merged together by an import.
+/// Records that an import merges together: as one batch record they must fit into one message of sled's log (128 KiB).
 const IMPORT_BATCH: usize = 2048;
 /// The longest time for one batch of an import, which no caller waits for.
 const IMPORT_DEADLINE: Duration = Duration::from_secs(60);

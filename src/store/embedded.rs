@@ -24,10 +24,9 @@ use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use committer::Committer;
 use flush_waker::FlushWaker;
-use high_water_mark::HighWaterMark;
 use layout::Layout;
-use queue::{Answer, ImportBatch, Linger, Queue, Request, Write};
-use recovery::{KernelCache, Loaded};
+use queue::{Answer, Linger, Queue, Request};
+use recovery::Loaded;
 use snapshot::{LiveView, Snapshot};
 
 mod batch_record;
@@ -77,22 +76,18 @@ impl Embedded {
         metrics: Arc<StoreMetrics>,
     ) -> Result<Self, OpenError> {
         let began = Instant::now();
-        let (mut layout, store) = Layout::open(path, create, |sled, store| {
+        let mut layout = Layout::open(path, create, |sled, store| {
             recovery::create(path, sled, store, Snapshot::default())
         })?;
         let root = layout.root().to_owned();
-        let (mut high_water_mark, acknowledged) =
-            HighWaterMark::open(&root, &layout.high_water_mark(), &store)?;
-        let load = |layout: &Layout| recovery::open(layout, &store, KernelCache::Trusted, &options.progress);
-        let Loaded { mut tree, snapshot, mut wal } = load(&layout)?;
-        high_water_mark::check(&root, &acknowledged, &snapshot.checkpoint())?;
+        let (mut loaded, mut high_water_mark) = recovery::open(&layout, &options.progress)?;
         if layout.is_outdated() {
             log::info!("upgrading the store at {}: its database is rewritten", root.display());
-            drop(tree);
-            let content = snapshot.clone();
-            layout.upgrade(&store, |sled| recovery::create(&root, sled, &store, content))?;
-            Loaded { tree, wal, .. } = load(&layout)?;
+            drop(loaded.tree);
+            layout.upgrade(|sled, store| recovery::create(&root, sled, store, loaded.snapshot))?;
+            (loaded, high_water_mark) = recovery::open(&layout, &options.progress)?;
         }
+        let Loaded { tree, snapshot, wal } = loaded;
         // Repairs a torn slot, and keeps both from being behind what is served.
         high_water_mark
             .write(&snapshot.checkpoint())
@@ -110,7 +105,6 @@ impl Embedded {
         let queue = Arc::new(Queue::default());
         let committer = Committer {
             layout,
-            store,
             tree: Some(tree),
             wal,
             high_water_mark,
@@ -146,7 +140,7 @@ impl Embedded {
     }
 
     pub(super) async fn record(&self, login: Record) -> Result<(), StoreError> {
-        self.request(|answer| Request::Write(Write { login, answer })).await
+        self.request(|answer| Request::Write(login, answer)).await
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
@@ -194,7 +188,7 @@ impl Embedded {
 
     pub(super) fn import(&self, records: Vec<Record>) -> Result<u64, StoreError> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.queue.enqueue(Request::Import(ImportBatch { records, answer }))?;
+        self.queue.enqueue(Request::Import(records, answer))?;
         answered.recv_timeout(IMPORT_DEADLINE).map_err(|error| match error {
             mpsc::RecvTimeoutError::Timeout => StoreError::Deadline,
             mpsc::RecvTimeoutError::Disconnected => committer_ended(),

@@ -50,7 +50,7 @@ pub(in crate::store) fn inspect(root: &Path) -> Result<StoreState, OpenError> {
         }
         // The process that holds the store is writing the mark now, and has read it already.
         if holder.is_none() {
-            HighWaterMark::check_file(root, &root.join(HIGH_WATER_MARK), &store)?;
+            HighWaterMark::open(root, &store, false)?;
         }
     }
     check_room(root)?;

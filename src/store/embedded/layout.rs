@@ -29,6 +29,7 @@ pub(super) struct Layout {
     root: PathBuf,
     lock: File,
     version: u32,
+    store: StoreId,
 }
 
 impl Layout {
@@ -37,9 +38,7 @@ impl Layout {
         root: &Path,
         create: bool,
         make_database: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
-    ) -> Result<(Self, StoreId), OpenError> {
-        // sled creates its files with whatever mode the process's mask allows.
-        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    ) -> Result<Self, OpenError> {
         let root = &std::path::absolute(root).map_err(OpenError::io(root, "finding the directory"))?;
         // Before the lock is made: a foreign directory stays untouched.
         if is_absent(root)? {
@@ -50,7 +49,8 @@ impl Layout {
         }
         // Before anything is made in it: a directory that is not ours to close to others stays as it is.
         set_mode(root, DIRECTORY_MODE).map_err(OpenError::io(root, "setting permissions"))?;
-        let mut layout = Self { root: root.clone(), lock: take_lock(root)?, version: VERSION };
+        let store = *uuid::Uuid::new_v4().as_bytes();
+        let mut layout = Self { root: root.clone(), lock: take_lock(root)?, version: VERSION, store };
         match content(root)? {
             Found::Store => {
                 layout.finish_creation().map_err(OpenError::io(root, "finishing the creation"))?
@@ -58,20 +58,19 @@ impl Layout {
             Found::HalfMade | Found::Nothing if !create => return Err(OpenError::Missing(root.clone())),
             Found::HalfMade | Found::Nothing => layout.create(make_database)?,
         }
-        let (version, store) = read_format(root)?;
-        layout.version = version;
-        check_parts(root, version)?;
+        (layout.version, layout.store) = read_format(root)?;
+        check_parts(root, layout.version)?;
         layout.remove_other_database().map_err(OpenError::io(root, "removing an unused database"))?;
         layout.close_to_others().map_err(OpenError::io(root, "setting permissions"))?;
-        Ok((layout, store))
+        Ok(layout)
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    pub(super) fn high_water_mark(&self) -> PathBuf {
-        self.path(HIGH_WATER_MARK)
+    pub(super) fn store(&self) -> &StoreId {
+        &self.store
     }
 
     pub(super) fn sled(&self) -> PathBuf {
@@ -88,7 +87,7 @@ impl Layout {
     }
 
     /// Checks that the directory is still the one that was locked, with the same store in it.
-    pub(super) fn check_still_there(&self, store: &StoreId) -> Result<(), OpenError> {
+    pub(super) fn check_still_there(&self) -> Result<(), OpenError> {
         let doing = |doing: &'static str| OpenError::io(&self.root, doing);
         let replaced = |what| {
             let error = io::Error::other(format!("{what} was replaced while this process had it open"));
@@ -97,7 +96,7 @@ impl Layout {
         if !is_same_file(&self.lock, &self.path(LOCK)).map_err(doing("finding the lock"))? {
             return Err(replaced("its lock file"));
         }
-        if read_format(&self.root)? != (self.version, *store) {
+        if read_format(&self.root)? != (self.version, self.store) {
             return Err(replaced("the store in it"));
         }
         check_parts(&self.root, self.version)
@@ -121,10 +120,9 @@ impl Layout {
         let marker = new_private_file(&self.path(CREATING)).map_err(failed(CREATING))?;
         marker.sync_all().and_then(|()| sync_directory(&self.root)).map_err(failed(CREATING))?;
         missing_is_ok(fs::remove_dir_all(self.sled())).map_err(failed(SLED))?;
-        let store = *uuid::Uuid::new_v4().as_bytes();
-        self.make_database(|sled| make_database(sled, &store))?;
-        HighWaterMark::create(&self.high_water_mark(), &store).map_err(failed(HIGH_WATER_MARK))?;
-        self.write_format(&store).map_err(failed(FORMAT))?;
+        self.make_database(make_database)?;
+        HighWaterMark::create(&self.root, &self.store).map_err(failed(HIGH_WATER_MARK))?;
+        self.write_format().map_err(failed(FORMAT))?;
         self.finish_creation().map_err(failed(CREATING))?;
         log::info!("made an empty store at {}", self.root.display());
         Ok(())
@@ -132,22 +130,24 @@ impl Layout {
 
     /// Makes the directory of the database and what `make` puts into it, all of it durable: sled syncs neither its
     /// `conf` nor its directories.
-    fn make_database(&self, make: impl FnOnce(&Path) -> Result<(), OpenError>) -> Result<(), OpenError> {
+    fn make_database(
+        &self,
+        make: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
         let (sled, failed) = (self.path(SLED), || OpenError::io(&self.root, "making the database"));
         DirBuilder::new().mode(DIRECTORY_MODE).create(&sled).map_err(failed())?;
-        make(&sled)?;
+        make(&sled, &self.store)?;
         walk(&sled, &mut |path, _| File::open(path)?.sync_all()).map_err(failed())
     }
 
     /// Replaces the database of an earlier version by one that `make` makes.
     pub(super) fn upgrade(
         &mut self,
-        store: &StoreId,
-        make: impl FnOnce(&Path) -> Result<(), OpenError>,
+        make: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
         self.make_database(make)?;
         let failed = || OpenError::io(&self.root, "upgrading the store");
-        self.write_format(store).map_err(failed())?;
+        self.write_format().map_err(failed())?;
         self.version = VERSION;
         self.remove_other_database().map_err(failed())?;
         log::info!("the store at {} has format version {VERSION} now", self.root.display());
@@ -160,10 +160,10 @@ impl Layout {
         missing_is_ok(fs::remove_dir_all(self.path(database(other))))
     }
 
-    fn write_format(&self, store: &StoreId) -> io::Result<()> {
+    fn write_format(&self) -> io::Result<()> {
         let unfinished = self.path(NEW_FORMAT);
         let mut file = new_private_file(&unfinished)?;
-        file.write_all(format_text(VERSION, store).as_bytes())?;
+        file.write_all(format_text(VERSION, &self.store).as_bytes())?;
         file.sync_all()?;
         sync_directory(&self.root)?;
         fs::rename(&unfinished, self.path(FORMAT))?;

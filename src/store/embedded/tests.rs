@@ -186,12 +186,12 @@ fn last_batch_is_finished_from_the_checkpoint() {
     for written in 0..=batch.len() {
         let dir = tempfile::tempdir().unwrap();
         copy(base.path(), dir.path());
-        let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
-        let loaded = recovery::open(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+        let layout = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
+        let (loaded, _) = recovery::open(&layout, &Arc::default()).unwrap();
         let diff = loaded.snapshot.diff(batch.to_vec());
         let sequence = loaded.snapshot.sequence() + 1;
         let next = loaded.snapshot.with(&diff).numbered(sequence);
-        loaded.tree.write_checkpoint(&id, &next.checkpoint(), &diff).unwrap();
+        loaded.tree.write_checkpoint(&next.checkpoint(), &diff).unwrap();
         loaded.tree.insert_records(&diff[..written]).unwrap();
         loaded.tree.sync().unwrap();
         drop((loaded.tree, layout));
@@ -367,7 +367,7 @@ fn opening_reports_its_progress() {
 fn ended_committer_leaves_no_write_waiting() {
     let queue = Arc::new(Queue::default());
     let end = EndOfQueue(Arc::clone(&queue));
-    let write = |answer| Request::Write(Write { login: record(1, 5, 5), answer });
+    let write = |answer| Request::Write(record(1, 5, 5), answer);
     let (answer, mut answered) = oneshot::channel();
     queue.enqueue(write(answer)).unwrap();
     let committer = thread::spawn(move || {
