@@ -40,14 +40,6 @@ pub(super) const SPACE_PROBE: &str = "space-probe";
 /// Every file system of the ext family has this at its root.
 pub(super) const LOST_AND_FOUND: &str = "lost+found";
 
-/// The content of the directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    Nothing,
-    HalfMade,
-    Store,
-}
-
 /// The directory of the database in a store of this format version.
 pub(super) fn database(version: u32) -> &'static str {
     if version == VERSION_1 { SLED_1 } else { SLED }
@@ -59,7 +51,7 @@ pub(super) fn database(version: u32) -> &'static str {
 /// When something else is there.
 pub(in crate::store) fn is_absent(root: &Path) -> Result<bool, OpenError> {
     let existing = nearest(root).map_err(OpenError::io(root, "finding the directory"))?;
-    Ok(existing != root || content(root)? != Found::Store)
+    Ok(existing != root || !is_store(root)?)
 }
 
 /// The path itself, or the nearest of its parents that exists.
@@ -74,9 +66,9 @@ pub(super) fn nearest(path: &Path) -> io::Result<&Path> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// What is in the directory. A `creating` without a `format` holds nothing and is made again; parts of ours without
-/// either are damage; anything else is not ours.
-pub(super) fn content(root: &Path) -> Result<Found, OpenError> {
+/// Whether a complete store is in the directory. A `creating` without a `format` holds nothing and is made again; parts of
+/// ours without either are damage; anything else is not ours.
+pub(super) fn is_store(root: &Path) -> Result<bool, OpenError> {
     let failed = || OpenError::io(root, "reading the directory");
     if !fs::metadata(root).map_err(failed())?.is_dir() {
         return Err(OpenError::Foreign { path: root.to_owned(), found: "a file".to_owned() });
@@ -96,7 +88,7 @@ pub(super) fn content(root: &Path) -> Result<Found, OpenError> {
     // No other program has a directory of the database's name.
     let is_ours = !ours.is_empty() && foreign.is_empty() || ours.iter().any(|name| name == SLED);
     match (format, creating) {
-        (true, _) => Ok(Found::Store),
+        (true, _) => Ok(true),
         (false, false) if is_ours => {
             Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"))
         }
@@ -104,8 +96,7 @@ pub(super) fn content(root: &Path) -> Result<Found, OpenError> {
             foreign.truncate(5);
             Err(OpenError::Foreign { path: root.to_owned(), found: foreign.join(", ") })
         }
-        (false, true) => Ok(Found::HalfMade),
-        (false, false) => Ok(Found::Nothing),
+        (false, _) => Ok(false),
     }
 }
 

@@ -5,9 +5,9 @@
 //! the writes are answered. The file is synced once a second, so after a power cut it may be a second behind, never
 //! ahead.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -35,8 +35,7 @@ pub(super) struct HighWaterMark {
 impl HighWaterMark {
     /// Creates the file of an empty store, synced.
     pub(super) fn create(root: &Path, store: &StoreId) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(root.join(NAME))?;
+        let file = File::create(root.join(NAME))?;
         file.set_len(LENGTH)?;
         let slot = batch_record::encode(MAGIC, store, &Checkpoint::default(), &[]);
         file.write_all_at(&slot, 0)?;
@@ -46,7 +45,7 @@ impl HighWaterMark {
 
     /// Opens the file in the store's directory `root`, and returns the latest checkpoint in it.
     pub(super) fn open(root: &Path, store: &StoreId, write: bool) -> Result<(Self, Checkpoint), OpenError> {
-        let file = match OpenOptions::new().read(true).write(write).open(root.join(NAME)) {
+        let file = match File::options().read(true).write(write).open(root.join(NAME)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(damaged(root, "no high-water mark"));
             }

@@ -12,7 +12,7 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
 use super::files::{
-    FORMAT, Found, HIGH_WATER_MARK, LOCK, check_parts, content, database, nearest, process_in, read_format,
+    FORMAT, HIGH_WATER_MARK, LOCK, check_parts, database, is_store, nearest, process_in, read_format,
 };
 use super::high_water_mark::HighWaterMark;
 use crate::store::error::OpenError;
@@ -30,10 +30,10 @@ pub(in crate::store) fn inspect(root: &Path) -> Result<StoreState, OpenError> {
             .map_err(OpenError::io(root, "making the directory"))?;
         return check_room(existing).map(|()| StoreState::Absent);
     }
-    let found = content(root)?;
+    let is_store = is_store(root)?;
     check_usable(root, 0o700).map_err(OpenError::io(root, "setting permissions"))?;
     let holder = holder(root)?;
-    if found == Found::Store {
+    if is_store {
         let (version, store) = read_format(root)?;
         check_parts(root, version)?;
         let sled = Path::new(database(version));
@@ -54,10 +54,10 @@ pub(in crate::store) fn inspect(root: &Path) -> Result<StoreState, OpenError> {
         }
     }
     check_room(root)?;
-    Ok(match (holder, found) {
+    Ok(match (holder, is_store) {
         (Some(holder), _) => StoreState::InUse(holder),
-        (None, Found::Store) => StoreState::Closed,
-        (None, Found::HalfMade | Found::Nothing) => StoreState::Absent,
+        (None, true) => StoreState::Closed,
+        (None, false) => StoreState::Absent,
     })
 }
 

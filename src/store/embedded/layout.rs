@@ -6,16 +6,15 @@
 //! Upgrade: a store of version 1 gets a new database beside the old one, which becomes the store's when the new
 //! `format` is renamed. The unused database is removed at the next start.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::StoreId;
 use super::files::{
-    CREATING, FORMAT, Found, HIGH_WATER_MARK, LOCK, NEW_FORMAT, SLED, SPACE_PROBE, VERSION, VERSION_1,
-    check_parts, content, database, format_text, is_absent, is_same_file, process_in, read_format,
-    sync_directory, walk,
+    CREATING, FORMAT, HIGH_WATER_MARK, LOCK, NEW_FORMAT, SLED, SPACE_PROBE, VERSION, VERSION_1, check_parts,
+    database, format_text, is_absent, is_same_file, is_store, process_in, read_format, sync_directory, walk,
 };
 use super::high_water_mark::HighWaterMark;
 use crate::store::error::OpenError;
@@ -51,12 +50,10 @@ impl Layout {
         set_mode(root, DIRECTORY_MODE).map_err(OpenError::io(root, "setting permissions"))?;
         let store = *uuid::Uuid::new_v4().as_bytes();
         let mut layout = Self { root: root.clone(), lock: take_lock(root)?, version: VERSION, store };
-        match content(root)? {
-            Found::Store => {
-                layout.finish_creation().map_err(OpenError::io(root, "finishing the creation"))?
-            }
-            Found::HalfMade | Found::Nothing if !create => return Err(OpenError::Missing(root.clone())),
-            Found::HalfMade | Found::Nothing => layout.create(make_database)?,
+        match is_store(root)? {
+            true => layout.finish_creation().map_err(OpenError::io(root, "finishing the creation"))?,
+            false if !create => return Err(OpenError::Missing(root.clone())),
+            false => layout.create(make_database)?,
         }
         (layout.version, layout.store) = read_format(root)?;
         check_parts(root, layout.version)?;
@@ -105,10 +102,8 @@ impl Layout {
     /// Checks that a write of this size reaches the disk now.
     pub(super) fn probe_space(&self, bytes: usize) -> io::Result<()> {
         let path = self.path(SPACE_PROBE);
-        let written = new_private_file(&path).and_then(|mut file| {
-            file.write_all(&vec![0x5a; bytes])?;
-            file.sync_all()
-        });
+        let written = File::create(&path)
+            .and_then(|mut file| file.write_all(&vec![0x5a; bytes]).and_then(|()| file.sync_all()));
         written.and(missing_is_ok(fs::remove_file(&path)))
     }
 
@@ -117,7 +112,7 @@ impl Layout {
         make_database: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
         let failed = |doing: &str| OpenError::io(&self.root, format!("making an empty store: {doing}"));
-        let marker = new_private_file(&self.path(CREATING)).map_err(failed(CREATING))?;
+        let marker = File::create(&self.path(CREATING)).map_err(failed(CREATING))?;
         marker.sync_all().and_then(|()| sync_directory(&self.root)).map_err(failed(CREATING))?;
         missing_is_ok(fs::remove_dir_all(self.sled())).map_err(failed(SLED))?;
         self.make_database(make_database)?;
@@ -135,7 +130,7 @@ impl Layout {
         make: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
         let (sled, failed) = (self.path(SLED), || OpenError::io(&self.root, "making the database"));
-        DirBuilder::new().mode(DIRECTORY_MODE).create(&sled).map_err(failed())?;
+        fs::create_dir(&sled).map_err(failed())?;
         make(&sled, &self.store)?;
         walk(&sled, &mut |path, _| File::open(path)?.sync_all()).map_err(failed())
     }
@@ -162,7 +157,7 @@ impl Layout {
 
     fn write_format(&self) -> io::Result<()> {
         let unfinished = self.path(NEW_FORMAT);
-        let mut file = new_private_file(&unfinished)?;
+        let mut file = File::create(&unfinished)?;
         file.write_all(format_text(VERSION, &self.store).as_bytes())?;
         file.sync_all()?;
         sync_directory(&self.root)?;
@@ -197,10 +192,6 @@ fn missing_is_ok(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn new_private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)
-}
-
 fn set_mode(path: &Path, wanted: u32) -> io::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
     if mode == wanted { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(wanted)) }
@@ -208,22 +199,15 @@ fn set_mode(path: &Path, wanted: u32) -> io::Result<()> {
 
 /// Creates the directory and its missing parents, each 0700, each durable in the one above.
 fn make_directories(path: &Path) -> io::Result<()> {
-    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    if !parent.try_exists()? {
-        make_directories(parent)?;
-    }
-    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    sync_directory(path)?;
-    sync_directory(parent)
+    let missing = path.ancestors().take_while(|path| !path.exists()).count();
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)?;
+    path.ancestors().take(missing.max(1) + 1).try_for_each(sync_directory)
 }
 
 fn take_lock(root: &Path) -> Result<File, OpenError> {
     let failed = || OpenError::io(root, "taking the lock");
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
     let mut file = options.open(root.join(LOCK)).map_err(failed())?;
     match file.try_lock() {
         Ok(()) => {}
