@@ -23,7 +23,7 @@ use super::report::Status;
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use committer::Committer;
-use flush_waker::FlushWaker;
+use isolate::FlushWaker;
 use layout::Layout;
 use queue::{Answer, Linger, Queue, Request};
 use recovery::Loaded;
@@ -31,18 +31,14 @@ use snapshot::{LiveView, Snapshot};
 
 mod batch_record;
 pub(super) mod block;
-mod checkpoint;
 mod committer;
 mod damage;
 mod files;
-mod flush_waker;
 mod high_water_mark;
 mod index;
-mod inspect;
 mod isolate;
 mod layout;
 mod queue;
-mod record_bytes;
 mod recovery;
 pub(super) mod snapshot;
 #[cfg(test)]
@@ -51,7 +47,7 @@ mod tree;
 mod wal;
 
 pub(super) use files::is_absent;
-pub(super) use inspect::inspect;
+pub(super) use layout::inspect;
 
 /// The time beyond the deadline that closing may take: for sled to close, and for the last sync.
 const CLOSING: Duration = Duration::from_secs(6);

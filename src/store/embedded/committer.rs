@@ -8,9 +8,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::flush_waker::FlushWaker;
 use super::high_water_mark::HighWaterMark;
-use super::isolate;
+use super::isolate::{self, FlushWaker};
 use super::layout::Layout;
 use super::queue::{Batch, Linger, Queue};
 use super::recovery::{self, Loaded};

@@ -18,7 +18,7 @@ use std::path::Path;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::StoreId;
+use super::batch_record::StoreId;
 use super::damage;
 use crate::files::reject_dangling_link;
 use crate::store::error::OpenError;

@@ -11,8 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::batch_record::{self, Magic};
-use super::checkpoint::{Checkpoint, StoreId};
+use super::batch_record::{self, Checkpoint, Magic, StoreId};
 use super::files::HIGH_WATER_MARK as NAME;
 use crate::store::error::OpenError;
 

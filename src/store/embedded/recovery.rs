@@ -13,14 +13,12 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::batch_record::{self, BATCH, BatchRecord};
-use super::checkpoint::StoreId;
+use super::batch_record::{self, BATCH, BatchRecord, StoreId};
 use super::damage::{not_returned, sled_error};
 use super::files::{sync_directory, walk};
 use super::high_water_mark::{self, HighWaterMark};
 use super::isolate;
 use super::layout::Layout;
-use super::record_bytes;
 use super::snapshot::Snapshot;
 use super::tree::{ABOUT, CHECKPOINT, RECORDS, Tree, insert};
 use super::wal::{self, WalIndex};
@@ -210,7 +208,7 @@ impl Recovery<'_> {
         let (mut chunk, mut last) = (Vec::with_capacity(CHUNK), None);
         for row in self.tree.records.iter() {
             let (key, value) = row.map_err(|error| sled_error(self.root, "reading the records", error))?;
-            let record = record_bytes::read(&key, &value)
+            let record = batch_record::read(&key, &value)
                 .ok_or_else(|| self.damaged("a row that is no record", "a company and its logins"))?;
             if last.replace(record.cvr) >= Some(record.cvr) {
                 return Err(self.damaged("records out of order", "ascending records"));

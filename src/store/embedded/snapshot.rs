@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::batch_record::Checkpoint;
 use super::block::Block;
-use super::checkpoint::Checkpoint;
 use super::index::Index;
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;

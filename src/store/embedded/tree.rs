@@ -7,10 +7,8 @@ use std::cell::Cell;
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::batch_record::{self, BATCH};
-use super::checkpoint::{Checkpoint, StoreId};
+use super::batch_record::{self, BATCH, Checkpoint, StoreId};
 use super::files::is_same_file;
-use super::record_bytes;
 use super::wal::{self, Step, WalRow};
 use crate::store::error::StoreError;
 use crate::store::record::Record;
@@ -126,7 +124,7 @@ impl Tree {
 }
 
 pub(super) fn insert(records: &sled::Tree, record: &Record) -> sled::Result<()> {
-    records.insert(record_bytes::key(record.cvr), &record_bytes::value(record.login)).map(drop)
+    records.insert(batch_record::key(record.cvr), &batch_record::value(record.login)).map(drop)
 }
 
 /// For a store that has been open.

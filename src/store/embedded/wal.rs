@@ -7,8 +7,7 @@
 //! checkpoint moves on and the slots are free. A crash in between loses nothing, since merging a record twice changes
 //! nothing (docs/DURABILITY.md).
 
-use super::batch_record;
-use super::checkpoint::Checkpoint;
+use super::batch_record::{self, Checkpoint};
 use crate::store::record::{Record, merge_by_company};
 
 /// Rows of the WAL: 25 MB at most, all read at every start. Its table is named after the number, so that versions may

@@ -1,6 +1,5 @@
 use super::*;
 use crate::store::embedded::files::LOST_AND_FOUND;
-use crate::store::embedded::inspect::inspect;
 
 fn make(path: &Path, _: &StoreId) -> Result<(), OpenError> {
     fs::write(path.join("conf"), "c").unwrap();
