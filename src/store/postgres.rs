@@ -68,7 +68,6 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// Between two checks whether all calls have ended.
 const CLOSE_INTERVAL: Duration = Duration::from_millis(5);
 
-/// An open store on a database.
 #[derive(Debug)]
 pub(super) struct Postgres {
     database: Arc<Client>,
@@ -164,7 +163,6 @@ impl Postgres {
         self.call(&self.writes, login).await
     }
 
-    /// Queues a call and waits for its answer.
     async fn call<T, A>(&self, queue: &mpsc::Sender<Call<T, A>>, request: T) -> Result<A, StoreError> {
         self.check_open()?;
         let (call, answer) = Call::new(request);

@@ -30,7 +30,6 @@ pub(super) fn value(login: LoginSpan) -> [u8; VALUE] {
     bytes
 }
 
-/// The record with this key and value.
 pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Record> {
     let cvr = Cvr::from_number(u32::from_be_bytes(key.try_into().ok()?)).ok()?;
     let (first, last) = value.split_first_chunk()?;
@@ -39,7 +38,6 @@ pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Record> {
     Some(Record { cvr, login })
 }
 
-/// The record in these bytes.
 pub(super) fn read_row(bytes: &[u8; ROW]) -> Option<Record> {
     read(&bytes[..KEY], &bytes[KEY..])
 }
@@ -65,13 +63,11 @@ impl fmt::Display for Checkpoint {
 }
 
 impl Checkpoint {
-    /// Adds a record.
     pub(super) fn add(&mut self, record: &Record) {
         self.count += 1;
         self.hash = self.hash.wrapping_add(hash(record));
     }
 
-    /// Puts one record in place of another.
     pub(super) fn replace(&mut self, old: &Record, new: &Record) {
         self.hash = self.hash.wrapping_sub(hash(old)).wrapping_add(hash(new));
     }
@@ -82,21 +78,18 @@ fn hash(record: &Record) -> u128 {
     digest.first_chunk().map_or(0, |half| u128::from_be_bytes(*half))
 }
 
-/// The checkpoint after a batch, and the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BatchRecord {
     pub(super) checkpoint: Checkpoint,
     pub(super) changes: Vec<Record>,
 }
 
-/// What the bytes are a record of.
 pub(super) type Magic = [u8; 4];
 pub(super) const BATCH: &Magic = b"VLS1";
 
 const HEAD: usize = 4 + 16 + 8 + 8 + 16;
 const CHECK: usize = 16;
 
-/// The length in bytes with so many changes.
 pub(super) const fn length(changes: usize) -> usize {
     HEAD + changes * ROW + CHECK
 }

@@ -17,9 +17,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// Maximum number of records.
     pub const CAPACITY: usize = 256;
-    /// Number of encodings that can be cached.
     pub const SLOTS: usize = 2;
 
     pub(super) fn new(records: &[Record]) -> Arc<Self> {
@@ -28,7 +26,6 @@ impl Block {
         Arc::new(Self { ends, records: records.into(), cached_encodings: Default::default() })
     }
 
-    /// The records, ascending by company.
     pub fn records(&self) -> &[Record] {
         &self.records
     }

@@ -29,12 +29,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONG_PAUSE: Duration = Duration::from_secs(8);
 /// Bytes that must be free before the database is opened again: sled panics or loses its state on a full disk.
 const ROOM: usize = 2 << 20;
-/// The longest wait for a batch to fill.
 const LONGEST_LINGER: Duration = Duration::from_millis(1);
 /// The longest time that sled may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The only writer.
 pub(super) struct Committer {
     pub(super) layout: Layout,
     /// `None` during a repair.
@@ -170,7 +168,6 @@ impl Committer {
         Ok(())
     }
 
-    /// Makes everything written so far durable, and notes how long the disk took.
     fn sync(&self) -> Result<(), StoreError> {
         let tree = open(&self.tree)?;
         let began = Instant::now();

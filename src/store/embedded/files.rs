@@ -24,11 +24,9 @@ use crate::files::reject_dangling_link;
 use crate::store::error::OpenError;
 
 pub(super) const VERSION: u32 = 2;
-/// The version whose WAL has rows that are too large for sled's log.
 pub(super) const VERSION_1: u32 = 1;
 const TITLE: &str = "virksomhedslogin store";
 pub(super) const FORMAT: &str = "format";
-/// The format file until it is complete.
 pub(super) const NEW_FORMAT: &str = "format.new";
 pub(super) const LOCK: &str = "lock";
 pub(super) const HIGH_WATER_MARK: &str = "witness";
@@ -45,10 +43,7 @@ pub(super) fn database(version: u32) -> &'static str {
     if version == VERSION_1 { SLED_1 } else { SLED }
 }
 
-/// Whether there is no complete store at this absolute path.
-///
-/// # Errors
-/// When something else is there.
+/// Whether there is no complete store at this absolute path; an error when something else is there.
 pub(in crate::store) fn is_absent(root: &Path) -> Result<bool, OpenError> {
     let existing = nearest(root).map_err(OpenError::io(root, "finding the directory"))?;
     Ok(existing != root || !is_store(root)?)
@@ -133,7 +128,6 @@ pub(super) fn format_text(version: u32, store: &StoreId) -> String {
     format!("{body}{}", checksum_line(&body))
 }
 
-/// The store's format version and its random name.
 pub(super) fn read_format(root: &Path) -> Result<(u32, StoreId), OpenError> {
     let mut bytes = Vec::new();
     File::open(root.join(FORMAT))
@@ -184,7 +178,6 @@ pub(super) fn walk(
     Ok(())
 }
 
-/// Whether the path still names this open file.
 pub(super) fn is_same_file(held: &File, path: &Path) -> io::Result<bool> {
     let (held, found) = (held.metadata()?, fs::metadata(path)?);
     Ok((held.dev(), held.ino()) == (found.dev(), found.ino()))

@@ -22,7 +22,6 @@ const MAGIC: &Magic = b"VLW1";
 /// The longest time that an acknowledged checkpoint stays unsynced.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// The open file.
 #[derive(Debug)]
 pub(super) struct HighWaterMark {
     file: File,
@@ -32,7 +31,6 @@ pub(super) struct HighWaterMark {
 }
 
 impl HighWaterMark {
-    /// Creates the file of an empty store, synced.
     pub(super) fn create(root: &Path, store: &StoreId) -> io::Result<()> {
         let file = File::create(root.join(NAME))?;
         file.set_len(LENGTH)?;

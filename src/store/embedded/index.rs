@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::block::Block;
 
-/// Maximum number of blocks in a leaf.
 const WIDTH: usize = 64;
 
 type Leaf = Vec<(u32, Arc<Block>)>;

@@ -13,14 +13,11 @@ use crate::store::options::Progress;
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 const OVERDUE: Duration = Duration::from_secs(1);
 
-/// Why the work has no result.
 #[derive(Debug)]
 pub(super) enum TaskFailure {
-    /// It panicked, with this message.
     Panicked(String),
     /// It made no progress for this time.
     Stuck(Duration),
-    /// The machine started no thread.
     NoThread(std::io::Error),
 }
 
@@ -109,12 +106,10 @@ impl FlushWaker {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A write to this database begins.
     pub(super) fn arm(&self, db: sled::Db) {
         *self.current() = Some((Instant::now(), db));
     }
 
-    /// The write has returned.
     pub(super) fn disarm(&self) {
         // Dropped after the lock is released: the last handle of a database writes.
         let disarmed = self.current().take();

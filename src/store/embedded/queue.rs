@@ -18,7 +18,6 @@ const BATCH: usize = 2048;
 /// Where a caller waits for the result.
 pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
 
-/// Something for the committer.
 pub(super) enum Request {
     Write(Record, Answer),
     /// Whether a write would be durable; however many wait, one write answers them all.
@@ -27,7 +26,6 @@ pub(super) enum Request {
     Import(Vec<Record>, SyncSender<Result<u64, StoreError>>),
 }
 
-/// What the committer takes at once.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) writes: Vec<(Record, Answer)>,
@@ -54,7 +52,6 @@ impl Batch {
 /// How long the committer waits for other writes once the first has come, so that more of them share one sync.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Linger {
-    /// The number of writes that ends the wait.
     pub(super) enough: usize,
     pub(super) at_most: Duration,
 }
@@ -78,7 +75,6 @@ impl State {
     }
 }
 
-/// The only way to the committer.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -118,7 +114,6 @@ impl Queue {
         Ok(())
     }
 
-    /// Number of queued writes.
     pub(super) fn waiting(&self) -> usize {
         self.state().waiting.writes.len()
     }
@@ -169,7 +164,6 @@ impl Queue {
         waiting.answer(&Err(error.clone()));
     }
 
-    /// Accepts writes again.
     pub(super) fn accept(&self) {
         self.state().rejecting = None;
     }

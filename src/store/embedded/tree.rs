@@ -26,7 +26,6 @@ const UNSYNCED_LIMIT: usize = 96 << 10;
 /// Records that are written before the unsynced bytes are counted.
 const COUNTED_TOGETHER: usize = 32;
 
-/// An open database.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) store: StoreId,
@@ -38,7 +37,6 @@ pub(super) struct Tree {
     /// Our own handle of sled's file, for the sync that sled does not make.
     pub(super) file: File,
     pub(super) path: PathBuf,
-    /// Bytes that sled has written since the last sync.
     pub(super) unsynced: Cell<usize>,
 }
 
@@ -114,7 +112,6 @@ impl Tree {
         self.about.insert(PROBE, &value.to_be_bytes()).map(drop)
     }
 
-    /// Reads the probe back.
     pub(super) fn read_probe(&self, value: u64) -> Result<(), StoreError> {
         match self.about.get(PROBE)? {
             Some(read) if read == value.to_be_bytes() => Ok(()),

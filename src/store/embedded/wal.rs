@@ -22,7 +22,6 @@ const _: () = assert!(
 );
 /// Records from which on batches apply their share. Memory, and the work of a start, stay below twice that.
 const MANY_RECORDS: usize = if cfg!(test) { 4_096 } else { 262_144 };
-/// Maximum number of records in a step.
 const STEP: usize = 1_024;
 /// The same while no write waits: one that arrives meanwhile waits for no more than these.
 pub(super) const QUIET_STEP: usize = 256;
@@ -46,7 +45,6 @@ pub(super) struct WalIndex {
     round: Option<ApplyRound>,
 }
 
-/// Batches that are being applied together.
 #[derive(Debug)]
 struct ApplyRound {
     /// The checkpoint after the last of them.
@@ -88,7 +86,6 @@ impl WalIndex {
         self.fresh.len() + self.round.as_ref().map_or(0, |round| round.records.len() - round.done)
     }
 
-    /// A row has been written into the WAL.
     pub(super) fn add(&mut self, row: &WalRow<'_>) {
         self.newest = row.checkpoint;
         self.fresh.extend_from_slice(row.changes);
@@ -122,7 +119,6 @@ impl WalIndex {
         Step { records, checkpoint: (end == round.records.len()).then_some(round.checkpoint) }
     }
 
-    /// The step of so many records has been written.
     pub(super) fn stepped(&mut self, records: usize) {
         if let Some(round) = &mut self.round {
             round.done += records;

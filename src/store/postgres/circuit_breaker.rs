@@ -12,7 +12,6 @@ use crate::store::StoreError;
 /// The shortest time between two warnings, since a lock may let the database time out again and again.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(30);
 
-/// Open while the database is unavailable.
 #[derive(Debug)]
 pub(super) struct CircuitBreaker {
     state: watch::Sender<State>,
@@ -58,7 +57,6 @@ impl CircuitBreaker {
         self.state.borrow().outage.as_ref().map(|outage| outage.reason.clone())
     }
 
-    /// The database is unavailable.
     pub(super) fn open(&self, reason: &str) {
         let now = Instant::now();
         self.state.send_modify(|State { outage, last_warning }| {

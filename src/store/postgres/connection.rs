@@ -24,7 +24,6 @@ pub(super) struct PooledConnection {
     connector: MakeRustlsConnect,
 }
 
-/// A statement's parameter with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl PooledConnection {
@@ -49,7 +48,6 @@ impl PooledConnection {
         result
     }
 
-    /// Begins a transaction with these statements.
     pub(super) async fn begin(&self, sql: &str) -> Result<(), Error> {
         self.in_transaction.store(true, Ordering::Relaxed);
         self.batch_execute(sql).await

@@ -28,7 +28,6 @@ use super::statements::{BEGIN_LIST, NEXT_PAGE, WRITERS};
 use crate::store::record_stream::{Message, PagedRecords};
 use crate::store::{Record, StoreError};
 
-/// Companies in one statement.
 const PAGE: usize = 8192;
 /// Companies in one message to the reader, and maximum waiting messages: one page, so that the next is under way meanwhile.
 const MESSAGE: usize = 2048;
@@ -136,7 +135,6 @@ async fn send_pages(
     }
 }
 
-/// The companies after this one.
 async fn page(connection: &PooledConnection, after: i32) -> Result<Vec<Record>, Error> {
     let limit = PAGE as i64;
     let parameters: [Parameter<'_>; 2] = [(&after, Type::INT4), (&limit, Type::INT8)];

@@ -21,12 +21,10 @@ use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use crate::store::StoreError;
 
-/// Maximum queued look-ups.
 pub(super) const CAPACITY: usize = 4096;
 /// Maximum companies in one statement: less than a millisecond of the server's time.
 const BATCH: usize = 256;
 
-/// Answers what is queued, until the queue is closed.
 pub(super) async fn run(
     database: Arc<Client>,
     queue: Arc<Queue<Cvr, Option<LoginSpan>>>,

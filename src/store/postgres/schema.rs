@@ -55,7 +55,6 @@ const COLUMNS: [(&str, &str, &str); 9] = [
     ("virksomhedslogin_writer", "written", "timestamp with time zone"),
 ];
 
-/// Table, privilege.
 pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_login", "SELECT"),
     ("virksomhedslogin_login", "INSERT"),
@@ -75,7 +74,6 @@ pub(super) const MAY_NOT_CREATE: &str = "the role may not create the tables of a
 const ATTEMPTS: usize = 5;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
-/// The state of the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tables {
     /// Of this version, and usable.

@@ -79,7 +79,6 @@ pub(super) const NEXT_PAGE: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login
 WHERE cvr_number > $1 ORDER BY cvr_number LIMIT $2";
 
-/// A row of the table of writers.
 #[derive(Debug)]
 pub(super) struct Writer {
     /// Its key, which no other task of any process uses.

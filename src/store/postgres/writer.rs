@@ -23,7 +23,6 @@ use crate::store::StoreError;
 use crate::store::metrics::StoreMetrics;
 use crate::store::record::{Record, merge_by_company};
 
-/// Maximum queued writes.
 pub(super) const CAPACITY: usize = 4096;
 /// Maximum records in one statement: a few milliseconds of the server's time.
 pub(super) const BATCH: usize = 2048;
@@ -37,7 +36,6 @@ const COMPANY_LOCK_TIMEOUT: &str = "50ms";
 /// Between two attempts of an import, for whose locks others may wait.
 const IMPORT_PAUSE: Duration = Duration::from_millis(50);
 
-/// One of the tasks that write.
 #[derive(Debug)]
 pub(super) struct WriterTask {
     pub(super) writer: Writer,
@@ -47,7 +45,6 @@ pub(super) struct WriterTask {
 }
 
 impl WriterTask {
-    /// Records what is queued, until the queue is closed.
     pub(super) async fn run(self, queue: Arc<Queue<Record, ()>>, locked: Arc<LockedRows>) {
         loop {
             let writes = queue.take(BATCH).await;
