@@ -6,7 +6,6 @@
 //! must lie within the clock limits of [`Options`].
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,15 +113,13 @@ impl Store {
         }
     }
 
-    /// The state of the database, or the error that opening it would meet. Changes nothing.
-    pub fn inspect_database(database: &Database, deadline: Duration) -> Result<StoreState, OpenError> {
-        postgres::inspect(database, deadline)
-    }
-
-    /// The state of the directory, or the error that opening it would meet, as far as it shows without reading the
-    /// records. Changes nothing, also while a service has the store open.
-    pub fn inspect(path: &Path) -> Result<StoreState, OpenError> {
-        embedded::inspect(path)
+    /// The state of the store, or the error that opening it would meet, as far as it shows without reading the records.
+    /// Changes nothing, also while a service has the store open.
+    pub fn inspect(options: &Options) -> Result<StoreState, OpenError> {
+        match &options.backend {
+            Backend::Directory(path) => Self::is_absent(options).and_then(|_| embedded::inspect(path)),
+            Backend::Database(database) => postgres::inspect(database, options.deadline),
+        }
     }
 
     /// The logins of one company, from memory or from the database.

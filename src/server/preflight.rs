@@ -7,7 +7,6 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, OFlags};
 
@@ -49,7 +48,7 @@ pub(crate) fn preflight(sections: &Sections) -> Preflight {
                 Backend::Directory(path) => {
                     found.store(path, &options, settings, sections.audit_file.as_ref());
                 }
-                Backend::Database(database) => found.database(database, options.deadline),
+                Backend::Database(database) => found.database(database, &options),
             }
         }
         Some((_, Err(error))) => found.errors.push(error),
@@ -78,7 +77,7 @@ impl Preflight {
         if SystemClock.now() == Timestamp::MIN {
             self.errors.push(OpenError::Clock(path.to_owned()).into());
         }
-        match Store::is_absent(options).and_then(|_| Store::inspect(path)) {
+        match Store::inspect(options) {
             Ok(StoreState::Closed) => {}
             Ok(StoreState::Absent) => {
                 // The audit file is made first, and an empty store only in an empty directory.
@@ -106,9 +105,9 @@ impl Preflight {
         }
     }
 
-    fn database(&mut self, database: &Database, deadline: Duration) {
+    fn database(&mut self, database: &Database, options: &Options) {
         let address = &database.address;
-        match Store::inspect_database(database, deadline) {
+        match Store::inspect(options) {
             Ok(StoreState::Absent) if database.create_schema => self.notes.push(format!(
                 "store.url: the database at {address} lacks tables of ours; those of an empty store will be made"
             )),

@@ -112,16 +112,13 @@ impl Embedded {
             linger: Linger::default(),
         };
         let (end, ended) = mpsc::channel();
-        let at_end = (
-            EndOfQueue(Arc::clone(&queue)),
-            options.essential.guard("the thread that writes to the store"),
-            end,
-        );
+        let guard = options.essential.guard("the thread that writes to the store");
+        let committed = Arc::clone(&queue);
         thread::Builder::new()
             .name("store-committer".to_owned())
             .spawn(move || {
-                let _at_end = at_end;
-                committer.run();
+                let _held = (guard, end);
+                until_it_ends(&committed, || committer.run());
             })
             .map_err(no_thread())?;
         Ok(Self { live_view, queue, root, deadline: options.deadline, ended: Mutex::new(ended) })
@@ -206,12 +203,9 @@ fn committer_ended() -> StoreError {
     StoreError::Failing("the committer has ended".to_owned())
 }
 
-/// Closes the queue when the committer has ended, also by a panic, so that no caller waits for it.
-struct EndOfQueue(Arc<Queue>);
-
-impl Drop for EndOfQueue {
-    fn drop(&mut self) {
-        self.0.close();
-        self.0.reject(&committer_ended());
-    }
+/// Runs the committer, and closes the queue when it has ended, also by a panic, so that no caller waits for it.
+fn until_it_ends(queue: &Queue, committer: impl FnOnce()) {
+    let _ = isolate::catch(committer);
+    queue.close();
+    queue.reject(&committer_ended());
 }

@@ -13,7 +13,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -68,13 +68,12 @@ pub(super) fn is_store(root: &Path) -> Result<bool, OpenError> {
     if !fs::metadata(root).map_err(failed())?.is_dir() {
         return Err(OpenError::Foreign { path: root.to_owned(), found: "a file".to_owned() });
     }
-    let (mut ours, mut foreign, mut format, mut creating) = (Vec::new(), Vec::new(), false, false);
+    let (mut ours, mut foreign) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(root).map_err(failed())? {
         let name = entry.map_err(failed())?.file_name().to_string_lossy().into_owned();
         match name.as_str() {
-            FORMAT => format = true,
-            CREATING => creating = true,
-            LOCK | LOST_AND_FOUND => {}
+            FORMAT => return Ok(true),
+            CREATING | LOCK | LOST_AND_FOUND => {}
             HIGH_WATER_MARK | SLED | SLED_1 | SPACE_PROBE | NEW_FORMAT => ours.push(name),
             _ => foreign.push(name),
         }
@@ -82,30 +81,32 @@ pub(super) fn is_store(root: &Path) -> Result<bool, OpenError> {
     foreign.sort();
     // No other program has a directory of the database's name.
     let is_ours = !ours.is_empty() && foreign.is_empty() || ours.iter().any(|name| name == SLED);
-    match (format, creating) {
-        (true, _) => Ok(true),
-        (false, false) if is_ours => {
-            Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"))
-        }
-        (false, _) if !foreign.is_empty() => {
-            foreign.truncate(5);
-            Err(OpenError::Foreign { path: root.to_owned(), found: foreign.join(", ") })
-        }
-        (false, _) => Ok(false),
+    if is_ours && !root.join(CREATING).exists() {
+        return Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"));
     }
+    if !foreign.is_empty() {
+        foreign.truncate(5);
+        return Err(OpenError::Foreign { path: root.to_owned(), found: foreign.join(", ") });
+    }
+    Ok(false)
+}
+
+/// The parts of a complete store of this version beside `format` and `lock`, the directory first.
+pub(super) fn parts(version: u32) -> [PathBuf; 4] {
+    let sled = PathBuf::from(database(version));
+    [sled.clone(), sled.join("conf"), sled.join("db"), PathBuf::from(HIGH_WATER_MARK)]
 }
 
 /// Checks that every part of a complete store exists; sled would make an empty one in place of a missing one.
 pub(super) fn check_parts(root: &Path, version: u32) -> Result<(), OpenError> {
-    let sled = Path::new(database(version));
-    for part in [sled, &sled.join("conf"), &sled.join("db"), Path::new(HIGH_WATER_MARK)] {
+    for part in parts(version) {
         let name = part.display();
         let damaged = |found| OpenError::damaged(root, found, "every file of the store");
-        let found = fs::metadata(root.join(part)).map_err(|error| match error.kind() {
+        let found = fs::metadata(root.join(&part)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => damaged(format!("no {name}")),
             _ => damage::io_error(root, &format!("finding {name}"), error),
         })?;
-        if found.is_dir() != (part == sled) {
+        if found.is_dir() != (part == Path::new(database(version))) {
             return Err(damaged(format!("{name} of another kind")));
         }
     }

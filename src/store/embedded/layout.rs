@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::batch_record::StoreId;
 use super::files::{
     CREATING, FORMAT, HIGH_WATER_MARK, LOCK, NEW_FORMAT, SLED, SPACE_PROBE, VERSION, VERSION_1, check_parts,
-    database, format_text, is_absent, is_same_file, is_store, nearest, process_in, read_format,
+    database, format_text, is_absent, is_same_file, is_store, nearest, parts, process_in, read_format,
     sync_directory, walk,
 };
 use super::high_water_mark::HighWaterMark;
@@ -208,17 +208,10 @@ pub(in crate::store) fn inspect(root: &Path) -> Result<StoreState, OpenError> {
     if is_store {
         let (version, store) = read_format(root)?;
         check_parts(root, version)?;
-        let sled = Path::new(database(version));
-        for (part, wanted) in [
-            (sled, DIRECTORY_MODE),
-            (Path::new(FORMAT), FILE_MODE),
-            (Path::new(LOCK), FILE_MODE),
-            (Path::new(HIGH_WATER_MARK), FILE_MODE),
-            (&sled.join("conf"), FILE_MODE),
-            (&sled.join("db"), FILE_MODE),
-        ] {
-            let name = part.display();
-            check_usable(&root.join(part), wanted).map_err(OpenError::io(root, format!("using {name}")))?;
+        for part in parts(version).into_iter().chain([FORMAT.into(), LOCK.into()]) {
+            let wanted = if part == Path::new(database(version)) { DIRECTORY_MODE } else { FILE_MODE };
+            let doing = format!("using {}", part.display());
+            check_usable(&root.join(part), wanted).map_err(OpenError::io(root, doing))?;
         }
         // The process that holds the store is writing the mark now, and has read it already.
         if holder.is_none() {

@@ -366,15 +366,11 @@ fn opening_reports_its_progress() {
 #[test]
 fn ended_committer_leaves_no_write_waiting() {
     let queue = Arc::new(Queue::default());
-    let end = EndOfQueue(Arc::clone(&queue));
+    let ending = Arc::clone(&queue);
     let write = |answer| Request::Write(record(1, 5, 5), answer);
     let (answer, mut answered) = oneshot::channel();
     queue.enqueue(write(answer)).unwrap();
-    let committer = thread::spawn(move || {
-        let _end = end;
-        panic!("for the test");
-    });
-    assert!(committer.join().is_err());
+    thread::spawn(move || until_it_ends(&ending, || panic!("for the test"))).join().unwrap();
     assert_eq!(answered.try_recv(), Ok(Err(StoreError::Failing("the committer has ended".to_owned()))));
     assert!(!queue.takes_writes());
     assert_eq!(queue.enqueue(write(oneshot::channel().0)), Err(StoreError::Closing));
