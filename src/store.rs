@@ -23,7 +23,7 @@ mod record;
 mod record_stream;
 mod report;
 
-pub(crate) use embedded::block::Block;
+pub(crate) use embedded::index::Block;
 pub(crate) use embedded::snapshot::Snapshot;
 pub use error::{OpenError, StoreError};
 use metrics::{Operation, StoreMetrics};

@@ -30,12 +30,11 @@ use recovery::Loaded;
 use snapshot::{LiveView, Snapshot};
 
 mod batch_record;
-pub(super) mod block;
 mod committer;
 mod damage;
 mod files;
 mod high_water_mark;
-mod index;
+pub(super) mod index;
 mod isolate;
 mod layout;
 mod queue;

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::batch_record::Checkpoint;
-use super::block::Block;
-use super::index::Index;
+use super::index::{Block, Index};
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;

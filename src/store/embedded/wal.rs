@@ -4,8 +4,7 @@
 //! write-ahead log (WAL) of [`SLOTS`] rows, each a batch record of up to [`ROW_LOGINS`] logins; only that must be
 //! durable before the answer. Its records are *applied* to the table in steps, ascending by company, each company
 //! once, while no write waits; when the WAL fills, each batch applies its share. After a round of steps the main
-//! checkpoint moves on and the slots are free. A crash in between loses nothing, since merging a record twice changes
-//! nothing (docs/DURABILITY.md).
+//! checkpoint moves on and the slots are free (docs/DURABILITY.md).
 
 use super::batch_record::{self, Checkpoint};
 use crate::store::record::{Record, merge_by_company};

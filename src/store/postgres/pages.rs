@@ -1,8 +1,7 @@
 //! The list: one read-only snapshot, read in pages of its key while it is sent.
 //!
-//! Pages rather than one long result, so that the server never waits for a slow reader within a statement. A transaction
-//! on a connection of its own holds the snapshot to the end. Its statements are never prepared: one from before a change
-//! of the tables would fail in the middle of a list.
+//! Pages, so that the server never waits for a slow reader within a statement. Its statements are never prepared: one from
+//! before a change of the tables would fail in the middle of a list.
 //!
 //! The list's version is made of the rows that writers update in each transaction that changes anything
 //! ([`super::writer`]). A snapshot shows a change exactly when it shows its writer's row, and no row ever has the same
