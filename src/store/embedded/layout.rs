@@ -119,7 +119,7 @@ impl Layout {
         make_database: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
         let failed = |doing: &str| OpenError::io(&self.root, format!("making an empty store: {doing}"));
-        let marker = File::create(&self.path(CREATING)).map_err(failed(CREATING))?;
+        let marker = File::create(self.path(CREATING)).map_err(failed(CREATING))?;
         marker.sync_all().and_then(|()| sync_directory(&self.root)).map_err(failed(CREATING))?;
         missing_is_ok(fs::remove_dir_all(self.sled())).map_err(failed(SLED))?;
         self.make_database(make_database)?;

@@ -17,20 +17,21 @@ const BATCH: usize = 2048;
 
 /// Where a caller waits for the result.
 pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
+/// The same for an import: the number of records that changed something.
+type ImportAnswer = SyncSender<Result<u64, StoreError>>;
 
 pub(super) enum Request {
     Write(Record, Answer),
     /// Whether a write would be durable; however many wait, one write answers them all.
     Probe(Answer),
-    /// Answered with the number of records that changed something.
-    Import(Vec<Record>, SyncSender<Result<u64, StoreError>>),
+    Import(Vec<Record>, ImportAnswer),
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) writes: Vec<(Record, Answer)>,
     pub(super) probes: Vec<Answer>,
-    pub(super) import: Option<(Vec<Record>, SyncSender<Result<u64, StoreError>>)>,
+    pub(super) import: Option<(Vec<Record>, ImportAnswer)>,
 }
 
 impl Batch {

@@ -54,9 +54,9 @@ pub(super) async fn run(
 /// A row that cannot be read, which only a stranger can have written, is an error for its own company only.
 async fn look_up(
     connection: &PooledConnection,
-    companies: &Vec<i32>,
+    companies: &[i32],
 ) -> Result<HashMap<Cvr, Result<LoginSpan, StoreError>>, Error> {
-    let rows = connection.rows(LOOK_UP, &[(companies, Type::INT4_ARRAY)]).await?;
+    let rows = connection.rows(LOOK_UP, &[(&companies, Type::INT4_ARRAY)]).await?;
     let company_and_login = |row| {
         let CvrNumber(cvr) = Row::try_get(row, 0)?;
         let login = record(row).map(|record| record.login);
