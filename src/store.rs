@@ -6,10 +6,10 @@
 //! must lie within the clock limits of [`Options`].
 
 use std::io;
-use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
@@ -23,9 +23,10 @@ mod record;
 mod record_stream;
 mod report;
 
-pub(crate) use embedded::block::Block;
+pub(crate) use embedded::index::Block;
 pub(crate) use embedded::snapshot::Snapshot;
 pub use error::{OpenError, StoreError};
+use metrics::{Operation, StoreMetrics};
 pub use options::{Backend, Database, Options};
 pub use postgres::Address;
 pub(crate) use postgres::{AddressError, TlsFiles};
@@ -36,12 +37,23 @@ pub(crate) use record_stream::{PagedRecords, ReadError};
 pub use report::Imported;
 pub(crate) use report::{ClockReport, Status, StoreState};
 
+/// Records that an import merges together: as one batch record they must fit into one message of sled's log (128 KiB).
+const IMPORT_BATCH: usize = 2048;
+/// The longest time for one batch of an import, which no caller waits for.
+const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
+
 /// The logins of all companies.
 #[derive(Debug)]
-pub enum Store {
-    /// In a directory of this machine, on sled.
+pub struct Store {
+    engine: Engine,
+    clock: ClockLimits,
+    metrics: Arc<StoreMetrics>,
+}
+
+/// What keeps the logins.
+#[derive(Debug)]
+enum Engine {
     Embedded(embedded::Embedded),
-    /// In a database that speaks PostgreSQL's protocol.
     Postgres(postgres::Postgres),
 }
 
@@ -60,23 +72,24 @@ impl Store {
         })
     }
 
-    /// As [`Store::open`], but never creates a store.
-    ///
-    /// # Errors
-    /// As there, and when there is no store.
+    /// As [`Store::open`], but never creates a store: a missing one is an error.
     pub fn open_existing(options: &Options) -> Result<Self, OpenError> {
         Self::open_or_create(options, false)
     }
 
     fn open_or_create(options: &Options, create: bool) -> Result<Self, OpenError> {
-        match &options.backend {
+        let metrics = Arc::new(StoreMetrics::default());
+        let counted = Arc::clone(&metrics);
+        let engine = match &options.backend {
             Backend::Directory(path) => {
-                embedded::Embedded::open(path, options, create && options.create).map(Self::Embedded)
+                let create = create && options.create;
+                Engine::Embedded(embedded::Embedded::open(path, options, create, counted)?)
             }
             Backend::Database(database) => {
-                postgres::Postgres::open(database, options, create).map(Self::Postgres)
+                Engine::Postgres(postgres::Postgres::open(database, options, create, counted)?)
             }
-        }
+        };
+        Ok(Self { engine, clock: options.clock, metrics })
     }
 
     /// Whether there is no store in the directory. Changes nothing. Always `false` for a database.
@@ -94,34 +107,26 @@ impl Store {
 
     /// Why the store cannot be used now, when it is a database that cannot be reached.
     pub fn unavailable(&self) -> Option<OpenError> {
-        match self {
-            Self::Embedded(_) => None,
-            Self::Postgres(store) => store.unavailable(),
+        match &self.engine {
+            Engine::Embedded(_) => None,
+            Engine::Postgres(store) => store.unavailable(),
         }
     }
 
-    /// The state of the database. Changes nothing.
-    ///
-    /// # Errors
-    /// As [`Store::open`], and when the database cannot be reached.
-    pub fn inspect_database(database: &Database, deadline: Duration) -> Result<StoreState, OpenError> {
-        postgres::inspect(database, deadline)
-    }
-
-    /// The state of the directory, as far as it shows without reading the records. Changes nothing, also while a
-    /// service has the store open.
-    ///
-    /// # Errors
-    /// As [`Store::open`].
-    pub fn inspect(path: &Path) -> Result<StoreState, OpenError> {
-        embedded::inspect(path)
+    /// The state of the store, or the error that opening it would meet, as far as it shows without reading the records.
+    /// Changes nothing, also while a service has the store open.
+    pub fn inspect(options: &Options) -> Result<StoreState, OpenError> {
+        match &options.backend {
+            Backend::Directory(path) => Self::is_absent(options).and_then(|_| embedded::inspect(path)),
+            Backend::Database(database) => postgres::inspect(database, options.deadline),
+        }
     }
 
     /// The logins of one company, from memory or from the database.
     pub async fn get(&self, cvr: Cvr) -> Result<Option<LoginSpan>, StoreError> {
-        match self {
-            Self::Embedded(store) => Ok(store.get(cvr)),
-            Self::Postgres(store) => store.get(cvr).await,
+        match &self.engine {
+            Engine::Embedded(store) => Ok(store.get(cvr)),
+            Engine::Postgres(store) => self.metrics.count_error(Operation::Get, store.get(cvr).await),
         }
     }
 
@@ -130,58 +135,67 @@ impl Store {
     ///
     /// After an error it may be recorded or not; [`LoginSpan::merge`] makes the repetition harmless.
     pub async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
-        match self {
-            Self::Embedded(store) => store.record(cvr, at).await,
-            Self::Postgres(store) => store.record(cvr, at).await,
-        }
+        let login = Record { cvr, login: LoginSpan::at(at) };
+        let done = match (self.clock.check(at), &self.engine) {
+            (Err(wrong), _) => Err(wrong.into()),
+            (Ok(()), Engine::Embedded(store)) => store.record(login).await,
+            (Ok(()), Engine::Postgres(store)) => store.record(login).await,
+        };
+        self.metrics.count_error(Operation::Record, done)
     }
 
     /// All durable records as one consistent snapshot.
     pub async fn list(&self) -> Result<RecordStream, StoreError> {
-        match self {
-            Self::Embedded(store) => Ok(RecordStream::InMemory(store.list())),
-            Self::Postgres(store) => store.list().await.map(RecordStream::Paged),
+        match &self.engine {
+            Engine::Embedded(store) => Ok(RecordStream::InMemory(store.list())),
+            Engine::Postgres(store) => {
+                self.metrics.count_error(Operation::List, store.list().await).map(RecordStream::Paged)
+            }
         }
     }
 
     /// As [`Store::list`], for a thread outside of any runtime, which it blocks.
     pub fn list_blocking(&self) -> Result<RecordStream, StoreError> {
-        match self {
-            Self::Embedded(store) => Ok(RecordStream::InMemory(store.list())),
-            Self::Postgres(store) => store.list_blocking().map(RecordStream::Paged),
+        match &self.engine {
+            Engine::Embedded(store) => Ok(RecordStream::InMemory(store.list())),
+            Engine::Postgres(store) => store.list_blocking().map(RecordStream::Paged),
         }
     }
 
     /// Whether a write would be durable now: one is made, synced and read back.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Embedded(store) => store.ready().await,
-            Self::Postgres(store) => store.ready().await,
-        }
+        let ready = match &self.engine {
+            Engine::Embedded(store) => store.ready().await,
+            Engine::Postgres(store) => store.ready().await,
+        };
+        self.metrics.count_error(Operation::Probe, ready)
     }
 
     /// Whether this clock is plausible, and the latest login; `None` while a database is needed and does not answer.
     pub async fn check_clock(&self, clock: &dyn Clock) -> Option<ClockReport> {
-        match self {
-            Self::Embedded(store) => Some(store.check_clock(clock)),
-            Self::Postgres(store) => store.check_clock(clock).await,
+        match &self.engine {
+            Engine::Embedded(store) => Some(ClockReport {
+                verdict: self.clock.check(clock.now()),
+                latest_login: store.list().latest(),
+            }),
+            Engine::Postgres(store) => store.check_clock(&self.clock, clock).await,
         }
     }
 
     /// The store's numbers for metrics. Never waits for the disk.
     pub fn status(&self) -> Status {
-        match self {
-            Self::Embedded(store) => store.status(),
-            Self::Postgres(store) => store.status(),
+        match &self.engine {
+            Engine::Embedded(store) => store.status(&self.metrics),
+            Engine::Postgres(store) => store.status(&self.metrics),
         }
     }
 
     /// Bytes of the store on the disk of this machine; `None` for a database. Reads the metadata of every file, and
     /// blocks as long as the disk does.
     pub fn disk_bytes(&self) -> io::Result<Option<u64>> {
-        match self {
-            Self::Embedded(store) => store.disk_bytes().map(Some),
-            Self::Postgres(_) => Ok(None),
+        match &self.engine {
+            Engine::Embedded(store) => store.disk_bytes().map(Some),
+            Engine::Postgres(_) => Ok(None),
         }
     }
 
@@ -192,11 +206,21 @@ impl Store {
     pub fn import(
         &self,
         records: impl IntoIterator<Item = Record>,
-        progress: impl FnMut(u64),
+        mut progress: impl FnMut(u64),
     ) -> Result<Imported, StoreError> {
-        match self {
-            Self::Embedded(store) => store.import(records, progress),
-            Self::Postgres(store) => store.import(records, progress),
+        let (mut records, mut imported) = (records.into_iter(), Imported::default());
+        loop {
+            let mut batch: Vec<_> = records.by_ref().take(IMPORT_BATCH).collect();
+            if batch.is_empty() {
+                return Ok(imported);
+            }
+            imported.read += batch.len() as u64;
+            merge_by_company(&mut batch);
+            imported.changed += match &self.engine {
+                Engine::Embedded(store) => store.import(batch)?,
+                Engine::Postgres(store) => store.import(batch)?,
+            };
+            progress(imported.read);
         }
     }
 
@@ -204,9 +228,15 @@ impl Store {
     /// fail; reads of the embedded store go on. Bounded in time: `false` when the disk or the database did not
     /// answer.
     pub fn close(&self) -> bool {
-        match self {
-            Self::Embedded(store) => store.close(),
-            Self::Postgres(store) => store.close(),
+        match &self.engine {
+            Engine::Embedded(store) => store.close(),
+            Engine::Postgres(store) => store.close(),
         }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
     }
 }

@@ -7,7 +7,6 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, OFlags};
 
@@ -43,7 +42,7 @@ pub(crate) fn preflight(sections: &Sections) -> Preflight {
                 found.notes.extend(unencrypted(&options.backend));
                 found.add(match &options.backend {
                     Backend::Directory(path) => store(path, &options, settings, sections.audit_file.as_ref()),
-                    Backend::Database(address) => database(address, options.deadline),
+                    Backend::Database(address) => database(address, &options),
                 });
             }
             Err(error) => found.errors.push(error),
@@ -91,8 +90,7 @@ fn store(
     if SystemClock.now() == Timestamp::MIN {
         return Err(OpenError::Clock(path.to_owned()).into());
     }
-    Store::is_absent(options)?;
-    Ok(match Store::inspect(path)? {
+    Ok(match Store::inspect(options)? {
         StoreState::Closed => None,
         StoreState::Absent => {
             // The audit file is made first, and an empty store only in an empty directory.
@@ -115,9 +113,9 @@ fn store(
     })
 }
 
-fn database(database: &Database, deadline: Duration) -> Result<Option<String>, StartError> {
+fn database(database: &Database, options: &Options) -> Result<Option<String>, StartError> {
     let address = &database.address;
-    match Store::inspect_database(database, deadline) {
+    match Store::inspect(options) {
         Ok(StoreState::Absent) if database.create_schema => Ok(Some(format!(
             "store.url: the database at {address} lacks tables of ours; those of an empty store will be made"
         ))),

@@ -14,37 +14,30 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::IMPORT_DEADLINE;
 use super::error::{OpenError, StoreError};
-use super::metrics::{Operation, StoreMetrics};
+use super::metrics::StoreMetrics;
 use super::options::Options;
 use super::record::Record;
-use super::report::{ClockReport, Imported, Status};
-use crate::domain::clock::{Clock, ClockLimits};
+use super::report::Status;
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
-use crate::domain::timestamp::Timestamp;
 use committer::Committer;
-use flush_waker::FlushWaker;
-use high_water_mark::HighWaterMark;
+use isolate::FlushWaker;
 use layout::Layout;
-use queue::{Answer, BATCH, ImportBatch, Linger, Queue, Request, Write};
-use recovery::{KernelCache, Loaded};
+use queue::{Answer, Linger, Queue, Request};
+use recovery::Loaded;
 use snapshot::{LiveView, Snapshot};
 
 mod batch_record;
-pub(super) mod block;
-mod checkpoint;
 mod committer;
 mod damage;
 mod files;
-mod flush_waker;
 mod high_water_mark;
-mod index;
-mod inspect;
+pub(super) mod index;
 mod isolate;
 mod layout;
 mod queue;
-mod record_bytes;
 mod recovery;
 pub(super) mod snapshot;
 #[cfg(test)]
@@ -53,46 +46,43 @@ mod tree;
 mod wal;
 
 pub(super) use files::is_absent;
-pub(super) use inspect::inspect;
+pub(super) use layout::inspect;
 
 /// The time beyond the deadline that closing may take: for sled to close, and for the last sync.
 const CLOSING: Duration = Duration::from_secs(6);
-/// The longest time for one batch of an import, which no caller waits for.
-const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
 
 /// An open embedded store.
 #[derive(Debug)]
-pub struct Embedded {
+pub(super) struct Embedded {
     live_view: Arc<LiveView>,
     queue: Arc<Queue>,
-    metrics: Arc<StoreMetrics>,
     root: PathBuf,
     deadline: Duration,
-    clock: ClockLimits,
     /// Disconnected when the committer has released the directory.
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Embedded {
     /// Opens the directory and checks everything in it; makes an empty store there when `create` allows it.
-    pub(super) fn open(path: &Path, options: &Options, create: bool) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        path: &Path,
+        options: &Options,
+        create: bool,
+        metrics: Arc<StoreMetrics>,
+    ) -> Result<Self, OpenError> {
         let began = Instant::now();
-        let (mut layout, store) = Layout::open(path, create, |sled, store| {
+        let mut layout = Layout::open(path, create, |sled, store| {
             recovery::create(path, sled, store, Snapshot::default())
         })?;
         let root = layout.root().to_owned();
-        let (mut high_water_mark, acknowledged) =
-            HighWaterMark::open(&root, &layout.high_water_mark(), &store)?;
-        let load = |layout: &Layout| recovery::open(layout, &store, KernelCache::Trusted, &options.progress);
-        let Loaded { mut tree, snapshot, mut wal } = load(&layout)?;
-        high_water_mark::check(&root, &acknowledged, &snapshot.checkpoint())?;
+        let (mut loaded, mut high_water_mark) = recovery::open(&layout, &options.progress)?;
         if layout.is_outdated() {
             log::info!("upgrading the store at {}: its database is rewritten", root.display());
-            drop(tree);
-            let content = snapshot.clone();
-            layout.upgrade(&store, |sled| recovery::create(&root, sled, &store, content))?;
-            Loaded { tree, wal, .. } = load(&layout)?;
+            drop(loaded.tree);
+            layout.upgrade(|sled, store| recovery::create(&root, sled, store, loaded.snapshot))?;
+            (loaded, high_water_mark) = recovery::open(&layout, &options.progress)?;
         }
+        let Loaded { tree, snapshot, wal } = loaded;
         // Repairs a torn slot, and keeps both from being behind what is served.
         high_water_mark
             .write(&snapshot.checkpoint())
@@ -107,35 +97,30 @@ impl Embedded {
         let no_thread = || OpenError::io(&root, "starting a thread");
         let flush_waker = FlushWaker::start(options.essential.guard("the thread that wakes stuck flushes"));
         let live_view = Arc::new(LiveView::from_pointee(snapshot));
-        let (queue, metrics) = (Arc::new(Queue::default()), Arc::new(StoreMetrics::default()));
+        let queue = Arc::new(Queue::default());
         let committer = Committer {
             layout,
-            store,
             tree: Some(tree),
             wal,
             high_water_mark,
             live_view: Arc::clone(&live_view),
             queue: Arc::clone(&queue),
-            metrics: Arc::clone(&metrics),
+            metrics,
             flush_waker: flush_waker.map_err(no_thread())?,
             probe: uuid::Uuid::new_v4().as_u64_pair().0,
             linger: Linger::default(),
         };
         let (end, ended) = mpsc::channel();
-        let at_end = (
-            EndOfQueue(Arc::clone(&queue)),
-            options.essential.guard("the thread that writes to the store"),
-            end,
-        );
+        let guard = options.essential.guard("the thread that writes to the store");
+        let committed = Arc::clone(&queue);
         thread::Builder::new()
             .name("store-committer".to_owned())
             .spawn(move || {
-                let _at_end = at_end;
-                committer.run();
+                let _held = (guard, end);
+                until_it_ends(&committed, || committer.run());
             })
             .map_err(no_thread())?;
-        let (deadline, clock, ended) = (options.deadline, options.clock, Mutex::new(ended));
-        Ok(Self { live_view, queue, metrics, root, deadline, clock, ended })
+        Ok(Self { live_view, queue, root, deadline: options.deadline, ended: Mutex::new(ended) })
     }
 
     pub(super) fn get(&self, cvr: Cvr) -> Option<LoginSpan> {
@@ -146,20 +131,12 @@ impl Embedded {
         self.live_view.load().as_ref().clone()
     }
 
-    pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
-        let login = Record { cvr, login: LoginSpan::at(at) };
-        let done = match self.clock.check(at) {
-            Ok(()) => self.request(|answer| Request::Write(Write { login, answer })).await,
-            Err(wrong) => Err(wrong.into()),
-        };
-        self.metrics.count_error(Operation::Record, &done);
-        done
+    pub(super) async fn record(&self, login: Record) -> Result<(), StoreError> {
+        self.request(|answer| Request::Write(login, answer)).await
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
-        let done = self.request(Request::Probe).await;
-        self.metrics.count_error(Operation::Probe, &done);
-        done
+        self.request(Request::Probe).await
     }
 
     /// Sends a request to the committer and waits for its answer.
@@ -172,11 +149,7 @@ impl Embedded {
         }
     }
 
-    pub(super) fn check_clock(&self, clock: &dyn Clock) -> ClockReport {
-        ClockReport { verdict: self.clock.check(clock.now()), latest_login: self.live_view.load().latest() }
-    }
-
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self, metrics: &StoreMetrics) -> Status {
         let snapshot = self.live_view.load();
         Status {
             records: Some(snapshot.len()),
@@ -184,9 +157,9 @@ impl Embedded {
             waiting: self.queue.waiting() as u64,
             capacity: queue::CAPACITY as u64,
             takes_writes: self.queue.takes_writes(),
-            batches: self.metrics.batches.clone(),
-            syncs: Some(self.metrics.syncs.clone()),
-            errors: self.metrics.errors(),
+            batches: metrics.batches.clone(),
+            syncs: Some(metrics.syncs.clone()),
+            errors: metrics.errors(),
             database: None,
         }
     }
@@ -205,27 +178,13 @@ impl Embedded {
         Ok(bytes)
     }
 
-    pub(super) fn import(
-        &self,
-        records: impl IntoIterator<Item = Record>,
-        mut progress: impl FnMut(u64),
-    ) -> Result<Imported, StoreError> {
-        let mut records = records.into_iter();
-        let mut imported = Imported::default();
-        loop {
-            let batch: Vec<_> = records.by_ref().take(BATCH).collect();
-            if batch.is_empty() {
-                return Ok(imported);
-            }
-            imported.read += batch.len() as u64;
-            let (answer, answered) = mpsc::sync_channel(1);
-            self.queue.enqueue(Request::Import(ImportBatch { records: batch, answer }))?;
-            imported.changed += answered.recv_timeout(IMPORT_DEADLINE).map_err(|error| match error {
-                mpsc::RecvTimeoutError::Timeout => StoreError::Deadline,
-                mpsc::RecvTimeoutError::Disconnected => committer_ended(),
-            })??;
-            progress(imported.read);
-        }
+    pub(super) fn import(&self, records: Vec<Record>) -> Result<u64, StoreError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.queue.enqueue(Request::Import(records, answer))?;
+        answered.recv_timeout(IMPORT_DEADLINE).map_err(|error| match error {
+            mpsc::RecvTimeoutError::Timeout => StoreError::Deadline,
+            mpsc::RecvTimeoutError::Disconnected => committer_ended(),
+        })?
     }
 
     pub(super) fn close(&self) -> bool {
@@ -243,18 +202,9 @@ fn committer_ended() -> StoreError {
     StoreError::Failing("the committer has ended".to_owned())
 }
 
-/// Closes the queue when the committer has ended, also by a panic, so that no caller waits for it.
-struct EndOfQueue(Arc<Queue>);
-
-impl Drop for EndOfQueue {
-    fn drop(&mut self) {
-        self.0.close();
-        self.0.reject(&committer_ended());
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        self.close();
-    }
+/// Runs the committer, and closes the queue when it has ended, also by a panic, so that no caller waits for it.
+fn until_it_ends(queue: &Queue, committer: impl FnOnce()) {
+    let _ = isolate::catch(committer);
+    queue.close();
+    queue.reject(&committer_ended());
 }

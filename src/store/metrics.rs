@@ -13,7 +13,6 @@ const BATCH: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 51
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Operation {
-    /// Recording a login.
     Record,
     /// The check that a write would be durable.
     Probe,
@@ -24,7 +23,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The name in the metrics.
     pub const fn name(self) -> &'static str {
         self.into_str()
     }
@@ -33,7 +31,6 @@ impl Operation {
 /// The running numbers, shared by the callers and the committer.
 #[derive(Debug)]
 pub(super) struct StoreMetrics {
-    /// Logins in a batch.
     pub(super) batches: Histogram,
     /// Duration of a flush with its fdatasync, successful or not.
     pub(super) syncs: Histogram,
@@ -47,13 +44,18 @@ impl Default for StoreMetrics {
 }
 
 impl StoreMetrics {
-    /// Counts the answer when it is an error.
-    pub(super) fn count_error<T>(&self, operation: Operation, answer: &Result<T, StoreError>) {
-        if let Err(error) = answer
+    /// Counts the answer when it is an error, and returns it.
+    pub(super) fn count_error<T>(
+        &self,
+        operation: Operation,
+        answer: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Err(error) = &answer
             && let Some(kind) = StoreError::VARIANTS.iter().position(|kind| *kind == error.kind())
         {
             self.errors[operation as usize][kind].inc();
         }
+        answer
     }
 
     pub(super) fn errors(&self) -> Vec<(Operation, &'static str, u64)> {

@@ -7,50 +7,43 @@
 //! Statements are sent without a name, in one round trip, unless `store.prepared_statements` is set: behind a pooler that
 //! shares connections by transaction (PgBouncer) a named one would be looked up on another connection.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::metrics::{Operation, StoreMetrics};
-use super::record::{Record, merge_by_company};
+use super::IMPORT_DEADLINE;
+use super::metrics::StoreMetrics;
+use super::record::Record;
 use super::record_stream::PagedRecords;
 use super::report::DatabaseStatus;
-use super::{ClockReport, Database, Imported, OpenError, Options, Status, StoreError, StoreState};
+use super::{ClockReport, Database, OpenError, Options, Status, StoreError, StoreState};
+use crate::critical_tasks::Guard;
 use crate::domain::clock::{Clock, ClockLimits};
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
-use crate::domain::timestamp::Timestamp;
-use connection::Statement;
 use database::Client;
 use job_queue::{Call, Queue};
-use locked_rows::LockedRows;
-use maintenance::{CompactWriters, Probe, ReadClock};
-use runtime::{runtime, spawn, wait};
 use schema::Tables;
 use sql_types::Timestamptz;
 use statements::Writer;
-use writer::WriterTask;
+use writer::{LockedRows, WriterTask};
 
 pub(super) mod address;
 mod circuit_breaker;
 mod connect;
 mod connection;
 mod database;
-mod dry_run;
 mod error;
 mod job_queue;
-mod locked_rows;
 mod maintenance;
 mod pages;
 mod reader;
-mod runtime;
 mod schema;
 mod sql_types;
 mod statements;
@@ -67,17 +60,18 @@ const WRITERS: usize = 2;
 const READERS: usize = 2;
 /// Connections that lists leave free: for writers and readers, and one for the probe, the clock and locked rows.
 const RESERVED: usize = WRITERS + READERS + 1;
-/// For one batch of an import, for which no client waits.
-const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
+/// Threads of the store's own, because a connection outlives the worker that used it; on more than two cores: one decodes
+/// a list while the other serves the rest. On two cores one alone is a tenth faster (docs/PERFORMANCE.md).
+const THREADS: usize = 2;
 /// How much longer than its own limit a thread waits for the store's threads.
 const MARGIN: Duration = Duration::from_secs(1);
 /// Between two checks whether all calls have ended.
 const CLOSE_INTERVAL: Duration = Duration::from_millis(5);
 
-/// An open store on a database.
-pub struct Postgres {
+#[derive(Debug)]
+pub(super) struct Postgres {
     database: Arc<Client>,
-    metrics: Arc<StoreMetrics>,
+    importer: Arc<WriterTask>,
     writes: mpsc::Sender<Call<Record, ()>>,
     lookups: mpsc::Sender<Call<Cvr, Option<LoginSpan>>>,
     lists: Arc<Semaphore>,
@@ -86,7 +80,6 @@ pub struct Postgres {
     /// This process in the table of writers.
     process: String,
     deadline: Duration,
-    clock: ClockLimits,
     closing: AtomicBool,
     /// Held once more by each call that waits for its answer.
     in_flight: Arc<()>,
@@ -94,15 +87,14 @@ pub struct Postgres {
     runtime: Mutex<Option<Runtime>>,
 }
 
-impl fmt::Debug for Postgres {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Postgres({})", self.database.address)
-    }
-}
-
 impl Postgres {
     /// Connects and checks the tables. An unavailable database is tried again in the background; anything else is an error.
-    pub(super) fn open(options: &Database, store: &Options, make: bool) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        options: &Database,
+        store: &Options,
+        make: bool,
+        metrics: Arc<StoreMetrics>,
+    ) -> Result<Self, OpenError> {
         let deadline = store.deadline;
         let create = make && options.create_schema;
         let database = Arc::new(Client::new(options, deadline)?);
@@ -119,50 +111,44 @@ impl Postgres {
                 return Err(error);
             }
         }
-        let metrics = Arc::new(StoreMetrics::default());
         let (writes, write_queue) = Queue::new(writer::CAPACITY);
         let (lookups, lookup_queue) = Queue::new(reader::CAPACITY);
         let (locked, locked_queue) = LockedRows::new(writer::CAPACITY);
-        let opened = Self {
+        let process = uuid::Uuid::new_v4().to_string();
+        let writer = |name: &str, clock| WriterTask {
+            writer: Writer::new(&process, name, clock),
             database: Arc::clone(&database),
-            metrics,
+            metrics: Arc::clone(&metrics),
+            deadline,
+        };
+        let guard = |name| store.essential.guard(name);
+        for number in 0..WRITERS {
+            let writer = writer(&number.to_string(), store.clock);
+            let task = writer.run(Arc::clone(&write_queue), Arc::clone(&locked));
+            spawn(&handle, guard("a task that writes to the database"), task);
+        }
+        let task = writer("locked", store.clock).run_locked(locked, locked_queue);
+        spawn(&handle, guard("the task that waits for locked rows"), task);
+        for _ in 0..READERS {
+            let task = reader::run(Arc::clone(&database), Arc::clone(&lookup_queue), deadline);
+            spawn(&handle, guard("a task that reads from the database"), task);
+        }
+        let task = maintain(Arc::clone(&database), create, format!("{process}/compacted"), deadline);
+        spawn(&handle, guard("the task that connects to the database"), task);
+        Ok(Self {
+            importer: Arc::new(writer("import", ClockLimits::NONE)),
+            database,
             writes,
             lookups,
             lists: Arc::new(Semaphore::new(options.connections.saturating_sub(RESERVED).max(1))),
             probes: Arc::new(Semaphore::new(1)),
-            process: uuid::Uuid::new_v4().to_string(),
+            process,
             deadline,
-            clock: store.clock,
             closing: AtomicBool::new(false),
             in_flight: Arc::default(),
-            handle: handle.clone(),
+            handle,
             runtime: Mutex::new(Some(runtime)),
-        };
-        let guard = |name| store.essential.guard(name);
-        for number in 0..WRITERS {
-            let task =
-                opened.writer(&number.to_string(), store.clock).run(write_queue.clone(), Arc::clone(&locked));
-            spawn(&handle, guard("a task that writes to the database"), task);
-        }
-        let task = opened.writer("locked", store.clock).run_locked(locked, locked_queue);
-        spawn(&handle, guard("the task that waits for locked rows"), task);
-        for _ in 0..READERS {
-            let task = reader::run(Arc::clone(&database), lookup_queue.clone(), deadline);
-            spawn(&handle, guard("a task that reads from the database"), task);
-        }
-        let compact = CompactWriters { id: format!("{}/compacted", opened.process) };
-        let task = maintain(database, create, compact, deadline);
-        spawn(&handle, guard("the task that connects to the database"), task);
-        Ok(opened)
-    }
-
-    fn writer(&self, name: &str, clock: ClockLimits) -> WriterTask {
-        WriterTask {
-            writer: Writer::new(&self.process, name, clock),
-            database: Arc::clone(&self.database),
-            metrics: Arc::clone(&self.metrics),
-            deadline: self.deadline,
-        }
+        })
     }
 
     pub(super) fn unavailable(&self) -> Option<OpenError> {
@@ -170,21 +156,13 @@ impl Postgres {
     }
 
     pub(super) async fn get(&self, cvr: Cvr) -> Result<Option<LoginSpan>, StoreError> {
-        let found = self.call(&self.lookups, cvr).await;
-        self.metrics.count_error(Operation::Get, &found);
-        found
+        self.call(&self.lookups, cvr).await
     }
 
-    pub(super) async fn record(&self, cvr: Cvr, at: Timestamp) -> Result<(), StoreError> {
-        let done = match self.clock.check(at) {
-            Ok(()) => self.call(&self.writes, Record { cvr, login: LoginSpan::at(at) }).await,
-            Err(wrong) => Err(wrong.into()),
-        };
-        self.metrics.count_error(Operation::Record, &done);
-        done
+    pub(super) async fn record(&self, login: Record) -> Result<(), StoreError> {
+        self.call(&self.writes, login).await
     }
 
-    /// Queues a call and waits for its answer.
     async fn call<T, A>(&self, queue: &mpsc::Sender<Call<T, A>>, request: T) -> Result<A, StoreError> {
         self.check_open()?;
         let (call, answer) = Call::new(request);
@@ -211,33 +189,36 @@ impl Postgres {
     }
 
     pub(super) async fn ready(&self) -> Result<(), StoreError> {
-        let probe = Probe { id: format!("{}/probe", self.process) };
-        let ready = self.run_alone(probe).await.and_then(|kept| {
-            let reason = "the table of logins does not keep what is written; is there a trigger?";
-            if kept { Ok(()) } else { Err(StoreError::Failing(reason.to_owned())) }
-        });
-        self.metrics.count_error(Operation::Probe, &ready);
-        ready
+        let id = format!("{}/probe", self.process);
+        let probe = |database: Arc<Client>, until| async move {
+            database.retry_until(until, || maintenance::probe(&database, &id)).await
+        };
+        let reason = "the table of logins does not keep what is written; is there a trigger?";
+        let kept = self.run_alone(probe).await?;
+        if kept { Ok(()) } else { Err(StoreError::Failing(reason.to_owned())) }
     }
 
-    pub(super) async fn check_clock(&self, clock: &dyn Clock) -> Option<ClockReport> {
+    pub(super) async fn check_clock(&self, limits: &ClockLimits, clock: &dyn Clock) -> Option<ClockReport> {
         let sent = clock.now();
-        let known = self.run_alone(ReadClock).await;
+        let read = |database: Arc<Client>, until| async move {
+            database.retry_until(until, || maintenance::read_clock(&database)).await
+        };
+        let known = self.run_alone(read).await;
         let received = clock.now();
         Some(match known {
             Ok((Timestamptz(database), latest)) => ClockReport {
-                verdict: self.clock.compare(sent, received, database),
+                verdict: limits.compare(sent, received, database),
                 latest_login: latest.map(|Timestamptz(latest)| latest),
             },
-            Err(_) => ClockReport { verdict: Err(self.clock.check(received).err()?), latest_login: None },
+            Err(_) => ClockReport { verdict: Err(limits.check(received).err()?), latest_login: None },
         })
     }
 
-    /// Runs a statement about the database itself, if it is available: one at a time, and without waiting out an outage.
-    async fn run_alone<S>(&self, statement: S) -> Result<S::Value, StoreError>
-    where
-        S: Statement<Value: Send> + Send + 'static,
-    {
+    /// Does work on the database itself, if it is available: one at a time, and without waiting out an outage.
+    async fn run_alone<T: Send + 'static, F: Future<Output = Result<T, StoreError>> + Send + 'static>(
+        &self,
+        work: impl FnOnce(Arc<Client>, Instant) -> F,
+    ) -> Result<T, StoreError> {
         self.check_open()?;
         if let Some(reason) = self.database.breaker.outage() {
             return Err(StoreError::Unavailable(reason));
@@ -247,22 +228,18 @@ impl Postgres {
         let Ok(Ok(permit)) = timeout_at(until, permit).await else {
             return Err(self.timed_out());
         };
-        let database = Arc::clone(&self.database);
+        let work = work(Arc::clone(&self.database), until);
         // Goes on when its caller has gone, and so keeps its permit.
         self.on_threads(async move {
             let _permit = permit;
-            database.run(until, &statement).await
+            work.await
         })
         .await
     }
 
     pub(super) async fn list(&self) -> Result<PagedRecords, StoreError> {
-        let list = match self.check_open() {
-            Ok(()) => self.on_threads(self.begin_list()).await,
-            Err(error) => Err(error),
-        };
-        self.metrics.count_error(Operation::List, &list);
-        list
+        self.check_open()?;
+        self.on_threads(self.begin_list()).await
     }
 
     pub(super) fn list_blocking(&self) -> Result<PagedRecords, StoreError> {
@@ -289,7 +266,7 @@ impl Postgres {
         self.handle.spawn(work).await.unwrap_or(Err(StoreError::Closing))
     }
 
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self, metrics: &StoreMetrics) -> Status {
         let connections = self.database.pool.status();
         Status {
             records: None,
@@ -297,43 +274,27 @@ impl Postgres {
             waiting: (writer::CAPACITY - self.writes.capacity()) as u64,
             capacity: writer::CAPACITY as u64,
             takes_writes: !self.closing.load(Ordering::Acquire) && self.database.breaker.outage().is_none(),
-            batches: self.metrics.batches.clone(),
+            batches: metrics.batches.clone(),
             syncs: None,
-            errors: self.metrics.errors(),
+            errors: metrics.errors(),
             database: Some(DatabaseStatus {
                 open: connections.size as u64,
                 idle: connections.available as u64,
                 limit: connections.max_size as u64,
                 retries: self.database.retries.get(),
-                writes: self.metrics.syncs.clone(),
+                writes: metrics.syncs.clone(),
             }),
         }
     }
 
-    pub(super) fn import(
-        &self,
-        records: impl IntoIterator<Item = Record>,
-        mut progress: impl FnMut(u64),
-    ) -> Result<Imported, StoreError> {
+    /// Merges these records, ascending, one a company, into the table.
+    pub(super) fn import(&self, records: Vec<Record>) -> Result<u64, StoreError> {
         self.check_open()?;
-        let mut records = records.into_iter();
-        let mut imported = Imported::default();
-        // A new name, because the batches of this import are numbered from 1.
-        let writer = Arc::new(self.writer(&format!("import-{}", uuid::Uuid::new_v4()), ClockLimits::NONE));
-        loop {
-            let mut batch: Vec<_> = records.by_ref().take(writer::BATCH).collect();
-            if batch.is_empty() {
-                return Ok(imported);
-            }
-            imported.read += batch.len() as u64;
-            merge_by_company(&mut batch);
-            let writer = Arc::clone(&writer);
-            let changed = wait(&self.handle, IMPORT_DEADLINE + MARGIN, async move {
-                writer.record(&batch, Instant::now() + IMPORT_DEADLINE).await
-            });
-            imported.changed += changed.ok_or_else(|| self.timed_out())??;
-            progress(imported.read);
-        }
+        let importer = Arc::clone(&self.importer);
+        let changed = wait(&self.handle, IMPORT_DEADLINE + MARGIN, async move {
+            importer.record(&records, Instant::now() + IMPORT_DEADLINE).await
+        });
+        changed.unwrap_or_else(|| Err(self.timed_out()))
     }
 
     pub(super) fn close(&self) -> bool {
@@ -349,12 +310,6 @@ impl Postgres {
         self.database.pool.close();
         runtime.shutdown_background();
         done
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        self.close();
     }
 }
 
@@ -377,15 +332,48 @@ pub(super) fn inspect(options: &Database, deadline: Duration) -> Result<StoreSta
 }
 
 /// Connects again after outages, and compacts the table of writers once.
-async fn maintain(database: Arc<Client>, create: bool, compact: CompactWriters, deadline: Duration) {
+async fn maintain(database: Arc<Client>, create: bool, compacted: String, deadline: Duration) {
     let create = create && database.breaker.outage().is_some();
-    let compacted = async {
+    let compact = async {
         database.breaker.until(false).await;
-        if let Err(error) = database.run(Instant::now() + deadline, &compact).await {
+        let attempt = || maintenance::compact_writers(&database, &compacted);
+        if let Err(error) = database.retry_until(Instant::now() + deadline, attempt).await {
             log::warn!("the rows of writers that ended long ago could not be merged: {error}");
         }
     };
-    tokio::join!(database.reconnect(create), compacted);
+    tokio::join!(database.reconnect(create), compact);
+}
+
+fn runtime(address: &Address) -> Result<Runtime, OpenError> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    Builder::new_multi_thread()
+        .worker_threads(if cores > 2 { THREADS } else { 1 })
+        .thread_name("store-database")
+        .enable_all()
+        .build()
+        .map_err(|error| OpenError::Unavailable { address: address.to_string(), reason: error.to_string() })
+}
+
+/// Runs a task that the store cannot work without.
+fn spawn(handle: &Handle, guard: Guard, task: impl Future<Output = ()> + Send + 'static) {
+    handle.spawn(async move {
+        let _guard = guard;
+        task.await;
+    });
+}
+
+/// Runs this on the store's threads and blocks until it is done, also on a thread of another runtime; `None` after
+/// `limit`.
+fn wait<T: Send + 'static>(
+    handle: &Handle,
+    limit: Duration,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let (send, done) = std::sync::mpsc::sync_channel(1);
+    handle.spawn(async move {
+        let _ = send.send(work.await);
+    });
+    done.recv_timeout(limit).ok()
 }
 
 #[cfg(test)]

@@ -84,6 +84,9 @@ impl RecordStream {
     }
 }
 
+/// The next records, at least one; `None` at the end, without which the list is incomplete.
+pub(super) type Message = Result<Option<Vec<Record>>, StoreError>;
+
 /// A list that a database sends.
 #[derive(Debug)]
 pub struct PagedRecords {
@@ -92,16 +95,7 @@ pub struct PagedRecords {
     pub(super) sequence: u64,
     /// Asks for the first page, which a reader that knows this version never does.
     pub(super) wanted: Option<oneshot::Sender<()>>,
-    pub(super) pages: mpsc::Receiver<Result<Page, StoreError>>,
-}
-
-/// A message of a list.
-#[derive(Debug)]
-pub(super) enum Page {
-    /// The next records, at least one.
-    Records(Vec<Record>),
-    /// The end; without it the list is incomplete.
-    End,
+    pub(super) pages: mpsc::Receiver<Message>,
 }
 
 impl PagedRecords {
@@ -118,11 +112,7 @@ impl PagedRecords {
     }
 }
 
-fn page(received: Option<Result<Page, StoreError>>) -> Option<Result<Vec<Record>, StoreError>> {
-    match received {
-        Some(Ok(Page::Records(records))) => Some(Ok(records)),
-        Some(Ok(Page::End)) => None,
-        Some(Err(error)) => Some(Err(error)),
-        None => Some(Err(StoreError::Failing("the list ended before its last company".to_owned()))),
-    }
+fn page(received: Option<Message>) -> Option<Result<Vec<Record>, StoreError>> {
+    let cut = || StoreError::Failing("the list ended before its last company".to_owned());
+    received.unwrap_or_else(|| Err(cut())).transpose()
 }

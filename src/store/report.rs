@@ -41,30 +41,22 @@ pub struct Status {
     pub records: Option<u64>,
     /// Number of the last durable batch; `None` where that would have to be queried.
     pub sequence: Option<u64>,
-    /// Writes in the queue.
     pub waiting: u64,
-    /// Maximum of `waiting`.
     pub capacity: u64,
     /// Whether writes are accepted: neither during a repair nor while the store is closing.
     pub takes_writes: bool,
-    /// Logins in a batch.
     pub batches: Histogram,
     /// Seconds of a sync of this machine's disk; `None` on a database.
     pub syncs: Option<Histogram>,
     /// Failed calls: operation, [`super::StoreError::kind`], number.
     pub errors: Vec<(Operation, &'static str, u64)>,
-    /// The numbers of a database.
     pub database: Option<DatabaseStatus>,
 }
 
-/// The numbers of the store on a database.
 #[derive(Debug, Clone)]
 pub struct DatabaseStatus {
-    /// Open connections.
     pub open: u64,
-    /// Open connections that are not in use.
     pub idle: u64,
-    /// Maximum number of connections.
     pub limit: u64,
     /// Statements that were sent again, after a conflict with another transaction or a lost connection.
     pub retries: u64,

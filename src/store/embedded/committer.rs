@@ -8,15 +8,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::checkpoint::StoreId;
-use super::flush_waker::FlushWaker;
-use super::high_water_mark::{self, HighWaterMark};
-use super::isolate;
+use super::high_water_mark::HighWaterMark;
+use super::isolate::{self, FlushWaker};
 use super::layout::Layout;
-use super::queue::{Batch, Linger, Next, Queue};
-use super::recovery::{self, KernelCache, Loaded};
-use super::snapshot::{LiveView, Snapshot};
-use super::tree::{Tree, store_error};
+use super::queue::{Batch, Linger, Queue};
+use super::recovery::{self, Loaded};
+use super::snapshot::LiveView;
+use super::tree::Tree;
 use super::wal::{self, WalIndex, WalRow};
 use crate::store::error::StoreError;
 use crate::store::metrics::StoreMetrics;
@@ -31,15 +29,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONG_PAUSE: Duration = Duration::from_secs(8);
 /// Bytes that must be free before the database is opened again: sled panics or loses its state on a full disk.
 const ROOM: usize = 2 << 20;
-/// The longest wait for a batch to fill.
 const LONGEST_LINGER: Duration = Duration::from_millis(1);
 /// The longest time that sled may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The only writer.
 pub(super) struct Committer {
     pub(super) layout: Layout,
-    pub(super) store: StoreId,
     /// `None` during a repair.
     pub(super) tree: Option<Tree>,
     /// What the table of records does not hold yet.
@@ -67,15 +62,14 @@ impl Committer {
         loop {
             let longest = if self.wal.is_empty() { IDLE } else { QUIET };
             let wait = self.high_water_mark.due_in().map_or(longest, |due| due.min(longest));
-            let done = match self.queue.take(wait, self.linger) {
-                Next::Commit(batch) => {
-                    let (began, writes) = (Instant::now(), batch.writes.len());
-                    let done = self.commit(batch);
-                    self.linger = linger(writes + self.queue.waiting(), began.elapsed());
-                    done
-                }
-                Next::Idle => self.idle(),
-                Next::Close => break,
+            let Some(batch) = self.queue.take(wait, self.linger) else { break };
+            let done = if batch.is_empty() {
+                self.idle()
+            } else {
+                let (began, writes) = (Instant::now(), batch.writes.len());
+                let done = self.commit(batch);
+                self.linger = linger(writes + self.queue.waiting(), began.elapsed());
+                done
             };
             if let Err(error) = done.and_then(|()| self.sync_high_water_mark_when_due()) {
                 self.repair(error);
@@ -92,9 +86,9 @@ impl Committer {
         if !batch.writes.is_empty() {
             self.metrics.batches.observe(batch.writes.len() as f64);
         }
-        let mut logins: Vec<_> = batch.writes.iter().map(|write| write.login).collect();
-        if let Some(import) = &mut batch.import {
-            logins.append(&mut import.records);
+        let mut logins: Vec<_> = batch.writes.iter().map(|(login, _)| *login).collect();
+        if let Some((records, _)) = &mut batch.import {
+            logins.append(records);
         }
         let mut next = self.live_view.load().as_ref().clone();
         let diff = next.diff(logins);
@@ -144,7 +138,7 @@ impl Committer {
                 self.sync()?;
             }
             if is_import {
-                open(&self.tree)?.write(&self.store, last)?;
+                open(&self.tree)?.write(last)?;
                 self.wal.skip_to(last.checkpoint);
             } else {
                 let logins = rows.iter().map(|row| row.changes.len()).sum();
@@ -153,7 +147,7 @@ impl Committer {
                     self.apply(share)?;
                 }
                 for row in rows {
-                    open(&self.tree)?.append(&self.store, row)?;
+                    open(&self.tree)?.append(row)?;
                     self.wal.add(row);
                 }
             }
@@ -174,7 +168,6 @@ impl Committer {
         Ok(())
     }
 
-    /// Makes everything written so far durable, and notes how long the disk took.
     fn sync(&self) -> Result<(), StoreError> {
         let tree = open(&self.tree)?;
         let began = Instant::now();
@@ -186,8 +179,7 @@ impl Committer {
     /// Applies a step of the WAL; durable with the next sync.
     fn apply(&mut self, at_most: usize) -> Result<(), StoreError> {
         let step = self.wal.step(at_most);
-        let applied = open(&self.tree)?.apply(&self.store, &step);
-        applied.map_err(|error| store_error("applying the WAL", error))?;
+        open(&self.tree)?.apply(&step)?;
         let records = step.records.len();
         self.wal.stepped(records);
         Ok(())
@@ -224,6 +216,7 @@ impl Committer {
                 self.queue.accept();
                 return;
             };
+            self.close();
             pause = if next == StoreError::DiskFull { PAUSE } else { (pause * 2).min(LONG_PAUSE) };
             if next != error {
                 log::error!("writes are still rejected: {next}");
@@ -233,21 +226,13 @@ impl Committer {
         }
     }
 
+    /// Opens the database again, and publishes what is in it, provided that everything acknowledged is.
     fn reopen(&mut self) -> Result<(), StoreError> {
-        self.layout.check_still_there(&self.store)?;
+        self.layout.check_still_there()?;
         self.layout.probe_space(ROOM).map_err(|error| StoreError::from_io("writing a probe", &error))?;
-        let Loaded { tree, snapshot, wal } =
-            recovery::open(&self.layout, &self.store, KernelCache::Distrusted, &Arc::default())?;
-        (self.tree, self.wal) = (Some(tree), wal);
-        let adopted = self.adopt(snapshot);
-        if adopted.is_err() {
-            self.close();
-        }
-        adopted
-    }
-
-    /// Publishes what was found on the disk, provided that everything acknowledged is in it.
-    fn adopt(&mut self, found: Snapshot) -> Result<(), StoreError> {
+        let (Loaded { tree, snapshot: found, wal }, high_water_mark) =
+            recovery::open(&self.layout, &Arc::default())?;
+        (self.tree, self.wal, self.high_water_mark) = (Some(tree), wal, high_water_mark);
         let acknowledged = self.live_view.load_full();
         let lost = found.diff(acknowledged.records().collect()).len();
         if lost > 0 || found.sequence() < acknowledged.sequence() {
@@ -257,12 +242,9 @@ impl Committer {
                 acknowledged.checkpoint()
             )));
         }
-        let (root, path) = (self.layout.root(), self.layout.high_water_mark());
-        let (mut high_water_mark, mark) = HighWaterMark::open(root, &path, &self.store)?;
-        high_water_mark::check(root, &mark, &found.checkpoint())?;
-        let written = high_water_mark.write(&found.checkpoint()).and_then(|()| high_water_mark.sync());
-        written.map_err(|error| StoreError::from_io("writing the high-water mark", &error))?;
-        self.high_water_mark = high_water_mark;
+        let written = self.high_water_mark.write(&found.checkpoint());
+        let synced = written.and_then(|()| self.high_water_mark.sync());
+        synced.map_err(|error| StoreError::from_io("writing the high-water mark", &error))?;
         self.live_view.store(Arc::new(found));
         Ok(())
     }

@@ -1,13 +1,9 @@
 //! What is damage, and what is only a machine that fails now.
 //!
 //! The advice for damage is to restore an export, which loses every later login. So damage is a closed list: a part
-//! of the store that is missing, cut off or unreadable to us although the machine reads it well. Every other error
-//! (one with an errno of its own, a disk that does not answer, a wrong clock) is the machine's, and the store may be
-//! whole.
-//!
-//! sled hides errors: it copies them and keeps only the text, panics on them, and skips what it cannot read in the
-//! log. So the errno is taken from the text where it must be, and every byte is read before sled opens the database
-//! (`recovery.rs`).
+//! of the store that is missing, cut off or unreadable to us although the machine reads it well. Every other error is the
+//! machine's, and the store may be whole. sled keeps of an error only the text, or panics on it: the errno is taken from
+//! the text where it must be.
 
 use std::io;
 use std::path::Path;

@@ -13,22 +13,20 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::StoreId;
+use super::batch_record::StoreId;
 use super::damage;
 use crate::files::reject_dangling_link;
 use crate::store::error::OpenError;
 
 pub(super) const VERSION: u32 = 2;
-/// The version whose WAL has rows that are too large for sled's log.
 pub(super) const VERSION_1: u32 = 1;
 const TITLE: &str = "virksomhedslogin store";
 pub(super) const FORMAT: &str = "format";
-/// The format file until it is complete.
 pub(super) const NEW_FORMAT: &str = "format.new";
 pub(super) const LOCK: &str = "lock";
 pub(super) const HIGH_WATER_MARK: &str = "witness";
@@ -40,26 +38,15 @@ pub(super) const SPACE_PROBE: &str = "space-probe";
 /// Every file system of the ext family has this at its root.
 pub(super) const LOST_AND_FOUND: &str = "lost+found";
 
-/// The content of the directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    Nothing,
-    HalfMade,
-    Store,
-}
-
 /// The directory of the database in a store of this format version.
 pub(super) fn database(version: u32) -> &'static str {
     if version == VERSION_1 { SLED_1 } else { SLED }
 }
 
-/// Whether there is no complete store at this absolute path.
-///
-/// # Errors
-/// When something else is there.
+/// Whether there is no complete store at this absolute path; an error when something else is there.
 pub(in crate::store) fn is_absent(root: &Path) -> Result<bool, OpenError> {
     let existing = nearest(root).map_err(OpenError::io(root, "finding the directory"))?;
-    Ok(existing != root || content(root)? != Found::Store)
+    Ok(existing != root || !is_store(root)?)
 }
 
 /// The path itself, or the nearest of its parents that exists.
@@ -74,20 +61,19 @@ pub(super) fn nearest(path: &Path) -> io::Result<&Path> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// What is in the directory. A `creating` without a `format` holds nothing and is made again; parts of ours without
-/// either are damage; anything else is not ours.
-pub(super) fn content(root: &Path) -> Result<Found, OpenError> {
+/// Whether a complete store is in the directory. A `creating` without a `format` holds nothing and is made again; parts of
+/// ours without either are damage; anything else is not ours.
+pub(super) fn is_store(root: &Path) -> Result<bool, OpenError> {
     let failed = || OpenError::io(root, "reading the directory");
     if !fs::metadata(root).map_err(failed())?.is_dir() {
         return Err(OpenError::Foreign { path: root.to_owned(), found: "a file".to_owned() });
     }
-    let (mut ours, mut foreign, mut format, mut creating) = (Vec::new(), Vec::new(), false, false);
+    let (mut ours, mut foreign) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(root).map_err(failed())? {
         let name = entry.map_err(failed())?.file_name().to_string_lossy().into_owned();
         match name.as_str() {
-            FORMAT => format = true,
-            CREATING => creating = true,
-            LOCK | LOST_AND_FOUND => {}
+            FORMAT => return Ok(true),
+            CREATING | LOCK | LOST_AND_FOUND => {}
             HIGH_WATER_MARK | SLED | SLED_1 | SPACE_PROBE | NEW_FORMAT => ours.push(name),
             _ => foreign.push(name),
         }
@@ -95,31 +81,32 @@ pub(super) fn content(root: &Path) -> Result<Found, OpenError> {
     foreign.sort();
     // No other program has a directory of the database's name.
     let is_ours = !ours.is_empty() && foreign.is_empty() || ours.iter().any(|name| name == SLED);
-    match (format, creating) {
-        (true, _) => Ok(Found::Store),
-        (false, false) if is_ours => {
-            Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"))
-        }
-        (false, _) if !foreign.is_empty() => {
-            foreign.truncate(5);
-            Err(OpenError::Foreign { path: root.to_owned(), found: foreign.join(", ") })
-        }
-        (false, true) => Ok(Found::HalfMade),
-        (false, false) => Ok(Found::Nothing),
+    if is_ours && !root.join(CREATING).exists() {
+        return Err(OpenError::damaged(root, "no format file", "one beside the other files of the store"));
     }
+    if !foreign.is_empty() {
+        foreign.truncate(5);
+        return Err(OpenError::Foreign { path: root.to_owned(), found: foreign.join(", ") });
+    }
+    Ok(false)
+}
+
+/// The parts of a complete store of this version beside `format` and `lock`, the directory first.
+pub(super) fn parts(version: u32) -> [PathBuf; 4] {
+    let sled = PathBuf::from(database(version));
+    [sled.clone(), sled.join("conf"), sled.join("db"), PathBuf::from(HIGH_WATER_MARK)]
 }
 
 /// Checks that every part of a complete store exists; sled would make an empty one in place of a missing one.
 pub(super) fn check_parts(root: &Path, version: u32) -> Result<(), OpenError> {
-    let sled = Path::new(database(version));
-    for part in [sled, &sled.join("conf"), &sled.join("db"), Path::new(HIGH_WATER_MARK)] {
+    for part in parts(version) {
         let name = part.display();
         let damaged = |found| OpenError::damaged(root, found, "every file of the store");
-        let found = fs::metadata(root.join(part)).map_err(|error| match error.kind() {
+        let found = fs::metadata(root.join(&part)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => damaged(format!("no {name}")),
             _ => damage::io_error(root, &format!("finding {name}"), error),
         })?;
-        if found.is_dir() != (part == sled) {
+        if found.is_dir() != (part == Path::new(database(version))) {
             return Err(damaged(format!("{name} of another kind")));
         }
     }
@@ -142,7 +129,6 @@ pub(super) fn format_text(version: u32, store: &StoreId) -> String {
     format!("{body}{}", checksum_line(&body))
 }
 
-/// The store's format version and its random name.
 pub(super) fn read_format(root: &Path) -> Result<(u32, StoreId), OpenError> {
     let mut bytes = Vec::new();
     File::open(root.join(FORMAT))
@@ -193,7 +179,6 @@ pub(super) fn walk(
     Ok(())
 }
 
-/// Whether the path still names this open file.
 pub(super) fn is_same_file(held: &File, path: &Path) -> io::Result<bool> {
     let (held, found) = (held.metadata()?, fs::metadata(path)?);
     Ok((held.dev(), held.ino()) == (found.dev(), found.ino()))

@@ -5,14 +5,14 @@
 //! the writes are answered. The file is synced once a second, so after a power cut it may be a second behind, never
 //! ahead.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::batch_record::{self, Magic};
-use super::checkpoint::{Checkpoint, StoreId};
+use super::batch_record::{self, Checkpoint, Magic, StoreId};
+use super::files::HIGH_WATER_MARK as NAME;
 use crate::store::error::OpenError;
 
 /// The distance of the slots: no write of one can tear the other.
@@ -22,7 +22,6 @@ const MAGIC: &Magic = b"VLW1";
 /// The longest time that an acknowledged checkpoint stays unsynced.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// The open file.
 #[derive(Debug)]
 pub(super) struct HighWaterMark {
     file: File,
@@ -32,9 +31,8 @@ pub(super) struct HighWaterMark {
 }
 
 impl HighWaterMark {
-    /// Creates the file of an empty store, synced.
-    pub(super) fn create(path: &Path, store: &StoreId) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    pub(super) fn create(root: &Path, store: &StoreId) -> io::Result<()> {
+        let file = File::create(root.join(NAME))?;
         file.set_len(LENGTH)?;
         let slot = batch_record::encode(MAGIC, store, &Checkpoint::default(), &[]);
         file.write_all_at(&slot, 0)?;
@@ -43,24 +41,32 @@ impl HighWaterMark {
     }
 
     /// Opens the file in the store's directory `root`, and returns the latest checkpoint in it.
-    pub(super) fn open(root: &Path, path: &Path, store: &StoreId) -> Result<(Self, Checkpoint), OpenError> {
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
+    pub(super) fn open(root: &Path, store: &StoreId, write: bool) -> Result<(Self, Checkpoint), OpenError> {
+        let file = match File::options().read(true).write(write).open(root.join(NAME)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(damaged(root, "no high-water mark"));
             }
             opened => opened.map_err(OpenError::io(root, "opening the high-water mark"))?,
         };
-        let (slot, checkpoint, torn) = newest(root, &file, store)?;
-        if torn {
-            log::warn!("one slot of the high-water mark {} is torn; the other is used", path.display());
+        let failed = || OpenError::io(root, "reading the high-water mark");
+        let length = file.metadata().map_err(failed())?.len();
+        if length != LENGTH {
+            return Err(damaged(root, format!("a high-water mark of {length} bytes")));
         }
+        let mut slots = Vec::new();
+        for slot in 0..2 {
+            let mut bytes = [0; batch_record::length(0)];
+            file.read_exact_at(&mut bytes, slot * SLOT).map_err(failed())?;
+            slots.extend(batch_record::decode(MAGIC, store, &bytes).map(|found| (slot, found.checkpoint)));
+        }
+        if write && slots.len() == 1 {
+            let file = root.join(NAME);
+            log::warn!("one slot of the high-water mark {} is torn; the other is used", file.display());
+        }
+        let newest = slots.into_iter().max_by_key(|(_, checkpoint)| checkpoint.sequence);
+        let (slot, checkpoint) =
+            newest.ok_or_else(|| damaged(root, "a high-water mark with no readable slot"))?;
         Ok((Self { file, store: *store, next_slot: 1 - slot, dirty_since: None }, checkpoint))
-    }
-
-    /// Checks the file as [`HighWaterMark::open`] does, without opening it for writing.
-    pub(super) fn check_file(root: &Path, path: &Path, store: &StoreId) -> Result<(), OpenError> {
-        let file = File::open(path).map_err(OpenError::io(root, "opening the high-water mark"))?;
-        newest(root, &file, store).map(drop)
     }
 
     /// Writes the checkpoint into the older slot, where it survives the process at once and the machine after the
@@ -87,26 +93,6 @@ impl HighWaterMark {
     }
 }
 
-/// The newest readable slot, its checkpoint, and whether the other one is not readable.
-fn newest(root: &Path, file: &File, store: &StoreId) -> Result<(u64, Checkpoint, bool), OpenError> {
-    let failed = || OpenError::io(root, "reading the high-water mark");
-    let length = file.metadata().map_err(failed())?.len();
-    if length != LENGTH {
-        return Err(damaged(root, format!("a high-water mark of {length} bytes")));
-    }
-    let mut slots = Vec::new();
-    for slot in 0..2 {
-        let mut bytes = [0; batch_record::length(0)];
-        file.read_exact_at(&mut bytes, slot * SLOT).map_err(failed())?;
-        slots.extend(batch_record::decode(MAGIC, store, &bytes).map(|found| (slot, found.checkpoint)));
-    }
-    let torn = slots.len() == 1;
-    let newest = slots.into_iter().max_by_key(|(_, checkpoint)| checkpoint.sequence);
-    let (slot, checkpoint) =
-        newest.ok_or_else(|| damaged(root, "a high-water mark with no readable slot"))?;
-    Ok((slot, checkpoint, torn))
-}
-
 fn damaged(root: &Path, found: impl Into<String>) -> OpenError {
     OpenError::damaged(root, found, "the high-water mark of the acknowledged writes")
 }
@@ -131,55 +117,59 @@ mod tests {
 
     const ROOT: &str = "/store";
 
+    fn open(root: &Path) -> Result<(HighWaterMark, Checkpoint), OpenError> {
+        HighWaterMark::open(root, &[1; 16], true)
+    }
+
     fn checkpoint(sequence: u64) -> Checkpoint {
         Checkpoint { sequence, count: sequence, hash: u128::from(sequence) * 7 }
     }
 
-    fn latest(path: &Path) -> Result<Checkpoint, OpenError> {
-        HighWaterMark::open(ROOT.as_ref(), path, &[1; 16]).map(|(_, found)| found)
+    fn latest(root: &Path) -> Result<Checkpoint, OpenError> {
+        open(root).map(|(_, found)| found)
     }
 
-    fn flip(path: &Path, at: usize) {
-        let mut bytes = std::fs::read(path).unwrap();
+    fn flip(root: &Path, at: usize) {
+        let mut bytes = std::fs::read(root.join(NAME)).unwrap();
         bytes[at] ^= 4;
-        std::fs::write(path, bytes).unwrap();
+        std::fs::write(root.join(NAME), bytes).unwrap();
     }
 
     #[test]
     fn torn_slot_leaves_the_checkpoint_before() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("mark");
-        HighWaterMark::create(&path, &[1; 16]).unwrap();
-        assert_eq!(latest(&path).unwrap(), Checkpoint::default());
-        let (mut mark, _) = HighWaterMark::open(ROOT.as_ref(), &path, &[1; 16]).unwrap();
+        let path = dir.path();
+        HighWaterMark::create(path, &[1; 16]).unwrap();
+        assert_eq!(latest(path).unwrap(), Checkpoint::default());
+        let (mut mark, _) = open(path).unwrap();
         for sequence in 1..=5 {
             mark.write(&checkpoint(sequence)).unwrap();
-            assert_eq!(latest(&path).unwrap(), checkpoint(sequence));
+            assert_eq!(latest(path).unwrap(), checkpoint(sequence));
         }
         assert!(mark.due_in().is_some());
         mark.sync().unwrap();
         assert_eq!(mark.due_in(), None);
         let newest = (1 - mark.next_slot) * SLOT;
-        flip(&path, newest as usize + 25);
-        assert_eq!(latest(&path).unwrap(), checkpoint(4));
-        let (mut mark, _) = HighWaterMark::open(ROOT.as_ref(), &path, &[1; 16]).unwrap();
+        flip(path, newest as usize + 25);
+        assert_eq!(latest(path).unwrap(), checkpoint(4));
+        let (mut mark, _) = open(path).unwrap();
         mark.write(&checkpoint(6)).unwrap();
-        assert_eq!(latest(&path).unwrap(), checkpoint(6));
-        flip(&path, 30);
-        flip(&path, SLOT as usize + 30);
-        assert!(latest(&path).is_err());
+        assert_eq!(latest(path).unwrap(), checkpoint(6));
+        flip(path, 30);
+        flip(path, SLOT as usize + 30);
+        assert!(latest(path).is_err());
     }
 
     #[test]
     fn missing_short_or_foreign_file_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("mark");
-        assert!(latest(&path).is_err());
-        HighWaterMark::create(&path, &[2; 16]).unwrap();
-        assert!(latest(&path).is_err());
-        HighWaterMark::create(&path, &[1; 16]).unwrap();
-        File::options().write(true).open(&path).unwrap().set_len(LENGTH - 1).unwrap();
-        assert!(latest(&path).is_err());
+        let path = dir.path();
+        assert!(latest(path).is_err());
+        HighWaterMark::create(path, &[2; 16]).unwrap();
+        assert!(latest(path).is_err());
+        HighWaterMark::create(path, &[1; 16]).unwrap();
+        File::options().write(true).open(path.join(NAME)).unwrap().set_len(LENGTH - 1).unwrap();
+        assert!(latest(path).is_err());
     }
 
     #[test]

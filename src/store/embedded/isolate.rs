@@ -3,20 +3,21 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::critical_tasks::Guard;
 use crate::store::options::Progress;
 
-/// Why the work has no result.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+const OVERDUE: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) enum TaskFailure {
-    /// It panicked, with this message.
     Panicked(String),
     /// It made no progress for this time.
     Stuck(Duration),
-    /// The machine started no thread.
     NoThread(std::io::Error),
 }
 
@@ -71,6 +72,53 @@ fn quieten_sled() {
             _ => before(panic),
         }));
     });
+}
+
+/// Wakes a flush of sled that waits for an error which it was never notified of: the database that is being written to, and
+/// since when.
+///
+/// Some of sled's paths note an I/O error without waking those who wait for the write; a second `flush` sees the error and
+/// wakes them all. On a disk that is merely slow it waits beside the first one and does no harm.
+#[derive(Default)]
+pub(super) struct FlushWaker(Mutex<Option<(Instant, sled::Db)>>);
+
+impl FlushWaker {
+    /// Starts the thread, which holds the guard and ends with the waker.
+    pub(super) fn start(guard: Guard) -> std::io::Result<Arc<Self>> {
+        let waker = Arc::new(Self::default());
+        let weak = Arc::downgrade(&waker);
+        thread::Builder::new().name("store-flush".to_owned()).spawn(move || {
+            let _guard = guard;
+            loop {
+                thread::sleep(CHECK_INTERVAL);
+                let Some(waker) = weak.upgrade() else { break };
+                let overdue = waker.overdue();
+                drop(waker);
+                if let Some(db) = overdue {
+                    let _ = catch(|| db.flush());
+                }
+            }
+        })?;
+        Ok(waker)
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<(Instant, sled::Db)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn arm(&self, db: sled::Db) {
+        *self.current() = Some((Instant::now(), db));
+    }
+
+    pub(super) fn disarm(&self) {
+        // Dropped after the lock is released: the last handle of a database writes.
+        let disarmed = self.current().take();
+        drop(disarmed);
+    }
+
+    fn overdue(&self) -> Option<sled::Db> {
+        self.current().as_ref().filter(|(since, _)| since.elapsed() > OVERDUE).map(|(_, db)| db.clone())
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The directory of a store: created, locked, closed to others, and upgraded.
+//! The directory of a store: inspected, created, locked, closed to others, and upgraded.
 //!
 //! Creation: `creating` is made durable first, then the parts are made and synced, then `format`, then `creating` is
 //! removed. Nothing is acknowledged before that, so a directory that was left half-made may be made again.
@@ -6,22 +6,28 @@
 //! Upgrade: a store of version 1 gets a new database beside the old one, which becomes the store's when the new
 //! `format` is renamed. The unused database is removed at the next start.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::checkpoint::StoreId;
+use rustix::fs::{Access, AtFlags, CWD};
+use rustix::io::Errno;
+
+use super::batch_record::StoreId;
 use super::files::{
-    CREATING, FORMAT, Found, HIGH_WATER_MARK, LOCK, NEW_FORMAT, SLED, SPACE_PROBE, VERSION, VERSION_1,
-    check_parts, content, database, format_text, is_absent, is_same_file, process_in, read_format,
+    CREATING, FORMAT, HIGH_WATER_MARK, LOCK, NEW_FORMAT, SLED, SPACE_PROBE, VERSION, VERSION_1, check_parts,
+    database, format_text, is_absent, is_same_file, is_store, nearest, parts, process_in, read_format,
     sync_directory, walk,
 };
 use super::high_water_mark::HighWaterMark;
 use crate::store::error::OpenError;
+use crate::store::report::StoreState;
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+/// The room without which sled can neither make nor open a database.
+const LEAST_ROOM: u64 = 1 << 20;
 
 /// A store's directory, locked by this process.
 #[derive(Debug)]
@@ -29,6 +35,7 @@ pub(super) struct Layout {
     root: PathBuf,
     lock: File,
     version: u32,
+    store: StoreId,
 }
 
 impl Layout {
@@ -37,9 +44,7 @@ impl Layout {
         root: &Path,
         create: bool,
         make_database: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
-    ) -> Result<(Self, StoreId), OpenError> {
-        // sled creates its files with whatever mode the process's mask allows.
-        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    ) -> Result<Self, OpenError> {
         let root = &std::path::absolute(root).map_err(OpenError::io(root, "finding the directory"))?;
         // Before the lock is made: a foreign directory stays untouched.
         if is_absent(root)? {
@@ -50,28 +55,26 @@ impl Layout {
         }
         // Before anything is made in it: a directory that is not ours to close to others stays as it is.
         set_mode(root, DIRECTORY_MODE).map_err(OpenError::io(root, "setting permissions"))?;
-        let mut layout = Self { root: root.clone(), lock: take_lock(root)?, version: VERSION };
-        match content(root)? {
-            Found::Store => {
-                layout.finish_creation().map_err(OpenError::io(root, "finishing the creation"))?
-            }
-            Found::HalfMade | Found::Nothing if !create => return Err(OpenError::Missing(root.clone())),
-            Found::HalfMade | Found::Nothing => layout.create(make_database)?,
+        let store = *uuid::Uuid::new_v4().as_bytes();
+        let mut layout = Self { root: root.clone(), lock: take_lock(root)?, version: VERSION, store };
+        match is_store(root)? {
+            true => layout.finish_creation().map_err(OpenError::io(root, "finishing the creation"))?,
+            false if !create => return Err(OpenError::Missing(root.clone())),
+            false => layout.create(make_database)?,
         }
-        let (version, store) = read_format(root)?;
-        layout.version = version;
-        check_parts(root, version)?;
+        (layout.version, layout.store) = read_format(root)?;
+        check_parts(root, layout.version)?;
         layout.remove_other_database().map_err(OpenError::io(root, "removing an unused database"))?;
         layout.close_to_others().map_err(OpenError::io(root, "setting permissions"))?;
-        Ok((layout, store))
+        Ok(layout)
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    pub(super) fn high_water_mark(&self) -> PathBuf {
-        self.path(HIGH_WATER_MARK)
+    pub(super) fn store(&self) -> &StoreId {
+        &self.store
     }
 
     pub(super) fn sled(&self) -> PathBuf {
@@ -88,7 +91,7 @@ impl Layout {
     }
 
     /// Checks that the directory is still the one that was locked, with the same store in it.
-    pub(super) fn check_still_there(&self, store: &StoreId) -> Result<(), OpenError> {
+    pub(super) fn check_still_there(&self) -> Result<(), OpenError> {
         let doing = |doing: &'static str| OpenError::io(&self.root, doing);
         let replaced = |what| {
             let error = io::Error::other(format!("{what} was replaced while this process had it open"));
@@ -97,7 +100,7 @@ impl Layout {
         if !is_same_file(&self.lock, &self.path(LOCK)).map_err(doing("finding the lock"))? {
             return Err(replaced("its lock file"));
         }
-        if read_format(&self.root)? != (self.version, *store) {
+        if read_format(&self.root)? != (self.version, self.store) {
             return Err(replaced("the store in it"));
         }
         check_parts(&self.root, self.version)
@@ -106,10 +109,8 @@ impl Layout {
     /// Checks that a write of this size reaches the disk now.
     pub(super) fn probe_space(&self, bytes: usize) -> io::Result<()> {
         let path = self.path(SPACE_PROBE);
-        let written = new_private_file(&path).and_then(|mut file| {
-            file.write_all(&vec![0x5a; bytes])?;
-            file.sync_all()
-        });
+        let written = File::create(&path)
+            .and_then(|mut file| file.write_all(&vec![0x5a; bytes]).and_then(|()| file.sync_all()));
         written.and(missing_is_ok(fs::remove_file(&path)))
     }
 
@@ -118,13 +119,12 @@ impl Layout {
         make_database: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
         let failed = |doing: &str| OpenError::io(&self.root, format!("making an empty store: {doing}"));
-        let marker = new_private_file(&self.path(CREATING)).map_err(failed(CREATING))?;
+        let marker = File::create(self.path(CREATING)).map_err(failed(CREATING))?;
         marker.sync_all().and_then(|()| sync_directory(&self.root)).map_err(failed(CREATING))?;
         missing_is_ok(fs::remove_dir_all(self.sled())).map_err(failed(SLED))?;
-        let store = *uuid::Uuid::new_v4().as_bytes();
-        self.make_database(|sled| make_database(sled, &store))?;
-        HighWaterMark::create(&self.high_water_mark(), &store).map_err(failed(HIGH_WATER_MARK))?;
-        self.write_format(&store).map_err(failed(FORMAT))?;
+        self.make_database(make_database)?;
+        HighWaterMark::create(&self.root, &self.store).map_err(failed(HIGH_WATER_MARK))?;
+        self.write_format().map_err(failed(FORMAT))?;
         self.finish_creation().map_err(failed(CREATING))?;
         log::info!("made an empty store at {}", self.root.display());
         Ok(())
@@ -132,22 +132,24 @@ impl Layout {
 
     /// Makes the directory of the database and what `make` puts into it, all of it durable: sled syncs neither its
     /// `conf` nor its directories.
-    fn make_database(&self, make: impl FnOnce(&Path) -> Result<(), OpenError>) -> Result<(), OpenError> {
+    fn make_database(
+        &self,
+        make: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
         let (sled, failed) = (self.path(SLED), || OpenError::io(&self.root, "making the database"));
-        DirBuilder::new().mode(DIRECTORY_MODE).create(&sled).map_err(failed())?;
-        make(&sled)?;
+        fs::create_dir(&sled).map_err(failed())?;
+        make(&sled, &self.store)?;
         walk(&sled, &mut |path, _| File::open(path)?.sync_all()).map_err(failed())
     }
 
     /// Replaces the database of an earlier version by one that `make` makes.
     pub(super) fn upgrade(
         &mut self,
-        store: &StoreId,
-        make: impl FnOnce(&Path) -> Result<(), OpenError>,
+        make: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
         self.make_database(make)?;
         let failed = || OpenError::io(&self.root, "upgrading the store");
-        self.write_format(store).map_err(failed())?;
+        self.write_format().map_err(failed())?;
         self.version = VERSION;
         self.remove_other_database().map_err(failed())?;
         log::info!("the store at {} has format version {VERSION} now", self.root.display());
@@ -160,10 +162,10 @@ impl Layout {
         missing_is_ok(fs::remove_dir_all(self.path(database(other))))
     }
 
-    fn write_format(&self, store: &StoreId) -> io::Result<()> {
+    fn write_format(&self) -> io::Result<()> {
         let unfinished = self.path(NEW_FORMAT);
-        let mut file = new_private_file(&unfinished)?;
-        file.write_all(format_text(VERSION, store).as_bytes())?;
+        let mut file = File::create(&unfinished)?;
+        file.write_all(format_text(VERSION, &self.store).as_bytes())?;
         file.sync_all()?;
         sync_directory(&self.root)?;
         fs::rename(&unfinished, self.path(FORMAT))?;
@@ -190,15 +192,95 @@ impl Layout {
     }
 }
 
+/// The state of the directory, or the first error that opening it would meet, found without opening it: nothing is made,
+/// written or kept locked. The database itself is not read, since sled writes when it opens.
+pub(in crate::store) fn inspect(root: &Path) -> Result<StoreState, OpenError> {
+    let root = &std::path::absolute(root).map_err(OpenError::io(root, "finding the directory"))?;
+    let existing = nearest(root).map_err(OpenError::io(root, "finding the directory"))?;
+    if existing != root {
+        allowed(existing, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(OpenError::io(root, "making the directory"))?;
+        return check_room(existing).map(|()| StoreState::Absent);
+    }
+    let is_store = is_store(root)?;
+    check_usable(root, DIRECTORY_MODE).map_err(OpenError::io(root, "setting permissions"))?;
+    let holder = holder(root)?;
+    if is_store {
+        let (version, store) = read_format(root)?;
+        check_parts(root, version)?;
+        for part in parts(version).into_iter().chain([FORMAT.into(), LOCK.into()]) {
+            let wanted = if part == Path::new(database(version)) { DIRECTORY_MODE } else { FILE_MODE };
+            let doing = format!("using {}", part.display());
+            check_usable(&root.join(part), wanted).map_err(OpenError::io(root, doing))?;
+        }
+        // The process that holds the store is writing the mark now, and has read it already.
+        if holder.is_none() {
+            HighWaterMark::open(root, &store, false)?;
+        }
+    }
+    check_room(root)?;
+    Ok(match (holder, is_store) {
+        (Some(holder), _) => StoreState::InUse(holder),
+        (None, true) => StoreState::Closed,
+        (None, false) => StoreState::Absent,
+    })
+}
+
+/// The process that has the store open. The lock is taken for an instant; a process that starts in that very instant
+/// finds the store in use and is started again by its supervisor.
+fn holder(root: &Path) -> Result<Option<String>, OpenError> {
+    let failed = || OpenError::io(root, "taking the lock");
+    let mut file = match File::open(root.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed())?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(process_in(&mut file))),
+        Err(TryLockError::Error(error)) => Err(failed()(error)),
+    }
+}
+
+/// Checks that the file can be read and written once opening has made it private. Only its owner can make it so; for
+/// others it must be private already.
+fn check_usable(path: &Path, wanted: u32) -> io::Result<()> {
+    let file = match fs::metadata(path) {
+        // A missing lock is made.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    let user = rustix::process::geteuid();
+    let owner = user.is_root() || file.uid() == user.as_raw();
+    if !owner && file.permissions().mode() & 0o7777 != wanted {
+        return Err(Errno::PERM.into());
+    }
+    match allowed(path, Access::READ_OK | Access::WRITE_OK) {
+        // The lock is opened before anything is made private.
+        Err(error) if owner && error.kind() == io::ErrorKind::PermissionDenied && !path.ends_with(LOCK) => {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+fn allowed(path: &Path, access: Access) -> io::Result<()> {
+    Ok(rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS)?)
+}
+
+fn check_room(path: &Path) -> Result<(), OpenError> {
+    let failed = || OpenError::io(path, "finding free space");
+    let space = rustix::fs::statvfs(path).map_err(|error| failed()(error.into()))?;
+    if space.f_bavail.saturating_mul(space.f_frsize) < LEAST_ROOM {
+        return Err(failed()(Errno::NOSPC.into()));
+    }
+    Ok(())
+}
+
 fn missing_is_ok(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
-}
-
-fn new_private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)
 }
 
 fn set_mode(path: &Path, wanted: u32) -> io::Result<()> {
@@ -208,22 +290,15 @@ fn set_mode(path: &Path, wanted: u32) -> io::Result<()> {
 
 /// Creates the directory and its missing parents, each 0700, each durable in the one above.
 fn make_directories(path: &Path) -> io::Result<()> {
-    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    if !parent.try_exists()? {
-        make_directories(parent)?;
-    }
-    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    sync_directory(path)?;
-    sync_directory(parent)
+    let missing = path.ancestors().take_while(|path| !path.exists()).count();
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)?;
+    path.ancestors().take(missing.max(1) + 1).try_for_each(sync_directory)
 }
 
 fn take_lock(root: &Path) -> Result<File, OpenError> {
     let failed = || OpenError::io(root, "taking the lock");
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
     let mut file = options.open(root.join(LOCK)).map_err(failed())?;
     match file.try_lock() {
         Ok(()) => {}

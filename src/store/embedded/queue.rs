@@ -1,5 +1,6 @@
 //! The bounded queue to the committer. It rejects at once while the store cannot write.
 
+use std::mem;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,67 +12,49 @@ use crate::store::record::Record;
 
 /// Maximum number of queued writes, and of queued probes.
 pub(super) const CAPACITY: usize = 4096;
-/// Maximum number of writes in a batch, and of records in a batch of an import: the batch record of an import must
-/// fit into one message of sled's log (128 KiB).
-pub(super) const BATCH: usize = 2048;
+/// Maximum number of writes in a batch.
+const BATCH: usize = 2048;
 
 /// Where a caller waits for the result.
 pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
+/// The same for an import: the number of records that changed something.
+type ImportAnswer = SyncSender<Result<u64, StoreError>>;
 
-/// A login to be recorded.
-#[derive(Debug)]
-pub(super) struct Write {
-    pub(super) login: Record,
-    pub(super) answer: Answer,
-}
-
-/// Records of an import, answered with the number of those that changed something.
-#[derive(Debug)]
-pub(super) struct ImportBatch {
-    pub(super) records: Vec<Record>,
-    pub(super) answer: SyncSender<Result<u64, StoreError>>,
-}
-
-/// Something for the committer.
 pub(super) enum Request {
-    Write(Write),
+    Write(Record, Answer),
     /// Whether a write would be durable; however many wait, one write answers them all.
     Probe(Answer),
-    Import(ImportBatch),
+    Import(Vec<Record>, ImportAnswer),
 }
 
-/// What the committer takes at once.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) writes: Vec<Write>,
+    pub(super) writes: Vec<(Record, Answer)>,
     pub(super) probes: Vec<Answer>,
-    pub(super) import: Option<ImportBatch>,
+    pub(super) import: Option<(Vec<Record>, ImportAnswer)>,
 }
 
 impl Batch {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.probes.is_empty() && self.import.is_none()
     }
 
     /// Sends all callers the same answer; those that have gone are skipped.
     pub(super) fn answer(self, result: &Result<u64, StoreError>) {
-        for answer in self.writes.into_iter().map(|write| write.answer).chain(self.probes) {
+        for answer in self.writes.into_iter().map(|(_, answer)| answer).chain(self.probes) {
             let _ = answer.send(result.clone().map(drop));
         }
-        if let Some(import) = self.import {
-            let _ = import.answer.try_send(result.clone());
+        if let Some((_, answer)) = self.import {
+            let _ = answer.try_send(result.clone());
         }
     }
 }
 
-/// Why the committer wakes up.
-pub(super) enum Next {
-    /// There is something to commit.
-    Commit(Batch),
-    /// Nothing came for a while.
-    Idle,
-    /// The queue is closed and empty.
-    Close,
+/// How long the committer waits for other writes once the first has come, so that more of them share one sync.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Linger {
+    pub(super) enough: usize,
+    pub(super) at_most: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -93,15 +76,6 @@ impl State {
     }
 }
 
-/// How long the committer waits for other writes once the first has come, so that more of them share one sync.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Linger {
-    /// The number of writes that ends the wait.
-    pub(super) enough: usize,
-    pub(super) at_most: Duration,
-}
-
-/// The only way to the committer.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -124,9 +98,13 @@ impl Queue {
         let waiting = &mut state.waiting;
         waiting.probes.retain(|probe| !probe.is_closed());
         match request {
-            Request::Write(write) if waiting.writes.len() < CAPACITY => waiting.writes.push(write),
+            Request::Write(login, answer) if waiting.writes.len() < CAPACITY => {
+                waiting.writes.push((login, answer));
+            }
             Request::Probe(answer) if waiting.probes.len() < CAPACITY => waiting.probes.push(answer),
-            Request::Import(import) if waiting.import.is_none() => waiting.import = Some(import),
+            Request::Import(records, answer) if waiting.import.is_none() => {
+                waiting.import = Some((records, answer));
+            }
             _ => return Err(StoreError::Full),
         }
         if state.wakes() {
@@ -137,7 +115,6 @@ impl Queue {
         Ok(())
     }
 
-    /// Number of queued writes.
     pub(super) fn waiting(&self) -> usize {
         self.state().waiting.writes.len()
     }
@@ -148,20 +125,19 @@ impl Queue {
         state.rejecting.is_none() && !state.closing
     }
 
-    /// Takes at most a batch of what waits; waits for something to come, but no longer than this, and then lingers.
-    pub(super) fn take(&self, wait: Duration, linger: Linger) -> Next {
+    /// Takes at most a batch of what waits: waits so long for something to come, and then lingers. Empty when nothing
+    /// came, `None` when the queue is closed and empty.
+    pub(super) fn take(&self, wait: Duration, linger: Linger) -> Option<Batch> {
         let mut state = self.sleep(self.state(), 1, wait);
         if !state.waiting.is_empty() {
             state = self.sleep(state, linger.enough.min(BATCH), linger.at_most);
         }
-        if state.waiting.is_empty() {
-            return if state.closing { Next::Close } else { Next::Idle };
+        if state.waiting.is_empty() && state.closing {
+            return None;
         }
         let first = state.waiting.writes.len().min(BATCH);
-        let rest = state.waiting.writes.split_off(first);
-        let batch = std::mem::take(&mut state.waiting);
-        state.waiting.writes = rest;
-        Next::Commit(batch)
+        let writes = state.waiting.writes.split_off(first);
+        Some(mem::replace(&mut state.waiting, Batch { writes, ..Batch::default() }))
     }
 
     /// Sleeps until so many writes wait, anything else does, the store is closing or the time is over.
@@ -171,33 +147,24 @@ impl Queue {
         enough: usize,
         at_most: Duration,
     ) -> MutexGuard<'a, State> {
-        let mut state = self.wait_while(state, at_most, |state| {
+        let slept = self.wake.wait_timeout_while(state, at_most, |state| {
             state.asleep_until = Some(enough);
             !state.wakes() && !state.closing
         });
+        let (mut state, _) = slept.unwrap_or_else(PoisonError::into_inner);
         state.asleep_until = None;
         state
-    }
-
-    fn wait_while<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        at_most: Duration,
-        condition: impl FnMut(&mut State) -> bool,
-    ) -> MutexGuard<'a, State> {
-        self.wake.wait_timeout_while(state, at_most, condition).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Answers everything that waits, and everything that comes, with this error.
     pub(super) fn reject(&self, error: &StoreError) {
         let mut state = self.state();
         state.rejecting = Some(error.clone());
-        let waiting = std::mem::take(&mut state.waiting);
+        let waiting = mem::take(&mut state.waiting);
         drop(state);
         waiting.answer(&Err(error.clone()));
     }
 
-    /// Accepts writes again.
     pub(super) fn accept(&self) {
         self.state().rejecting = None;
     }
@@ -208,8 +175,8 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// Waits, but not beyond the closing; returns whether the store is closing.
+    /// Waits while everything is rejected, but not beyond the closing; returns whether the store is closing.
     pub(super) fn pause(&self, wait: Duration) -> bool {
-        self.wait_while(self.state(), wait, |state| !state.closing).closing
+        self.sleep(self.state(), usize::MAX, wait).closing
     }
 }

@@ -13,13 +13,12 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::batch_record::{self, BATCH, BatchRecord};
-use super::checkpoint::StoreId;
+use super::batch_record::{self, BATCH, BatchRecord, StoreId};
 use super::damage::{not_returned, sled_error};
 use super::files::{sync_directory, walk};
+use super::high_water_mark::{self, HighWaterMark};
 use super::isolate;
 use super::layout::Layout;
-use super::record_bytes;
 use super::snapshot::Snapshot;
 use super::tree::{ABOUT, CHECKPOINT, RECORDS, Tree, insert};
 use super::wal::{self, WalIndex};
@@ -55,15 +54,6 @@ pub(super) struct Loaded {
     pub(super) wal: WalIndex,
 }
 
-/// Whether the kernel's copy of the database may be read instead of the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KernelCache {
-    /// As usual.
-    Trusted,
-    /// After a failed sync the kernel shows data that never reached the disk, so everything is read again.
-    Distrusted,
-}
-
 /// Creates a database that holds these records. Durable once the directory has been synced.
 pub(super) fn create(root: &Path, sled: &Path, store: &StoreId, content: Snapshot) -> Result<(), OpenError> {
     let (path, sled, store) = (root.to_owned(), sled.to_owned(), *store);
@@ -88,46 +78,37 @@ fn config(sled: &Path) -> sled::Config {
     sled::Config::new().path(sled).cache_capacity(CACHE_BYTES).flush_every_ms(None)
 }
 
-/// Opens and checks the database.
+/// Opens and checks the database, and compares it with the high-water mark.
 ///
 /// Our own lock on the directory is held by then. So when sled finds its file locked, it is by a handle of this
 /// process (the one that created the database, say) that one of sled's threads is about to drop.
-pub(super) fn open(
-    layout: &Layout,
-    store: &StoreId,
-    cache: KernelCache,
-    progress: &Arc<Progress>,
-) -> Result<Loaded, OpenError> {
+pub(super) fn open(layout: &Layout, progress: &Arc<Progress>) -> Result<(Loaded, HighWaterMark), OpenError> {
+    let (high_water_mark, acknowledged) = HighWaterMark::open(layout.root(), layout.store(), true)?;
     let size = fs::metadata(layout.sled().join("db")).map_or(0, |db| db.len());
     let limit = Duration::from_secs(BASE_LIMIT + size / SLOWEST_BYTES);
     let until = Instant::now() + RELEASE_TIMEOUT;
-    loop {
-        let (root, sled, store) = (layout.root().to_owned(), layout.sled(), *store);
-        let opened =
-            isolate::run(limit, progress, move |progress| load(&root, &sled, &store, cache, progress))
-                .unwrap_or_else(|failure| Err(not_returned(layout.root(), failure)));
+    let loaded = loop {
+        let (root, sled, store) = (layout.root().to_owned(), layout.sled(), *layout.store());
+        let opened = isolate::run(limit, progress, move |progress| load(&root, &sled, store, progress))
+            .unwrap_or_else(|failure| Err(not_returned(layout.root(), failure)));
         match opened {
             Err(OpenError::InUse { .. }) if Instant::now() < until => thread::sleep(RELEASE_INTERVAL),
-            opened => return opened,
+            opened => break opened?,
         }
-    }
+    };
+    high_water_mark::check(layout.root(), &acknowledged, &loaded.snapshot.checkpoint())?;
+    Ok((loaded, high_water_mark))
 }
 
-fn load(
-    root: &Path,
-    sled: &Path,
-    store: &StoreId,
-    cache: KernelCache,
-    progress: &Progress,
-) -> Result<Loaded, OpenError> {
+fn load(root: &Path, sled: &Path, store: StoreId, progress: &Progress) -> Result<Loaded, OpenError> {
     let failed = |error: sled::Error| sled_error(root, "opening the database", error);
-    let tree = open_tree(root, sled, cache)?;
+    let tree = open_tree(root, sled, store)?;
     let row = tree.about.get(CHECKPOINT).map_err(failed)?;
     let row = row.ok_or_else(|| OpenError::damaged(root, "no checkpoint", "the record of the last batch"))?;
-    let main = batch_record::decode(BATCH, store, &row)
+    let main = batch_record::decode(BATCH, &store, &row)
         .map_err(|found| OpenError::damaged(root, found, "the record of the last batch"))?;
     progress.total.store(main.checkpoint.count, Ordering::Relaxed);
-    let recovery = Recovery { root, store, tree };
+    let recovery = Recovery { root, tree };
     let found = recovery.read_records(progress)?;
     let (snapshot, mut wal) = recovery.roll_forward(found, &main)?;
     recovery.drop_other_wals(&mut wal).map_err(failed)?;
@@ -135,17 +116,16 @@ fn load(
     Ok(Loaded { tree: recovery.tree, snapshot, wal })
 }
 
-fn open_tree(root: &Path, sled: &Path, cache: KernelCache) -> Result<Tree, OpenError> {
+fn open_tree(root: &Path, sled: &Path, store: StoreId) -> Result<Tree, OpenError> {
     let disk = |doing: &'static str| OpenError::io(root, doing);
     let failed = |error: sled::Error| sled_error(root, "opening the database", error);
     remove_unfinished_snapshots(sled).map_err(disk("removing an unfinished snapshot"))?;
     let file = File::open(sled.join("db")).map_err(disk("opening the database file"))?;
-    // sled builds on what it reads, which after a crash of the process may not have reached the disk yet.
+    // sled builds on what it reads, which after a crash of the process may not have reached the disk yet. After a failed
+    // sync the kernel also shows data that never will, so everything is read from the disk again.
     file.sync_all().map_err(disk("syncing the database file"))?;
-    if cache == KernelCache::Distrusted {
-        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
-            .map_err(|error| disk("reading the disk again")(error.into()))?;
-    }
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
+        .map_err(|error| disk("reading the disk again")(error.into()))?;
     // sled takes an unreadable part of its log for the log's end and cuts off the rest, which would then really be
     // lost.
     walk(sled, &mut |path, is_directory| {
@@ -154,11 +134,12 @@ fn open_tree(root: &Path, sled: &Path, cache: KernelCache) -> Result<Tree, OpenE
     .map_err(disk("reading the database"))?;
     sync_blobs(&sled.join("blobs")).map_err(disk("syncing the files beside the database"))?;
     let db = config(sled).open().map_err(failed)?;
-    let has = |name: &str| db.tree_names().iter().any(|tree| tree == name.as_bytes());
-    if !has(RECORDS) || !has(ABOUT) {
+    let names = db.tree_names();
+    if ![RECORDS, ABOUT].iter().all(|name| names.iter().any(|tree| tree == name.as_bytes())) {
         return Err(OpenError::damaged(root, "a database without our tables", "records and a checkpoint"));
     }
     let tree = Tree {
+        store,
         records: db.open_tree(RECORDS).map_err(failed)?,
         about: db.open_tree(ABOUT).map_err(failed)?,
         wal: db.open_tree(wal_name()).map_err(failed)?,
@@ -214,7 +195,6 @@ fn wal_name() -> String {
 /// An opened database that is being checked.
 struct Recovery<'a> {
     root: &'a Path,
-    store: &'a StoreId,
     tree: Tree,
 }
 
@@ -228,7 +208,7 @@ impl Recovery<'_> {
         let (mut chunk, mut last) = (Vec::with_capacity(CHUNK), None);
         for row in self.tree.records.iter() {
             let (key, value) = row.map_err(|error| sled_error(self.root, "reading the records", error))?;
-            let record = record_bytes::read(&key, &value)
+            let record = batch_record::read(&key, &value)
                 .ok_or_else(|| self.damaged("a row that is no record", "a company and its logins"))?;
             if last.replace(record.cvr) >= Some(record.cvr) {
                 return Err(self.damaged("records out of order", "ascending records"));
@@ -276,7 +256,7 @@ impl Recovery<'_> {
         let mut batches = Vec::new();
         let others = self.other_wals().map_err(failed)?;
         for row in others.iter().map(|(_, wal)| wal).chain([&self.tree.wal]).flat_map(sled::Tree::iter) {
-            let batch = batch_record::decode(BATCH, self.store, &row.map_err(failed)?.1)
+            let batch = batch_record::decode(BATCH, &self.tree.store, &row.map_err(failed)?.1)
                 .map_err(|found| self.damaged(found, "the record of a batch in the WAL"))?;
             if batch.checkpoint.sequence > main {
                 batches.push(batch);
@@ -313,7 +293,7 @@ impl Recovery<'_> {
         }
         while !wal.is_empty() {
             let step = wal.step(usize::MAX);
-            self.tree.apply(self.store, &step)?;
+            self.tree.apply(&step)?;
             let records = step.records.len();
             wal.stepped(records);
         }

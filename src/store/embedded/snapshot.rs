@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::block::Block;
-use super::checkpoint::Checkpoint;
-use super::index::Index;
+use super::batch_record::Checkpoint;
+use super::index::{Block, Index};
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
@@ -19,7 +18,6 @@ use crate::store::record::{Record, merge_by_company};
 /// Records of a block when several are made at once: room to grow before the next split.
 const FILL: usize = 192;
 
-/// The snapshot that reads are served from.
 pub(super) type LiveView = ArcSwap<Snapshot>;
 
 /// All records at one point in time. Cheap to clone; never changes.
@@ -37,7 +35,6 @@ impl fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    /// Number of companies.
     pub fn len(&self) -> u64 {
         self.checkpoint.count
     }
@@ -52,17 +49,14 @@ impl Snapshot {
         format!("{:x}-{:032x}", self.checkpoint.count, self.checkpoint.hash)
     }
 
-    /// The latest login of any company.
     pub fn latest(&self) -> Option<Timestamp> {
         self.latest
     }
 
-    /// The logins of one company.
     pub fn get(&self, cvr: Cvr) -> Option<LoginSpan> {
         self.index.get(cvr.number()).and_then(|(_, block)| block.find(cvr))
     }
 
-    /// All blocks, ascending by company.
     pub fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
         self.blocks_from(0).map(|(_, block)| block)
     }
@@ -73,7 +67,6 @@ impl Snapshot {
         self.index.range_from(key)
     }
 
-    /// All records, ascending by company.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         self.blocks().flat_map(|block| block.records().iter().copied())
     }

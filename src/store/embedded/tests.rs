@@ -9,8 +9,11 @@ use std::sync::atomic::AtomicU64;
 use futures_util::FutureExt;
 
 use super::*;
+use crate::domain::clock::ClockLimits;
+use crate::domain::timestamp::Timestamp;
+use crate::store::metrics::Operation;
 use crate::store::options::Progress;
-use crate::store::{Options, RecordStream, Store};
+use crate::store::{Engine, Imported, Options, RecordStream, Store};
 
 mod damage;
 mod opening;
@@ -183,12 +186,12 @@ fn last_batch_is_finished_from_the_checkpoint() {
     for written in 0..=batch.len() {
         let dir = tempfile::tempdir().unwrap();
         copy(base.path(), dir.path());
-        let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
-        let loaded = recovery::open(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+        let layout = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
+        let (loaded, _) = recovery::open(&layout, &Arc::default()).unwrap();
         let diff = loaded.snapshot.diff(batch.to_vec());
         let sequence = loaded.snapshot.sequence() + 1;
         let next = loaded.snapshot.with(&diff).numbered(sequence);
-        loaded.tree.write_checkpoint(&id, &next.checkpoint(), &diff).unwrap();
+        loaded.tree.write_checkpoint(&next.checkpoint(), &diff).unwrap();
         loaded.tree.insert_records(&diff[..written]).unwrap();
         loaded.tree.sync().unwrap();
         drop((loaded.tree, layout));
@@ -323,15 +326,15 @@ fn write_into_a_deleted_directory_fails() {
 
 #[test]
 fn stuck_committer_ends_writes_at_the_deadline() {
-    let stuck = Embedded {
+    let engine = Embedded {
         live_view: Arc::new(LiveView::from_pointee(Snapshot::default().with(&[record(1, 5, 5)]))),
         queue: Arc::default(),
-        metrics: Arc::default(),
         root: PathBuf::new(),
         deadline: Duration::from_millis(30),
-        clock: ClockLimits::NONE,
         ended: Mutex::new(mpsc::channel().1),
     };
+    let engine = Engine::Embedded(engine);
+    let stuck = Store { engine, clock: ClockLimits::NONE, metrics: Arc::default() };
     wait(async {
         assert_eq!(stuck.record(cvr(2), time(5)).await, Err(StoreError::Deadline));
         assert_eq!(stuck.ready().await, Err(StoreError::Deadline));
@@ -341,7 +344,7 @@ fn stuck_committer_ends_writes_at_the_deadline() {
         assert!(answers.iter().all(|answer| answer == &Err(StoreError::Deadline)));
         assert_eq!(rejected, Err(StoreError::Full));
     });
-    assert_eq!(stuck.get(cvr(1)), Some(record(1, 5, 5).login));
+    assert_eq!(get(&stuck, cvr(1)), Some(record(1, 5, 5).login));
     let status = stuck.status();
     assert_eq!((status.waiting, status.capacity, status.takes_writes), (4096, 4096, true));
     let counted: Vec<_> = status.errors.into_iter().filter(|(.., count)| *count > 0).collect();
@@ -363,15 +366,11 @@ fn opening_reports_its_progress() {
 #[test]
 fn ended_committer_leaves_no_write_waiting() {
     let queue = Arc::new(Queue::default());
-    let end = EndOfQueue(Arc::clone(&queue));
-    let write = |answer| Request::Write(Write { login: record(1, 5, 5), answer });
+    let ending = Arc::clone(&queue);
+    let write = |answer| Request::Write(record(1, 5, 5), answer);
     let (answer, mut answered) = oneshot::channel();
     queue.enqueue(write(answer)).unwrap();
-    let committer = thread::spawn(move || {
-        let _end = end;
-        panic!("for the test");
-    });
-    assert!(committer.join().is_err());
+    thread::spawn(move || until_it_ends(&ending, || panic!("for the test"))).join().unwrap();
     assert_eq!(answered.try_recv(), Ok(Err(StoreError::Failing("the committer has ended".to_owned()))));
     assert!(!queue.takes_writes());
     assert_eq!(queue.enqueue(write(oneshot::channel().0)), Err(StoreError::Closing));

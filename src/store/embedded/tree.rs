@@ -7,10 +7,8 @@ use std::cell::Cell;
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::batch_record::{self, BATCH};
-use super::checkpoint::{Checkpoint, StoreId};
+use super::batch_record::{self, BATCH, Checkpoint, StoreId};
 use super::files::is_same_file;
-use super::record_bytes;
 use super::wal::{self, Step, WalRow};
 use crate::store::error::StoreError;
 use crate::store::record::Record;
@@ -28,9 +26,9 @@ const UNSYNCED_LIMIT: usize = 96 << 10;
 /// Records that are written before the unsynced bytes are counted.
 const COUNTED_TOGETHER: usize = 32;
 
-/// An open database.
 #[derive(Debug)]
 pub(super) struct Tree {
+    pub(super) store: StoreId,
     pub(super) db: sled::Db,
     pub(super) records: sled::Tree,
     pub(super) about: sled::Tree,
@@ -39,41 +37,33 @@ pub(super) struct Tree {
     /// Our own handle of sled's file, for the sync that sled does not make.
     pub(super) file: File,
     pub(super) path: PathBuf,
-    /// Bytes that sled has written since the last sync.
     pub(super) unsynced: Cell<usize>,
 }
 
 impl Tree {
     /// Writes a row of the WAL. Durable only after [`Tree::sync`].
-    pub(super) fn append(&self, store: &StoreId, row: &WalRow<'_>) -> Result<(), StoreError> {
+    pub(super) fn append(&self, row: &WalRow<'_>) -> sled::Result<()> {
         let slot = (row.checkpoint.sequence % wal::SLOTS).to_be_bytes();
-        self.wal
-            .insert(slot, batch_record::encode(BATCH, store, &row.checkpoint, row.changes))
-            .and_then(|_| self.limit_unsynced())
-            .map_err(|error| store_error("writing", error))
+        self.wal.insert(slot, batch_record::encode(BATCH, &self.store, &row.checkpoint, row.changes))?;
+        self.limit_unsynced()
     }
 
     /// Applies a step of the WAL. The main checkpoint moves on only after the last record of a round.
-    pub(super) fn apply(&self, store: &StoreId, step: &Step<'_>) -> sled::Result<()> {
+    pub(super) fn apply(&self, step: &Step<'_>) -> sled::Result<()> {
         self.insert_records(step.records)?;
-        step.checkpoint.map_or(Ok(()), |checkpoint| self.write_checkpoint(store, &checkpoint, &[]))
+        step.checkpoint.map_or(Ok(()), |checkpoint| self.write_checkpoint(&checkpoint, &[]))
     }
 
     /// Writes a batch past the WAL, which must be empty: the main checkpoint first, then its records. Durable only
     /// after [`Tree::sync`].
-    pub(super) fn write(&self, store: &StoreId, row: &WalRow<'_>) -> Result<(), StoreError> {
-        self.write_checkpoint(store, &row.checkpoint, row.changes)
-            .and_then(|()| self.insert_records(row.changes))
-            .map_err(|error| store_error("writing", error))
+    pub(super) fn write(&self, row: &WalRow<'_>) -> sled::Result<()> {
+        self.write_checkpoint(&row.checkpoint, row.changes)?;
+        self.insert_records(row.changes)
     }
 
-    pub(super) fn write_checkpoint(
-        &self,
-        store: &StoreId,
-        checkpoint: &Checkpoint,
-        changes: &[Record],
-    ) -> sled::Result<()> {
-        self.about.insert(CHECKPOINT, batch_record::encode(BATCH, store, checkpoint, changes)).map(drop)
+    pub(super) fn write_checkpoint(&self, checkpoint: &Checkpoint, changes: &[Record]) -> sled::Result<()> {
+        let row = batch_record::encode(BATCH, &self.store, checkpoint, changes);
+        self.about.insert(CHECKPOINT, row).map(drop)
     }
 
     pub(super) fn insert_records(&self, changes: &[Record]) -> sled::Result<()> {
@@ -104,7 +94,7 @@ impl Tree {
 
     /// As [`Tree::write_out`], in the file that the directory names.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        self.write_out().map_err(|error| store_error("syncing", error))?;
+        self.write_out()?;
         self.check_file()
     }
 
@@ -118,14 +108,12 @@ impl Tree {
     }
 
     /// Writes a meaningless value, to see whether a write succeeds.
-    pub(super) fn write_probe(&self, value: u64) -> Result<(), StoreError> {
-        let written = self.about.insert(PROBE, &value.to_be_bytes());
-        written.map(drop).map_err(|error| store_error("probing", error))
+    pub(super) fn write_probe(&self, value: u64) -> sled::Result<()> {
+        self.about.insert(PROBE, &value.to_be_bytes()).map(drop)
     }
 
-    /// Reads the probe back.
     pub(super) fn read_probe(&self, value: u64) -> Result<(), StoreError> {
-        match self.about.get(PROBE).map_err(|error| store_error("probing", error))? {
+        match self.about.get(PROBE)? {
             Some(read) if read == value.to_be_bytes() => Ok(()),
             _ => Err(StoreError::Failing("the probe read back another value than was written".to_owned())),
         }
@@ -133,12 +121,15 @@ impl Tree {
 }
 
 pub(super) fn insert(records: &sled::Tree, record: &Record) -> sled::Result<()> {
-    records.insert(record_bytes::key(record.cvr), &record_bytes::value(record.login)).map(drop)
+    records.insert(batch_record::key(record.cvr), &batch_record::value(record.login)).map(drop)
 }
 
-pub(super) fn store_error(doing: &str, error: sled::Error) -> StoreError {
-    match error {
-        sled::Error::Io(error) => StoreError::from_io(doing, &error),
-        error => StoreError::Failing(format!("{doing}: {error}")),
+/// For a store that has been open.
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Io(error) => Self::from_io("writing", &error),
+            error => Self::Failing(format!("writing: {error}")),
+        }
     }
 }

@@ -4,11 +4,9 @@
 //! write-ahead log (WAL) of [`SLOTS`] rows, each a batch record of up to [`ROW_LOGINS`] logins; only that must be
 //! durable before the answer. Its records are *applied* to the table in steps, ascending by company, each company
 //! once, while no write waits; when the WAL fills, each batch applies its share. After a round of steps the main
-//! checkpoint moves on and the slots are free. A crash in between loses nothing, since merging a record twice changes
-//! nothing (docs/DURABILITY.md).
+//! checkpoint moves on and the slots are free (docs/DURABILITY.md).
 
-use super::batch_record;
-use super::checkpoint::Checkpoint;
+use super::batch_record::{self, Checkpoint};
 use crate::store::record::{Record, merge_by_company};
 
 /// Rows of the WAL: 25 MB at most, all read at every start. Its table is named after the number, so that versions may
@@ -23,7 +21,6 @@ const _: () = assert!(
 );
 /// Records from which on batches apply their share. Memory, and the work of a start, stay below twice that.
 const MANY_RECORDS: usize = if cfg!(test) { 4_096 } else { 262_144 };
-/// Maximum number of records in a step.
 const STEP: usize = 1_024;
 /// The same while no write waits: one that arrives meanwhile waits for no more than these.
 pub(super) const QUIET_STEP: usize = 256;
@@ -47,7 +44,6 @@ pub(super) struct WalIndex {
     round: Option<ApplyRound>,
 }
 
-/// Batches that are being applied together.
 #[derive(Debug)]
 struct ApplyRound {
     /// The checkpoint after the last of them.
@@ -89,7 +85,6 @@ impl WalIndex {
         self.fresh.len() + self.round.as_ref().map_or(0, |round| round.records.len() - round.done)
     }
 
-    /// A row has been written into the WAL.
     pub(super) fn add(&mut self, row: &WalRow<'_>) {
         self.newest = row.checkpoint;
         self.fresh.extend_from_slice(row.changes);
@@ -123,7 +118,6 @@ impl WalIndex {
         Step { records, checkpoint: (end == round.records.len()).then_some(round.checkpoint) }
     }
 
-    /// The step of so many records has been written.
     pub(super) fn stepped(&mut self, records: usize) {
         if let Some(round) = &mut self.round {
             round.done += records;

@@ -120,26 +120,20 @@ impl Address {
 /// Without the password, for log lines.
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |config: &Config| match (config.get_hosts(), config.get_hostaddrs()) {
-            ([Host::Unix(directory)], _) => directory.display().to_string(),
-            ([Host::Tcp(host)], _) if host.contains(':') => format!("[{host}]"),
-            ([Host::Tcp(host)], _) => host.clone(),
-            (_, [IpAddr::V6(address)]) => format!("[{address}]"),
-            (_, addresses) => addresses.first().map(IpAddr::to_string).unwrap_or_default(),
+        let shown = |config: &Config| {
+            let name = match (config.get_hosts().first(), config.get_hostaddrs().first()) {
+                (Some(Host::Unix(directory)), _) => directory.display().to_string(),
+                (Some(Host::Tcp(host)), _) => host.clone(),
+                (None, address) => address.map(IpAddr::to_string).unwrap_or_default(),
+            };
+            let port = config.get_ports().first().unwrap_or(&DEFAULT_PORT);
+            if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") }
         };
-        let hosts: Vec<_> = self
-            .hosts
-            .iter()
-            .map(|host| format!("{}:{}", name(host), host.get_ports().first().unwrap_or(&DEFAULT_PORT)))
-            .collect();
-        let (user, database) =
-            self.hosts.first().map(|host| (host.get_user(), host.get_dbname())).unwrap_or_default();
-        let text = format!(
-            "postgresql://{}@{}/{}",
-            user.unwrap_or_default(),
-            hosts.join(","),
-            database.unwrap_or_default()
-        );
+        let hosts: Vec<_> = self.hosts.iter().map(shown).collect();
+        let first = self.hosts.first();
+        let user = first.and_then(Config::get_user).unwrap_or_default();
+        let database = first.and_then(Config::get_dbname).unwrap_or_default();
+        let text = format!("postgresql://{user}@{}/{database}", hosts.join(","));
         text.escape_debug().fmt(formatter)
     }
 }

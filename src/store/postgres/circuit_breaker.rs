@@ -12,7 +12,6 @@ use crate::store::StoreError;
 /// The shortest time between two warnings, since a lock may let the database time out again and again.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(30);
 
-/// Open while the database is unavailable.
 #[derive(Debug)]
 pub(super) struct CircuitBreaker {
     state: watch::Sender<State>,
@@ -28,8 +27,8 @@ struct State {
 #[derive(Debug)]
 struct Outage {
     since: Instant,
-    /// From when on calls fail at once.
-    fails_from: Instant,
+    /// How long calls wait for the end.
+    grace: Duration,
     reason: String,
     logged: bool,
 }
@@ -37,20 +36,16 @@ struct Outage {
 impl CircuitBreaker {
     /// Open until the database was reached for the first time. Later, calls fail only after an outage of `grace`.
     pub(super) fn new(grace: Duration) -> Self {
-        let now = Instant::now();
         let reason = "it has not been reached yet".to_owned();
-        let outage = Some(Outage { since: now, fails_from: now, reason, logged: false });
-        Self { state: watch::Sender::new(State { outage, last_warning: None }), grace }
+        let outage = Outage { since: Instant::now(), grace: Duration::ZERO, reason, logged: false };
+        Self { state: watch::Sender::new(State { outage: Some(outage), last_warning: None }), grace }
     }
 
     /// An error once the database has been unavailable for too long.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        match &self.state.borrow().outage {
-            Some(outage) if outage.fails_from <= Instant::now() => {
-                Err(StoreError::Unavailable(outage.reason.clone()))
-            }
-            _ => Ok(()),
-        }
+        let state = self.state.borrow();
+        let long = state.outage.as_ref().filter(|outage| outage.since.elapsed() >= outage.grace);
+        long.map_or(Ok(()), |outage| Err(StoreError::Unavailable(outage.reason.clone())))
     }
 
     /// Why the database is unavailable, if it is.
@@ -58,13 +53,12 @@ impl CircuitBreaker {
         self.state.borrow().outage.as_ref().map(|outage| outage.reason.clone())
     }
 
-    /// The database is unavailable.
     pub(super) fn open(&self, reason: &str) {
         let now = Instant::now();
         self.state.send_modify(|State { outage, last_warning }| {
-            let fails_from = now + self.grace;
+            let grace = self.grace;
             let outage =
-                outage.get_or_insert(Outage { since: now, fails_from, reason: String::new(), logged: false });
+                outage.get_or_insert(Outage { since: now, grace, reason: String::new(), logged: false });
             if !outage.logged && last_warning.is_none_or(|last| now.duration_since(last) >= BETWEEN_WARNINGS)
             {
                 log::warn!("the database is unavailable and is tried again until it answers: {reason}");
@@ -81,10 +75,8 @@ impl CircuitBreaker {
     pub(super) fn close(&self) {
         self.state.send_modify(|state| {
             if let Some(outage) = state.outage.take().filter(|outage| outage.logged) {
-                log::info!(
-                    "the database is available again after {:.1} s",
-                    outage.since.elapsed().as_secs_f64()
-                );
+                let seconds = outage.since.elapsed().as_secs_f64();
+                log::info!("the database is available again after {seconds:.1} s");
             }
         });
     }

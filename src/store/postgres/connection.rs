@@ -1,7 +1,6 @@
 //! One connection for one statement or one transaction. It goes back to the pool only when what was sent on it has ended;
 //! otherwise it is closed, since an answer may still arrive.
 
-use std::future::Future;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +12,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::error::DatabaseError;
+
 /// For canceling a statement, which takes a connection of its own.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -23,15 +24,7 @@ pub(super) struct PooledConnection {
     connector: MakeRustlsConnect,
 }
 
-/// A statement's parameter with its type.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
-
-/// A statement with its parameters, which may be sent more than once.
-pub(super) trait Statement: Sync {
-    type Value;
-
-    fn send(&self, connection: &PooledConnection) -> impl Future<Output = Result<Self::Value, Error>> + Send;
-}
 
 impl PooledConnection {
     pub(super) fn new(connection: Object, prepared_statements: bool, connector: MakeRustlsConnect) -> Self {
@@ -46,7 +39,15 @@ impl PooledConnection {
         }
     }
 
-    /// Begins a transaction with these statements.
+    /// Releases it, unless the error of what was sent on it leaves it in doubt.
+    pub(super) fn finish<T>(self, result: Result<T, Error>) -> Result<T, DatabaseError> {
+        let result = result.map_err(DatabaseError::from);
+        if result.as_ref().err().is_none_or(DatabaseError::spares_connection) {
+            self.release();
+        }
+        result
+    }
+
     pub(super) async fn begin(&self, sql: &str) -> Result<(), Error> {
         self.in_transaction.store(true, Ordering::Relaxed);
         self.batch_execute(sql).await

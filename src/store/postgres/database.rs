@@ -11,10 +11,9 @@ use tokio_postgres::Config;
 use super::address::Address;
 use super::circuit_breaker::CircuitBreaker;
 use super::connect::Hosts;
-use super::connection::{PooledConnection, Statement};
+use super::connection::PooledConnection;
 use super::error::{DatabaseError, Kind};
-use super::schema;
-use super::schema::Tables;
+use super::schema::{self, Tables};
 use crate::store::{Database, OpenError, StoreError};
 use crate::telemetry::metrics::Counter;
 
@@ -71,15 +70,6 @@ impl Client {
         OpenError::Unavailable { address: self.address.to_string(), reason }
     }
 
-    /// Runs the statement, and retries it where that may help until `until`.
-    pub(super) async fn run<S: Statement>(
-        &self,
-        until: Instant,
-        statement: &S,
-    ) -> Result<S::Value, StoreError> {
-        self.retry_until(until, || self.run_once(statement)).await
-    }
-
     /// Retries where that may help, until an attempt succeeds or `until` is past.
     pub(super) async fn retry_until<T, F: Future<Output = Result<T, DatabaseError>>>(
         &self,
@@ -112,15 +102,6 @@ impl Client {
         }
     }
 
-    async fn run_once<S: Statement>(&self, statement: &S) -> Result<S::Value, DatabaseError> {
-        let connection = self.connection().await?;
-        let result = statement.send(&connection).await.map_err(DatabaseError::from);
-        if result.as_ref().err().is_none_or(DatabaseError::spares_connection) {
-            connection.release();
-        }
-        result
-    }
-
     /// Connects, checks the tables, and creates missing ones if `create` is set.
     pub(super) async fn check(&self, create: bool) -> Result<(), OpenError> {
         let tables = self.tables(create).await?;
@@ -148,9 +129,8 @@ impl Client {
     pub(super) async fn tables(&self, create: bool) -> Result<Tables, OpenError> {
         let prepared = async {
             let connection = self.connection().await?;
-            let tables = schema::prepare(&connection, create).await?;
-            connection.release();
-            Ok(tables)
+            let tables = schema::prepare(&connection, create).await;
+            connection.finish(tables)
         };
         let prepared =
             timeout(CHECK_TIMEOUT, prepared).await.unwrap_or_else(|_| Err(DatabaseError::timeout()));

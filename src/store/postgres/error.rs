@@ -123,8 +123,8 @@ fn kind_of_state(state: &SqlState, error: &Error) -> Kind {
 /// For an error that the server did not report. `tokio_postgres` distinguishes them by their text only.
 fn kind_of_connection(error: &Error) -> Kind {
     let text = error.to_string();
-    let is_one_of = |texts: &[&str]| texts.iter().any(|known| text.starts_with(known));
-    if is_one_of(&["authentication error", "error performing TLS handshake"]) {
+    let begins = |known: &&str| text.starts_with(known);
+    if ["authentication error", "error performing TLS handshake"].iter().any(begins) {
         // A connection that breaks during a handshake says nothing about the certificate.
         let broken = sources(error).filter_map(|source| source.downcast_ref::<io::Error>()).any(|error| {
             use io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof};
@@ -132,17 +132,17 @@ fn kind_of_connection(error: &Error) -> Kind {
         });
         return if broken { Kind::Unavailable } else { Kind::Rejected };
     }
-    if is_one_of(&["invalid configuration"]) {
+    if text.starts_with("invalid configuration") {
         return Kind::Rejected;
     }
-    let lost = is_one_of(&[
+    let lost = [
         "error communicating",
         "unexpected message",
         "connection closed",
         "error connecting",
         "timeout waiting",
-    ]);
-    if lost { Kind::Unavailable } else { Kind::Other }
+    ];
+    if lost.iter().any(begins) { Kind::Unavailable } else { Kind::Other }
 }
 
 /// Whether a prepared statement no longer fits the tables. Messages are translated; the place in the source is not.

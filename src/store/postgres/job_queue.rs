@@ -30,18 +30,12 @@ impl<T, A> Call<T, A> {
 }
 
 /// The waiting calls, shared by several tasks.
-pub(super) struct Queue<T, A>(Arc<Mutex<mpsc::Receiver<Call<T, A>>>>);
-
-impl<T, A> Clone for Queue<T, A> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
+pub(super) struct Queue<T, A>(Mutex<mpsc::Receiver<Call<T, A>>>);
 
 impl<T, A> Queue<T, A> {
-    pub(super) fn new(capacity: usize) -> (mpsc::Sender<Call<T, A>>, Self) {
+    pub(super) fn new(capacity: usize) -> (mpsc::Sender<Call<T, A>>, Arc<Self>) {
         let (calls, queue) = mpsc::channel(capacity);
-        (calls, Self(Arc::new(Mutex::new(queue))))
+        (calls, Arc::new(Self(Mutex::new(queue))))
     }
 
     /// Waits for calls whose callers still wait, and takes at most `limit`; none when every sender is gone.

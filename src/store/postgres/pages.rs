@@ -1,8 +1,7 @@
 //! The list: one read-only snapshot, read in pages of its key while it is sent.
 //!
-//! Pages rather than one long result, so that the server never waits for a slow reader within a statement. A transaction
-//! on a connection of its own holds the snapshot to the end. Its statements are never prepared: one from before a change
-//! of the tables would fail in the middle of a list.
+//! Pages, so that the server never waits for a slow reader within a statement. Its statements are never prepared: one from
+//! before a change of the tables would fail in the middle of a list.
 //!
 //! The list's version is made of the rows that writers update in each transaction that changes anything
 //! ([`super::writer`]). A snapshot shows a change exactly when it shows its writer's row, and no row ever has the same
@@ -25,11 +24,9 @@ use super::database::Client;
 use super::error::DatabaseError;
 use super::sql_types::{Timestamptz, record};
 use super::statements::{BEGIN_LIST, NEXT_PAGE, WRITERS};
-use crate::domain::timestamp::Timestamp;
-use crate::store::record_stream::{Page, PagedRecords};
+use crate::store::record_stream::{Message, PagedRecords};
 use crate::store::{Record, StoreError};
 
-/// Companies in one statement.
 const PAGE: usize = 8192;
 /// Companies in one message to the reader, and maximum waiting messages: one page, so that the next is under way meanwhile.
 const MESSAGE: usize = 2048;
@@ -38,16 +35,6 @@ const QUEUE: usize = 4;
 const LIST_TIMEOUT: Duration = Duration::from_secs(600);
 const VERSION_BYTES: usize = 16;
 
-type Send = mpsc::Sender<Result<Page, StoreError>>;
-
-/// What is known before the first page.
-struct Head {
-    version: String,
-    latest: Option<Timestamp>,
-    sequence: u64,
-    looks_empty: bool,
-}
-
 /// The list as it is now. `permit` is released with the connection.
 pub(super) async fn list(
     database: Arc<Client>,
@@ -55,7 +42,7 @@ pub(super) async fn list(
     until: Instant,
     deadline: Duration,
 ) -> Result<PagedRecords, StoreError> {
-    let (connection, head) = database.retry_until(until, || begin(&database)).await?;
+    let (connection, writers) = database.retry_until(until, || begin(&database)).await?;
     let (want, wanted) = oneshot::channel();
     let (send, pages) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
@@ -69,10 +56,8 @@ pub(super) async fn list(
                     return;
                 }
                 Err(_) => {
-                    log::warn!(
-                        "a list was cut off: it was not read to its end within {} s",
-                        LIST_TIMEOUT.as_secs()
-                    );
+                    let limit = LIST_TIMEOUT.as_secs();
+                    log::warn!("a list was cut off: it was not read to its end within {limit} s");
                     return;
                 }
             }
@@ -81,52 +66,53 @@ pub(super) async fn list(
             connection.release();
         }
     });
-    let Head { version, latest, sequence, .. } = head;
-    Ok(PagedRecords { version, latest, sequence, wanted: Some(want), pages })
+    let mut hash = Sha256::new();
+    for (id, batch, _) in &writers {
+        hash.update(format!("{id} {batch}\n"));
+    }
+    Ok(PagedRecords {
+        version: HEXLOWER.encode(&hash.finalize()[..VERSION_BYTES]),
+        latest: writers.iter().filter_map(|(.., latest)| latest.map(|Timestamptz(latest)| latest)).max(),
+        sequence: writers.iter().map(|(_, batch, _)| batch.unsigned_abs()).sum(),
+        wanted: Some(want),
+        pages,
+    })
 }
 
-/// Takes a snapshot.
-async fn begin(database: &Client) -> Result<(PooledConnection, Head), DatabaseError> {
+/// Id, latest batch and latest login of a writer.
+type WriterRow = (String, i64, Option<Timestamptz>);
+
+/// Takes a snapshot, and reads the writers in it.
+async fn begin(database: &Client) -> Result<(PooledConnection, Vec<WriterRow>), DatabaseError> {
     let connection = database.connection().await?;
-    let mut head = self::head(&connection).await?;
-    if head.looks_empty {
+    let (mut writers, looks_empty) = writers(&connection).await?;
+    if looks_empty {
         // A snapshot that had to wait while a table was rewritten (`ALTER TABLE … TYPE`) is older than the rewrite, and
         // PostgreSQL shows it an empty table. So a second snapshot has to agree.
         connection.batch_execute("ROLLBACK").await?;
-        head = self::head(&connection).await?;
+        (writers, _) = self::writers(&connection).await?;
     }
-    Ok((connection, head))
+    Ok((connection, writers))
 }
 
-/// Begins a snapshot and reads the writers, in one round trip.
-async fn head(connection: &PooledConnection) -> Result<Head, Error> {
+/// Begins a snapshot and reads the writers, in one round trip; also whether a table looks empty.
+async fn writers(connection: &PooledConnection) -> Result<(Vec<WriterRow>, bool), Error> {
     let ((), rows) =
         try_join(connection.batch_execute(BEGIN_LIST), connection.query_typed(WRITERS, &[])).await?;
-    let mut writers: Vec<(String, i64)> = Vec::new();
-    let (mut latest, mut looks_empty) = (None, true);
+    let (mut writers, mut looks_empty) = (Vec::with_capacity(rows.len()), true);
     for row in rows {
-        writers.push((row.try_get(0)?, row.try_get(1)?));
-        latest = latest.max(row.try_get::<_, Option<Timestamptz>>(2)?);
+        writers.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
         looks_empty = row.try_get::<_, Option<i32>>(3)?.is_none();
     }
     // Here, because the server's order of texts depends on its settings.
     writers.sort_unstable();
-    let mut hash = Sha256::new();
-    for (id, batch) in &writers {
-        hash.update(format!("{id} {batch}\n"));
-    }
-    Ok(Head {
-        version: HEXLOWER.encode(&hash.finalize()[..VERSION_BYTES]),
-        latest: latest.map(|Timestamptz(latest)| latest),
-        sequence: writers.iter().map(|(_, batch)| batch.unsigned_abs()).sum(),
-        looks_empty,
-    })
+    Ok((writers, looks_empty))
 }
 
 /// Sends all pages and the end, or stops early when the reader has gone.
 async fn send_pages(
     connection: &PooledConnection,
-    send: &Send,
+    send: &mpsc::Sender<Message>,
     deadline: Duration,
 ) -> Result<(), DatabaseError> {
     let mut after = -1;
@@ -134,21 +120,20 @@ async fn send_pages(
         let page =
             timeout(deadline, page(connection, after)).await.map_err(|_| DatabaseError::timeout())??;
         for part in page.chunks(MESSAGE) {
-            if send.send(Ok(Page::Records(part.to_vec()))).await.is_err() {
+            if send.send(Ok(Some(part.to_vec()))).await.is_err() {
                 return Ok(());
             }
         }
         match page.last() {
             Some(last) if page.len() == PAGE => after = last.cvr.number().cast_signed(),
             _ => {
-                let _ = send.send(Ok(Page::End)).await;
+                let _ = send.send(Ok(None)).await;
                 return Ok(());
             }
         }
     }
 }
 
-/// The companies after this one.
 async fn page(connection: &PooledConnection, after: i32) -> Result<Vec<Record>, Error> {
     let limit = PAGE as i64;
     let parameters: [Parameter<'_>; 2] = [(&after, Type::INT4), (&limit, Type::INT8)];

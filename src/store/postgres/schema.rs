@@ -9,8 +9,14 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
 use super::connection::{Parameter, PooledConnection};
-use super::dry_run;
 use super::error::{DatabaseError, Kind};
+use super::sql_types;
+use super::statements::{LOOK_UP, NEXT_PAGE, WRITERS, Writer};
+use crate::domain::clock::ClockLimits;
+use crate::domain::cvr::Cvr;
+use crate::domain::login_span::LoginSpan;
+use crate::domain::timestamp::Timestamp;
+use crate::store::Record;
 
 /// The version of the tables that this program reads and writes.
 const VERSION: i32 = 1;
@@ -49,7 +55,6 @@ const COLUMNS: [(&str, &str, &str); 9] = [
     ("virksomhedslogin_writer", "written", "timestamp with time zone"),
 ];
 
-/// Table, privilege.
 pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_login", "SELECT"),
     ("virksomhedslogin_login", "INSERT"),
@@ -69,7 +74,6 @@ pub(super) const MAY_NOT_CREATE: &str = "the role may not create the tables of a
 const ATTEMPTS: usize = 5;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
-/// The state of the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tables {
     /// Of this version, and usable.
@@ -132,7 +136,7 @@ async fn inspect(connection: &PooledConnection) -> Result<Tables, Error> {
 
 /// Whether tables of the right shape accept our statements.
 async fn usability(connection: &PooledConnection) -> Result<Tables, Error> {
-    let found = match dry_run::keeps_a_login(connection).await {
+    let found = match keeps_a_login(connection).await {
         Ok(true) => return Ok(Tables::Ours),
         Ok(false) => "a table of logins that does not keep what is written (is there a trigger?)".to_owned(),
         Err(error) => {
@@ -225,4 +229,27 @@ async fn durability(client: &Client) -> Result<Tables, Error> {
         log::warn!("the database runs with fsync = off: a power cut may lose what was answered 204");
     }
     Ok(Tables::Ours)
+}
+
+/// Short, because a locked row or table says nothing about whether the tables fit.
+const LOCK_TIMEOUT: &str = "100ms";
+const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '100ms'";
+
+/// Whether a login that is written can be read and listed by our statements; it is rolled back. Right columns and rights
+/// do not suffice: a missing primary key, a rule, a row policy or a further NOT NULL column rejects every login too.
+pub(super) async fn keeps_a_login(connection: &PooledConnection) -> Result<bool, Error> {
+    // Another company and another writer each time, so that no other session's row is waited for.
+    let Ok(cvr) = Cvr::from_number(fastrand::u32(..=Cvr::MAX.number())) else { return Ok(true) };
+    let writer = Writer::new("dry-run", &uuid::Uuid::new_v4().to_string(), ClockLimits::NONE);
+    let record = Record { cvr, login: LoginSpan::at(Timestamp::MIN) };
+    connection.begin(BEGIN).await?;
+    let _ = writer.record(connection, &[record], LOCK_TIMEOUT).await?;
+    let number = cvr.number().cast_signed();
+    let kept = connection.rows(LOOK_UP, &[(&vec![number], Type::INT4_ARRAY)]).await?;
+    connection.query_typed(WRITERS, &[]).await?;
+    let page: [Parameter<'_>; 2] = [(&(number - 1), Type::INT4), (&1_i64, Type::INT8)];
+    connection.query_typed(NEXT_PAGE, &page).await?;
+    connection.end("ROLLBACK").await?;
+    let first = kept.first().and_then(|row| sql_types::record(row).ok()).map(|record| record.login.first());
+    Ok(first == Some(Timestamp::MIN))
 }

@@ -4,10 +4,9 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
-use super::connection::{Parameter, PooledConnection, Statement};
+use super::connection::{Parameter, PooledConnection};
 use super::sql_types::Timestamptz;
 use crate::domain::clock::{ClockLimits, WrongClock};
 use crate::domain::login_span::LoginSpan;
@@ -80,7 +79,7 @@ pub(super) const NEXT_PAGE: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login
 WHERE cvr_number > $1 ORDER BY cvr_number LIMIT $2";
 
-/// A row of the table of writers.
+#[derive(Debug)]
 pub(super) struct Writer {
     /// Its key, which no other task of any process uses.
     id: String,
@@ -95,41 +94,34 @@ impl Writer {
     pub(super) fn new(process: &str, name: &str, clock: ClockLimits) -> Self {
         Self { id: format!("{process}/{name}"), batch: AtomicI64::new(0), clock }
     }
-}
 
-/// Records to be merged into the table, ascending, one a company.
-pub(super) struct Batch<'a> {
-    pub(super) writer: &'a Writer,
-    pub(super) records: &'a [Record],
-    pub(super) lock_timeout: &'a str,
-}
-
-impl Batch<'_> {
-    /// Returns how many companies changed; none when the database's clock is wrong.
+    /// Merges records, ascending, one a company, into the table. Returns how many companies changed; none when the
+    /// database's clock is wrong.
     pub(super) async fn record(
         &self,
         connection: &PooledConnection,
+        records: &[Record],
+        lock_timeout: &str,
     ) -> Result<Result<u64, WrongClock>, Error> {
-        let records = self.records;
         let companies: Vec<_> = records.iter().map(|record| record.cvr.number().cast_signed()).collect();
         let firsts: Vec<_> = records.iter().map(|record| Timestamptz(record.login.first())).collect();
         let lasts: Vec<_> = records.iter().map(|record| Timestamptz(record.login.last())).collect();
-        let batch = self.writer.batch.fetch_add(1, Ordering::Relaxed) + 1;
+        let batch = self.batch.fetch_add(1, Ordering::Relaxed) + 1;
         let span = records.iter().map(|record| record.login).reduce(LoginSpan::merge);
         let latest = span.map(|span| Timestamptz(span.last()));
-        let window = span.and_then(|span| self.writer.clock.window(span.first(), span.last()));
+        let window = span.and_then(|span| self.clock.window(span.first(), span.last()));
         let (opens, closes) =
             window.map(|window| (Timestamptz(window.opens()), Timestamptz(window.closes()))).unzip();
         let parameters: [Parameter<'_>; 9] = [
             (&companies, Type::INT4_ARRAY),
             (&firsts, Type::TIMESTAMPTZ_ARRAY),
             (&lasts, Type::TIMESTAMPTZ_ARRAY),
-            (&self.writer.id, Type::TEXT),
+            (&self.id, Type::TEXT),
             (&batch, Type::INT8),
             (&latest, Type::TIMESTAMPTZ),
             (&opens, Type::TIMESTAMPTZ),
             (&closes, Type::TIMESTAMPTZ),
-            (&self.lock_timeout, Type::TEXT),
+            (&lock_timeout, Type::TEXT),
         ];
         let rows = connection.rows(RECORD, &parameters).await?;
         let Some(row) = rows.first() else { return Ok(Ok(0)) };
@@ -138,17 +130,5 @@ impl Batch<'_> {
             (Some(Timestamptz(clock)), Some(window)) => Err(window.missed(clock)),
             _ => Ok(changed.unsigned_abs()),
         })
-    }
-}
-
-impl Statement for Batch<'_> {
-    /// `None` when a row stayed locked for longer than the lock timeout.
-    type Value = Option<Result<u64, WrongClock>>;
-
-    async fn send(&self, connection: &PooledConnection) -> Result<Self::Value, Error> {
-        match self.record(connection).await {
-            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(None),
-            recorded => recorded.map(Some),
-        }
     }
 }

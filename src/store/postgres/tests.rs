@@ -43,3 +43,11 @@ fn the_manual_grants_what_is_looked_for_and_nothing_else() {
         .collect();
     assert_eq!(granted, wanted);
 }
+
+#[test]
+fn a_task_that_panics_is_reported_as_ended() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let tasks = crate::critical_tasks::CriticalTasks::default();
+    spawn(runtime.handle(), tasks.guard("the task"), async { panic!("for the test") });
+    assert_eq!(runtime.block_on(tasks.ended()), "the task has ended");
+}

@@ -2,26 +2,27 @@
 //!
 //! A locked row must not hold up the other companies of its batch. So a statement gives up after [`BATCH_LOCK_TIMEOUT`],
 //! and its companies are sent again in halves that hardly wait, until the locked ones are found; those wait in
-//! [`super::locked_rows`].
+//! [`LockedRows`].
 //!
 //! A statement that changes anything also updates its writer's row, from which the list's version is made
 //! ([`super::pages`]). Every task of every process has a row of its own, so that no writer waits for another.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
+use tokio_postgres::error::SqlState;
 
 use super::database::Client;
 use super::job_queue::{Call, Queue};
-use super::locked_rows::{LockedRows, Write};
-use super::statements::{Batch, Writer};
+use super::statements::Writer;
+use crate::domain::cvr::Cvr;
 use crate::store::StoreError;
 use crate::store::metrics::StoreMetrics;
 use crate::store::record::{Record, merge_by_company};
 
-/// Maximum queued writes.
 pub(super) const CAPACITY: usize = 4096;
 /// Maximum records in one statement: a few milliseconds of the server's time.
 pub(super) const BATCH: usize = 2048;
@@ -35,7 +36,7 @@ const COMPANY_LOCK_TIMEOUT: &str = "50ms";
 /// Between two attempts of an import, for whose locks others may wait.
 const IMPORT_PAUSE: Duration = Duration::from_millis(50);
 
-/// One of the tasks that write.
+#[derive(Debug)]
 pub(super) struct WriterTask {
     pub(super) writer: Writer,
     pub(super) database: Arc<Client>,
@@ -44,8 +45,7 @@ pub(super) struct WriterTask {
 }
 
 impl WriterTask {
-    /// Records what is queued, until the queue is closed.
-    pub(super) async fn run(self, queue: Queue<Record, ()>, locked: Arc<LockedRows>) {
+    pub(super) async fn run(self, queue: Arc<Queue<Record, ()>>, locked: Arc<LockedRows>) {
         loop {
             let writes = queue.take(BATCH).await;
             if writes.is_empty() {
@@ -133,8 +133,15 @@ impl WriterTask {
         until: Instant,
     ) -> Result<Option<u64>, StoreError> {
         let sent = Instant::now();
-        let batch = Batch { writer: &self.writer, records, lock_timeout };
-        let answer = self.database.run(until, &batch).await;
+        let attempt = || async {
+            let connection = self.database.connection().await?;
+            let recorded = self.writer.record(&connection, records, lock_timeout).await;
+            connection.finish(match recorded {
+                Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(None),
+                recorded => recorded.map(Some),
+            })
+        };
+        let answer = self.database.retry_until(until, attempt).await;
         self.metrics.syncs.observe(sent.elapsed().as_secs_f64());
         Ok(answer?.transpose()?)
     }
@@ -151,5 +158,49 @@ fn awaited_records(writes: &mut Vec<Write>) -> Vec<Record> {
 fn answer_all(writes: Vec<Write>, answer: &Result<Option<u64>, StoreError>) {
     for write in writes {
         write.answer(answer.clone().map(drop));
+    }
+}
+
+type Write = Call<Record, ()>;
+
+/// Writes whose row another session has locked. Further writes to a waiting company come here at once: in a batch each of
+/// them would cost all others the time to find the locked row.
+pub(super) struct LockedRows {
+    /// The companies whose row was locked lately. A hint: a wrong one costs only time.
+    companies: Mutex<HashSet<Cvr>>,
+    writes: mpsc::Sender<Write>,
+}
+
+impl LockedRows {
+    pub(super) fn new(capacity: usize) -> (Arc<Self>, mpsc::Receiver<Write>) {
+        let (writes, waiting) = mpsc::channel(capacity);
+        (Arc::new(Self { companies: Mutex::default(), writes }), waiting)
+    }
+
+    /// Lets these writes wait until their row is free.
+    pub(super) fn put_aside(&self, writes: Vec<Write>) {
+        self.companies().extend(writes.iter().map(|write| write.request.cvr));
+        for write in writes {
+            if let Err(error) = self.writes.try_send(write) {
+                error.into_inner().answer(Err(StoreError::Full));
+            }
+        }
+    }
+
+    /// Puts those writes aside whose row is known to be locked, and returns the others.
+    pub(super) fn put_known_aside(&self, writes: Vec<Write>) -> Vec<Write> {
+        let known = self.companies().clone();
+        let (locked, free) = writes.into_iter().partition(|write| known.contains(&write.request.cvr));
+        self.put_aside(locked);
+        free
+    }
+
+    /// Replaces the companies that are known to be locked by those of these writes.
+    pub(super) fn set_known(&self, writes: &[Write]) {
+        *self.companies() = writes.iter().map(|write| write.request.cvr).collect();
+    }
+
+    fn companies(&self) -> MutexGuard<'_, HashSet<Cvr>> {
+        self.companies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

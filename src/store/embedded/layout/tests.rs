@@ -1,6 +1,5 @@
 use super::*;
 use crate::store::embedded::files::LOST_AND_FOUND;
-use crate::store::embedded::inspect::inspect;
 
 fn make(path: &Path, _: &StoreId) -> Result<(), OpenError> {
     fs::write(path.join("conf"), "c").unwrap();
@@ -20,19 +19,20 @@ fn mode(path: &Path) -> u32 {
 fn empty_store_is_made_once_and_closed_to_others() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("a/b/store");
-    let (layout, store) = Layout::open(&root, true, make).unwrap();
+    let layout = Layout::open(&root, true, make).unwrap();
     for directory in ["a", "a/b", "a/b/store", "a/b/store/sled-v2"] {
         assert_eq!(mode(&dir.path().join(directory)), 0o700, "{directory}");
     }
     for file in ["format", "lock", "witness", "sled-v2/db", "sled-v2/conf"] {
         assert_eq!(mode(&root.join(file)), 0o600, "{file}");
     }
+    let store = *layout.store();
     drop(layout);
     fs::set_permissions(root.join("sled-v2/db"), Permissions::from_mode(0o644)).unwrap();
-    let (layout, again) = Layout::open(&root, true, never).unwrap();
-    assert_eq!(store, again);
+    let layout = Layout::open(&root, true, never).unwrap();
+    assert_eq!(&store, layout.store());
     assert_eq!(mode(&root.join("sled-v2/db")), 0o600);
-    layout.check_still_there(&store).unwrap();
+    layout.check_still_there().unwrap();
     layout.probe_space(1000).unwrap();
     assert!(!root.join(SPACE_PROBE).exists());
 }
@@ -40,7 +40,7 @@ fn empty_store_is_made_once_and_closed_to_others() {
 #[test]
 fn second_opening_fails_and_names_the_process() {
     let dir = tempfile::tempdir().unwrap();
-    let (_held, _) = Layout::open(dir.path(), true, make).unwrap();
+    let _held = Layout::open(dir.path(), true, make).unwrap();
     let error = Layout::open(dir.path(), true, never).unwrap_err();
     assert_eq!(error.exit_code(), 1);
     assert!(

@@ -6,9 +6,9 @@ use crate::store::embedded::batch_record::{self, BATCH};
 /// A store as format version 1 left it: 40 batches of 2,048 logins that are not applied yet, each as one row.
 fn version_1(path: &Path) -> Vec<Record> {
     let before = filled(path, 300);
-    let (layout, id) = Layout::open(path, false, |_, _| panic!("it is there")).unwrap();
-    let Loaded { tree, mut snapshot, .. } =
-        recovery::open(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+    let layout = Layout::open(path, false, |_, _| panic!("it is there")).unwrap();
+    let id = *layout.store();
+    let (Loaded { tree, mut snapshot, .. }, _) = recovery::open(&layout, &Arc::default()).unwrap();
     drop(tree);
     let db = sled::open(layout.sled()).unwrap();
     for name in db.tree_names().into_iter().filter(|name| name.starts_with(b"wal-")) {
@@ -64,9 +64,9 @@ fn wal_with_another_number_of_slots_is_applied() {
     let mut records = version_1(dir.path());
     drop(open(dir.path()).unwrap());
     // A later version with fewer slots wrote this one.
-    let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
-    let Loaded { tree, mut snapshot, .. } =
-        recovery::open(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+    let layout = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
+    let id = *layout.store();
+    let (Loaded { tree, mut snapshot, .. }, _) = recovery::open(&layout, &Arc::default()).unwrap();
     drop((tree, layout));
     let db = sled::open(dir.path().join("sled-v2")).unwrap();
     let wal = db.open_tree("wal-5").unwrap();

@@ -49,14 +49,14 @@ fn missing_row_of_the_wal_is_damage() {
     for slot in [3u64, 5] {
         let dir = tempfile::tempdir().unwrap();
         assert!(open(dir.path()).unwrap().close());
-        let (layout, id) = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
-        let loaded = recovery::open(&layout, &id, KernelCache::Trusted, &Arc::default()).unwrap();
+        let layout = Layout::open(dir.path(), false, |_, _| panic!("it is there")).unwrap();
+        let (loaded, _) = recovery::open(&layout, &Arc::default()).unwrap();
         let mut snapshot = loaded.snapshot.clone();
         for sequence in 1..=5u32 {
             let diff = [record(sequence, 1, 1)];
             snapshot = snapshot.with(&diff).numbered(u64::from(sequence));
             let row = wal::WalRow { checkpoint: snapshot.checkpoint(), changes: &diff };
-            loaded.tree.append(&id, &row).unwrap();
+            loaded.tree.append(&row).unwrap();
         }
         loaded.tree.wal.remove(slot.to_be_bytes()).unwrap();
         loaded.tree.sync().unwrap();
