@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::file::{self, AtPath};
+use super::file;
 use crate::critical_tasks::CriticalTasks;
 use crate::line_writer::LineWriter;
 
@@ -187,20 +187,20 @@ impl Sink {
     /// # Errors
     /// When it was deleted and cannot be made again. One that was only renamed still takes lines.
     fn follow(&mut self, path: &Path) -> io::Result<()> {
-        let found = file::at_path(self.lines.output(), path);
-        let was_renamed = std::mem::replace(&mut self.renamed, found == AtPath::Renamed);
-        match found {
-            AtPath::Deleted => self.open_again(path)?,
-            AtPath::Renamed if was_renamed => {
-                if let Err(error) = self.open_again(path) {
+        let (is_at_path, is_deleted) =
+            (file::is_at(self.lines.output(), path), file::is_deleted(self.lines.output()));
+        let was_renamed = std::mem::replace(&mut self.renamed, !is_at_path);
+        if !is_at_path && (was_renamed || is_deleted) {
+            match self.open_again(path) {
+                Err(error) if !is_deleted => {
                     self.warn(Some(format!(
                         "{} cannot be opened again after it was renamed, and its lines go on where it is: {error}",
                         path.display()
                     )));
+                    return Ok(());
                 }
-                return Ok(());
+                opened => opened?,
             }
-            AtPath::Renamed | AtPath::Itself => {}
         }
         self.narrow(path);
         Ok(())
