@@ -16,8 +16,8 @@ const FAR_BEHIND: i64 = 24 * 60 * 60 * 1_000;
 #[derive(Debug, Default)]
 pub(super) struct ClockState {
     wrong: AtomicBool,
+    /// Milliseconds behind the latest login.
     behind: AtomicI64,
-    warned: AtomicBool,
 }
 
 impl ClockState {
@@ -42,9 +42,8 @@ impl ClockState {
         // A wrong clock says nothing of the logins.
         let (Ok(()), Some(latest)) = (report.verdict, report.latest_login) else { return };
         let behind = (latest.millis() - now.millis()).max(0);
-        self.behind.store(behind, Ordering::Relaxed);
-        let far = behind > FAR_BEHIND;
-        if !self.warned.swap(far, Ordering::Relaxed) && far {
+        let was_behind = self.behind.swap(behind, Ordering::Relaxed);
+        if behind > FAR_BEHIND && was_behind <= FAR_BEHIND {
             log::warn!(
                 "the clock shows {now}, more than a day behind the latest login, {latest}: one of them is wrong; \
                  see docs/OPERATIONS.md for how to correct a login"
