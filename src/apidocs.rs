@@ -2,35 +2,29 @@
 //!
 //! | module | is for |
 //! |---|---|
-//! | `routes`, `handlers` | the paths and their answers |
+//! | `handlers` | the paths and their answers |
+//! | `document` | a text or file as it is served, with its entity tag |
 //! | `page`, `method`, `guide`, `texts` | the page at `/`, its parts and its texts in two languages |
 //! | `table` | the tables of input and output, read off the schemas |
 //! | [`openapi`], `operation` | the OpenAPI document |
 //! | `example` | examples, made by what serves real calls |
 //! | `swagger` | Swagger UI from inside the binary |
-//! | `host`, `language` | what a request says of where and how to write |
-//! | `stylesheet`, `entity_tag` | the style sheet under the name of its content; names of contents |
-//! | `rendered` | page and document as they are cached |
+//! | `language` | the language that a request asks for |
 //!
 //! It needs no token, so a request is cheap: page and document are rendered once for each access table, files are sent as
 //! stored, and entity tags let browsers keep them.
 
-mod entity_tag;
+mod document;
 mod example;
 mod guide;
 mod handlers;
-mod host;
 mod language;
 mod method;
 pub(crate) mod openapi;
 mod operation;
 mod page;
-mod rendered;
-mod routes;
-mod stylesheet;
 mod swagger;
 mod table;
 mod texts;
 
-pub(crate) use rendered::DocsState;
-pub(crate) use routes::routes;
+pub(crate) use handlers::{DocsState, routes};

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{example, table, texts};
-use crate::api::problem::Kind;
-use crate::api::problem::ProblemDto;
+use crate::api::problem::{Kind, ProblemDto};
 use crate::api::request_id;
 use crate::api::spec::{EndpointSpec, Input, TypeSchema, Verb};
-use crate::domain::access::{AccessTable, Method, OrganisationType};
+use crate::domain::access::{AccessMode, AccessTable, Method, OrganisationType};
 use crate::telemetry::trace_context;
 
 /// The name of the security scheme.
@@ -17,10 +16,14 @@ pub(super) const SCHEME: &str = "adgangstoken";
 pub(super) const TAG: &str = "Virksomhedslogin";
 
 pub(super) fn of(endpoint: &EndpointSpec, access_table: &AccessTable) -> Value {
+    let path_aliases = match endpoint.path_aliases {
+        [] => String::new(),
+        aliases => format!(" Stien kan også skrives `{}`.", aliases.join("`, `")),
+    };
     let mut operation = json!({
         "tags": [TAG],
         "summary": endpoint.summary.da,
-        "description": description(endpoint),
+        "description": format!("Kræver scope `{}`.{path_aliases}", endpoint.scope()),
         "operationId": endpoint.name(),
         "parameters": parameters(endpoint),
     });
@@ -36,25 +39,14 @@ pub(super) fn of(endpoint: &EndpointSpec, access_table: &AccessTable) -> Value {
     operation
 }
 
-fn description(endpoint: &EndpointSpec) -> String {
-    let path_aliases = match endpoint.path_aliases {
-        [] => String::new(),
-        aliases => format!(" Stien kan også skrives `{}`.", aliases.join("`, `")),
-    };
-    format!("Kræver scope `{}`.{path_aliases}", endpoint.scope())
-}
-
 /// What the loaded access table allows: organisation type → access modes.
 fn access(method: Method, access_table: &AccessTable) -> Value {
-    let mut allowed = Map::new();
-    for organisation in OrganisationType::ALL {
-        let modes: Vec<_> =
-            access_table.allowed(method, organisation).iter().map(|mode| mode.name()).collect();
-        if !modes.is_empty() {
-            allowed.insert(organisation.name().to_owned(), json!(modes));
-        }
-    }
-    Value::Object(allowed)
+    let rows = OrganisationType::ALL.into_iter().filter_map(|organisation| {
+        let modes = access_table.allowed(method, organisation);
+        let names: Vec<_> = modes.iter().map(AccessMode::name).collect();
+        (!modes.is_empty()).then(|| (organisation.to_string(), json!(names)))
+    });
+    Value::Object(rows.collect())
 }
 
 fn reference(schema_of: TypeSchema) -> Value {
@@ -100,28 +92,28 @@ fn parameters(endpoint: &EndpointSpec) -> Vec<Value> {
     header(request_id::FIELD, description, id);
     let description =
         "Den sporing, kaldet hører til (W3C Trace Context). En, der ikke kan læses, erstattes af en ny.";
-    header(trace_context::FIELD, description, text(&[example::TRACE]));
+    header(trace_context::FIELD, description, text(example::TRACE));
     let description = "ETag fra et tidligere svar om det samme: 412, hvis tilstanden siden er ændret. `*` kræver kun, \
                        at der er en.";
-    header("If-Match", description, text(&["*"]));
+    header("If-Match", description, text("*"));
     if endpoint.verb == Verb::Get {
         let description = "ETag fra et tidligere svar: 304, så længe intet er ændret.";
-        header("If-None-Match", description, text(&[r#"W/"1a20b3a43a3-1a20b3a43a3""#]));
+        header("If-None-Match", description, text(r#"W/"1a20b3a43a3-1a20b3a43a3""#));
     }
     if is_compressed(endpoint) {
-        header("Accept-Encoding", "gzip eller zstd giver et komprimeret svar.", text(&["gzip"]));
+        header("Accept-Encoding", "gzip eller zstd giver et komprimeret svar.", text("gzip"));
     }
     parameters
 }
 
 /// The schema of a text.
-fn text(examples: &[&str]) -> Value {
-    json!({ "type": "string", "examples": examples })
+fn text(example: &str) -> Value {
+    json!({ "type": "string", "examples": [example] })
 }
 
 /// The schema of a request id.
 fn id_schema() -> Value {
-    let mut id = text(&[example::REQUEST_ID]);
+    let mut id = text(example::REQUEST_ID);
     (id["maxLength"], id["minLength"]) = (request_id::MAX_LENGTH.into(), 1.into());
     id
 }
@@ -159,28 +151,19 @@ fn responses(endpoint: &EndpointSpec) -> BTreeMap<u16, Value> {
 
 /// An answer with the headers that all of them have, and these.
 fn response(description: &str, more: &[(&str, &str)]) -> Value {
-    let mut trace = text(&[example::TRACE]);
+    let mut trace = text(example::TRACE);
     trace["pattern"] = json!(trace_context::PATTERN);
+    let id_text = "Kaldets id: det, der blev sendt, ellers et, tjenesten fandt på.";
+    let trace_text = "Kaldets sporing: den, der blev sendt, ellers en ny; med tjenestens eget id for kaldet.";
     let mut headers = BTreeMap::from([
-        (
-            request_id::FIELD,
-            header("Kaldets id: det, der blev sendt, ellers et, tjenesten fandt på.", id_schema()),
-        ),
-        (
-            trace_context::FIELD,
-            header(
-                "Kaldets sporing: den, der blev sendt, ellers en ny; med tjenestens eget id for kaldet.",
-                trace,
-            ),
-        ),
+        (request_id::FIELD, header(id_text, id_schema())),
+        (trace_context::FIELD, header(trace_text, trace)),
     ]);
-    headers.extend(more.iter().map(|(name, description)| {
-        let schema = match *name {
-            "Retry-After" => json!({ "type": "integer", "minimum": 1 }),
-            _ => json!({ "type": "string" }),
-        };
-        (*name, header(description, schema))
-    }));
+    for (name, description) in more {
+        let number = json!({ "type": "integer", "minimum": 1 });
+        let schema = if *name == "Retry-After" { number } else { json!({ "type": "string" }) };
+        headers.insert(name, header(description, schema));
+    }
     json!({ "description": description, "headers": headers })
 }
 

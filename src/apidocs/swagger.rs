@@ -3,15 +3,16 @@
 //! The files are those of the vendored release; its `index.html` is replaced by one with a title and a text for readers without
 //! JavaScript. Nothing is loaded from elsewhere: the validator badge is off, and the policy limits the browser to this service.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use maud::{DOCTYPE, html};
 use utoipa_swagger_ui::Config;
 
-use super::entity_tag::fingerprint;
+use super::document::Document;
 
 /// Allows its own scripts and styles, calls to this service, and the icons that its style sheet carries as data.
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -33,31 +34,8 @@ const NARROW: &str = "narrow.css";
 const NARROW_STYLE: &str =
     ".swagger-ui .info .title, .swagger-ui .json-schema-2020-12__title { overflow-wrap: anywhere; }\n";
 
-/// A file of Swagger UI.
-#[derive(Debug)]
-pub(super) struct File {
-    /// As stored.
-    pub(super) bytes: Bytes,
-    pub(super) content_type: String,
-    /// Whether it is stored in gzip.
-    pub(super) compressed: bool,
-    /// How many bytes it has uncompressed.
-    pub(super) length: u64,
-    pub(super) fingerprint: String,
-}
-
-impl File {
-    fn new(bytes: Bytes, content_type: &str, compressed: bool) -> Self {
-        let fingerprint = fingerprint(&bytes);
-        // gzip ends with the length (RFC 1952 §2.3.1, ISIZE).
-        let stated =
-            bytes.last_chunk().filter(|_| compressed).map(|length| u32::from_le_bytes(*length).into());
-        let length = stated.unwrap_or(bytes.len() as u64);
-        Self { bytes, content_type: content_type.to_owned(), compressed, length, fingerprint }
-    }
-}
-
-static FILES: LazyLock<BTreeMap<&'static str, File>> = LazyLock::new(|| {
+/// By name below `/swagger/`; the page itself has none.
+static FILES: LazyLock<BTreeMap<&'static str, Document>> = LazyLock::new(|| {
     let config = Config::new(["/openapi.json"])
         .use_base_layout()
         .deep_linking(true)
@@ -69,19 +47,19 @@ static FILES: LazyLock<BTreeMap<&'static str, File>> = LazyLock::new(|| {
     // A missing file is a 404, and a test asks for each.
     let loaded = LOADED.into_iter().filter_map(|name| {
         let file = utoipa_swagger_ui::serve(name, Arc::clone(&config)).ok()??;
-        let bytes = match file.bytes {
-            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
-            Cow::Owned(bytes) => bytes.into(),
-        };
-        Some((name, File::new(bytes, &file.content_type, file.gzpipped)))
+        let (mut identity, stored) = (Vec::new(), Bytes::from(file.bytes.into_owned()));
+        if !file.gzpipped {
+            return Some((name, Document::new(&file.content_type, stored, None)));
+        }
+        GzDecoder::new(stored.as_ref()).read_to_end(&mut identity).ok()?;
+        Some((name, Document::new(&file.content_type, identity, Some(stored))))
     });
-    let narrow = File::new(Bytes::from_static(NARROW_STYLE.as_bytes()), "text/css", false);
-    let index = File::new(index().into(), "text/html; charset=utf-8", false);
+    let narrow = Document::new("text/css", NARROW_STYLE, None);
+    let index = Document::new("text/html; charset=utf-8", index(), None);
     loaded.chain([(NARROW, narrow), ("", index)]).collect()
 });
 
-/// The file of this name below `/swagger/`; the page itself has none.
-pub(super) fn file(name: &str) -> Option<&'static File> {
+pub(super) fn file(name: &str) -> Option<&'static Document> {
     FILES.get(name)
 }
 
@@ -115,22 +93,13 @@ fn index() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]
     fn every_file_that_the_page_loads_is_in_the_binary() {
         for name in LOADED {
             let file = file(name).unwrap_or_else(|| panic!("{name}"));
-            let mut text = Vec::new();
-            if file.compressed {
-                flate2::read::GzDecoder::new(file.bytes.as_ref()).read_to_end(&mut text).unwrap();
-            } else {
-                text.extend_from_slice(&file.bytes);
-            }
-            assert!(!text.is_empty(), "{name}");
-            assert_eq!(file.length, text.len() as u64, "{name}");
+            assert!(!file.identity.is_empty(), "{name}");
             assert!(index().contains(&format!("\"{name}\"")), "{name} is not loaded");
         }
     }
@@ -138,7 +107,7 @@ mod tests {
     #[test]
     fn it_reads_our_document_and_calls_no_other_host() {
         let file = file("swagger-initializer.js").unwrap();
-        let text = str::from_utf8(&file.bytes).unwrap();
+        let text = str::from_utf8(&file.identity).unwrap();
         assert!(text.contains(r#""url": "/openapi.json""#), "{text}");
         assert!(text.contains(r#""validatorUrl": "none""#), "{text}");
         assert!(!text.contains("http"), "{text}");

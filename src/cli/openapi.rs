@@ -11,8 +11,6 @@ pub(super) fn run(output: &mut Output<'_>) -> Result<Exit, Failure> {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::new(Exit::Usage, errors.join("\n"))
     })?;
-    let document = openapi::document(&access_table)
-        .map_err(|error| Failure::failed(format!("the document cannot be written as JSON: {error}")))?;
-    output.print(&document)?;
+    output.print(&openapi::document(&access_table))?;
     Ok(Exit::Done)
 }
