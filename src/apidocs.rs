@@ -2,14 +2,10 @@
 //!
 //! | module | is for |
 //! |---|---|
-//! | `handlers` | the paths and their answers |
-//! | `document` | a text or file as it is served, with its entity tag |
-//! | `page`, `method`, `guide`, `texts` | the page at `/`, its parts and its texts in two languages |
-//! | `table` | the tables of input and output, read off the schemas |
-//! | [`openapi`], `operation` | the OpenAPI document |
-//! | `example` | examples, made by what serves real calls |
-//! | `swagger` | Swagger UI from inside the binary |
-//! | `language` | the language that a request asks for |
+//! | `handlers`, `document` | the paths and their answers; a text or file as it is served |
+//! | `page`, `method`, `guide`, `texts`, `language` | the page at `/`, its parts and its texts in two languages |
+//! | `table`, `example` | the tables of input and output, read off the schemas; examples, made by what serves real calls |
+//! | [`openapi`], `swagger` | the OpenAPI document; Swagger UI from inside the binary |
 //!
 //! It needs no token, so a request is cheap: page and document are rendered once for each access table, files are sent as
 //! stored, and entity tags let browsers keep them.
@@ -21,7 +17,6 @@ mod handlers;
 mod language;
 mod method;
 pub(crate) mod openapi;
-mod operation;
 mod page;
 mod swagger;
 mod table;

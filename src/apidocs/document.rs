@@ -57,9 +57,6 @@ impl Document {
 
     /// The answer under this policy, whose content depends on this header of the request; or 304 for a reader who has it.
     /// It is asked for again each time, because the access table may have changed; the entity tag makes that cheap.
-    ///
-    /// # Errors
-    /// 412 for a reader who wants another state (`If-Match`).
     pub(super) fn answer(
         &self,
         request: &HttpRequest,

@@ -9,7 +9,6 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use maud::{DOCTYPE, html};
 use utoipa_swagger_ui::Config;
 
 use super::document::Document;
@@ -29,10 +28,9 @@ const LOADED: [&str; 7] = [
     "favicon-16x16.png",
 ];
 
-/// Our own: wraps names that are wider than a small screen.
-const NARROW: &str = "narrow.css";
-const NARROW_STYLE: &str =
-    ".swagger-ui .info .title, .swagger-ui .json-schema-2020-12__title { overflow-wrap: anywhere; }\n";
+/// Our own page, and our own style sheet, which wraps names that are wider than a small screen.
+const INDEX: &str = include_str!("swagger/index.html");
+const NARROW: &str = include_str!("swagger/narrow.css");
 
 /// By name below `/swagger/`; the page itself has none.
 static FILES: LazyLock<BTreeMap<&'static str, Document>> = LazyLock::new(|| {
@@ -54,41 +52,13 @@ static FILES: LazyLock<BTreeMap<&'static str, Document>> = LazyLock::new(|| {
         GzDecoder::new(stored.as_ref()).read_to_end(&mut identity).ok()?;
         Some((name, Document::new(&file.content_type, identity, Some(stored))))
     });
-    let narrow = Document::new("text/css", NARROW_STYLE, None);
-    let index = Document::new("text/html; charset=utf-8", index(), None);
-    loaded.chain([(NARROW, narrow), ("", index)]).collect()
+    let narrow = Document::new("text/css", NARROW, None);
+    let index = Document::new("text/html; charset=utf-8", INDEX, None);
+    loaded.chain([("narrow.css", narrow), ("", index)]).collect()
 });
 
 pub(super) fn file(name: &str) -> Option<&'static Document> {
     FILES.get(name)
-}
-
-fn index() -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Virksomhedslogin – Swagger UI" }
-                link rel="stylesheet" href="swagger-ui.css";
-                link rel="stylesheet" href="index.css";
-                link rel="stylesheet" href=(NARROW);
-                link rel="icon" type="image/png" href="favicon-32x32.png" sizes="32x32";
-                link rel="icon" type="image/png" href="favicon-16x16.png" sizes="16x16";
-            }
-            body {
-                main id="swagger-ui" {}
-                noscript {
-                    p lang="da" { "Swagger UI kræver JavaScript. " a href="/" { "Dokumentationen" } " gør ikke." }
-                }
-                script src="swagger-ui-bundle.js" {}
-                script src="swagger-ui-standalone-preset.js" {}
-                script src="swagger-initializer.js" {}
-            }
-        }
-    };
-    page.into_string()
 }
 
 #[cfg(test)]
@@ -100,7 +70,7 @@ mod tests {
         for name in LOADED {
             let file = file(name).unwrap_or_else(|| panic!("{name}"));
             assert!(!file.identity.is_empty(), "{name}");
-            assert!(index().contains(&format!("\"{name}\"")), "{name} is not loaded");
+            assert!(INDEX.contains(&format!("\"{name}\"")), "{name} is not loaded");
         }
     }
 

@@ -55,9 +55,6 @@ struct Health {
 impl AuditLog {
     /// An audit log on standard output. Not by way of `std::io::stdout`, which keeps what it could not write and takes
     /// a closed descriptor for one that takes everything.
-    ///
-    /// # Errors
-    /// When standard output is closed.
     pub fn to_stdout() -> io::Result<Self> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self { path: None, sink: Mutex::new(Sink::new(file, STDOUT.as_ref())), health: Mutex::default() })
@@ -86,10 +83,7 @@ impl AuditLog {
         }
     }
 
-    /// Writes one line at once, for a caller that cannot wait.
-    ///
-    /// # Errors
-    /// When the line is not wholly written.
+    /// Writes one line at once, for a caller that cannot wait; an error when it is not wholly written.
     pub(crate) fn write_alone(&self, line: &[u8]) -> io::Result<()> {
         self.write(line).1.map_or(Ok(()), Err)
     }
@@ -127,9 +121,6 @@ impl AuditLog {
     }
 
     /// Starts the thread that checks the sink, a critical one. It ends when this log is dropped.
-    ///
-    /// # Errors
-    /// When the system denies the thread.
     pub(crate) fn watch(self: &Arc<Self>, essential: &CriticalTasks) -> io::Result<()> {
         let guard = essential.guard("the thread that watches the audit file");
         let watched = Arc::downgrade(self);
@@ -182,10 +173,8 @@ impl Sink {
         Self { lines: file::lines_of(file, path), failed: false, renamed: false, warned: None }
     }
 
-    /// Sees that the file at the path is the one that is written to, and that it is not open to others.
-    ///
-    /// # Errors
-    /// When it was deleted and cannot be made again. One that was only renamed still takes lines.
+    /// Sees that the file at the path is the one that is written to, and that it is not open to others. An error when it was
+    /// deleted and cannot be made again; one that was only renamed still takes lines.
     fn follow(&mut self, path: &Path) -> io::Result<()> {
         let (is_at_path, is_deleted) =
             (file::is_at(self.lines.output(), path), file::is_deleted(self.lines.output()));

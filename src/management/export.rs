@@ -29,10 +29,7 @@ const RETRY_SECONDS: u32 = 5;
 /// Bytes of lines in a chunk.
 const CHUNK: usize = 64 * 1024;
 
-/// `GET /export`.
-///
-/// # Errors
-/// 503: the store cannot be read, or the audit line not be written.
+/// `GET /export`; 503 when the store cannot be read, or the audit line not be written.
 pub(super) async fn export(
     state: web::Data<ManagementState>,
     request: HttpRequest,

@@ -19,10 +19,7 @@ mod process;
 mod service;
 pub(super) mod store_size;
 
-/// `GET /metrics`.
-///
-/// # Errors
-/// 500 when the text cannot be made, which does not happen.
+/// `GET /metrics`; 500 when the text cannot be made, which does not happen.
 pub(super) async fn scrape(state: web::Data<ManagementState>) -> Result<HttpResponse, Problem> {
     let store_bytes = state.size.get(&state.api.store).await;
     let mut registry = Registry::default();

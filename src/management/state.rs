@@ -40,10 +40,8 @@ impl ManagementState {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Checks the clock now. A database that does not answer leaves the last verdict in place.
-    ///
-    /// # Errors
-    /// Logins are rejected because of the clock.
+    /// Checks the clock now; an error when logins are rejected because of it. A database that does not answer leaves the last
+    /// verdict in place.
     pub(super) async fn check_clock(&self) -> Result<(), WrongClock> {
         let Some(report) = self.api.store.check_clock(&*self.api.clock).await else { return Ok(()) };
         self.clock.note(&report, self.api.clock.now());
