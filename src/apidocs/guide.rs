@@ -42,7 +42,6 @@ const ERROR_RULES: [Text; 6] = [
 /// The guide in this language, its calls to this address.
 pub(super) fn render(language: Language, base: &str) -> Markup {
     let say = |da, en| language.say(da, en);
-    let problem = String::from_utf8_lossy(&example::problem(Kind::CompanyUnknown)).into_owned();
     // Gets the list, compressed, and only when it has changed since the last time.
     let poll = format!(
         "curl -fsS --compressed --etag-compare liste.etag --etag-save liste.etag -o liste.json {}",
@@ -91,7 +90,7 @@ pub(super) fn render(language: Language, base: &str) -> Markup {
                          `fejltekst` is for people, in Danish.",
                     )))
                 }
-                (code(say("Eksempel på en fejl", "Example of an error"), &problem))
+                (code(say("Eksempel på en fejl", "Example of an error"), &example::problem(Kind::CompanyUnknown)))
                 ul { @for rule in ERROR_RULES { li { (prose(language.of(rule))) } } }
             }
             li {

@@ -51,7 +51,7 @@ pub(super) fn render(
                 h4 { (answer) }
                 @if endpoint.output.is_some() {
                     p { "200, " code { "application/json" } }
-                    (code(&format!("{name}: {answer}"), &lossy(&example::output(endpoint.method))))
+                    (code(&format!("{name}: {answer}"), &example::output(endpoint.method)))
                 } @else {
                     p { "204, " (say("uden krop", "without a body")) }
                 }
@@ -157,14 +157,9 @@ pub(super) fn curl(endpoint: &EndpointSpec, base: &str) -> String {
             (format!("?{}", parameters.join("&")), String::new())
         }
         Input::Body(_) => {
-            let body = lossy(&example::request());
-            (String::new(), format!(" -H 'Content-Type: application/json' -d '{body}'"))
+            (String::new(), format!(" -H 'Content-Type: application/json' -d '{}'", example::request()))
         }
     };
     let verb = if endpoint.verb == Verb::Get { "" } else { " -X PUT" };
     format!("curl -i{verb} '{base}{path}{query}' -H \"Authorization: Bearer $TOKEN\"{body}")
-}
-
-fn lossy(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
 }

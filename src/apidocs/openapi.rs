@@ -117,12 +117,12 @@ fn reference(schema_of: TypeSchema) -> Value {
 }
 
 /// A JSON body of this type, with this example of it.
-fn content(schema_of: TypeSchema, example: &[u8]) -> Value {
+fn content(schema_of: TypeSchema, example: &str) -> Value {
     json!({ "schema": reference(schema_of), "example": parsed(example) })
 }
 
-fn parsed(example: &[u8]) -> Value {
-    serde_json::from_slice(example).unwrap_or_default()
+fn parsed(example: &str) -> Value {
+    serde_json::from_str(example).unwrap_or_default()
 }
 
 /// Whether its answer comes in the coding that the caller accepts; one login is shorter than its compressed form.

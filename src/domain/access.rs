@@ -10,9 +10,9 @@ use strum::{Display, EnumMessage, EnumString, IntoStaticStr};
 /// A method of the contract, by its name on the page, in the access table, the audit line and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr)]
 pub enum Method {
-    /// `GET /v1/LoginSpan`: one company.
+    /// `GET /v1/Login`: one company.
     GetLogin,
-    /// `PUT /v1/LoginSpan/{CvrNummer}`: a company logged in.
+    /// `PUT /v1/Login/{CvrNummer}`: a company logged in.
     SetLogin,
     /// `GET /v1/Logins`: all companies.
     GetLogins,

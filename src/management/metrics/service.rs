@@ -5,6 +5,7 @@ use std::fmt;
 use actix_web::web;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
 use super::encoder::MetricsEncoder;
@@ -39,7 +40,8 @@ impl Collector for ServiceCollector {
             ("version", env!("CARGO_PKG_VERSION")),
             ("commit", option_env!("VIRKSOMHEDSLOGIN_BUILD_COMMIT").unwrap_or("unknown")),
         ];
-        out.info("build", "The running program.", &build)?;
+        let descriptor = out.0.encode_descriptor("build", "The running program.", None, MetricType::Info);
+        descriptor?.encode_info(&build)?;
         let (ready, wrong) = (u64::from(is_ready), u64::from(clock_is_wrong));
         out.gauge("ready", "1 while the service can answer requests.", Some(ready))?;
         out.gauge("clock_wrong", "1 while the clock is plainly wrong.", Some(wrong))?;
