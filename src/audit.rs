@@ -4,11 +4,12 @@
 //! outside can break the line, and neither a token nor a part of one is ever in it.
 
 mod file;
-pub(crate) mod peer;
 mod sink;
 mod writer;
 
 use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
 
 use actix_web::http::StatusCode;
 use serde::{Serialize, Serializer};
@@ -17,7 +18,6 @@ use crate::auth::Caller;
 use crate::domain::cvr::Cvr;
 use crate::domain::timestamp::Timestamp;
 use crate::escape::{shortened, to_json};
-use peer::Peer;
 
 pub(crate) use file::{WIDEST_MODE, wide_mode};
 pub use sink::AuditLog;
@@ -34,11 +34,24 @@ const MAX_MODES: usize = 16;
 /// Most lines are not longer than this, in bytes.
 const USUAL_LENGTH: usize = 640;
 
+/// The other end of a connection: an address, or nothing for a Unix socket, whose clients have none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub Option<IpAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(formatter),
+            None => formatter.write_str("unix"),
+        }
+    }
+}
+
 /// The members of a line, in their order; only `antal` is ever absent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AuditLine<'a> {
-    #[serde(serialize_with = "timestamp")]
+    #[serde(serialize_with = "display")]
     pub tid: Timestamp,
     pub request_id: Option<&'a str>,
     pub metode: Option<&'a str>,
@@ -56,6 +69,7 @@ pub(crate) struct AuditLine<'a> {
     #[serde(serialize_with = "modes")]
     pub adgang: &'a [String],
     pub aktoer_cvr: Option<Cow<'a, str>>,
+    #[serde(serialize_with = "display")]
     pub remote: Peer,
     /// The number of calls that the line sums up.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,8 +124,8 @@ impl<'a> AuditLine<'a> {
     }
 }
 
-fn timestamp<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(str::from_utf8(&time.write()).unwrap_or_default())
+fn display<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 fn digits<S: Serializer>(cvr: &Option<Cvr>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -8,4 +8,3 @@ pub(crate) mod clock;
 pub(crate) mod cvr;
 pub(crate) mod login_span;
 pub(crate) mod timestamp;
-pub(crate) mod timestamp_table;

@@ -3,7 +3,6 @@
 //!
 //! It asks for no token. So web pages are kept out ([`origin`]), and each export leaves an audit line.
 
-mod clock;
 mod export;
 mod health;
 mod metrics;

@@ -135,7 +135,7 @@ fn check_access(api: &ApiState, caller: &Caller, method: Method) -> Result<Strin
     }
     let denied = || Problem::new(Kind::AccessDenied);
     let (organisation, modes) = caller.organisation().map_err(|error| Denied::new(error, error, denied()))?;
-    let reason = api.access_table.load().decide(method, organisation, modes).reason;
+    let reason = api.access_table.load().decide(method, organisation, modes);
     match DenyReason::of_decision(reason) {
         None => Ok(reason.to_string()),
         Some(deny_reason) => Err(Denied::new(deny_reason, reason, denied())),

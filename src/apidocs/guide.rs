@@ -9,46 +9,6 @@ use crate::api::problem::Kind;
 use crate::api::request_id::{FIELD as REQUEST_ID, MAX_LENGTH};
 use crate::api::spec::{GET_LOGIN, GET_LOGINS, SET_LOGIN, Text};
 
-/// A step: its heading, what to know, and the label of its code. Texts are marked up as [`prose`] reads them.
-struct Step {
-    heading: Text,
-    text: Text,
-    label: Text,
-}
-
-const TOKEN: Step = Step {
-    heading: Text { da: "Få et adgangstoken", en: "Get an access token" },
-    text: Text {
-        da: "Dit fagsystem henter et signeret adgangstoken (JWT) hos den tokenudsteder, som er aftalt for tjenesten. \
-             Det skal bære metodens scope (`{read}` for at læse, `{write}` for at registrere), jeres \
-             organisationstype og organisationskode og den adgang, I kalder med. Det sendes i headeren \
-             `Authorization`, aldrig i adressen.",
-        en: "Your system fetches a signed access token (JWT) from the issuer that was agreed on for this service. It \
-             must carry the method's scope (`{read}` to read, `{write}` to record), your organisation type and \
-             organisation code, and the access mode that you call in. It is sent in the header `Authorization`, \
-             never in the address.",
-    },
-    label: Text { da: "Tokenet i en variabel", en: "The token in a variable" },
-};
-const CALL: Step = Step {
-    heading: Text { da: "Kald en metode", en: "Call a method" },
-    text: Text {
-        da: "Linjerne her på siden kan sættes direkte ind i en terminal. Adressen er den, du selv læser siden på; \
-             står der TLS foran tjenesten, så skriv `https`. Prøv også metoderne i",
-        en: "The lines on this page can be pasted into a terminal. Their address is the one at which you read the \
-             page; behind a TLS proxy, write `https`. The methods can also be tried in",
-    },
-    label: Text { da: "Et kald af GetLogin", en: "A call of GetLogin" },
-};
-const ERRORS: Step = Step {
-    heading: Text { da: "Håndtér fejl", en: "Handle errors" },
-    text: Text {
-        da: "Enhver fejl er `application/problem+json`. Styr efter status og `fejlkode`; `fejltekst` er til mennesker.",
-        en: "Every error is `application/problem+json`. Decide by status and `fejlkode`; `fejltekst` is for people, in \
-             Danish.",
-    },
-    label: Text { da: "Eksempel på en fejl", en: "Example of an error" },
-};
 const ERROR_RULES: [Text; 6] = [
     Text {
         da: "401: hent et nyt token, og prøv én gang til.",
@@ -79,46 +39,74 @@ const ERROR_RULES: [Text; 6] = [
              service's log; quote it when you ask for help.",
     },
 ];
-const LIST: Step = Step {
-    heading: Text { da: "Hent listen billigt", en: "Fetch the list cheaply" },
-    text: Text {
-        da: "GetLogins og GetLogin har en `ETag`. Send den med som `If-None-Match`, og svaret er 304 uden krop, så \
-             længe intet er ændret. Bed om komprimering af listen med `Accept-Encoding: gzip`. Linjen her gør begge \
-             dele, hver gang den køres:",
-        en: "GetLogins and GetLogin carry an `ETag`. Send it back in `If-None-Match`, and the answer is a 304 without \
-             a body while nothing has changed. Ask for compression of the list with `Accept-Encoding: gzip`. This \
-             line does both each time it is run:",
-    },
-    label: Text { da: "Hent listen, når den er ændret", en: "Fetch the list when it has changed" },
-};
-
 /// The guide in this language, its calls to this address.
 pub(super) fn render(language: Language, base: &str) -> Markup {
-    let problem = String::from_utf8_lossy(&example::problem(Kind::CompanyUnknown)).into_owned();
+    let say = |da, en| language.say(da, en);
     // Gets the list, compressed, and only when it has changed since the last time.
     let poll = format!(
         "curl -fsS --compressed --etag-compare liste.etag --etag-save liste.etag -o liste.json {}",
         curl(&GET_LOGINS, base).replace("curl -i ", "")
     );
-    let swagger = html! { " " a href="/swagger/" { "Swagger UI" } "." };
-    let rules = html! { ul { @for rule in ERROR_RULES { li { (prose(language.of(rule))) } } } };
     html! {
         ol.steps {
-            (step(language, &TOKEN, "TOKEN='eyJ…'", html! {}, html! {}))
-            (step(language, &CALL, &curl(&GET_LOGIN, base), swagger, html! {}))
-            (step(language, &ERRORS, &problem, html! {}, rules))
-            (step(language, &LIST, &poll, html! {}, html! {}))
-        }
-    }
-}
-
-fn step(language: Language, step: &Step, example: &str, last_words: Markup, rest: Markup) -> Markup {
-    html! {
-        li {
-            h3 { (language.of(step.heading)) }
-            p { (prose(language.of(step.text))) (last_words) }
-            (code(language.of(step.label), example))
-            (rest)
+            li {
+                h3 { (say("Få et adgangstoken", "Get an access token")) }
+                p {
+                    (prose(say(
+                        "Dit fagsystem henter et signeret adgangstoken (JWT) hos den tokenudsteder, som er \
+                         aftalt for tjenesten. Det skal bære metodens scope (`{read}` for at læse, `{write}` \
+                         for at registrere), jeres organisationstype og organisationskode og den adgang, I \
+                         kalder med. Det sendes i headeren `Authorization`, aldrig i adressen.",
+                        "Your system fetches a signed access token (JWT) from the issuer that was agreed on \
+                         for this service. It must carry the method's scope (`{read}` to read, `{write}` to \
+                         record), your organisation type and organisation code, and the access mode that you \
+                         call in. It is sent in the header `Authorization`, never in the address.",
+                    )))
+                }
+                (code(say("Tokenet i en variabel", "The token in a variable"), "TOKEN='eyJ…'"))
+            }
+            li {
+                h3 { (say("Kald en metode", "Call a method")) }
+                p {
+                    (prose(say(
+                        "Linjerne her på siden kan sættes direkte ind i en terminal. Adressen er den, du \
+                         selv læser siden på; står der TLS foran tjenesten, så skriv `https`. Prøv også \
+                         metoderne i",
+                        "The lines on this page can be pasted into a terminal. Their address is the one at \
+                         which you read the page; behind a TLS proxy, write `https`. The methods can also be \
+                         tried in",
+                    )))
+                    " " a href="/swagger/" { "Swagger UI" } "."
+                }
+                (code(say("Et kald af GetLogin", "A call of GetLogin"), &curl(&GET_LOGIN, base)))
+            }
+            li {
+                h3 { (say("Håndtér fejl", "Handle errors")) }
+                p {
+                    (prose(say(
+                        "Enhver fejl er `application/problem+json`. Styr efter status og `fejlkode`; \
+                         `fejltekst` er til mennesker.",
+                        "Every error is `application/problem+json`. Decide by status and `fejlkode`; \
+                         `fejltekst` is for people, in Danish.",
+                    )))
+                }
+                (code(say("Eksempel på en fejl", "Example of an error"), &example::problem(Kind::CompanyUnknown)))
+                ul { @for rule in ERROR_RULES { li { (prose(language.of(rule))) } } }
+            }
+            li {
+                h3 { (say("Hent listen billigt", "Fetch the list cheaply")) }
+                p {
+                    (prose(say(
+                        "GetLogins og GetLogin har en `ETag`. Send den med som `If-None-Match`, og svaret er \
+                         304 uden krop, så længe intet er ændret. Bed om komprimering af listen med \
+                         `Accept-Encoding: gzip`. Linjen her gør begge dele, hver gang den køres:",
+                        "GetLogins and GetLogin carry an `ETag`. Send it back in `If-None-Match`, and the \
+                         answer is a 304 without a body while nothing has changed. Ask for compression of \
+                         the list with `Accept-Encoding: gzip`. This line does both each time it is run:",
+                    )))
+                }
+                (code(say("Hent listen, når den er ændret", "Fetch the list when it has changed"), &poll))
+            }
         }
     }
 }

@@ -22,19 +22,23 @@ impl Language {
 
     /// Its tag (RFC 5646).
     pub(super) const fn tag(self) -> &'static str {
-        self.of(Text { da: "da", en: "en" })
+        self.say("da", "en")
     }
 
     /// What it calls itself.
     pub(super) const fn name(self) -> &'static str {
-        self.of(Text { da: "Dansk", en: "English" })
+        self.say("Dansk", "English")
     }
 
     /// The text in this language.
     pub(super) const fn of(self, text: Text) -> &'static str {
+        self.say(text.da, text.en)
+    }
+
+    pub(super) const fn say(self, danish: &'static str, english: &'static str) -> &'static str {
         match self {
-            Self::Danish => text.da,
-            Self::English => text.en,
+            Self::Danish => danish,
+            Self::English => english,
         }
     }
 
@@ -44,19 +48,17 @@ impl Language {
 
     /// The one that the switch chose, else the one that `Accept-Language` weighs highest (RFC 9110 §12.5.4), else Danish.
     pub(super) fn wanted(request: &HttpRequest) -> Self {
-        let chosen = form_urlencoded::parse(request.query_string().as_bytes())
-            .take(MAX_ITEMS)
-            .find(|(name, _)| name == PARAMETER)
-            .and_then(|(_, value)| Self::parse(&value));
-        chosen.or_else(|| Self::preferred(request)).unwrap_or(Self::Danish)
-    }
-
-    fn preferred(request: &HttpRequest) -> Option<Self> {
+        let mut parameters = form_urlencoded::parse(request.query_string().as_bytes()).take(MAX_ITEMS);
+        let chosen =
+            parameters.find(|(name, _)| name == PARAMETER).and_then(|(_, value)| Self::parse(&value));
         let ours = |range: Preference<LanguageTag>| Self::parse(range.item()?.primary_language());
-        let mut accepted = AcceptLanguage::parse(request).ok()?;
-        accepted.truncate(MAX_ITEMS);
-        accepted.retain(|range| ours(range.item.clone()).is_some());
-        ours(accepted.preference())
+        let preferred = || {
+            let mut accepted = AcceptLanguage::parse(request).ok()?;
+            accepted.truncate(MAX_ITEMS);
+            accepted.retain(|range| ours(range.item.clone()).is_some());
+            ours(accepted.preference())
+        };
+        chosen.or_else(preferred).unwrap_or(Self::Danish)
     }
 }
 

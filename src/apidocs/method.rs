@@ -5,20 +5,8 @@ use maud::{Markup, html};
 use super::language::Language;
 use super::table::{self, FieldRow};
 use super::{example, texts};
-use crate::api::spec::{EndpointSpec, Input, Text, Verb};
+use crate::api::spec::{EndpointSpec, Input, Verb};
 use crate::domain::access::{AccessMode, AccessTable, OrganisationType};
-
-/// The columns of the tables of input and output.
-const FIELDS: [&str; 5] = ["Element", "Type", "Detaljer", "Forekomst", "Beskrivelse"];
-/// The columns of the table of a method's own errors.
-const CODES: [&str; 3] = ["Fejlkode", "Fejltekst", "Beskrivelse"];
-
-const PATH_ALIASES: Text = Text { da: "Stien kan også skrives ", en: "The path may also be written " };
-const CALL: Text = Text { da: "Kald", en: "Call" };
-const ANSWER: Text = Text { da: "Svar", en: "Answer" };
-const NO_BODY: Text = Text { da: "uden krop", en: "without a body" };
-const ALL_ERRORS: Text = Text { da: "Alle svar, der er en fejl", en: "Every answer that is an error" };
-const WHEN: Text = Text { da: "Hvornår", en: "When" };
 
 /// The method. What the contract prints stays Danish in every language of the page.
 pub(super) fn render(
@@ -28,16 +16,19 @@ pub(super) fn render(
     base: &str,
 ) -> Markup {
     let name = endpoint.name();
-    let say = |text: Text| language.of(text);
+    let say = |da, en| language.say(da, en);
+    let (call, answer) = (say("Kald", "Call"), say("Svar", "Answer"));
+    let all_errors = say("Alle svar, der er en fejl", "Every answer that is an error");
     html! {
         section.method aria-labelledby=(name) {
             h3 id=(name) {
                 (name) " " span.route { "(" (endpoint.verb.name()) " " (endpoint.path) ")" }
             }
             p {
-                (say(endpoint.summary))
+                (language.of(endpoint.summary))
                 @for (index, alias) in endpoint.path_aliases.iter().enumerate() {
-                    @if index == 0 { " " (say(PATH_ALIASES)) } @else { ", " }
+                    @if index == 0 { " " (say("Stien kan også skrives ", "The path may also be written ")) }
+                    @else { ", " }
                     code { (alias) }
                 }
                 @if !endpoint.path_aliases.is_empty() { "." }
@@ -48,103 +39,88 @@ pub(super) fn render(
                 h4 { "Scope" }
                 p { code { (endpoint.scope()) } }
                 h4 { "Input" }
-                (fields(name, "Input", &table::input(endpoint)))
+                (fields(name, "Input", "Intet input", table::input(endpoint)))
                 h4 { "Output" }
-                (fields(name, "Output", &table::output(endpoint)))
+                (fields(name, "Output", "Intet output", table::output(endpoint)))
                 h4 { "Fejlkoder" }
                 (own_errors(endpoint))
             }
             div.example {
-                h4 { (say(CALL)) }
-                (code(&format!("{name}: {}", say(CALL)), &curl(endpoint, base)))
-                h4 { (say(ANSWER)) }
+                h4 { (call) }
+                (code(&format!("{name}: {call}"), &curl(endpoint, base)))
+                h4 { (answer) }
                 @if endpoint.output.is_some() {
                     p { "200, " code { "application/json" } }
-                    (code(&format!("{name}: {}", say(ANSWER)), &lossy(&example::output(endpoint.method))))
+                    (code(&format!("{name}: {answer}"), &example::output(endpoint.method)))
                 } @else {
-                    p { "204, " (say(NO_BODY)) }
+                    p { "204, " (say("uden krop", "without a body")) }
                 }
-                h4 { (say(ALL_ERRORS)) }
-                (all_errors(endpoint, language))
+                h4 { (all_errors) }
+                (errors(endpoint, language, all_errors))
             }
         }
     }
 }
+
+/// The first cell of a row, which names it, and the others.
+type Row = (String, Markup);
 
 /// What the loaded access table allows: a row for each organisation type that has any access mode.
 fn organisations(endpoint: &EndpointSpec, access_table: &AccessTable) -> Markup {
-    let rows = OrganisationType::ALL.map(|row| (row, access_table.allowed(endpoint.method, row)));
-    if rows.iter().all(|(_, modes)| modes.is_empty()) {
-        return html! { p { "Ingen organisationer" } };
-    }
     let columns: Vec<_> = std::iter::once("").chain(AccessMode::ALL.map(AccessMode::heading)).collect();
-    let rows = html! {
-        @for (organisation, modes) in rows.into_iter().filter(|(_, modes)| !modes.is_empty()) {
-            tr {
-                th scope="row" { (organisation.name()) }
-                @for mode in AccessMode::ALL {
-                    td { @if modes.contains(mode) { "X" } }
-                }
-            }
-        }
-    };
-    framed(endpoint.name(), "Tilladte organisationer", Some("marks"), &columns, rows)
+    let rows = OrganisationType::ALL.into_iter().filter_map(|organisation| {
+        let modes = access_table.allowed(endpoint.method, organisation);
+        let cells = html! { @for mode in AccessMode::ALL { td { @if modes.contains(mode) { "X" } } } };
+        (!modes.is_empty()).then(|| (organisation.to_string(), cells))
+    });
+    framed(endpoint.name(), "Tilladte organisationer", Some("marks"), "Ingen organisationer", &columns, rows)
 }
 
-/// The table of a method's input or output, or the contract's word for none.
-fn fields(name: &str, what: &str, rows: &[FieldRow]) -> Markup {
-    if rows.is_empty() {
-        return html! { p { "Intet " (what.to_lowercase()) } };
-    }
-    let rows = html! {
-        @for row in rows {
-            tr {
-                th scope="row" { (row.element) }
-                td { (row.kind) }
-                td { (row.details) }
-                td { (row.occurrence) }
-                td { (row.description) }
-            }
-        }
-    };
-    framed(name, what, None, &FIELDS, rows)
+/// The table of a method's input or output.
+fn fields(name: &str, what: &str, none: &str, fields: Vec<FieldRow>) -> Markup {
+    let columns = ["Element", "Type", "Detaljer", "Forekomst", "Beskrivelse"];
+    let rows = fields.into_iter().map(|field| {
+        let cells = html! {
+            td { (field.kind) } td { (field.details) } td { (field.occurrence) } td { (field.description) }
+        };
+        (field.element, cells)
+    });
+    framed(name, what, None, none, &columns, rows)
 }
 
 fn own_errors(endpoint: &EndpointSpec) -> Markup {
-    if endpoint.errors.is_empty() {
-        return html! { p { "Ingen fejlkoder" } };
-    }
-    let rows = html! {
-        @for error in endpoint.errors {
-            tr {
-                th scope="row" { (error.kind.row().1) }
-                td { (error.kind.row().2) }
-                td { (error.description) }
-            }
-        }
-    };
-    framed(endpoint.name(), "Fejlkoder", None, &CODES, rows)
+    let rows = endpoint.errors.iter().map(|error| {
+        let (_, code, text) = error.kind.row();
+        (code.to_owned(), html! { td { (text) } td { (error.description) } })
+    });
+    let columns = ["Fejlkode", "Fejltekst", "Beskrivelse"];
+    framed(endpoint.name(), "Fejlkoder", None, "Ingen fejlkoder", &columns, rows)
 }
 
-fn all_errors(endpoint: &EndpointSpec, language: Language) -> Markup {
-    let columns = ["Status", "Fejlkode", "Fejltekst", language.of(WHEN)];
-    let rows = html! {
-        @for kind in endpoint.faults() {
-            @let (status, code, text) = kind.row();
-            tr {
-                th scope="row" { (status.as_u16()) }
-                td { (code) }
-                td lang="da" { (text) }
-                td { (language.of(texts::when(kind))) }
-            }
-        }
-    };
-    framed(endpoint.name(), language.of(ALL_ERRORS), None, &columns, rows)
+fn errors(endpoint: &EndpointSpec, language: Language, what: &str) -> Markup {
+    let rows = endpoint.faults().map(|kind| {
+        let (status, code, text) = kind.row();
+        let when = language.of(texts::when(kind));
+        (status.as_u16().to_string(), html! { td { (code) } td lang="da" { (text) } td { (when) } })
+    });
+    let columns = ["Status", "Fejlkode", "Fejltekst", language.say("Hvornår", "When")];
+    framed(endpoint.name(), what, None, "", &columns, rows)
 }
 
-/// A table that scrolls within itself where the screen is narrow.
-fn framed(name: &str, what: &str, class: Option<&str>, columns: &[&str], rows: Markup) -> Markup {
+/// A table that scrolls within itself where the screen is narrow; the word for `none` in place of one without rows.
+fn framed(
+    name: &str,
+    what: &str,
+    class: Option<&str>,
+    none: &str,
+    columns: &[&str],
+    rows: impl Iterator<Item = Row>,
+) -> Markup {
     let id = format!("{name}-{}", what.to_lowercase().replace(' ', "-"));
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return html! { p { (none) } };
+    }
     html! {
         div.table role="region" aria-labelledby=(id) tabindex="0" {
             table class=[class] {
@@ -156,7 +132,7 @@ fn framed(name: &str, what: &str, class: Option<&str>, columns: &[&str], rows: M
                         }
                     }
                 }
-                tbody { (rows) }
+                tbody { @for (head, cells) in rows { tr { th scope="row" { (head) } (cells) } } }
             }
         }
     }
@@ -173,22 +149,17 @@ pub(super) fn curl(endpoint: &EndpointSpec, base: &str) -> String {
     if let Some(segment) = endpoint.segment {
         path = path.replace(&format!("{{{}}}", segment.name), example::CVR_NUMMER);
     }
-    let (mut query, mut body) = (String::new(), String::new());
-    match endpoint.input {
-        Input::Nothing => {}
+    let (query, body) = match endpoint.input {
+        Input::Nothing => (String::new(), String::new()),
         Input::Query(_) => {
             let parameter = |row: FieldRow| format!("{}={}", row.element, example::CVR_NUMMER);
             let parameters: Vec<_> = table::input(endpoint).into_iter().map(parameter).collect();
-            query = format!("?{}", parameters.join("&"));
+            (format!("?{}", parameters.join("&")), String::new())
         }
         Input::Body(_) => {
-            body = format!(" -H 'Content-Type: application/json' -d '{}'", lossy(&example::request()));
+            (String::new(), format!(" -H 'Content-Type: application/json' -d '{}'", example::request()))
         }
-    }
+    };
     let verb = if endpoint.verb == Verb::Get { "" } else { " -X PUT" };
     format!("curl -i{verb} '{base}{path}{query}' -H \"Authorization: Bearer $TOKEN\"{body}")
-}
-
-fn lossy(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
 }

@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 
-use super::operation::{self, SCHEME, TAG};
-use crate::api::problem::ProblemDto;
+use super::{example, table, texts};
+use crate::api::problem::{Kind, ProblemDto};
+use crate::api::request_id;
 use crate::api::response::CvrNummer;
-use crate::api::spec::{EndpointSpec, Input, TypeSchema};
-use crate::domain::access::AccessTable;
+use crate::api::spec::{EndpointSpec, Input, TypeSchema, Verb};
+use crate::domain::access::{AccessMode, AccessTable, Method, OrganisationType};
+use crate::telemetry::trace_context;
+
+/// The name of the security scheme.
+const SCHEME: &str = "adgangstoken";
+const TAG: &str = "Virksomhedslogin";
 
 /// The document for this access table, as pretty JSON that ends with a line feed.
-///
-/// # Errors
-/// When it cannot be written as JSON, which no request can cause.
-pub(crate) fn document(access_table: &AccessTable) -> Result<String, serde_json::Error> {
+pub(crate) fn document(access_table: &AccessTable) -> String {
     let mut paths = Map::new();
     for endpoint in EndpointSpec::ALL {
         let verb = endpoint.verb.name().to_lowercase();
-        paths.insert(endpoint.path.to_owned(), json!({ verb: operation::of(endpoint, access_table) }));
+        paths.insert(endpoint.path.to_owned(), json!({ verb: operation(endpoint, access_table) }));
     }
     let document = json!({
         "openapi": "3.1.0",
@@ -49,7 +52,7 @@ pub(crate) fn document(access_table: &AccessTable) -> Result<String, serde_json:
         },
         "tags": [{ "name": TAG, "description": "De tre metoder." }],
     });
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    format!("{document:#}\n")
 }
 
 /// Every schema that a method refers to, and the problem's.
@@ -74,10 +77,187 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     schemas
 }
 
+/// The method: its parameters, its body, every answer it may give.
+fn operation(endpoint: &EndpointSpec, access_table: &AccessTable) -> Value {
+    let path_aliases = match endpoint.path_aliases {
+        [] => String::new(),
+        aliases => format!(" Stien kan også skrives `{}`.", aliases.join("`, `")),
+    };
+    let mut operation = json!({
+        "tags": [TAG],
+        "summary": endpoint.summary.da,
+        "description": format!("Kræver scope `{}`.{path_aliases}", endpoint.scope()),
+        "operationId": endpoint.name(),
+        "parameters": parameters(endpoint),
+    });
+    if let Some(body) = endpoint.body() {
+        operation["requestBody"] = json!({
+            "content": { "application/json": content(body.schema_of, &example::request()) },
+            "required": true,
+        });
+    }
+    operation["responses"] = json!(responses(endpoint));
+    operation["security"] = json!([{ SCHEME: [endpoint.scope()] }]);
+    operation["x-tilladte-organisationer"] = access(endpoint.method, access_table);
+    operation
+}
+
+/// What the loaded access table allows: organisation type → access modes.
+fn access(method: Method, access_table: &AccessTable) -> Value {
+    let rows = OrganisationType::ALL.into_iter().filter_map(|organisation| {
+        let modes = access_table.allowed(method, organisation);
+        let names: Vec<_> = modes.iter().map(AccessMode::name).collect();
+        (!modes.is_empty()).then(|| (organisation.to_string(), json!(names)))
+    });
+    Value::Object(rows.collect())
+}
+
+fn reference(schema_of: TypeSchema) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{}", schema_of.name()) })
+}
+
+/// A JSON body of this type, with this example of it.
+fn content(schema_of: TypeSchema, example: &str) -> Value {
+    json!({ "schema": reference(schema_of), "example": parsed(example) })
+}
+
+fn parsed(example: &str) -> Value {
+    serde_json::from_str(example).unwrap_or_default()
+}
+
+/// Whether its answer comes in the coding that the caller accepts; one login is shorter than its compressed form.
+fn is_compressed(endpoint: &EndpointSpec) -> bool {
+    endpoint.method == Method::GetLogins
+}
+
+fn parameters(endpoint: &EndpointSpec) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    let mut add = |name: &str, place: &str, description: &str, required: bool, schema: Value| {
+        parameters.push(json!({
+            "name": name, "in": place, "description": description, "required": required, "schema": schema,
+        }));
+    };
+    if let Some(segment) = &endpoint.segment {
+        add(segment.name, "path", segment.description.da, true, reference(segment.schema_of));
+    }
+    if let Input::Query(schema_of) = &endpoint.input {
+        for (name, member, required) in table::members(&json!(schema_of.schema())) {
+            let mut schema = member.clone();
+            let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+            let description = description.as_ref().and_then(Value::as_str).unwrap_or_default();
+            add(name, "query", description, required, schema);
+        }
+    }
+    let mut header = |name, description, schema| add(name, "header", description, false, schema);
+    let mut id = id_schema();
+    id["pattern"] = json!(request_id::PATTERN);
+    let description = "Kaldets id, 1 til 46 synlige ASCII-tegn. Uden det finder tjenesten selv på et.";
+    header(request_id::FIELD, description, id);
+    let description =
+        "Den sporing, kaldet hører til (W3C Trace Context). En, der ikke kan læses, erstattes af en ny.";
+    header(trace_context::FIELD, description, text(example::TRACE));
+    let description = "ETag fra et tidligere svar om det samme: 412, hvis tilstanden siden er ændret. `*` kræver kun, \
+                       at der er en.";
+    header("If-Match", description, text("*"));
+    if endpoint.verb == Verb::Get {
+        let description = "ETag fra et tidligere svar: 304, så længe intet er ændret.";
+        header("If-None-Match", description, text(r#"W/"1a20b3a43a3-1a20b3a43a3""#));
+    }
+    if is_compressed(endpoint) {
+        header("Accept-Encoding", "gzip eller zstd giver et komprimeret svar.", text("gzip"));
+    }
+    parameters
+}
+
+/// The schema of a text.
+fn text(example: &str) -> Value {
+    json!({ "type": "string", "examples": [example] })
+}
+
+/// The schema of a request id.
+fn id_schema() -> Value {
+    let mut id = text(example::REQUEST_ID);
+    (id["maxLength"], id["minLength"]) = (request_id::MAX_LENGTH.into(), 1.into());
+    id
+}
+
+/// Every answer that a call may get, by status.
+fn responses(endpoint: &EndpointSpec) -> BTreeMap<u16, Value> {
+    let mut errors: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
+    for kind in endpoint.faults() {
+        errors.entry(kind.row().0.as_u16()).or_default().push(kind);
+    }
+    let mut responses: BTreeMap<_, _> =
+        errors.into_iter().map(|(status, kinds)| (status, error_response(&kinds))).collect();
+    let Some(output) = &endpoint.output else {
+        responses.insert(204, response("Registreret og skrevet til disken.", &[]));
+        return responses;
+    };
+    let mut headers = vec![
+        ("ETag", "Svarets svage mærke, til If-None-Match."),
+        ("Cache-Control", "Svaret må kun gemmes af den, der fik det."),
+    ];
+    if is_compressed(endpoint) {
+        headers.push(("Vary", "Accept-Encoding."));
+    }
+    responses.insert(304, response("Uændret siden det svar, hvis ETag blev sendt.", &headers));
+    headers.push(("Last-Modified", "Det seneste login i svaret, på sekundet."));
+    if is_compressed(endpoint) {
+        headers.push(("Content-Encoding", "gzip eller zstd, når svaret er komprimeret."));
+    }
+    let mut found = response("Fundet.", &headers);
+    let body = content(output.schema_of, &example::output(endpoint.method));
+    found["content"] = json!({ "application/json": body });
+    responses.insert(200, found);
+    responses
+}
+
+/// An answer with the headers that all of them have, and these.
+fn response(description: &str, more: &[(&str, &str)]) -> Value {
+    let mut trace = text(example::TRACE);
+    trace["pattern"] = json!(trace_context::PATTERN);
+    let id_text = "Kaldets id: det, der blev sendt, ellers et, tjenesten fandt på.";
+    let trace_text = "Kaldets sporing: den, der blev sendt, ellers en ny; med tjenestens eget id for kaldet.";
+    let mut headers = BTreeMap::from([
+        (request_id::FIELD, header(id_text, id_schema())),
+        (trace_context::FIELD, header(trace_text, trace)),
+    ]);
+    for (name, description) in more {
+        let number = json!({ "type": "integer", "minimum": 1 });
+        let schema = if *name == "Retry-After" { number } else { json!({ "type": "string" }) };
+        headers.insert(name, header(description, schema));
+    }
+    json!({ "description": description, "headers": headers })
+}
+
+fn header(description: &str, schema: Value) -> Value {
+    json!({ "schema": schema, "description": description })
+}
+
+/// The errors of one status in one response, an example for each.
+fn error_response(kinds: &[Kind]) -> Value {
+    let (mut descriptions, mut examples, mut headers) = (Vec::new(), BTreeMap::new(), Vec::new());
+    for kind in kinds {
+        let when = texts::when(*kind).da;
+        descriptions.push(format!("{when} ({})", kind.row().1));
+        let example = json!({ "summary": when, "value": parsed(&example::problem(*kind)) });
+        examples.insert(format!("{kind:?}"), example);
+        if kind.challenges() {
+            headers.push(("WWW-Authenticate", "Hvad tokenet mangler (RFC 6750)."));
+        }
+        if kind.is_temporary() {
+            headers.push(("Retry-After", "Sekunder, før det samme kald kan sendes igen."));
+        }
+    }
+    let mut response = response(&descriptions.join(" "), &headers);
+    let schema = reference(TypeSchema::of::<ProblemDto>());
+    response["content"] = json!({ "application/problem+json": { "schema": schema, "examples": examples } });
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     fn shipped() -> Value {
         serde_json::from_str(COPY).unwrap()

@@ -2,39 +2,35 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use super::document::fingerprint;
 use super::language::{Language, PARAMETER};
-use super::{guide, method, stylesheet};
+use super::{guide, method};
 use crate::api::spec::{EndpointSpec, Text};
 use crate::domain::access::AccessTable;
 
-/// What the contract's page begins with; here it holds for the access table as well.
-const FOLLOWS_THE_CODE: Text = Text {
-    da: "Siden opdateres automatisk til at afspejle koden.",
-    en: "This page is generated from the running service and always shows what it does.",
-};
-const DESCRIPTION: Text = Text {
-    da: "Hvornår en virksomhed første gang og senest er logget ind på JobAG: metoderne, deres adgang og deres fejl.",
-    en: "When a company first and last logged in to JobAG: the methods, who may call them, and their errors.",
-};
-const SKIP: Text = Text { da: "Spring til indholdet", en: "Skip to the content" };
-const CONTENTS: Text = Text { da: "Indhold", en: "Contents" };
 const START_HEADING: Text = Text { da: "Kom godt i gang", en: "Getting started" };
 const METHODS_HEADING: Text = Text { da: "Metoder", en: "Methods" };
-const LANGUAGE: Text = Text { da: "Sprog", en: "Language" };
 const TITLE: &str = "Virksomhedslogin";
 const CONTENT: &str = "indhold";
 const START: &str = "kom-godt-i-gang";
 const METHODS: &str = "metoder";
 
+pub(super) const STYLE_SHEET: &str = include_str!("style.css");
+
+/// Its name below `/assets/`, made of its content: a browser may keep it for ever, and a new one has a new name.
+pub(super) fn style_sheet_name() -> String {
+    format!("{}.css", fingerprint(STYLE_SHEET.as_bytes()))
+}
+
 /// The page for this access table, whose calls go to this address.
 pub(super) fn render(access_table: &AccessTable, language: Language, base: &str) -> String {
-    let say = |text: Text| language.of(text);
+    let say = |da, en| language.say(da, en);
     let page = html! {
         (DOCTYPE)
         html lang=(language.tag()) {
             (head(language))
             body {
-                a.skip href={ "#" (CONTENT) } { (say(SKIP)) }
+                a.skip href={ "#" (CONTENT) } { (say("Spring til indholdet", "Skip to the content")) }
                 header {
                     div.bar {
                         p.brand { (TITLE) " " span.version { (env!("CARGO_PKG_VERSION")) } }
@@ -44,13 +40,19 @@ pub(super) fn render(access_table: &AccessTable, language: Language, base: &str)
                 }
                 main id=(CONTENT) tabindex="-1" {
                     h1 { (TITLE) }
-                    p.lead { (say(FOLLOWS_THE_CODE)) }
+                    p.lead {
+                        // What the contract's page begins with; here it holds for the access table as well.
+                        (say(
+                            "Siden opdateres automatisk til at afspejle koden.",
+                            "This page is generated from the running service and always shows what it does.",
+                        ))
+                    }
                     section aria-labelledby=(START) {
-                        h2 id=(START) { (say(START_HEADING)) }
+                        h2 id=(START) { (language.of(START_HEADING)) }
                         (guide::render(language, base))
                     }
                     section aria-labelledby=(METHODS) {
-                        h2 id=(METHODS) { (say(METHODS_HEADING)) }
+                        h2 id=(METHODS) { (language.of(METHODS_HEADING)) }
                         @for endpoint in EndpointSpec::ALL {
                             (method::render(endpoint, access_table, language, base))
                         }
@@ -70,14 +72,18 @@ pub(super) fn render(access_table: &AccessTable, language: Language, base: &str)
 }
 
 fn head(language: Language) -> Markup {
+    let description = language.say(
+        "Hvornår en virksomhed første gang og senest er logget ind på JobAG: metoderne, deres adgang og deres fejl.",
+        "When a company first and last logged in to JobAG: the methods, who may call them, and their errors.",
+    );
     html! {
         head {
             meta charset="utf-8";
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
-            meta name="description" content=(language.of(DESCRIPTION));
+            meta name="description" content=(description);
             title { (TITLE) " – " (language.of(METHODS_HEADING)) }
-            link rel="stylesheet" href={ "/assets/" (stylesheet::name()) };
+            link rel="stylesheet" href={ "/assets/" (style_sheet_name()) };
             @for other in Language::ALL {
                 link rel="alternate" hreflang=(other.tag()) href=(address(other));
             }
@@ -91,7 +97,7 @@ fn address(language: Language) -> String {
 
 fn switch(language: Language) -> Markup {
     html! {
-        nav.languages aria-label=(language.of(LANGUAGE)) {
+        nav.languages aria-label=(language.say("Sprog", "Language")) {
             ul {
                 @for other in Language::ALL {
                     li {
@@ -106,7 +112,7 @@ fn switch(language: Language) -> Markup {
 
 fn contents(language: Language) -> Markup {
     html! {
-        nav.contents aria-label=(language.of(CONTENTS)) {
+        nav.contents aria-label=(language.say("Indhold", "Contents")) {
             ul {
                 li { a href={ "#" (START) } { (language.of(START_HEADING)) } }
                 @for endpoint in EndpointSpec::ALL {

@@ -9,25 +9,14 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstatvfs};
 use rustix::process::geteuid;
 
 use crate::files;
-use crate::files::reject_dangling_link;
 use crate::line_writer::LineWriter;
 
 /// The widest mode that an audit file may have.
 pub(crate) const WIDEST_MODE: u32 = 0o640;
 
-/// What is at the path of an audit file that is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AtPath {
-    Itself,
-    /// Nothing or another file. The open one has another name.
-    Renamed,
-    /// Nothing or another file. The open one has no name any more: what is written to it is lost.
-    Deleted,
-}
-
 /// Opens the file for appending, and makes it (0600) when absent.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    reject_dangling_link(path)?;
+    files::reject_dangling_link(path)?;
     // Not waiting for the reader of a pipe, at the start or on SIGHUP: without one it is an error (ENXIO).
     let flags = files::flags(OFlags::NONBLOCK);
     let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
@@ -57,22 +46,16 @@ pub(super) fn lines_of(file: File, path: &Path) -> LineWriter<File> {
     LineWriter::new(file, torn)
 }
 
-/// Whether this is a regular file without a name.
+/// Whether this is a regular file without a name: what is written to it is lost.
 pub(super) fn is_deleted(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.is_file() && found.nlink() == 0)
 }
 
-/// Compares the open file with its path. Only regular files are: a pipe without a name has its reader still.
-pub(super) fn at_path(file: &File, path: &Path) -> AtPath {
-    let Ok(open) = file.metadata() else { return AtPath::Itself };
+/// Whether the path is that of the open file. Only regular files are compared: a pipe without a name has its reader still.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    let Ok(open) = file.metadata() else { return true };
     let is_same = |found: fs::Metadata| (found.dev(), found.ino()) == (open.dev(), open.ino());
-    if !open.is_file() || fs::metadata(path).is_ok_and(is_same) {
-        AtPath::Itself
-    } else if open.nlink() == 0 {
-        AtPath::Deleted
-    } else {
-        AtPath::Renamed
-    }
+    !open.is_file() || fs::metadata(path).is_ok_and(is_same)
 }
 
 /// The file's mode, when that is wider than [`WIDEST_MODE`].

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::file::{self, AtPath};
+use super::file;
 use crate::critical_tasks::CriticalTasks;
 use crate::line_writer::LineWriter;
 
@@ -55,9 +55,6 @@ struct Health {
 impl AuditLog {
     /// An audit log on standard output. Not by way of `std::io::stdout`, which keeps what it could not write and takes
     /// a closed descriptor for one that takes everything.
-    ///
-    /// # Errors
-    /// When standard output is closed.
     pub fn to_stdout() -> io::Result<Self> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self { path: None, sink: Mutex::new(Sink::new(file, STDOUT.as_ref())), health: Mutex::default() })
@@ -86,10 +83,7 @@ impl AuditLog {
         }
     }
 
-    /// Writes one line at once, for a caller that cannot wait.
-    ///
-    /// # Errors
-    /// When the line is not wholly written.
+    /// Writes one line at once, for a caller that cannot wait; an error when it is not wholly written.
     pub(crate) fn write_alone(&self, line: &[u8]) -> io::Result<()> {
         self.write(line).1.map_or(Ok(()), Err)
     }
@@ -127,9 +121,6 @@ impl AuditLog {
     }
 
     /// Starts the thread that checks the sink, a critical one. It ends when this log is dropped.
-    ///
-    /// # Errors
-    /// When the system denies the thread.
     pub(crate) fn watch(self: &Arc<Self>, essential: &CriticalTasks) -> io::Result<()> {
         let guard = essential.guard("the thread that watches the audit file");
         let watched = Arc::downgrade(self);
@@ -182,25 +173,23 @@ impl Sink {
         Self { lines: file::lines_of(file, path), failed: false, renamed: false, warned: None }
     }
 
-    /// Sees that the file at the path is the one that is written to, and that it is not open to others.
-    ///
-    /// # Errors
-    /// When it was deleted and cannot be made again. One that was only renamed still takes lines.
+    /// Sees that the file at the path is the one that is written to, and that it is not open to others. An error when it was
+    /// deleted and cannot be made again; one that was only renamed still takes lines.
     fn follow(&mut self, path: &Path) -> io::Result<()> {
-        let found = file::at_path(self.lines.output(), path);
-        let was_renamed = std::mem::replace(&mut self.renamed, found == AtPath::Renamed);
-        match found {
-            AtPath::Deleted => self.open_again(path)?,
-            AtPath::Renamed if was_renamed => {
-                if let Err(error) = self.open_again(path) {
+        let (is_at_path, is_deleted) =
+            (file::is_at(self.lines.output(), path), file::is_deleted(self.lines.output()));
+        let was_renamed = std::mem::replace(&mut self.renamed, !is_at_path);
+        if !is_at_path && (was_renamed || is_deleted) {
+            match self.open_again(path) {
+                Err(error) if !is_deleted => {
                     self.warn(Some(format!(
                         "{} cannot be opened again after it was renamed, and its lines go on where it is: {error}",
                         path.display()
                     )));
+                    return Ok(());
                 }
-                return Ok(());
+                opened => opened?,
             }
-            AtPath::Renamed | AtPath::Itself => {}
         }
         self.narrow(path);
         Ok(())

@@ -3,98 +3,78 @@
 //! A line waits until the worker has polled all that is ready, and is then written with the others; each answer leaves
 //! after its own line is out. On a busy worker that is one write for dozens of calls; on an idle one, one for one, at once.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::future::{Map, Shared};
-use tokio::task::{self, JoinError, JoinHandle};
+use tokio::task;
 
 use super::sink::AuditLog;
-
-/// The most bytes of memory that are kept for the next turn.
-const MOST_KEPT: usize = 64 << 10;
-
-type Turn = Shared<Map<JoinHandle<Outcome>, fn(Result<Outcome, JoinError>) -> Outcome>>;
 
 /// Gathers the lines of one worker.
 #[derive(Debug)]
 pub struct AuditWriter {
     log: Arc<AuditLog>,
-    /// The lines that wait.
+    turn: RefCell<Weak<Turn>>,
+}
+
+/// The lines that share a write.
+#[derive(Debug)]
+struct Turn {
+    log: Arc<AuditLog>,
     lines: RefCell<Vec<u8>>,
-    /// What they wait for.
-    turn: RefCell<Option<Turn>>,
-}
-
-/// What became of the lines of a turn.
-#[derive(Debug, Clone)]
-struct Outcome {
-    /// So many bytes got out.
-    written: usize,
-    error: Option<Rc<io::Error>>,
-}
-
-impl Outcome {
-    /// What became of the line that ends at this byte.
-    fn of_line(self, end: usize) -> Result<(), Rc<io::Error>> {
-        self.error.filter(|_| end > self.written).map_or(Ok(()), Err)
-    }
+    /// How many bytes got out, and why not all of them; set once they are written.
+    outcome: OnceCell<(usize, Option<Rc<io::Error>>)>,
 }
 
 impl AuditWriter {
     /// A writer for one worker.
     pub fn new(log: Arc<AuditLog>) -> Rc<Self> {
-        Rc::new(Self { log, lines: RefCell::default(), turn: RefCell::default() })
+        Rc::new(Self { log, turn: RefCell::default() })
     }
 
     /// Writes one line, line feed included. From the first poll on it is written, whether or not its call is given up.
     ///
     /// # Errors
     /// When the line is not wholly written.
-    pub async fn write(self: &Rc<Self>, line: &[u8]) -> Result<(), Rc<io::Error>> {
-        let (turn, end) = {
-            let mut lines = self.lines.borrow_mut();
-            lines.extend_from_slice(line);
-            (self.turn.borrow_mut().get_or_insert_with(|| self.begin_turn()).clone(), lines.len())
-        };
-        turn.await.of_line(end)
+    pub async fn write(&self, line: &[u8]) -> Result<(), Rc<io::Error>> {
+        let turn = self.turn();
+        turn.lines.borrow_mut().extend_from_slice(line);
+        let end = turn.lines.borrow().len();
+        // Polled again when everything that is ready has been.
+        task::yield_now().await;
+        turn.result(end)
     }
 
-    fn begin_turn(self: &Rc<Self>) -> Turn {
-        let turn = EndOfTurn(Rc::clone(self));
-        let ended: fn(Result<Outcome, JoinError>) -> Outcome = |outcome| {
-            outcome
-                .unwrap_or_else(|error| Outcome { written: 0, error: Some(Rc::new(io::Error::other(error))) })
-        };
-        let task = task::spawn_local(async move {
-            // Polled again when everything that is ready has been.
-            task::yield_now().await;
-            turn.0.write_out()
-        });
-        task.map(ended).shared()
-    }
-
-    fn write_out(&self) -> Outcome {
-        self.turn.take();
-        let mut lines = self.lines.borrow_mut();
-        let (written, error) = self.log.write(&lines);
-        lines.clear();
-        lines.shrink_to(MOST_KEPT);
-        Outcome { written, error: error.map(Rc::new) }
+    /// The turn that is not over yet, or a new one.
+    fn turn(&self) -> Rc<Turn> {
+        let open = self.turn.borrow().upgrade().filter(|turn| turn.outcome.get().is_none());
+        open.unwrap_or_else(|| {
+            let turn =
+                Turn { log: Arc::clone(&self.log), lines: RefCell::default(), outcome: OnceCell::new() };
+            let turn = Rc::new(turn);
+            self.turn.replace(Rc::downgrade(&turn));
+            turn
+        })
     }
 }
 
-/// Writes the lines of a turn that the worker's end cut short.
-struct EndOfTurn(Rc<AuditWriter>);
+impl Turn {
+    /// What becomes of the line that ends at this byte; writes all of them first, unless that was done.
+    fn result(&self, end: usize) -> Result<(), Rc<io::Error>> {
+        let (written, error) = self.outcome.get_or_init(|| {
+            let (written, error) = self.log.write(&self.lines.borrow());
+            (written, error.map(Rc::new))
+        });
+        error.clone().filter(|_| end > *written).map_or(Ok(()), Err)
+    }
+}
 
-impl Drop for EndOfTurn {
+/// Writes the lines of calls that were all given up, or that the worker's end cut short.
+impl Drop for Turn {
     fn drop(&mut self) {
-        if !self.0.lines.borrow().is_empty() {
-            self.0.write_out();
-        }
+        let _ = self.result(0);
     }
 }
 

@@ -24,14 +24,14 @@ fn explain(settings: &Settings, method: Method, organisation: &str, adgang: &[St
         return (false, format!("{organisation:?} is no organisation type{hint}"));
     };
     let modes: AccessModes = adgang.iter().filter_map(|mode| mode.parse::<AccessMode>().ok()).collect();
-    let decision = settings.access_table.decide(method, known, modes);
-    let mut reason = decision.reason.to_string();
+    let reason = settings.access_table.decide(method, known, modes);
+    let (allowed, mut reason) = (reason.allows(), reason.to_string());
     // Unknown modes are ignored, as in a token; here they are most likely typing errors.
     for unknown in adgang.iter().filter(|mode| mode.parse::<AccessMode>().is_err()) {
         let hint = hint(unknown, &AccessMode::ALL.map(AccessMode::name));
         reason.push_str(&format!("\n  {unknown:?} is no access mode{hint}"));
     }
-    (decision.allowed, reason)
+    (allowed, reason)
 }
 
 fn hint(given: &str, names: &[&'static str]) -> String {

@@ -65,8 +65,6 @@ pub(super) fn openapi(output: &mut Output<'_>) -> Result<Exit, Failure> {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::new(Exit::Usage, errors.join("\n"))
     })?;
-    let document = apidocs::openapi::document(&access_table)
-        .map_err(|error| Failure::failed(format!("the document cannot be written as JSON: {error}")))?;
-    output.print(&document)?;
+    output.print(&apidocs::openapi::document(&access_table))?;
     Ok(Exit::Done)
 }

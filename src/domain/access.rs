@@ -5,14 +5,14 @@
 
 use std::fmt;
 
-use strum::{Display, EnumString, IntoStaticStr};
+use strum::{Display, EnumMessage, EnumString, IntoStaticStr};
 
 /// A method of the contract, by its name on the page, in the access table, the audit line and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr)]
 pub enum Method {
-    /// `GET /v1/LoginSpan`: one company.
+    /// `GET /v1/Login`: one company.
     GetLogin,
-    /// `PUT /v1/LoginSpan/{CvrNummer}`: a company logged in.
+    /// `PUT /v1/Login/{CvrNummer}`: a company logged in.
     SetLogin,
     /// `GET /v1/Logins`: all companies.
     GetLogins,
@@ -31,24 +31,27 @@ pub enum OrganisationType {
     Star,
 }
 
-/// The capacity in which the caller acts: a column of the table, by its name in tokens and configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr)]
+/// The capacity in which the caller acts: a column of the table, by its name in tokens and configuration. Each comment is the
+/// column's heading on the page.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumMessage, EnumString, IntoStaticStr,
+)]
 pub enum AccessMode {
-    /// Alle borgere.
+    /// Alle borgere
     AlleBorgere,
-    /// Egne borgere.
+    /// Egne borgere
     EgneBorgere,
-    /// Tidligere egne borgere.
+    /// Tidligere egne borgere
     TidligereEgneBorgere,
-    /// Gæsteadgang.
+    /// Gæsteadgang
     Gaesteadgang,
-    /// Anden Aktør - egne borgere.
+    /// Anden Aktør - egne borgere
     AndenAktoerEgneBorgere,
-    /// Anden Aktør - gæsteadgang.
+    /// Anden Aktør - gæsteadgang
     AndenAktoerGaesteadgang,
-    /// Anden Aktør - alle borgere.
+    /// Anden Aktør - alle borgere
     AndenAktoerAlleBorgere,
-    /// System - alle borgere.
+    /// System - alle borgere
     SystemAlleBorgere,
 }
 
@@ -99,17 +102,8 @@ impl AccessMode {
     }
 
     /// The column's heading on the page.
-    pub const fn heading(self) -> &'static str {
-        match self {
-            Self::AlleBorgere => "Alle borgere",
-            Self::EgneBorgere => "Egne borgere",
-            Self::TidligereEgneBorgere => "Tidligere egne borgere",
-            Self::Gaesteadgang => "Gæsteadgang",
-            Self::AndenAktoerEgneBorgere => "Anden Aktør - egne borgere",
-            Self::AndenAktoerGaesteadgang => "Anden Aktør - gæsteadgang",
-            Self::AndenAktoerAlleBorgere => "Anden Aktør - alle borgere",
-            Self::SystemAlleBorgere => "System - alle borgere",
-        }
+    pub fn heading(self) -> &'static str {
+        self.get_documentation().unwrap_or_default()
     }
 }
 
@@ -173,35 +167,20 @@ impl AccessTable {
         self.rows[method as usize][organisation as usize]
     }
 
-    /// Whether the caller may call the method: one claimed mode that the table allows is enough, and the first in the
-    /// order of the page's columns is the reason.
-    pub fn decide(
-        &self,
-        method: Method,
-        organisation: OrganisationType,
-        claimed_modes: AccessModes,
-    ) -> Decision {
+    /// Whether the caller may call the method, and why: one claimed mode that the table allows is enough, and the first in
+    /// the order of the page's columns is the reason.
+    pub fn decide(&self, method: Method, organisation: OrganisationType, claimed: AccessModes) -> Reason {
         let row = self.allowed(method, organisation);
-        let reason = match claimed_modes.iter().find(|mode| row.contains(*mode)) {
+        match claimed.iter().find(|mode| row.contains(*mode)) {
             Some(mode) => Reason::Rule(method, organisation, mode),
             None if row.is_empty() => Reason::OrganisationNotAllowed(method, organisation),
-            None if claimed_modes.is_empty() => Reason::UnknownMode(method, organisation),
-            None => Reason::ModeNotAllowed(method, organisation, claimed_modes),
-        };
-        Decision { allowed: matches!(reason, Reason::Rule { .. }), reason }
+            None if claimed.is_empty() => Reason::UnknownMode(method, organisation),
+            None => Reason::ModeNotAllowed(method, organisation, claimed),
+        }
     }
 }
 
-/// Whether the caller is let in, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
-    /// Let in or not.
-    pub allowed: bool,
-    /// The rule that let in, or what was lacking. For logs and `explain`, never for the caller.
-    pub reason: Reason,
-}
-
-/// Why a caller is let in or not.
+/// Why a caller is let in or not. For logs and `explain`, never for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// The table allows this access mode.
@@ -212,6 +191,13 @@ pub enum Reason {
     UnknownMode(Method, OrganisationType),
     /// The table allows access modes, but none of those that the caller claims.
     ModeNotAllowed(Method, OrganisationType, AccessModes),
+}
+
+impl Reason {
+    /// Whether it lets the caller in.
+    pub const fn allows(&self) -> bool {
+        matches!(self, Self::Rule(..))
+    }
 }
 
 impl fmt::Display for Reason {
@@ -240,9 +226,9 @@ mod tests {
     }
 
     fn reason(organisation: OrganisationType, claimed_modes: &[AccessMode]) -> (bool, String) {
-        let decision =
+        let reason =
             access_table().decide(Method::GetLogin, organisation, claimed_modes.iter().copied().collect());
-        (decision.allowed, decision.reason.to_string())
+        (reason.allows(), reason.to_string())
     }
 
     #[test]
@@ -289,7 +275,7 @@ mod tests {
         let everything = AccessMode::ALL.into_iter().collect();
         for method in Method::ALL {
             for organisation in OrganisationType::ALL {
-                assert!(!AccessTable::deny_all().decide(method, organisation, everything).allowed);
+                assert!(!AccessTable::deny_all().decide(method, organisation, everything).allows());
             }
         }
     }

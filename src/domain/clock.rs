@@ -77,16 +77,18 @@ impl ClockLimits {
 
     /// Checks the time without a database.
     pub fn check(&self, now: Timestamp) -> Result<(), WrongClock> {
-        if now < self.earliest {
-            return Err(WrongClock::BeforeCommit { now, earliest: self.earliest });
-        }
-        Ok(())
+        let earliest = self.earliest;
+        if now < earliest { Err(WrongClock::BeforeCommit { now, earliest }) } else { Ok(()) }
     }
 
     /// When logins from this first to this last time may be recorded, by the database's clock; `None`: at any time. The
     /// time that they waited counts.
     pub fn window(&self, first: Timestamp, last: Timestamp) -> Option<ClockWindow> {
-        self.from_database.map(|limit| ClockWindow { first, last, limit })
+        self.from_database.map(|limit| ClockWindow {
+            opens: last.shifted(-limit),
+            closes: first.shifted(limit),
+            limit,
+        })
     }
 
     /// Compares the clock with the database's, which showed `database` between `sent` and `received`.
@@ -111,24 +113,20 @@ impl ClockLimits {
 /// When some logins may be recorded, by the database's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockWindow {
-    first: Timestamp,
-    last: Timestamp,
+    pub opens: Timestamp,
+    pub closes: Timestamp,
     limit: i64,
 }
 
 impl ClockWindow {
-    pub fn opens(&self) -> Timestamp {
-        self.last.shifted(-self.limit)
-    }
-
-    pub fn closes(&self) -> Timestamp {
-        self.first.shifted(self.limit)
-    }
-
     /// The error when the database's clock shows a time outside.
     pub fn missed(&self, database: Timestamp) -> WrongClock {
-        let now = if database < self.opens() { self.last } else { self.first };
-        WrongClock::FarFromDatabase { now, database, limit: self.limit }
+        let nearest = if database < self.opens {
+            self.opens.shifted(self.limit)
+        } else {
+            self.closes.shifted(-self.limit)
+        };
+        WrongClock::FarFromDatabase { now: nearest, database, limit: self.limit }
     }
 }
 
@@ -203,8 +201,8 @@ mod tests {
         assert_eq!(ClockLimits::NONE.compare(sent, received, Timestamp::MAX), Ok(()));
         assert_eq!(ClockLimits::NONE.window(sent, received), None);
         let window = limits.window(sent, received).unwrap();
-        assert_eq!(window.opens(), moment("2026-11-23T07:59:02.000Z"));
-        assert_eq!(window.closes(), moment("2026-11-23T08:01:00.000Z"));
+        assert_eq!(window.opens, moment("2026-11-23T07:59:02.000Z"));
+        assert_eq!(window.closes, moment("2026-11-23T08:01:00.000Z"));
         for (database, now) in [("2026-11-23T07:00:00.000Z", received), ("2026-11-23T09:00:00.000Z", sent)] {
             let database = moment(database);
             assert_eq!(window.missed(database), WrongClock::FarFromDatabase { now, database, limit: 60_000 });

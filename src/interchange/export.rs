@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::timestamp_table::Tables;
+use crate::domain::timestamp::Tables;
 use crate::store::{Block, ReadError, Record, RecordStream, Snapshot};
 
 const TEMPLATE: &[u8; OBJECT] =

@@ -2,23 +2,22 @@
 //!
 //! A known length is announced, so that a receiver notices a truncated export even before it checks the trailer.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::SizedStream;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, rt, web};
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 
 use super::state::ManagementState;
 use crate::api::ApiState;
 use crate::api::middleware::audit::RETRY_SECONDS as RETRY_WITHOUT_AUDIT_SECONDS;
 use crate::api::middleware::request_context::RequestContext;
 use crate::api::problem::Problem;
-use crate::interchange;
-use crate::interchange::Exporter;
+use crate::interchange::{self, Exporter};
 use crate::store::{Block, PagedRecords, RecordStream, Snapshot};
 
 pub(super) const PATH: &str = "/export";
@@ -30,10 +29,7 @@ const RETRY_SECONDS: u32 = 5;
 /// Bytes of lines in a chunk.
 const CHUNK: usize = 64 * 1024;
 
-/// `GET /export`.
-///
-/// # Errors
-/// 503: the store cannot be read, or the audit line not be written.
+/// `GET /export`; 503 when the store cannot be read, or the audit line not be written.
 pub(super) async fn export(
     state: web::Data<ManagementState>,
     request: HttpRequest,
@@ -42,11 +38,15 @@ pub(super) async fn export(
         record.authorised = true;
         record.reason = Some(RULE.to_owned());
     });
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, "application/x-ndjson"));
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
     let answer = match state.api.store.list().await {
-        Ok(listing) => Ok(HttpResponse::Ok()
-            .insert_header((header::CONTENT_TYPE, "application/x-ndjson"))
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .body(ExportBody::new(listing))),
+        Ok(RecordStream::InMemory(snapshot)) => {
+            let length = interchange::length(&snapshot);
+            Ok(response.body(SizedStream::new(length, in_memory(snapshot))))
+        }
+        Ok(RecordStream::Paged(pages)) => Ok(response.streaming(paged(pages))),
         Err(error) => {
             let cause = format!("the export cannot be read from the store: {error}");
             RequestContext::of(&request).note(|record| record.cause = Some(cause));
@@ -82,70 +82,36 @@ pub(super) async fn audited(
     }
 }
 
-#[derive(Debug)]
-struct ExportBody {
-    records: Records,
-    /// `None` after the trailer.
-    exporter: Option<Exporter>,
-}
-
-#[derive(Debug)]
-enum Records {
-    /// With the key of the next block.
-    InMemory(Snapshot, u32),
-    Paged(PagedRecords),
-}
-
-impl ExportBody {
-    fn new(listing: RecordStream) -> Self {
-        let records = match listing {
-            RecordStream::InMemory(snapshot) => Records::InMemory(snapshot, 0),
-            RecordStream::Paged(paged) => Records::Paged(paged),
-        };
-        Self { records, exporter: Some(Exporter::default()) }
-    }
-}
-
-impl MessageBody for ExportBody {
-    type Error = io::Error;
-
-    fn size(&self) -> BodySize {
-        match &self.records {
-            Records::InMemory(snapshot, _) => BodySize::Sized(interchange::length(snapshot)),
-            Records::Paged(_) => BodySize::Stream,
-        }
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let Self { records, exporter } = &mut *self;
-        let Some(open) = exporter else { return Poll::Ready(None) };
-        let mut text = Vec::new();
-        match records {
-            Records::InMemory(snapshot, next) => {
-                text.reserve(CHUNK + Block::CAPACITY * interchange::ROW);
-                for (key, block) in snapshot.blocks_from(*next) {
-                    open.records(&mut text, block.records());
-                    *next = key + 1;
-                    if text.len() >= CHUNK {
-                        return Poll::Ready(Some(Ok(text.into())));
-                    }
-                }
+/// The lines of a snapshot, many in a chunk, and the trailer.
+fn in_memory(snapshot: Snapshot) -> impl Stream<Item = io::Result<Bytes>> {
+    let mut position = Some((0, Exporter::default()));
+    stream::iter(std::iter::from_fn(move || {
+        let (next, mut exporter) = position.take()?;
+        let mut text = Vec::with_capacity(CHUNK + Block::CAPACITY * interchange::ROW);
+        for (key, block) in snapshot.blocks_from(next) {
+            exporter.records(&mut text, block.records());
+            if text.len() >= CHUNK {
+                position = Some((key + 1, exporter));
+                return Some(Ok(text.into()));
             }
-            Records::Paged(paged) => match ready!(paged.poll_page(context)) {
-                Some(Ok(records)) => {
-                    open.records(&mut text, &records);
-                    return Poll::Ready(Some(Ok(text.into())));
-                }
-                Some(Err(error)) => {
-                    *exporter = None;
-                    return Poll::Ready(Some(Err(io::Error::other(error))));
-                }
-                None => {}
-            },
         }
-        if let Some(last) = exporter.take() {
-            last.trailer(&mut text);
+        exporter.trailer(&mut text);
+        Some(Ok(text.into()))
+    }))
+}
+
+/// The lines of each page, and the trailer.
+fn paged(pages: PagedRecords) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::try_unfold(Some((pages, Exporter::default())), |position| async {
+        let Some((mut pages, mut exporter)) = position else { return Ok(None) };
+        let mut text = Vec::new();
+        match poll_fn(|context| pages.poll_page(context)).await.transpose().map_err(io::Error::other)? {
+            Some(records) => exporter.records(&mut text, &records),
+            None => {
+                exporter.trailer(&mut text);
+                return Ok(Some((text.into(), None)));
+            }
         }
-        Poll::Ready(Some(Ok(text.into())))
-    }
+        Ok(Some((text.into(), Some((pages, exporter)))))
+    })
 }

@@ -3,30 +3,14 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, web};
 use futures_util::future::join;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::state::ManagementState;
 use crate::api::middleware::errors::PassThroughError;
 
-/// The body of both answers.
-#[derive(Serialize)]
-struct Health {
-    status: &'static str,
-    /// Part → why it is not ready.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    missing: Map<String, Value>,
-}
-
-impl Health {
-    fn answer(self, status: StatusCode) -> HttpResponse {
-        HttpResponse::build(status).insert_header((header::CACHE_CONTROL, "no-store")).json(self)
-    }
-}
-
 /// `GET /livez`: 200 as long as the process answers.
 pub(super) async fn livez() -> HttpResponse {
-    Health { status: "alive", missing: Map::new() }.answer(StatusCode::OK)
+    answer(StatusCode::OK, json!({ "status": "alive" }))
 }
 
 /// `GET /readyz`: 200 when requests can be answered, else 503 naming what is missing. The store writes, syncs and reads
@@ -45,10 +29,14 @@ pub(super) async fn readyz(state: web::Data<ManagementState>) -> HttpResponse {
     let missing: Map<_, _> =
         parts.into_iter().filter_map(|(part, reason)| Some((part.to_owned(), reason?.into()))).collect();
     let mut response = if missing.is_empty() {
-        Health { status: "ready", missing }.answer(StatusCode::OK)
+        answer(StatusCode::OK, json!({ "status": "ready" }))
     } else {
-        Health { status: "not ready", missing }.answer(StatusCode::SERVICE_UNAVAILABLE)
+        answer(StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "not ready", "missing": missing }))
     };
     response.extensions_mut().insert(PassThroughError);
     response
+}
+
+fn answer(status: StatusCode, body: Value) -> HttpResponse {
+    HttpResponse::build(status).insert_header((header::CACHE_CONTROL, "no-store")).json(body)
 }

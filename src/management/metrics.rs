@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 
 use super::state::ManagementState;
 use crate::api::problem::{Kind, Problem};
-use process::Process;
+use process::ProcessCollector;
 use service::ServiceCollector;
 
 mod encoder;
@@ -19,18 +19,13 @@ mod process;
 mod service;
 pub(super) mod store_size;
 
-/// `GET /metrics`.
-///
-/// # Errors
-/// 500 when the text cannot be made, which does not happen.
+/// `GET /metrics`; 500 when the text cannot be made, which does not happen.
 pub(super) async fn scrape(state: web::Data<ManagementState>) -> Result<HttpResponse, Problem> {
     let store_bytes = state.size.get(&state.api.store).await;
     let mut registry = Registry::default();
-    if let Some(process) = Process::read() {
-        registry.register_collector(Box::new(process));
-    }
+    registry.register_collector(Box::new(ProcessCollector));
     let service = registry.sub_registry_with_prefix("virksomhedslogin");
-    service.register_collector(Box::new(ServiceCollector::of(&state, store_bytes)));
+    service.register_collector(Box::new(ServiceCollector { state, store_bytes }));
     let mut text = String::with_capacity(32 << 10);
     encode(&mut text, &registry).map_err(|_| Problem::new(Kind::Internal))?;
     Ok(HttpResponse::Ok()

@@ -5,11 +5,10 @@
 //! under these is rejected by the headers that browsers add: it could not read the answer, but each request is work, and an
 //! export a line in the audit file.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::SocketAddr;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
@@ -45,20 +44,12 @@ pub(super) async fn reject_web_pages<B: MessageBody>(
     Ok(ServiceResponse::new(request, HttpResponse::from_error(problem).map_into_right_body()))
 }
 
+/// `Host` is that of the target, where the target names one: `api` has put it there.
 fn check(request: &ServiceRequest) -> Result<(), &'static str> {
     let headers = request.headers();
-    let mut hosts = headers.get_all(header::HOST);
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => text(host).ok_or(HOST)?,
-        // Health checks and scrapers may speak HTTP/1.0, which needs none. Browsers do not.
-        (None, None) if request.version() < Version::HTTP_11 => "localhost",
-        _ => return Err(HOST),
-    };
-    // Where the target names one, that is the host, whatever the header says (RFC 9112 §3.2.2).
-    let authority = request.uri().authority().map_or(host, |authority| authority.as_str());
-    if !is_address(host) || !is_address(authority) {
-        return Err(HOST);
-    }
+    // Health checks and scrapers may speak HTTP/1.0, which needs none. Browsers do not.
+    let host = headers.get(header::HOST).map_or(Some("localhost"), text).filter(|host| is_address(host));
+    let host = host.ok_or(HOST)?;
     let is_own =
         |origin: &str| origin.strip_prefix("http://").is_some_and(|own| own.eq_ignore_ascii_case(host));
     let is_direct = |site: &str| matches!(site, "none" | "same-origin");
@@ -73,17 +64,10 @@ fn text(value: &HeaderValue) -> Option<&str> {
 
 /// An IP address, IPv6 in brackets, or `localhost`; with or without a port.
 fn is_address(host: &str) -> bool {
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
-        _ => (host, None),
-    };
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    let is_ipv6 = |name: &str| {
-        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
-        bare.is_some_and(|bare| bare.parse::<Ipv6Addr>().is_ok())
-    };
-    port.is_none_or(is_port)
-        && (name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok() || is_ipv6(name))
+    let name = host.split(':').next().unwrap_or_default();
+    let port = if name.eq_ignore_ascii_case("localhost") { host.strip_prefix(name) } else { None };
+    let host = port.map_or_else(|| host.to_owned(), |port| format!("127.0.0.1{port}"));
+    host.parse::<SocketAddr>().is_ok() || format!("{host}:80").parse::<SocketAddr>().is_ok()
 }
 
 #[cfg(test)]

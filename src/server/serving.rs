@@ -33,7 +33,7 @@ use crate::api::middleware::parse_errors::Unread;
 use crate::api::middleware::timeout_stream::TimeoutStream;
 use crate::apidocs::{self, DocsState};
 use crate::audit::AuditWriter;
-use crate::audit::peer::Peer;
+use crate::audit::Peer;
 use crate::critical_tasks::CriticalTasks;
 use crate::management::{self, ManagementState};
 use crate::settings::Settings;

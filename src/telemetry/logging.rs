@@ -13,9 +13,8 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use env_logger::{Builder, Target};
-use log::kv::{self, Key, VisitSource, VisitValue};
+use log::kv::{self, Key, VisitSource};
 use log::{LevelFilter, Record};
-use serde::Serialize;
 
 use crate::escape::{self, to_json};
 use pipe::Pipe;
@@ -98,11 +97,9 @@ fn line(format: Format, time: &str, record: &Record<'_>) -> Vec<u8> {
             escape::bare(&mut line, &message);
         }
         Format::Json => {
-            for (start, (name, value)) in
-                ["{", ",", ",", ","].iter().zip(OWN.iter().zip([time, level.as_str(), target, &message]))
-            {
+            for (name, value) in OWN.iter().zip([time, level.as_str(), target, &message]) {
                 // Memory takes every byte.
-                let _ = write!(line, "{start}\"{name}\":");
+                let _ = write!(line, "{}\"{name}\":", if line.is_empty() { '{' } else { ',' });
                 to_json(&mut line, value);
             }
         }
@@ -121,13 +118,6 @@ fn written(arguments: fmt::Arguments<'_>) -> String {
 
 /// Whether a text after `=` is one value without quotes.
 fn is_bare(text: &str) -> bool {
-    let is_plain =
-        |letter: char| !letter.is_whitespace() && !letter.is_control() && !"\"=\\".contains(letter);
-    !text.is_empty() && text.chars().all(is_plain)
-}
-
-/// What nearly all values are, and needs no escape either.
-fn is_plain_ascii(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'))
 }
@@ -149,57 +139,34 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_> {
             }
             Format::Json => {
                 self.line.push(b',');
-                if OWN.contains(&key) {
-                    to_json(self.line, &format!("field_{key}"));
-                } else {
-                    to_json(self.line, key);
-                }
+                let prefix = if OWN.contains(&key) { "field_" } else { "" };
+                to_json(self.line, &format!("{prefix}{key}"));
                 self.line.push(b':');
             }
         }
-        value.visit(self)
+        if let Some(text) = value.to_borrowed_str() {
+            self.text(text);
+        } else if let Some(number) = value.to_i64() {
+            to_json(self.line, &number);
+        } else if let Some(number) = value.to_u64() {
+            to_json(self.line, &number);
+        } else if let Some(number) = value.to_f64() {
+            to_json(self.line, &number);
+        } else if let Some(truth) = value.to_bool() {
+            to_json(self.line, &truth);
+        } else {
+            self.text(&written(format_args!("{value}")));
+        }
+        Ok(())
     }
 }
 
 impl Fields<'_> {
-    fn json(&mut self, value: impl Serialize) -> Result<(), kv::Error> {
-        to_json(self.line, &value);
-        Ok(())
-    }
-}
-
-impl VisitValue<'_> for Fields<'_> {
-    fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
-        self.visit_str(&written(format_args!("{value}")))
-    }
-
-    fn visit_null(&mut self) -> Result<(), kv::Error> {
-        self.json(())
-    }
-
-    fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        self.json(value)
-    }
-
-    fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        self.json(value)
-    }
-
-    fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        self.json(value)
-    }
-
-    fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        self.json(value)
-    }
-
-    fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
+    fn text(&mut self, text: &str) {
         match self.format {
-            Format::Text if is_plain_ascii(value) => self.line.extend_from_slice(value.as_bytes()),
-            Format::Text if is_bare(value) => escape::bare(self.line, value),
-            _ => self.json(value)?,
+            Format::Text if is_bare(text) => self.line.extend_from_slice(text.as_bytes()),
+            _ => to_json(self.line, text),
         }
-        Ok(())
     }
 }
 

@@ -3,8 +3,6 @@
 //! A valid one is kept: its trace id is in the log and audit line and, with an id for this call, in the answer. Anything else
 //! is replaced by a new trace (§4.3) and is never an error. `tracestate` is not read: no call goes on from here.
 
-use std::fmt;
-
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use data_encoding::HEXLOWER;
 
@@ -14,20 +12,13 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("traceparent");
 pub(crate) const FIELD: &str = "traceparent";
 /// The header of an answer, as a regular expression.
 pub(crate) const PATTERN: &str = "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]$";
-/// Bytes of version 00; later versions begin alike (§4.3).
-const LENGTH: usize = 55;
-
-/// Positions of the parts (§3.2.2).
-const TRACE_ID: std::ops::Range<usize> = 3..35;
-const PARENT_ID: std::ops::Range<usize> = 36..52;
-const FLAGS: std::ops::Range<usize> = 53..55;
 /// The flags that level 2 knows: sampled (bit 0) and random (bit 1). Others are not passed on (§3.2.2.5).
 const KNOWN_FLAGS: u8 = 0b11;
 /// A trace that begins here: its id is random, and it is not sampled.
 const RANDOM: u8 = 0b10;
 
 /// The trace of one call.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Trace {
     id: [u8; 32],
     flags: u8,
@@ -37,10 +28,8 @@ impl Trace {
     /// The trace of the request with these headers: its own, or a new one when it has none that can be used.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut sent = headers.get_all(&HEADER);
-        match (sent.next(), sent.next()) {
-            (Some(only), None) => parse(only.as_bytes()).unwrap_or_else(Self::begin),
-            _ => Self::begin(),
-        }
+        let only = sent.next().filter(|_| sent.next().is_none());
+        only.and_then(|only| parse(only.to_str().ok()?)).unwrap_or_else(Self::begin)
     }
 
     /// A trace that begins here.
@@ -60,36 +49,26 @@ impl Trace {
     /// The header of the answer: the trace, and an id that is this call's own.
     pub(crate) fn answer(&self) -> Option<HeaderValue> {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        text[TRACE_ID].copy_from_slice(&self.id);
-        HEXLOWER.encode_mut(&fastrand::u64(..).max(1).to_be_bytes(), &mut text[PARENT_ID]);
-        HEXLOWER.encode_mut(&[self.flags], &mut text[FLAGS]);
+        text[3..35].copy_from_slice(&self.id);
+        HEXLOWER.encode_mut(&fastrand::u64(..).max(1).to_be_bytes(), &mut text[36..52]);
+        HEXLOWER.encode_mut(&[self.flags], &mut text[53..55]);
         HeaderValue::from_bytes(&text).ok()
     }
 }
 
-impl fmt::Debug for Trace {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Trace({}, {:02x})", self.id(), self.flags)
-    }
-}
-
 /// A `traceparent` by the rules for receiving one (§4.3): 00 exactly, a later version by what it shares with 00.
-fn parse(text: &[u8]) -> Option<Trace> {
-    let parts = text.first_chunk::<LENGTH>()?;
-    let ends_well = match (hex::<1>(&parts[..2])?, text.get(LENGTH)) {
-        ([0xff], _) | ([0], Some(_)) => false,
-        (_, next) => next.is_none_or(|next| *next == b'-'),
-    };
-    let id = hex::<16>(&parts[TRACE_ID])? != [0; 16] && hex::<8>(&parts[PARENT_ID])? != [0; 8];
-    let [flags] = hex(&parts[FLAGS])?;
-    let good = ends_well && id && [parts[2], parts[35], parts[52]] == [b'-'; 3];
-    good.then_some(Trace { id: parts[TRACE_ID].try_into().ok()?, flags: flags & KNOWN_FLAGS })
+fn parse(text: &str) -> Option<Trace> {
+    let mut parts = text.splitn(5, '-');
+    let (version, id) = (hex::<1>(parts.next()?)?, parts.next()?);
+    let (parent, [flags], rest) = (hex::<8>(parts.next()?)?, hex(parts.next()?)?, parts.next());
+    let is_version = version != [0xff] && (version != [0] || rest.is_none());
+    let is_good = is_version && hex::<16>(id)? != [0; 16] && parent != [0; 8];
+    is_good.then_some(Trace { id: id.as_bytes().try_into().ok()?, flags: flags & KNOWN_FLAGS })
 }
 
 /// Lower-case hexadecimal digits (§3.2.2).
-fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    HEXLOWER.decode_mut(text, &mut bytes).ok().map(|_| bytes)
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -184,7 +163,7 @@ mod tests {
         ] {
             let trace = of(&[sent.as_bytes()]);
             assert_ne!(trace.id(), ID, "{sent}");
-            assert!(hex::<16>(trace.id().as_bytes()).is_some(), "{sent}");
+            assert!(hex::<16>(trace.id()).is_some(), "{sent}");
             assert!(trace.answer().unwrap().to_str().unwrap().ends_with("-02"), "{sent}");
         }
     }

@@ -13,7 +13,7 @@ use crate::api::denied_calls::Answer;
 use crate::api::problem::{Kind, Problem};
 use crate::api::state::ApiState;
 use crate::audit::AuditLine;
-use crate::audit::peer::Peer;
+use crate::audit::Peer;
 
 /// The `aarsag` of the line that sums up.
 const REASON: &str = "more refused calls than limits.refused_per_second allows";

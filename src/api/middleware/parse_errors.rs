@@ -10,7 +10,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use strum::{IntoStaticStr, VariantArray};
 
 use super::connection::Connection;
-use crate::audit::peer::Peer;
+use crate::audit::Peer;
 use crate::telemetry::metrics::Counter;
 
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();

@@ -18,8 +18,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 
 use crate::api::problem::Problem;
 use crate::api::request_id::{self, RequestId};
-use crate::audit::AuditLine;
-use crate::audit::peer::Peer;
+use crate::audit::{AuditLine, Peer};
 use crate::auth::Caller;
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;

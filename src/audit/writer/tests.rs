@@ -56,6 +56,7 @@ async fn only_calls_whose_line_is_not_out_have_an_error() {
     let writer = AuditWriter::new(Arc::new(AuditLog::to_file("/dev/full".as_ref()).unwrap()));
     let results = join_all([writer.write(b"one\n"), writer.write(b"two\n")]).await;
     assert!(results.iter().all(Result::is_err));
-    let outcome = Outcome { written: 4, error: Some(Rc::new(io::ErrorKind::StorageFull.into())) };
-    assert_eq!([4, 8].map(|end| outcome.clone().of_line(end).is_ok()), [true, false]);
+    let turn = writer.turn();
+    turn.outcome.set((4, Some(Rc::new(io::ErrorKind::StorageFull.into())))).unwrap();
+    assert_eq!([4, 8].map(|end| turn.result(end).is_ok()), [true, false]);
 }

@@ -1,18 +1,19 @@
 //! Encoding values that are read at the scrape, under the types of `prometheus_client`.
 
-use std::fmt;
+use std::fmt::Result;
 
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, EncodeMetric,
 };
+use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::{MetricType, TypedMetric};
 
 const NO_LABELS: [(&str, &str); 0] = [];
 
 pub(super) struct MetricsEncoder<'a>(pub(super) DescriptorEncoder<'a>);
 
+/// A value is `None` while it is unknown.
 impl MetricsEncoder<'_> {
     /// A metric with its series; also described when there are none.
     pub(super) fn family<L: EncodeLabelSet, M: EncodeMetric + TypedMetric>(
@@ -20,7 +21,7 @@ impl MetricsEncoder<'_> {
         name: &str,
         help: &str,
         series: impl IntoIterator<Item = (L, M)>,
-    ) -> fmt::Result {
+    ) -> Result {
         let mut metric = self.0.encode_descriptor(name, help, None, M::TYPE)?;
         for (labels, value) in series {
             value.encode(metric.encode_family(&labels)?)?;
@@ -28,37 +29,23 @@ impl MetricsEncoder<'_> {
         Ok(())
     }
 
-    /// A metric without labels; `None` while it is unknown.
-    pub(super) fn single<M: EncodeMetric + TypedMetric>(
-        &mut self,
-        name: &str,
-        help: &str,
-        value: Option<M>,
-    ) -> fmt::Result {
+    /// A metric without labels.
+    pub(super) fn single<M>(&mut self, name: &str, help: &str, value: Option<M>) -> Result
+    where
+        M: EncodeMetric + TypedMetric,
+    {
         self.family(name, help, value.map(|value| (NO_LABELS, value)))
     }
 
     /// `_total` is added to the name.
-    pub(super) fn counter<V: EncodeCounterValue>(
-        &mut self,
-        name: &str,
-        help: &str,
-        value: Option<V>,
-    ) -> fmt::Result {
+    pub(super) fn counter<V>(&mut self, name: &str, help: &str, value: Option<V>) -> Result
+    where
+        V: EncodeCounterValue,
+    {
         self.single(name, help, value.map(ConstCounter::new))
     }
 
-    pub(super) fn gauge<V: EncodeGaugeValue>(
-        &mut self,
-        name: &str,
-        help: &str,
-        value: Option<V>,
-    ) -> fmt::Result {
+    pub(super) fn gauge<V: EncodeGaugeValue>(&mut self, name: &str, help: &str, value: Option<V>) -> Result {
         self.single(name, help, value.map(ConstGauge::new))
-    }
-
-    /// Something about the program that does not change; `_info` is added to the name.
-    pub(super) fn info(&mut self, name: &str, help: &str, labels: &impl EncodeLabelSet) -> fmt::Result {
-        self.0.encode_descriptor(name, help, None, MetricType::Info)?.encode_info(labels)
     }
 }

@@ -111,7 +111,7 @@ impl Writer {
         let latest = span.map(|span| Timestamptz(span.last()));
         let window = span.and_then(|span| self.clock.window(span.first(), span.last()));
         let (opens, closes) =
-            window.map(|window| (Timestamptz(window.opens()), Timestamptz(window.closes()))).unzip();
+            window.map(|window| (Timestamptz(window.opens), Timestamptz(window.closes))).unzip();
         let parameters: [Parameter<'_>; 9] = [
             (&companies, Type::INT4_ARRAY),
             (&firsts, Type::TIMESTAMPTZ_ARRAY),

@@ -7,8 +7,8 @@
 use std::io::{self, Write};
 use std::iter;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,52 +20,47 @@ const CAPACITY: usize = 2_048;
 const GATHER: Duration = Duration::from_millis(2);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-#[derive(Debug)]
-enum Entry {
-    Line(Vec<u8>),
-    /// Dropped once everything before it is written.
-    Drain(SyncSender<()>),
-}
-
 /// Takes lines; clones lead to the same thread.
 #[derive(Debug, Clone)]
 pub(super) struct Pipe {
-    entries: SyncSender<Entry>,
-    dropped: Arc<AtomicU64>,
+    lines: SyncSender<Vec<u8>>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Lines in the channel or being written.
+    pending: AtomicUsize,
+    dropped: AtomicUsize,
 }
 
 impl Pipe {
     /// Starts the thread that writes to `output`.
     pub(super) fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
-        let (entries, receiver) = mpsc::sync_channel(CAPACITY);
-        let pipe = Self { entries, dropped: Arc::default() };
-        let dropped = Arc::clone(&pipe.dropped);
+        let (lines, receiver) = mpsc::sync_channel(CAPACITY);
+        let pipe = Self { lines, counts: Arc::default() };
+        let counts = Arc::clone(&pipe.counts);
         let thread = thread::Builder::new().name("log".to_owned());
-        thread.spawn(move || write_lines(&receiver, &dropped, output))?;
+        thread.spawn(move || write_lines(&receiver, &counts, output))?;
         Ok(pipe)
     }
 
-    /// Waits until every line so far is written, but no longer than a second.
+    /// Waits until every line is written, but no longer than a second.
     pub(super) fn drain(&self) {
         let end = Instant::now() + DRAIN_TIMEOUT;
-        let (entry, written) = mpsc::sync_channel(1);
-        let mut entry = Entry::Drain(entry);
-        while let Err(TrySendError::Full(unsent)) = self.entries.try_send(entry) {
-            if Instant::now() > end {
-                return;
-            }
-            entry = unsent;
+        while self.counts.pending.load(Ordering::Acquire) > 0 && Instant::now() < end {
             thread::sleep(GATHER);
         }
-        let _ = written.recv_timeout(end.saturating_duration_since(Instant::now()));
     }
 }
 
 impl Write for Pipe {
     /// Takes one whole line, or drops it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.entries.try_send(Entry::Line(line.to_vec())).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.counts.pending.fetch_add(1, Ordering::Relaxed);
+        if self.lines.try_send(line.to_vec()).is_err() {
+            self.counts.pending.fetch_sub(1, Ordering::Relaxed);
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
@@ -75,20 +70,15 @@ impl Write for Pipe {
     }
 }
 
-fn write_lines(entries: &Receiver<Entry>, dropped: &AtomicU64, output: impl Write) {
+fn write_lines(receiver: &Receiver<Vec<u8>>, counts: &Counts, output: impl Write) {
     let mut output = LineWriter::new(output, false);
-    while let Ok(first) = entries.recv() {
-        let (mut lines, mut drains) = (Vec::new(), Vec::new());
-        for entry in iter::once(first).chain(entries.try_iter()).take(CAPACITY) {
-            match entry {
-                Entry::Line(line) => lines.extend(line),
-                Entry::Drain(drain) => drains.push(drain),
-            }
-        }
+    while let Ok(first) = receiver.recv() {
+        let taken: Vec<_> = iter::once(first).chain(receiver.try_iter()).take(CAPACITY).collect();
+        let lines = taken.concat();
         let (written, error) = output.write(&lines);
-        let mut lost = lines[written..].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let mut lost = lines[written..].iter().filter(|byte| **byte == b'\n').count();
         if error.is_none() {
-            lost = dropped.swap(0, Ordering::Relaxed);
+            lost = counts.dropped.swap(0, Ordering::Relaxed);
             let notice = format!(
                 "virksomhedslogin: {lost} log lines were dropped, standard error did not take them\n"
             );
@@ -96,10 +86,9 @@ fn write_lines(entries: &Receiver<Entry>, dropped: &AtomicU64, output: impl Writ
                 lost = 0;
             }
         }
-        dropped.fetch_add(lost, Ordering::Relaxed);
-        if drains.is_empty() {
-            thread::sleep(GATHER);
-        }
+        counts.dropped.fetch_add(lost, Ordering::Relaxed);
+        counts.pending.fetch_sub(taken.len(), Ordering::Release);
+        thread::sleep(GATHER);
     }
 }
 

@@ -247,25 +247,16 @@ fn swagger_ui_comes_from_the_binary() {
 fn the_document_is_compressed_for_those_who_ask() {
     let app = spawn_app();
     let plain = get(&app, "/openapi.json", &[]);
-    let mut tags = vec![plain.header("etag").unwrap().to_owned()];
-    for coding in ["gzip", "zstd"] {
-        let answer = get(&app, "/openapi.json", &[("Accept-Encoding", coding)]);
-        assert_eq!(answer.header("content-encoding"), Some(coding));
-        assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
-        let mut text = Vec::new();
-        match coding {
-            "gzip" => {
-                flate2::read::GzDecoder::new(&answer.body[..]).read_to_end(&mut text).map(drop).unwrap()
-            }
-            _ => text = zstd::decode_all(&answer.body[..]).unwrap(),
-        }
-        assert!(text == plain.body && answer.body.len() < text.len() / 3, "{coding}");
-        tags.push(answer.header("etag").unwrap().to_owned());
-        let again = get(&app, "/openapi.json", &[("Accept-Encoding", coding), ("If-None-Match", &tags[0])]);
-        assert_eq!(again.status, 200, "each coding has a tag of its own");
-    }
-    tags.dedup();
-    assert_eq!(tags.len(), 3);
+    let tag = plain.header("etag").unwrap();
+    let answer = get(&app, "/openapi.json", &[("Accept-Encoding", "gzip")]);
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&answer.body[..]).read_to_end(&mut text).unwrap();
+    assert!(text == plain.body && answer.body.len() < text.len() / 3);
+    assert_ne!(answer.header("etag"), Some(tag));
+    let again = get(&app, "/openapi.json", &[("Accept-Encoding", "gzip"), ("If-None-Match", tag)]);
+    assert_eq!(again.status, 200, "each coding has a tag of its own");
 }
 
 /// This process' memory in use, in bytes.
