@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, dev, web};
+use actix_web::{FromRequest, HttpRequest, dev};
 use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
@@ -40,7 +40,6 @@ pub(super) trait Endpoint: 'static {
 }
 
 /// Proof that the caller may call `M`.
-#[derive(Debug)]
 pub(crate) struct Authorised<M> {
     pub(super) context: SharedContext,
     /// With every error in the request's head.
@@ -71,7 +70,7 @@ impl<M: Endpoint> FromRequest for Authorised<M> {
 }
 
 async fn authorise(request: &HttpRequest, context: &RequestContext, method: Method) -> Result<(), Problem> {
-    let api = request.app_data::<web::Data<ApiState>>().ok_or_else(|| Problem::new(Kind::Internal))?;
+    let api = context.api.as_ref().ok_or_else(|| Problem::new(Kind::Internal))?;
     let decision = decide(request, api, context, method).await;
     let (reason, denied) = match decision {
         Ok(reason) => (reason, None),

@@ -9,6 +9,7 @@ use actix_http::error::{DispatchError, ParseError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use strum::{IntoStaticStr, VariantArray};
 
+use super::access_log::TARGET;
 use super::connection::Connection;
 use crate::audit::peer::Peer;
 use crate::telemetry::metrics::Counter;
@@ -62,7 +63,7 @@ impl UnreadRequests {
         }
         let name: &str = reason.into();
         log::info!(
-            target: "virksomhedslogin::request",
+            target: TARGET,
             remote:% = peer, reason = name, notLogged = self.not_logged.swap(0, Ordering::Relaxed);
             "a request could not be read"
         );
