@@ -116,7 +116,7 @@ async fn decide(
         let client = client_of(&caller);
         buckets.take(&client).map_err(|seconds| {
             let text = format_args!("the {} calls more often than it may", client.0);
-            Denied::new(DenyReason::RateLimited, text, Problem::too_many_requests(seconds))
+            Denied::new(DenyReason::RateLimited, text, Problem::retry_after(Kind::TooManyRequests, seconds))
         })?;
     }
     check_access(api, &caller, method)

@@ -210,8 +210,7 @@ fn last_modified(response: &mut HttpResponseBuilder, latest: Option<Timestamp>, 
 fn store_problem(context: &RequestContext, error: StoreError) -> Problem {
     context.note(|record| record.cause = Some(error.to_string()));
     match error {
-        StoreError::DiskFull => Problem::new(Kind::DiskFull)
-            .with_header(header::RETRY_AFTER, header::HeaderValue::from_static("10")),
+        StoreError::DiskFull => Problem::retry_after(Kind::DiskFull, 10),
         StoreError::Full => Problem::unavailable(1),
         _ => Problem::unavailable(5),
     }

@@ -37,7 +37,7 @@ pub(super) async fn limit(request: ServiceRequest, next: Next<BoxBody>) -> Resul
     if answer == Answer::Public {
         return Ok(response);
     }
-    let answer = context.render(&Problem::too_many_requests(seconds));
+    let answer = context.render(&Problem::retry_after(Kind::TooManyRequests, seconds));
     Ok(response.into_response(answer))
 }
 
