@@ -117,9 +117,10 @@ fn own_errors(endpoint: &EndpointSpec) -> Markup {
     let rows = html! {
         @for error in endpoint.errors {
             tr {
-                th scope="row" { (error.kind.row().1) }
-                td { (error.kind.row().2) }
-                td { (error.description) }
+                @let (_, code, text) = error.row();
+                th scope="row" { (code) }
+                td { (text) }
+                td { (text) }
             }
         }
     };
