@@ -8,7 +8,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 
 use super::encoder::MetricsEncoder;
-use crate::api::metrics::Metrics;
+use crate::api::Metrics;
 use crate::auth;
 use crate::management::state::ManagementState;
 use crate::store;
