@@ -71,16 +71,17 @@ impl<M: Endpoint> FromRequest for Authorised<M> {
 
 async fn authorise(request: &HttpRequest, context: &RequestContext, method: Method) -> Result<(), Problem> {
     let api = context.api.as_ref().ok_or_else(|| Problem::new(Kind::Internal))?;
-    let decision = decide(request, api, context, method).await;
-    let (reason, denied) = match decision {
-        Ok(reason) => (reason, None),
-        Err(denied) => (denied.text, Some((denied.reason, denied.problem))),
-    };
-    context.note(|record| (record.reason, record.authorised) = (Some(reason), denied.is_none()));
-    denied.map_or(Ok(()), |(reason, problem)| {
-        api.metrics.denials.count(reason);
-        Err(problem)
-    })
+    match decide(request, api, context, method).await {
+        Ok(reason) => {
+            context.note(|record| (record.reason, record.authorised) = (Some(reason), true));
+            Ok(())
+        }
+        Err(denied) => {
+            context.note(|record| record.reason = Some(denied.text));
+            api.metrics.denials.count(denied.reason);
+            Err(denied.problem)
+        }
+    }
 }
 
 /// A denied call: for the metrics, for the log and the audit line, and for the caller.

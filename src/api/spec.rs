@@ -221,10 +221,8 @@ impl EndpointSpec {
             | Kind::TooManyRequests
             | Kind::Internal
             | Kind::Unavailable => true,
-            // Nothing that is no method's path, or not its verb, is a call of a method.
-            Kind::PathUnknown | Kind::VerbNotAllowed => false,
-            // The management listener has no methods.
-            Kind::Misdirected => false,
+            // No call of a method: its path or verb is another, or the listener is the management's.
+            Kind::PathUnknown | Kind::VerbNotAllowed | Kind::Misdirected => false,
             Kind::BodyTimeout | Kind::BodyTooLarge | Kind::MediaTypeUnsupported | Kind::CodingUnsupported => {
                 self.body().is_some()
             }

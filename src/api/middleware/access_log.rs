@@ -53,11 +53,10 @@ pub(super) async fn log(request: ServiceRequest, next: Next<BoxBody>) -> Result<
 fn write_line(level: Level, context: &RequestContext, request: &HttpRequest, status: u16, took: Duration) {
     let record = context.record.borrow();
     let caller = record.caller.as_deref();
-    let organisation_type = caller.and_then(|caller| caller.organisation_type.as_deref()).unwrap_or("-");
-    let organisation_type = escape::shortened(organisation_type, MAX_CLAIM);
-    let organisation_code = caller.and_then(|caller| caller.organisation_code.as_deref()).unwrap_or("-");
-    let organisation_code = escape::shortened(organisation_code, MAX_CLAIM);
-    let cause = escape::shortened(record.cause.as_deref().unwrap_or("-"), CAUSE_LENGTH);
+    let shown = |text: Option<&str>, length| escape::shortened(text.unwrap_or("-"), length).into_owned();
+    let organisation_type = shown(caller.and_then(|caller| caller.organisation_type.as_deref()), MAX_CLAIM);
+    let organisation_code = shown(caller.and_then(|caller| caller.organisation_code.as_deref()), MAX_CLAIM);
+    let cause = shown(record.cause.as_deref(), CAUSE_LENGTH);
     let milliseconds = (took.as_secs_f64() * 1e6).round() / 1e3;
     log::log!(
         target: TARGET, level,

@@ -35,7 +35,7 @@ pub(crate) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// Between two checks of a connection. A limit is kept to within one such time.
+    /// Between two checks of a connection.
     pub(super) fn tick(&self) -> Duration {
         (self.request.min(self.write) / 2).clamp(Duration::from_millis(100), Duration::from_secs(5))
     }
