@@ -11,14 +11,13 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest};
 use log::Level;
 
+use super::parse_errors::TARGET;
 use super::request_context::RequestContext;
 use crate::api::list;
 use crate::audit::MAX_CLAIM;
 use crate::domain::access::Method;
 use crate::escape;
 
-/// The target of a line about one request.
-pub(super) const TARGET: &str = "virksomhedslogin::request";
 /// Longest path that is logged; a longer one may be anything.
 const PATH_LENGTH: usize = 64;
 /// Longest verb that is logged; HTTP's own are shorter.

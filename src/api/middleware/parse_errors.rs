@@ -9,11 +9,12 @@ use actix_http::error::{DispatchError, ParseError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use strum::{IntoStaticStr, VariantArray};
 
-use super::access_log::TARGET;
 use super::connection::Connection;
 use crate::audit::peer::Peer;
 use crate::telemetry::metrics::Counter;
 
+/// The target of a log line about one request.
+pub(super) const TARGET: &str = "virksomhedslogin::request";
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// Why a request could not be read. The names are labels in the metrics.
