@@ -11,7 +11,6 @@ pub(crate) mod encoding;
 mod guard;
 pub(crate) mod handlers;
 pub(crate) mod list;
-pub(crate) mod metrics;
 pub(crate) mod middleware;
 pub(crate) mod problem;
 pub(crate) mod rate_limit;
@@ -29,7 +28,7 @@ use actix_web::{FromRequest, Handler, Responder};
 use routes::{no_path, path, read};
 use spec::{EndpointSpec, GET_LOGIN, GET_LOGINS, SET_LOGIN, Verb};
 
-pub use state::ApiState;
+pub use state::{ApiState, Metrics};
 
 /// The verbs that any path of the API's listener takes, for `OPTIONS *`.
 const ANY: &str = "GET, HEAD, PUT, OPTIONS";

@@ -49,9 +49,8 @@ pub use cli::main;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::api::denied_calls::DeniedCalls;
-    pub use crate::api::metrics::Metrics;
     pub use crate::api::middleware::wrap;
-    pub use crate::api::{ApiState, routes};
+    pub use crate::api::{ApiState, Metrics, routes};
     pub use crate::audit::{AuditLog, AuditWriter};
     pub use crate::auth::{Algorithm, Authenticator, ClaimNames, Rules, Signer, Source};
     pub use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};

@@ -23,11 +23,10 @@ use actix_web::dev::ServerHandle;
 use actix_web::{rt, web};
 use arc_swap::ArcSwap;
 
-use crate::api::ApiState;
 use crate::api::denied_calls::DeniedCalls;
-use crate::api::metrics::Metrics;
 use crate::api::middleware::denied_calls;
 use crate::api::rate_limit::TokenBuckets;
+use crate::api::{ApiState, Metrics};
 use crate::apidocs::DocsState;
 use crate::audit::AuditLog;
 use crate::auth::Authenticator;

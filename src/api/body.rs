@@ -15,10 +15,6 @@ pub(super) const MAX_LENGTH: usize = 16 * 1024;
 pub(super) const FIELD: &str = "request";
 
 /// The whole body. An empty one is returned as such whatever its media type: it is missing, not wrong.
-///
-/// # Errors
-/// 415 for another media type than JSON or any content coding, 413 above [`MAX_LENGTH`], 400 for a body that breaks
-/// off, 408 for one that takes longer than it may.
 pub(super) async fn read(
     request: &HttpRequest,
     mut payload: web::Payload,

@@ -53,10 +53,8 @@ impl DeniedCalls {
         Self { buckets, summary: Mutex::default() }
     }
 
-    /// Takes a call out of the buckets of this client. `is_method`: the call reached a method.
-    ///
-    /// # Errors
-    /// When one of them is empty: the seconds after which there is a call in it again. The call is summed up.
+    /// Takes a call, which reached a method or not, out of the buckets of this client. When one is empty, the call is summed
+    /// up, and the error is the seconds until there is one again.
     pub(crate) fn take(&self, client: Option<IpAddr>, answer: Answer, is_method: bool) -> Result<(), u32> {
         let Some([own, shared]) = &self.buckets else { return Ok(()) };
         let of_client = client.map_or(Ok(()), |client| own.take(&(answer, network(client))));

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{FromRequest, HttpRequest, dev, web};
+use actix_web::{FromRequest, HttpRequest, dev};
 use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
@@ -40,7 +40,6 @@ pub(super) trait Endpoint: 'static {
 }
 
 /// Proof that the caller may call `M`.
-#[derive(Debug)]
 pub(crate) struct Authorised<M> {
     pub(super) context: SharedContext,
     /// With every error in the request's head.
@@ -71,17 +70,18 @@ impl<M: Endpoint> FromRequest for Authorised<M> {
 }
 
 async fn authorise(request: &HttpRequest, context: &RequestContext, method: Method) -> Result<(), Problem> {
-    let api = request.app_data::<web::Data<ApiState>>().ok_or_else(|| Problem::new(Kind::Internal))?;
-    let decision = decide(request, api, context, method).await;
-    let (reason, denied) = match decision {
-        Ok(reason) => (reason, None),
-        Err(denied) => (denied.text, Some((denied.reason, denied.problem))),
-    };
-    context.note(|record| (record.reason, record.authorised) = (Some(reason), denied.is_none()));
-    denied.map_or(Ok(()), |(reason, problem)| {
-        api.metrics.denials.count(reason);
-        Err(problem)
-    })
+    let api = context.api.as_ref().ok_or_else(|| Problem::new(Kind::Internal))?;
+    match decide(request, api, context, method).await {
+        Ok(reason) => {
+            context.note(|record| (record.reason, record.authorised) = (Some(reason), true));
+            Ok(())
+        }
+        Err(denied) => {
+            context.note(|record| record.reason = Some(denied.text));
+            api.metrics.denials.count(denied.reason);
+            Err(denied.problem)
+        }
+    }
 }
 
 /// A denied call: for the metrics, for the log and the audit line, and for the caller.
@@ -117,7 +117,7 @@ async fn decide(
         let client = client_of(&caller);
         buckets.take(&client).map_err(|seconds| {
             let text = format_args!("the {} calls more often than it may", client.0);
-            Denied::new(DenyReason::RateLimited, text, Problem::too_many_requests(seconds))
+            Denied::new(DenyReason::RateLimited, text, Problem::retry_after(Kind::TooManyRequests, seconds))
         })?;
     }
     check_access(api, &caller, method)

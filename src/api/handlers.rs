@@ -75,7 +75,7 @@ pub(crate) async fn get_login(
     let tag = company_tag(login);
     let mut response = HttpResponse::Ok();
     read_headers(&mut response, &tag);
-    if is_current(request.headers(), &tag, &[&tag])? {
+    if is_current(request.headers(), &[&tag], &[&tag])? {
         return Ok(not_modified(response));
     }
     last_modified(&mut response, Some(login.last()), api.clock.now());
@@ -135,7 +135,7 @@ pub(crate) async fn get_logins(
     let mut response = HttpResponse::Ok();
     read_headers(&mut response, &tag);
     response.insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
-    if is_current(request.headers(), &tag, &tags.each_ref().map(String::as_str))? {
+    if is_current(request.headers(), &[&tag], &tags.each_ref().map(String::as_str))? {
         return Ok(not_modified(response));
     }
     if let Some(name) = coding.name() {
@@ -159,26 +159,22 @@ fn company_tag(login: LoginSpan) -> String {
     format!(r#"W/"{:x}-{:x}""#, login.first().millis(), login.last().millis())
 }
 
-/// 412 when the preconditions of a write do not fit the company's state.
-///
-/// The state may change between this reading and the write. Nothing is lost by it, because logins only ever merge.
+/// 412 when the preconditions of a write do not fit the company's state, which may change before the write: logins merge.
 fn check_write(headers: &HeaderMap, found: Option<LoginSpan>) -> Result<(), Problem> {
     let tag = found.map(company_tag);
-    let tag = tag.as_deref();
-    if conditional::if_match_fails(headers, tag.as_slice())
-        || conditional::if_none_match_fails(headers, tag.as_slice())
-    {
+    let tags = tag.as_deref();
+    if is_current(headers, tags.as_slice(), tags.as_slice())? {
         return Err(Problem::new(Kind::PreconditionFailed));
     }
     Ok(())
 }
 
-/// Whether `If-None-Match` names the tag of this representation, or 412 when `If-Match` names none of the state's tags.
-fn is_current(headers: &HeaderMap, tag: &str, tags: &[&str]) -> Result<bool, Problem> {
+/// Whether `If-None-Match` names this representation's own tag; 412 when `If-Match` names none of the state's tags.
+fn is_current(headers: &HeaderMap, own: &[&str], tags: &[&str]) -> Result<bool, Problem> {
     if conditional::if_match_fails(headers, tags) {
         return Err(Problem::new(Kind::PreconditionFailed));
     }
-    Ok(conditional::if_none_match_fails(headers, &[tag]))
+    Ok(conditional::if_none_match_fails(headers, own))
 }
 
 /// The 304 with the headers of this answer but for what describes its body.
@@ -194,10 +190,8 @@ fn read_headers(response: &mut HttpResponseBuilder, tag: &str) {
     response.insert_header((header::ETAG, tag));
 }
 
-/// When the answer last changed, to the second (RFC 9110 §8.8.2): the latest login in it, and never a time to come.
-///
-/// For people and caches. `If-Modified-Since` is not evaluated, since two logins within a second, or an import of earlier
-/// ones, would be taken for no change.
+/// When the answer last changed, to the second (RFC 9110 §8.8.2), for people and caches. `If-Modified-Since` is not evaluated:
+/// two logins within a second, or an import of earlier ones, would be taken for no change.
 fn last_modified(response: &mut HttpResponseBuilder, latest: Option<Timestamp>, now: Timestamp) {
     if let Some(latest) = latest {
         let seconds = latest.min(now).millis().unsigned_abs() / 1_000;
@@ -210,8 +204,7 @@ fn last_modified(response: &mut HttpResponseBuilder, latest: Option<Timestamp>, 
 fn store_problem(context: &RequestContext, error: StoreError) -> Problem {
     context.note(|record| record.cause = Some(error.to_string()));
     match error {
-        StoreError::DiskFull => Problem::new(Kind::DiskFull)
-            .with_header(header::RETRY_AFTER, header::HeaderValue::from_static("10")),
+        StoreError::DiskFull => Problem::retry_after(Kind::DiskFull, 10),
         StoreError::Full => Problem::unavailable(1),
         _ => Problem::unavailable(5),
     }

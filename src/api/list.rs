@@ -2,8 +2,7 @@
 //!
 //! | module | is for |
 //! |---|---|
-//! | `text` | what surrounds the rows, and the rows |
-//! | `identity` | a snapshot, uncompressed |
+//! | `text` | what surrounds the rows, the rows, and a snapshot uncompressed |
 //! | `compressed` | a snapshot in gzip or zstd, joined from cached fragments |
 //! | `paged` | the list of a shared database, in any coding |
 //! | `fragment` | what each coding makes of a block, and how fragments become one stream |
@@ -18,7 +17,6 @@ mod crc;
 mod deflate;
 mod fairness;
 mod fragment;
-mod identity;
 mod paged;
 pub(crate) mod text;
 
@@ -59,7 +57,7 @@ pub(crate) fn answer(
 
 fn chunks(listing: RecordStream, coding: Coding) -> LocalBoxStream<'static, io::Result<Bytes>> {
     let chunks = match (listing, coding) {
-        (RecordStream::InMemory(snapshot), Coding::Identity) => identity::chunks(snapshot).boxed_local(),
+        (RecordStream::InMemory(snapshot), Coding::Identity) => text::chunks(snapshot).boxed_local(),
         (RecordStream::InMemory(snapshot), _) => compressed::chunks(snapshot, coding).boxed_local(),
         (RecordStream::Paged(pages), _) => paged::chunks(pages, coding).boxed_local(),
     };

@@ -3,8 +3,6 @@
 //! Every error leaves the service as `application/problem+json` (RFC 9457), the framework's own included.
 //! What the table says is all that a caller learns; the cause stays in the log.
 
-use std::fmt;
-
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
@@ -43,81 +41,50 @@ pub(crate) enum Kind {
 }
 
 /// `fejlkode` of everything that is wrong with the request itself.
-const CODE_REQUEST: &str = "1014";
+const REQUEST: &str = "1014";
 /// `fejlkode` of what would be answered otherwise later: wait for `Retry-After` and send the same call again.
-const CODE_NOT_NOW: &str = "1100";
+const NOT_NOW: &str = "1100";
 
 impl Kind {
     /// The row of the table: HTTP status, `fejlkode`, `fejltekst`.
     pub(crate) fn row(self) -> (StatusCode, &'static str, &'static str) {
-        match self {
-            Self::Unauthorised => (
-                StatusCode::UNAUTHORIZED,
-                "1012",
-                "Adgang kræver et gyldigt adgangstoken (Authorization: Bearer).",
-            ),
-            Self::AmbiguousCredentials => {
-                (StatusCode::BAD_REQUEST, CODE_REQUEST, "Adgangstokenet må kun sendes på én måde.")
+        let (status, code, text) = match self {
+            Self::Unauthorised => {
+                (401, "1012", "Adgang kræver et gyldigt adgangstoken (Authorization: Bearer).")
             }
-            Self::ScopeMissing => {
-                (StatusCode::FORBIDDEN, "1013", "Adgangstokenet giver ikke det scope, som metoden kræver.")
+            Self::AmbiguousCredentials => (400, REQUEST, "Adgangstokenet må kun sendes på én måde."),
+            Self::ScopeMissing => (403, "1013", "Adgangstokenet giver ikke det scope, som metoden kræver."),
+            Self::AccessDenied => (403, "4575", "Organisationen har ikke adgang til metoden i denne rolle."),
+            Self::BadRequest => (400, REQUEST, "Forespørgslen indeholder fejl."),
+            Self::PathUnknown => (404, REQUEST, "Stien findes ikke."),
+            Self::VerbNotAllowed => {
+                (405, REQUEST, "Stien kan ikke kaldes med dette verbum. Se headeren Allow.")
             }
-            Self::AccessDenied => {
-                (StatusCode::FORBIDDEN, "4575", "Organisationen har ikke adgang til metoden i denne rolle.")
-            }
-            Self::BadRequest => (StatusCode::BAD_REQUEST, CODE_REQUEST, "Forespørgslen indeholder fejl."),
-            Self::PathUnknown => (StatusCode::NOT_FOUND, CODE_REQUEST, "Stien findes ikke."),
-            Self::VerbNotAllowed => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                CODE_REQUEST,
-                "Stien kan ikke kaldes med dette verbum. Se headeren Allow.",
-            ),
             Self::Misdirected => (
-                StatusCode::MISDIRECTED_REQUEST,
-                CODE_REQUEST,
+                421,
+                REQUEST,
                 "Denne adresse kaldes under en IP-adresse eller localhost (Host), og ikke fra en webside.",
             ),
-            Self::BodyTimeout => {
-                (StatusCode::REQUEST_TIMEOUT, CODE_REQUEST, "Forespørgslens krop kom ikke frem i tide.")
+            Self::BodyTimeout => (408, REQUEST, "Forespørgslens krop kom ikke frem i tide."),
+            Self::BodyTooLarge => (413, REQUEST, "Forespørgslens krop må højst fylde 16 KiB."),
+            Self::MediaTypeUnsupported => {
+                (415, REQUEST, "Forespørgslens krop skal være JSON (Content-Type: application/json).")
             }
-            Self::BodyTooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, CODE_REQUEST, "Forespørgslens krop må højst fylde 16 KiB.")
+            Self::CodingUnsupported => {
+                (415, REQUEST, "Forespørgslens krop skal sendes ukomprimeret (uden Content-Encoding).")
             }
-            Self::MediaTypeUnsupported => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                CODE_REQUEST,
-                "Forespørgslens krop skal være JSON (Content-Type: application/json).",
-            ),
-            Self::CodingUnsupported => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                CODE_REQUEST,
-                "Forespørgslens krop skal sendes ukomprimeret (uden Content-Encoding).",
-            ),
-            Self::CompanyUnknown => (StatusCode::NOT_FOUND, "120500", "Virksomheden blev ikke fundet."),
-            Self::PreconditionFailed => (
-                StatusCode::PRECONDITION_FAILED,
-                CODE_REQUEST,
-                "Den nuværende tilstand er ikke den, som If-Match eller If-None-Match kræver.",
-            ),
-            Self::TooManyRequests => (
-                StatusCode::TOO_MANY_REQUESTS,
-                CODE_NOT_NOW,
-                "Der er kaldt for mange gange på kort tid. Prøv igen om lidt.",
-            ),
-            Self::Internal => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "1011", "Der opstod en intern fejl. Prøv igen senere.")
+            Self::CompanyUnknown => (404, "120500", "Virksomheden blev ikke fundet."),
+            Self::PreconditionFailed => {
+                (412, REQUEST, "Den nuværende tilstand er ikke den, som If-Match eller If-None-Match kræver.")
             }
-            Self::Unavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                CODE_NOT_NOW,
-                "Tjenesten kan ikke svare lige nu. Prøv igen om lidt.",
-            ),
-            Self::DiskFull => (
-                StatusCode::INSUFFICIENT_STORAGE,
-                CODE_NOT_NOW,
-                "Tjenesten kan ikke gemme lige nu. Prøv igen om lidt.",
-            ),
-        }
+            Self::TooManyRequests => {
+                (429, NOT_NOW, "Der er kaldt for mange gange på kort tid. Prøv igen om lidt.")
+            }
+            Self::Internal => (500, "1011", "Der opstod en intern fejl. Prøv igen senere."),
+            Self::Unavailable => (503, NOT_NOW, "Tjenesten kan ikke svare lige nu. Prøv igen om lidt."),
+            Self::DiskFull => (507, NOT_NOW, "Tjenesten kan ikke gemme lige nu. Prøv igen om lidt."),
+        };
+        (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, text)
     }
 
     /// Whether the answer carries the challenge of RFC 6750 §3.
@@ -128,20 +95,6 @@ impl Kind {
     /// Whether the answer carries `Retry-After`.
     pub(crate) const fn is_temporary(self) -> bool {
         matches!(self, Self::TooManyRequests | Self::Unavailable | Self::DiskFull)
-    }
-
-    /// The kind of an error status of the framework's own.
-    fn of_framework(status: StatusCode) -> Self {
-        match status {
-            StatusCode::NOT_FOUND => Self::PathUnknown,
-            StatusCode::METHOD_NOT_ALLOWED => Self::VerbNotAllowed,
-            StatusCode::REQUEST_TIMEOUT => Self::BodyTimeout,
-            StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::MediaTypeUnsupported,
-            StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
-            status if status.is_client_error() => Self::BadRequest,
-            _ => Self::Internal,
-        }
     }
 }
 
@@ -191,7 +144,8 @@ pub(crate) struct ProblemDto<'a> {
 }
 
 /// An answer that is an error, rendered where the request's id is known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{kind:?}")]
 pub(crate) struct Problem {
     kind: Kind,
     errors: Vec<FieldError>,
@@ -203,8 +157,9 @@ impl Problem {
         Self { kind, errors: Vec::new(), headers: Vec::new() }
     }
 
-    pub(crate) fn too_many_requests(retry_after_seconds: u32) -> Self {
-        Self::new(Kind::TooManyRequests).with_header(header::RETRY_AFTER, retry_after_seconds.into())
+    /// A problem that [is temporary](Kind::is_temporary).
+    pub(crate) fn retry_after(kind: Kind, seconds: u32) -> Self {
+        Self::new(kind).with_header(header::RETRY_AFTER, seconds.into())
     }
 
     pub(crate) fn bad_request(errors: Vec<FieldError>) -> Self {
@@ -212,12 +167,21 @@ impl Problem {
     }
 
     pub(crate) fn unavailable(retry_after_seconds: u32) -> Self {
-        Self::new(Kind::Unavailable).with_header(header::RETRY_AFTER, retry_after_seconds.into())
+        Self::retry_after(Kind::Unavailable, retry_after_seconds)
     }
 
     /// The problem of an error status of the framework's own.
     pub(crate) fn of_framework(status: StatusCode) -> Self {
-        Self::new(Kind::of_framework(status))
+        Self::new(match status.as_u16() {
+            404 => Kind::PathUnknown,
+            405 => Kind::VerbNotAllowed,
+            408 => Kind::BodyTimeout,
+            413 => Kind::BodyTooLarge,
+            415 => Kind::MediaTypeUnsupported,
+            503 => Kind::Unavailable,
+            400..500 => Kind::BadRequest,
+            _ => Kind::Internal,
+        })
     }
 
     #[must_use]
@@ -265,12 +229,6 @@ impl Problem {
             response.insert_header((name.clone(), value.clone()));
         }
         response.body(self.text(request_id))
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?}", self.kind)
     }
 }
 

@@ -1,8 +1,7 @@
 //! Token buckets: how many calls a client may make, a second and at once.
 //!
-//! Buckets are kept by a keyed hash of the client, so that each takes as little memory however long its name is, and full
-//! ones are dropped. With more clients at once than are kept, all start with a full bucket again: letting some calls through
-//! is better than growing, or than denying those who did nothing.
+//! Kept by a keyed hash of the client, so that a long name takes no memory; full ones are dropped. With more clients at once
+//! than are kept, all start with a full bucket again: better than growing, or than denying those who did nothing.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZeroU32;
@@ -31,10 +30,7 @@ impl TokenBuckets {
         Self { quota, hasher: RandomState::new(), limiter }
     }
 
-    /// Takes one call out of this client's bucket.
-    ///
-    /// # Errors
-    /// When there is none in it: whole seconds, at least one, after which there is one again.
+    /// Takes one call out of this client's bucket; when it is empty, the error is the seconds until there is one.
     pub(crate) fn take(&self, client: &impl Hash) -> Result<(), u32> {
         let limiter = self.limiter.load();
         let taken = limiter.check_key(&self.hasher.hash_one(client));

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
-use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
+use validator::{Validate, ValidationError};
 
 use super::body;
 use super::problem::{FieldError, MAX_FIELD_ERRORS};
@@ -61,25 +61,16 @@ fn eight_digits(text: &str) -> Result<(), ValidationError> {
     Cvr::parse(text).map(|_| ()).map_err(|_| ValidationError::new("cvr"))
 }
 
-/// The contract's names of the fields in which validator found something, each with its path.
-fn invalid_fields(errors: &ValidationErrors, path: &str, found: &mut Vec<FieldError>) {
-    for (field, kind) in errors.errors() {
-        match kind {
-            ValidationErrorsKind::Struct(nested) => invalid_fields(nested, &format!("{path}{DTO}."), found),
-            _ if field == "cvr_nummer" => found.push(pattern_error(format!("{path}{CVR_NUMMER}"))),
-            _ => {}
-        }
-    }
-}
-
 fn pattern_error(field: impl Into<String>) -> FieldError {
     FieldError::new(field, format!("Skal være otte cifre ({}).", cvr::PATTERN))
 }
 
-fn validate(dto: &impl Validate, errors: &mut Vec<FieldError>) {
-    if let Err(found) = dto.validate() {
-        invalid_fields(&found, "", errors);
+/// The company that a DTO names by `text`, which is its only rule; `field` is that member's path.
+fn company_of(dto: &impl Validate, text: &str, field: String, errors: &mut Vec<FieldError>) -> Option<Cvr> {
+    if dto.validate().is_err() {
+        errors.push(pattern_error(field));
     }
+    Cvr::parse(text).ok()
 }
 
 /// Whether this is the name, with its first letter in either case.
@@ -156,8 +147,7 @@ pub(crate) fn company_in_query(query: &str, errors: &mut Vec<FieldError>) -> Opt
         return None;
     }
     let dto = GetVirksomhedsLoginRequestDto { cvr_nummer: value.into_owned() };
-    validate(&dto, errors);
-    Cvr::parse(&dto.cvr_nummer).ok()
+    company_of(&dto, &dto.cvr_nummer, CVR_NUMMER.to_owned(), errors)
 }
 
 /// SetLogin's company, from its path.
@@ -190,8 +180,7 @@ pub(crate) fn company_in_body(text: &[u8], errors: &mut Vec<FieldError>) -> Opti
     };
     let login = SetVirksomhedsLoginDto { cvr_nummer: cvr_nummer.unwrap_or_default() };
     let dto = SetVirksomhedsLoginRequestDto { virksomheds_login_dto: login };
-    validate(&dto, errors);
-    Cvr::parse(&dto.virksomheds_login_dto.cvr_nummer).ok()
+    company_of(&dto, &dto.virksomheds_login_dto.cvr_nummer, field, errors)
 }
 
 /// The one member of this name; `field` is the object's own name, `prefix` is put before its members' names.

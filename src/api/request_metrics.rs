@@ -72,9 +72,8 @@ impl Requests {
         self.durations[method].observe(took.as_secs_f64());
     }
 
-    /// The labels (method, status, `fejlkode`, organisation type) and number of every series that has counted something, and
-    /// of those of a method's declared answers that have not yet: what begins at 1 looks to Prometheus as if it had always
-    /// been there.
+    /// The labels (method, status, `fejlkode`, organisation type) and number of every series that has counted something or is
+    /// a declared answer's: Prometheus takes what begins at 1 for a number that was always there.
     pub(crate) fn read(&self) -> impl Iterator<Item = ([&str; 4], u64)> {
         self.counters.iter().enumerate().filter_map(|(index, counter)| {
             let (row, organisation) = (index / ORGANISATIONS, index % ORGANISATIONS);

@@ -4,18 +4,12 @@
 //! (`interchange::write_object`, `handlers::one`, [`super::list`]); a property test holds that it is, byte for byte, what
 //! serde makes of these types.
 
-use std::borrow::Cow;
-
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::cvr;
-use crate::domain::cvr::Cvr;
-use crate::domain::timestamp;
-use crate::domain::timestamp::Timestamp;
-use crate::store::Record;
+use crate::domain::{cvr, timestamp};
 
 /// What the page calls an answer as a whole.
 pub(crate) const FIELD: &str = "response";
@@ -25,14 +19,8 @@ pub(crate) const EXAMPLE_CVR_NUMMER: &str = "12345678";
 pub(crate) const EXAMPLE_TIDSPUNKT: &str = "2026-11-23T09:00:00.000Z";
 
 /// A company's number on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CvrNummer(pub Cvr);
-
-impl Serialize for CvrNummer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
+#[derive(Serialize)]
+pub(crate) struct CvrNummer(pub String);
 
 impl PartialSchema for CvrNummer {
     fn schema() -> RefOr<Schema> {
@@ -45,21 +33,11 @@ impl PartialSchema for CvrNummer {
     }
 }
 
-impl ToSchema for CvrNummer {
-    fn name() -> Cow<'static, str> {
-        "CvrNummer".into()
-    }
-}
+impl ToSchema for CvrNummer {}
 
 /// A time on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tidspunkt(pub Timestamp);
-
-impl Serialize for Tidspunkt {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&String::from_utf8_lossy(&self.0.write()))
-    }
-}
+#[derive(Serialize)]
+pub(crate) struct Tidspunkt(pub String);
 
 impl PartialSchema for Tidspunkt {
     fn schema() -> RefOr<Schema> {
@@ -74,14 +52,10 @@ impl PartialSchema for Tidspunkt {
     }
 }
 
-impl ToSchema for Tidspunkt {
-    fn name() -> Cow<'static, str> {
-        "Tidspunkt".into()
-    }
-}
+impl ToSchema for Tidspunkt {}
 
 /// En virksomhed og dens logins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct VirksomhedsLoginDto {
     /// CVR nummer på virksomheden.
     #[serde(rename = "cvrNummer")]
@@ -94,18 +68,8 @@ pub(crate) struct VirksomhedsLoginDto {
     pub seneste_logintidspunkt: Tidspunkt,
 }
 
-impl From<&Record> for VirksomhedsLoginDto {
-    fn from(record: &Record) -> Self {
-        Self {
-            cvr_nummer: CvrNummer(record.cvr),
-            tidligste_login_tidspunkt: Tidspunkt(record.login.first()),
-            seneste_logintidspunkt: Tidspunkt(record.login.last()),
-        }
-    }
-}
-
 /// Svaret på GetLogin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct GetVirksomhedsLoginResponseDto {
     #[allow(missing_docs, reason = "the page says nothing of it, and what stood here would be printed")]
     #[serde(rename = "VirksomhedsLoginDto")]
@@ -113,14 +77,14 @@ pub(crate) struct GetVirksomhedsLoginResponseDto {
 }
 
 /// Svaret på GetLogins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct GetVirksomhedsLoginResponseDtoCollection {
     /// Liste af virksomheder der er oprettet på JobAG
     pub virksomheder: VirksomhedsLoginDtoCollection,
 }
 
 /// Virksomheder, stigende efter CVR-nummer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct VirksomhedsLoginDtoCollection(pub Vec<VirksomhedsLoginDto>);
 
 #[cfg(test)]

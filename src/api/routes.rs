@@ -1,9 +1,12 @@
 //! A path with its verbs: HEAD beside GET, OPTIONS and 405 with `Allow`, 404 for the rest. The routes of every listener
-//! are made of these.
+//! are made of these. A handler that panics is a 500.
 
+use actix_web::dev::HttpServiceFactory;
 use actix_web::http::{Method as HttpVerb, header};
+use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
+use super::middleware::errors::catch_panic;
 use super::problem::{Kind, Problem};
 use super::spec::Verb;
 
@@ -15,9 +18,11 @@ pub(crate) fn path<const N: usize>(
     pattern: &'static str,
     allow: &'static str,
     routes: [Route; N],
-) -> Resource {
+) -> impl HttpServiceFactory {
     let resource = routes.into_iter().fold(web::resource(pattern), Resource::route);
-    resource.default_service(web::to(move |request: HttpRequest| async move { other_verb(&request, allow) }))
+    resource
+        .default_service(web::to(move |request: HttpRequest| async move { other_verb(&request, allow) }))
+        .wrap(from_fn(catch_panic))
 }
 
 /// GET, and HEAD answered as GET without a body.

@@ -102,13 +102,6 @@ pub(crate) struct Segment {
     pub description: Text,
 }
 
-/// An error that only this method gives.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OwnError {
-    pub kind: Kind,
-    pub description: &'static str,
-}
-
 /// A method of the contract, as it is served.
 #[derive(Debug)]
 pub(crate) struct EndpointSpec {
@@ -125,7 +118,7 @@ pub(crate) struct EndpointSpec {
     /// What a 200 carries; a method without output answers 204.
     pub output: Option<Body>,
     /// The errors that are its own.
-    pub errors: &'static [OwnError],
+    pub errors: &'static [Kind],
 }
 
 /// `GET /v1/Login`
@@ -144,7 +137,7 @@ pub(crate) static GET_LOGIN: EndpointSpec = EndpointSpec {
         name: response::FIELD,
         schema_of: TypeSchema::of::<response::GetVirksomhedsLoginResponseDto>(),
     }),
-    errors: &[OwnError { kind: Kind::CompanyUnknown, description: "Virksomheden blev ikke fundet." }],
+    errors: &[Kind::CompanyUnknown],
 };
 
 /// `PUT /v1/Login/{CvrNummer}`
@@ -228,14 +221,12 @@ impl EndpointSpec {
             | Kind::TooManyRequests
             | Kind::Internal
             | Kind::Unavailable => true,
-            // Nothing that is no method's path, or not its verb, is a call of a method.
-            Kind::PathUnknown | Kind::VerbNotAllowed => false,
-            // The management listener has no methods.
-            Kind::Misdirected => false,
+            // No call of a method: its path or verb is another, or the listener is the management's.
+            Kind::PathUnknown | Kind::VerbNotAllowed | Kind::Misdirected => false,
             Kind::BodyTimeout | Kind::BodyTooLarge | Kind::MediaTypeUnsupported | Kind::CodingUnsupported => {
                 self.body().is_some()
             }
-            Kind::CompanyUnknown => self.errors.iter().any(|error| error.kind == kind),
+            Kind::CompanyUnknown => self.errors.contains(&kind),
             Kind::DiskFull => self.verb == Verb::Put,
         }
     }

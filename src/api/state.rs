@@ -6,13 +6,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::denied_calls::DeniedCalls;
-use super::metrics::Metrics;
+use super::deny_reason::DenyCounters;
+use super::middleware::parse_errors::UnreadRequests;
 use super::rate_limit::TokenBuckets;
+use super::request_metrics::Requests;
 use crate::audit::AuditLog;
 use crate::auth::Authenticator;
 use crate::domain::access::AccessTable;
 use crate::domain::clock::SharedClock;
 use crate::store::Store;
+use crate::telemetry::metrics::Counter;
 
 /// What the API is served from, shared by all workers.
 pub struct ApiState {
@@ -34,4 +37,15 @@ pub struct ApiState {
     pub denied_calls: DeniedCalls,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+}
+
+/// The counters of the calls; `management` reads them when it is scraped.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    pub(crate) requests: Requests,
+    pub(crate) denials: DenyCounters,
+    /// Rejected by the HTTP parser.
+    pub(crate) unread: UnreadRequests,
+    /// Audit lines that could not be written; each of them cost its call the answer.
+    pub(crate) audit_failures: Counter,
 }

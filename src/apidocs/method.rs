@@ -90,8 +90,8 @@ fn fields(name: &str, what: &str, none: &str, fields: Vec<FieldRow>) -> Markup {
 
 fn own_errors(endpoint: &EndpointSpec) -> Markup {
     let rows = endpoint.errors.iter().map(|error| {
-        let (_, code, text) = error.kind.row();
-        (code.to_owned(), html! { td { (text) } td { (error.description) } })
+        let (_, code, text) = error.row();
+        (code.to_owned(), html! { td { (text) } td { (text) } })
     });
     let columns = ["Fejlkode", "Fejltekst", "Beskrivelse"];
     framed(endpoint.name(), "Fejlkoder", None, "Ingen fejlkoder", &columns, rows)

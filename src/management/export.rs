@@ -14,7 +14,7 @@ use futures_util::{Stream, stream};
 
 use super::state::ManagementState;
 use crate::api::ApiState;
-use crate::api::middleware::audit::RETRY_SECONDS as RETRY_WITHOUT_AUDIT_SECONDS;
+use crate::api::middleware::audit::written;
 use crate::api::middleware::request_context::RequestContext;
 use crate::api::problem::Problem;
 use crate::interchange::{self, Exporter};
@@ -70,16 +70,9 @@ pub(super) async fn audited(
     let line = context.audit_line(api.clock.now(), METHOD, status, code);
     let audit = Arc::clone(&api.audit);
     // On another thread: a file that does not accept the line must not stop `/livez`.
-    let written = rt::task::spawn_blocking(move || audit.write_alone(&line)).await;
-    match written.unwrap_or_else(|_| Err(io::Error::other("the thread that writes it panicked"))) {
-        Ok(()) => answer,
-        Err(error) => {
-            api.metrics.audit_failures.inc();
-            context
-                .note(|record| record.cause = Some(format!("the audit line could not be written: {error}")));
-            Err(Problem::unavailable(RETRY_WITHOUT_AUDIT_SECONDS))
-        }
-    }
+    let outcome = rt::task::spawn_blocking(move || audit.write_alone(&line)).await;
+    let outcome = outcome.unwrap_or_else(|_| Err(io::Error::other("the thread that writes it panicked")));
+    written(api, &context, outcome).and(answer)
 }
 
 /// The lines of a snapshot, many in a chunk, and the trailer.

@@ -61,10 +61,7 @@ impl Compressed {
     }
 
     /// At most a chunk or so of what is cached, and the key at which the next begins; `Err` is the key of a block without a
-    /// fragment.
-    ///
-    /// All fragments are looked up before the first is copied: the blocks lie all over memory, and the processor waits for many of
-    /// them at once only when nothing long is done in between.
+    /// fragment. All are looked up before the first is copied, so that the processor waits for many places of memory at once.
     fn ready(&mut self, from: u32) -> Result<(Vec<u8>, Option<u32>), u32> {
         let mut fragments = Vec::with_capacity(FRAGMENTS);
         let (mut length, mut next) = (0, None);

@@ -12,10 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 
-/// How many bytes a chunk has at least, unless it is the first, the last, or the next fragment is still being encoded.
-///
-/// Every chunk is a system call, which may wake a client that has nothing to read: with 64 KiB a client that is as fast as
-/// we are sleeps and is woken for each. Larger ones than this bring little and are held for every slow reader.
+/// How many bytes a chunk has at least, unless it is the first, the last, or the next fragment is still being encoded. With
+/// 64 KiB a fast client sleeps and is woken for each; larger ones bring little and are held for every slow reader.
 pub(super) const CHUNK: usize = 256 * 1024;
 /// How many bytes a list sends at a time: a quarter of a millisecond of the identity coding, less of a compressed one.
 pub(super) const SHARE: usize = 512 * 1024;

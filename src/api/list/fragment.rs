@@ -9,7 +9,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use zstd::bulk::Compressor;
 
 use super::crc;
-use super::deflate::row_encoder::deflate;
+use super::deflate::deflate;
 use super::text::{CLOSE, OPEN, write_rows};
 use crate::api::encoding::Coding;
 use crate::interchange::ROW;

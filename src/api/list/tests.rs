@@ -10,7 +10,7 @@ use flate2::read::DeflateDecoder;
 use proptest::prelude::*;
 
 use super::compressed::cache;
-use super::deflate::row_encoder::deflate;
+use super::deflate::deflate;
 use super::fairness::{CHUNK, SHARE};
 use super::fragment::Joiner;
 use super::text::{CLOSE, OPEN, write_rows};

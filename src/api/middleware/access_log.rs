@@ -1,12 +1,17 @@
 //! One log line a request, and its part in the metrics of the API's listener.
+//!
+//! A call that has its audit line and is no error is logged at debug only, and costs nothing at another level.
 
-use actix_web::Error;
+use std::time::Duration;
+
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::{Method as Verb, StatusCode};
+use actix_web::http::Method as Verb;
 use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest};
+use log::Level;
 
-use super::audit::api_of;
+use super::parse_errors::TARGET;
 use super::request_context::RequestContext;
 use crate::api::list;
 use crate::audit::MAX_CLAIM;
@@ -22,18 +27,21 @@ const CAUSE_LENGTH: usize = 1024;
 
 pub(super) async fn log(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     let context = RequestContext::of(request.request());
-    let api = api_of(&request).cloned();
-    let what = format!("{} {}", loggable_verb(request.method()), loggable_path(request.path()));
     let response = next.call(request).await?;
     let took = context.started.elapsed();
     let record = context.record.borrow();
-    if let Some(api) = api {
+    let status = response.status();
+    if let Some(api) = &context.api {
         let caller = record.caller.as_deref();
-        api.metrics.requests.count(record.method, response.status(), record.code, caller, took);
+        api.metrics.requests.count(record.method, status, record.code, caller, took);
     }
-    if !record.is_summed_up {
-        let milliseconds = (took.as_secs_f64() * 1e6).round() / 1e3;
-        write_line(&context, &what, response.status(), milliseconds);
+    let level = match record.is_audited {
+        _ if status.is_server_error() => Level::Error,
+        true if !status.is_client_error() => Level::Debug,
+        _ => Level::Info,
+    };
+    if !record.is_summed_up && log::log_enabled!(target: TARGET, level) {
+        write_line(level, &context, response.request(), status.as_u16(), took);
     }
     if record.method != Some(Method::GetLogins) {
         list::count_response();
@@ -41,23 +49,22 @@ pub(super) async fn log(request: ServiceRequest, next: Next<BoxBody>) -> Result<
     Ok(response)
 }
 
-fn write_line(context: &RequestContext, what: &str, status: StatusCode, milliseconds: f64) {
+fn write_line(level: Level, context: &RequestContext, request: &HttpRequest, status: u16, took: Duration) {
     let record = context.record.borrow();
     let caller = record.caller.as_deref();
-    let organisation_type = caller.and_then(|caller| caller.organisation_type.as_deref()).unwrap_or("-");
-    let organisation_type = escape::shortened(organisation_type, MAX_CLAIM);
-    let organisation_code = caller.and_then(|caller| caller.organisation_code.as_deref()).unwrap_or("-");
-    let organisation_code = escape::shortened(organisation_code, MAX_CLAIM);
-    let cause = escape::shortened(record.cause.as_deref().unwrap_or("-"), CAUSE_LENGTH);
-    let level = if status.is_server_error() { log::Level::Error } else { log::Level::Info };
+    let shown = |text: Option<&str>, length| escape::shortened(text.unwrap_or("-"), length).into_owned();
+    let organisation_type = shown(caller.and_then(|caller| caller.organisation_type.as_deref()), MAX_CLAIM);
+    let organisation_code = shown(caller.and_then(|caller| caller.organisation_code.as_deref()), MAX_CLAIM);
+    let cause = shown(record.cause.as_deref(), CAUSE_LENGTH);
+    let milliseconds = (took.as_secs_f64() * 1e6).round() / 1e3;
     log::log!(
-        target: "virksomhedslogin::request", level,
+        target: TARGET, level,
         requestId = context.request_id.as_str(), traceId = context.trace.id(),
-        method = record.method.map_or("-", |method| method.name()), status = status.as_u16(),
+        method = record.method.map_or("-", |method| method.name()), status = status,
         fejlkode = record.code.unwrap_or("-"), milliseconds = milliseconds,
         organisationType = &*organisation_type, organisationCode = &*organisation_code,
         remote:% = context.remote, decision = record.reason.as_deref().unwrap_or("-"), cause = &*cause;
-        "{what}"
+        "{} {}", loggable_verb(request.method()), loggable_path(request.path())
     );
 }
 

@@ -2,13 +2,14 @@
 //!
 //! What cannot be audited is not answered. Calls that `denied_calls` sums up have no line of their own.
 
+use std::fmt;
 use std::rc::Rc;
 
+use actix_web::Error;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
 
 use super::request_context::{RequestContext, SharedContext};
 use crate::api::denied_calls::Answer;
@@ -17,52 +18,58 @@ use crate::api::state::ApiState;
 use crate::audit::AuditWriter;
 
 /// Seconds after which a caller may try again while the audit line cannot be written.
-pub(crate) const RETRY_SECONDS: u32 = 5;
+const RETRY_SECONDS: u32 = 5;
 /// The status in the audit line of a call whose client went away; HTTP has none.
 const CLIENT_GONE: u16 = 499;
 
-/// The state of the API, on its own listener: only its workers write audit lines, deny calls and count them.
-pub(super) fn api_of(request: &ServiceRequest) -> Option<&web::Data<ApiState>> {
-    request.app_data::<Rc<AuditWriter>>().and_then(|_| request.app_data::<web::Data<ApiState>>())
-}
-
 pub(super) async fn audit(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let api = request.app_data::<web::Data<ApiState>>().cloned();
+    let context = RequestContext::of(request.request());
     let writer = request.app_data::<Rc<AuditWriter>>().cloned();
-    let (Some(api), Some(writer)) = (api, writer) else { return next.call(request).await };
-    let mut unanswered = Unanswered { api: Some(api), context: RequestContext::of(request.request()) };
+    let (Some(api), Some(writer)) = (&context.api, writer) else { return next.call(request).await };
+    let mut unanswered = Unanswered(Some(Rc::clone(&context)));
     let response = next.call(request).await?;
-    let (Some(api), context) = (unanswered.api.take(), &unanswered.context) else { return Ok(response) };
+    unanswered.0 = None;
     let (method, code, is_summed_up) = {
         let record = context.record.borrow();
         (record.method, record.code, record.is_summed_up)
     };
     let Some(method) = method.filter(|_| !is_summed_up) else { return Ok(response) };
     let line = context.audit_line(api.clock.now(), method.name(), response.status(), code);
-    let Err(error) = writer.write(&line).await else { return Ok(response) };
-    api.metrics.audit_failures.inc();
-    context.note(|record| record.cause = Some(format!("the audit line could not be written: {error}")));
-    let answer = context.render(&Problem::unavailable(RETRY_SECONDS));
-    Ok(response.into_response(answer))
+    Ok(match written(api, &context, writer.write(&line).await) {
+        Ok(()) => response,
+        Err(problem) => response.into_response(context.render(&problem)),
+    })
+}
+
+/// Notes whether the audit line of a call was written; when it was not, its answer is this problem.
+pub(crate) fn written(
+    api: &ApiState,
+    context: &RequestContext,
+    written: Result<(), impl fmt::Display>,
+) -> Result<(), Problem> {
+    context.note(|record| record.is_audited = written.is_ok());
+    written.map_err(|error| {
+        api.metrics.audit_failures.inc();
+        context.note(|record| record.cause = Some(format!("the audit line could not be written: {error}")));
+        Problem::unavailable(RETRY_SECONDS)
+    })
 }
 
 /// A call that has no answer yet. When its client goes away before it has one, its audit line is written nevertheless:
 /// what was asked for may have been done.
-struct Unanswered {
-    api: Option<web::Data<ApiState>>,
-    context: SharedContext,
-}
+struct Unanswered(Option<SharedContext>);
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        let Some(api) = &self.api else { return };
-        let record = self.context.record.borrow();
+        let Some(context) = &self.0 else { return };
+        let Some(api) = &context.api else { return };
+        let record = context.record.borrow();
         let (Some(method), Ok(status)) = (record.method, StatusCode::from_u16(CLIENT_GONE)) else { return };
-        let remote = self.context.remote;
+        let remote = context.remote;
         if record.caller.is_none() && api.denied_calls.take(remote.0, Answer::Denied, true).is_err() {
             return;
         }
-        let line = self.context.audit_line(api.clock.now(), method.name(), status, None);
+        let line = context.audit_line(api.clock.now(), method.name(), status, None);
         if let Err(error) = api.audit.write_alone(&line) {
             api.metrics.audit_failures.inc();
             log::error!(

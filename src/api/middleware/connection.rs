@@ -35,7 +35,7 @@ pub(crate) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// Between two checks of a connection. A limit is kept to within one such time.
+    /// Between two checks of a connection.
     pub(super) fn tick(&self) -> Duration {
         (self.request.min(self.write) / 2).clamp(Duration::from_millis(100), Duration::from_secs(5))
     }
@@ -60,19 +60,19 @@ pub(super) enum Body {
 /// What is known of one connection.
 #[derive(Default)]
 pub(crate) struct Connection {
-    limits: Rc<ConnectionLimits>,
+    pub(super) limits: Rc<ConnectionLimits>,
     /// It is one more than may be served.
-    over_limit: bool,
+    pub(super) over_limit: bool,
     /// Requests that a handler works on. Those have time limits of their own.
     in_flight: Cell<u32>,
     /// Bytes have come that are not yet a request.
-    unanswered: Cell<bool>,
+    pub(super) unanswered: Cell<bool>,
     /// The client has not taken what was written last.
-    stalled: Cell<bool>,
+    pub(super) stalled: Cell<bool>,
     /// Ticks since a request arrived or the client took something.
-    quiet: Cell<u32>,
-    /// The last request has come.
-    finished: Cell<bool>,
+    pub(super) quiet: Cell<u32>,
+    /// The last request has come: nothing that follows it on this connection is read.
+    pub(super) finished: Cell<bool>,
     /// What is still to come of the body of the request in flight.
     pub(super) body: Cell<Body>,
     /// The handler has taken all of the body that was passed on, and waits for more.
@@ -83,7 +83,8 @@ pub(crate) struct Connection {
     pub(super) reader: Cell<Option<Waker>>,
     /// A handler wants the body that its client holds back for `100 Continue`, which is to be sent before anything else.
     pub(super) continue_due: Cell<bool>,
-    /// The answer has been decided without the rest of a body.
+    /// The answer was decided without the rest of a body, of which [`DISCARDED`] bytes more are read within
+    /// [`DISCARD_TIMEOUT`], so that the client can take the answer; then the connection is closed.
     pub(super) discarding: Cell<bool>,
     /// A head did not arrive in time.
     pub(super) timed_out: Cell<bool>,
@@ -97,14 +98,6 @@ impl Connection {
         let mut connection = Self::default();
         (connection.limits, connection.over_limit) = (limits, over_limit);
         Rc::new(connection)
-    }
-
-    pub(super) fn over_limit(&self) -> bool {
-        self.over_limit
-    }
-
-    pub(super) fn tick(&self) -> Duration {
-        self.limits.tick()
     }
 
     /// A request has arrived and is in flight until the returned value is dropped.
@@ -122,11 +115,6 @@ impl Connection {
         self.in_flight.get() == 0 && !self.finished.get()
     }
 
-    /// The request in flight is the last one: nothing that follows it on this connection is read.
-    pub(super) fn finish(&self) {
-        self.finished.set(true);
-    }
-
     /// The handler waits for more of the body.
     pub(super) fn await_body(&self) {
         self.body_awaited.set(true);
@@ -139,29 +127,7 @@ impl Connection {
         }
     }
 
-    /// The body of the request in flight is not read to its end. [`DISCARDED`] bytes more are read within
-    /// [`DISCARD_TIMEOUT`], so that the client can take the answer; then the connection is closed.
-    pub(super) fn discard(&self) {
-        self.discarding.set(true);
-    }
-
-    pub(super) fn received(&self) {
-        self.unanswered.set(true);
-    }
-
-    pub(super) fn taken(&self) {
-        self.stalled.set(false);
-        self.quiet.set(0);
-    }
-
-    pub(super) fn stalled(&self) {
-        self.stalled.set(true);
-    }
-
-    /// Counts a tick.
-    ///
-    /// # Errors
-    /// When the connection has been held for longer than it may.
+    /// Counts a tick; an error when the connection has been held for longer than it may.
     pub(super) fn check_timeouts(&self) -> io::Result<()> {
         if self.in_flight.get() > 0 {
             self.quiet.set(0);

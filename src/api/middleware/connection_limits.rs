@@ -26,9 +26,9 @@ pub(super) async fn enforce(
         return next.call(request).await;
     };
     let _in_flight = connection.in_flight();
-    if connection.over_limit() {
-        connection.finish();
-        connection.discard();
+    if connection.over_limit {
+        connection.finished.set(true);
+        connection.discarding.set(true);
         return Ok(too_many_connections(request));
     }
     let is_modern = request.version() >= Version::HTTP_11;
@@ -51,11 +51,9 @@ pub(super) async fn enforce(
     // Never asked of the answer's head: actix-http takes it from a pool, where it keeps the version of the answer before.
     if is_last || ends_with_connection || leaves_body {
         head.set_connection_type(ConnectionType::Close);
-        connection.finish();
+        connection.finished.set(true);
     }
-    if leaves_body {
-        connection.discard();
-    }
+    connection.discarding.set(leaves_body);
     Ok(response)
 }
 

@@ -7,7 +7,6 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, rt, web};
 
-use super::audit::api_of;
 use super::request_context::RequestContext;
 use crate::api::denied_calls::Answer;
 use crate::api::problem::{Kind, Problem};
@@ -21,9 +20,9 @@ const REASON: &str = "more refused calls than limits.refused_per_second allows";
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn limit(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let Some(api) = api_of(&request).cloned() else { return next.call(request).await };
     let context = RequestContext::of(request.request());
     let response = next.call(request).await?;
+    let Some(api) = &context.api else { return Ok(response) };
     let (answer, is_method) = {
         let record = context.record.borrow();
         if record.caller.is_some() {
@@ -38,7 +37,7 @@ pub(super) async fn limit(request: ServiceRequest, next: Next<BoxBody>) -> Resul
     if answer == Answer::Public {
         return Ok(response);
     }
-    let answer = context.render(&Problem::too_many_requests(seconds));
+    let answer = context.render(&Problem::retry_after(Kind::TooManyRequests, seconds));
     Ok(response.into_response(answer))
 }
 

@@ -1,11 +1,10 @@
-//! Every error as the contract's problem: a handler's, the framework's own, and panics.
+//! Every error as the contract's problem: a handler's, the framework's own, and a handler's panic.
 
 use std::panic::AssertUnwindSafe;
 
-use actix_web::body::BoxBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::test::TestRequest;
 use actix_web::{Error, HttpResponse};
 use futures_util::FutureExt;
 
@@ -18,29 +17,30 @@ pub(crate) struct PassThroughError;
 
 pub(super) async fn render(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     let context = RequestContext::of(request.request());
-    let answer = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => {
-            return Ok(match problem_of(response.response()) {
-                Some(problem) => {
-                    let answer = context.render(&problem);
-                    response.into_response(answer)
-                }
-                None => response,
-            });
-        }
-        Ok(Err(error)) => {
-            let answer = error.error_response();
-            problem_of(&answer).map_or(answer, |problem| context.render(&problem))
-        }
+    let response = next.call(request).await?;
+    Ok(match problem_of(response.response()) {
+        Some(problem) => response.into_response(context.render(&problem)),
+        None => response,
+    })
+}
+
+/// Around the handlers of one path: a panic becomes a 500, its text a log line's `cause`.
+pub(crate) async fn catch_panic(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, Error> {
+    let kept = request.request().clone();
+    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(answered) => Ok(answered?.map_into_boxed_body()),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            context.note(|record| record.cause = Some(format!("a handler panicked: {text}")));
-            context.render(&Problem::new(Kind::Internal))
+            let cause = format!("a handler panicked: {text}");
+            RequestContext::of(&kept).note(|record| record.cause = Some(cause));
+            let answer = HttpResponse::from_error(Problem::new(Kind::Internal));
+            Ok(ServiceResponse::new(kept, answer))
         }
-    };
-    // The request is lost with the handler, and an answer needs one: nothing further out reads it.
-    Ok(ServiceResponse::new(TestRequest::default().to_http_request(), answer))
+    }
 }
 
 /// The problem that this answer is to be, unless it is none or meant as it is.

@@ -28,8 +28,7 @@ impl HeadFilter {
         self.length = 0;
     }
 
-    /// Filters what was received next, up to the end of a head. How much that is, and whether the head is whole; nothing
-    /// when it is too long.
+    /// Filters what comes next, up to the end of a head: how much, and whether the head is whole; nothing when it is too long.
     pub(super) fn accept(&mut self, bytes: &mut [u8]) -> Option<(usize, bool)> {
         let mut accepted = 0;
         for line in bytes.split_inclusive_mut(|byte| *byte == b'\n') {

@@ -13,6 +13,8 @@ use super::connection::Connection;
 use crate::audit::Peer;
 use crate::telemetry::metrics::Counter;
 
+/// The target of a log line about one request.
+pub(super) const TARGET: &str = "virksomhedslogin::request";
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// Why a request could not be read. The names are labels in the metrics.
@@ -62,7 +64,7 @@ impl UnreadRequests {
         }
         let name: &str = reason.into();
         log::info!(
-            target: "virksomhedslogin::request",
+            target: TARGET,
             remote:% = peer, reason = name, notLogged = self.not_logged.swap(0, Ordering::Relaxed);
             "a request could not be read"
         );

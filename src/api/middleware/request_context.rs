@@ -14,11 +14,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::api::problem::Problem;
 use crate::api::request_id::{self, RequestId};
-use crate::audit::{AuditLine, Peer};
+use crate::api::state::ApiState;
+use crate::audit::{AuditLine, AuditWriter, Peer};
 use crate::auth::Caller;
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
@@ -26,8 +27,9 @@ use crate::domain::timestamp::Timestamp;
 use crate::telemetry::trace_context::{self, Trace};
 
 /// One request and what is known of it so far.
-#[derive(Debug)]
 pub(crate) struct RequestContext {
+    /// The state of the API, on its own listener: only there calls are audited, denied and counted.
+    pub api: Option<web::Data<ApiState>>,
     pub request_id: RequestId,
     pub trace: Trace,
     /// When the request's head had been read.
@@ -54,13 +56,17 @@ pub(crate) struct RequestRecord {
     pub code: Option<&'static str>,
     /// A line that sums up takes the place of this call's own in log and audit file.
     pub is_summed_up: bool,
+    /// Its audit line is written.
+    pub is_audited: bool,
 }
 
 pub(crate) type SharedContext = Rc<RequestContext>;
 
 impl RequestContext {
     fn new(request: &HttpRequest) -> SharedContext {
+        let writer = request.app_data::<Rc<AuditWriter>>();
         Rc::new(Self {
+            api: writer.and_then(|_| request.app_data().cloned()),
             request_id: RequestId::of(request.headers()),
             trace: Trace::of(request.headers()),
             started: Instant::now(),

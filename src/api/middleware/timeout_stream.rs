@@ -46,7 +46,7 @@ struct Discard {
     deadline: Pin<Box<Sleep>>,
 }
 
-impl<T> TimeoutStream<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> TimeoutStream<T> {
     /// The stream of a connection that was just accepted. Must be called within a worker's runtime.
     pub(crate) fn new(stream: T, limits: Rc<ConnectionLimits>) -> Self {
         let timer = Box::pin(sleep(limits.tick()));
@@ -74,17 +74,15 @@ impl<T> TimeoutStream<T> {
         }
         if self.timer_armed {
             self.connection.check_timeouts()?;
-            self.timer.as_mut().reset(Instant::now() + self.connection.tick());
+            self.timer.as_mut().reset(Instant::now() + self.connection.limits.tick());
         }
         self.timer_armed = true;
         while self.timer.as_mut().poll(context).is_ready() {
-            self.timer.as_mut().reset(Instant::now() + self.connection.tick());
+            self.timer.as_mut().reset(Instant::now() + self.connection.limits.tick());
         }
         Ok(())
     }
-}
 
-impl<T: AsyncRead + Unpin> TimeoutStream<T> {
     /// Reads and drops what comes of a body that is no longer wanted: ready when the connection is to be closed.
     fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let discard = self.discard.get_or_insert_with(|| Discard {
@@ -108,33 +106,7 @@ impl<T: AsyncRead + Unpin> TimeoutStream<T> {
         }
         Poll::Pending
     }
-}
 
-impl<T: AsyncRead + Unpin> AsyncRead for TimeoutStream<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check_timer(context)?;
-        if self.connection.discarding.get() {
-            return self.poll_discard(context).map(Ok);
-        }
-        if self.received.is_empty() {
-            // Also while nothing is passed on: a client that goes away is noticed.
-            let mut piece = [MaybeUninit::uninit(); PIECE];
-            let mut read = ReadBuf::uninit(&mut piece);
-            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
-            if read.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            self.received.extend_from_slice(read.filled());
-        }
-        self.poll_pass(context, buffer).map(Ok)
-    }
-}
-
-impl<T> TimeoutStream<T> {
     /// Passes on what has been received, one request at a time: actix-http 3.20 answers in the version, and with or without a
     /// body, as the head that it read last asks for.
     fn poll_pass(&mut self, context: &Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<()> {
@@ -187,18 +159,16 @@ impl<T> TimeoutStream<T> {
             // An idle connection holds no buffer.
             self.received = BytesMut::new();
         }
-        self.connection.received();
+        self.connection.unanswered.set(true);
         Poll::Ready(())
     }
-}
 
-impl<T: AsyncWrite + Unpin> TimeoutStream<T> {
     /// Writes to the client and notes whether it takes it.
     fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        match written {
-            Poll::Ready(_) => self.connection.taken(),
-            Poll::Pending => self.connection.stalled(),
+        self.connection.stalled.set(written.is_pending());
+        if written.is_ready() {
+            self.connection.quiet.set(0);
         }
         written
     }
@@ -213,6 +183,30 @@ impl<T: AsyncWrite + Unpin> TimeoutStream<T> {
             self.interim = &self.interim[written..];
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimeoutStream<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check_timer(context)?;
+        if self.connection.discarding.get() {
+            return self.poll_discard(context).map(Ok);
+        }
+        if self.received.is_empty() {
+            // Also while nothing is passed on: a client that goes away is noticed.
+            let mut piece = [MaybeUninit::uninit(); PIECE];
+            let mut read = ReadBuf::uninit(&mut piece);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.received.extend_from_slice(read.filled());
+        }
+        self.poll_pass(context, buffer).map(Ok)
     }
 }
 

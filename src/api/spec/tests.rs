@@ -19,7 +19,7 @@ fn the_varying_part_of_a_path_is_in_it_by_its_name() {
 fn a_methods_own_errors_are_among_those_it_may_end_in() {
     for declaration in EndpointSpec::ALL {
         for error in declaration.errors {
-            assert!(declaration.faults().any(|kind| kind == error.kind), "{}", declaration.name());
+            assert!(declaration.faults().any(|kind| kind == *error), "{}", declaration.name());
         }
     }
     assert!(!GET_LOGINS.faults().any(|kind| kind == Kind::CompanyUnknown));

@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
 use super::encoder::MetricsEncoder;
-use crate::api::metrics::Metrics;
+use crate::api::Metrics;
 use crate::auth;
 use crate::management::state::ManagementState;
 use crate::store;

@@ -61,6 +61,31 @@ fn each_refused_request_is_one_line_with_its_client_address() {
 }
 
 #[test]
+fn call_with_an_audit_line_is_logged_at_debug_unless_it_failed() {
+    let failed = ["GET /v1/Login 404", "GET /nowhere 404"];
+    let all = ["PUT /v1/Login/12345678 204", "GET /v1/Logins 200", "GET /export 200", failed[0], failed[1]];
+    for (level, expected) in [("info", &failed[..]), ("virksomhedslogin::request=debug", &all[..])] {
+        let fixture = Fixture::new();
+        let variables = [("RUST_LOG", level), ("VIRKSOMHEDSLOGIN__LOG__FORMAT", "json")];
+        let mut service = fixture.serve_with(&variables);
+        assert_eq!(service.put("12345678").unwrap(), 204);
+        assert_eq!(service.get("/v1/Logins").0, 200);
+        assert_eq!(service.management("/export").0, 200);
+        assert_eq!(service.get("/v1/Login?cvrNummer=87654321").0, 404);
+        assert_eq!(service.get("/nowhere").0, 404);
+        service.signal("TERM");
+        service.wait(Duration::from_secs(20));
+        let log = service.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let requests: Vec<_> = lines
+            .filter(|line| line["target"] == "virksomhedslogin::request")
+            .map(|line| format!("{} {}", line["message"].as_str().unwrap(), line["status"]))
+            .collect();
+        assert_eq!(requests, expected, "{log}");
+    }
+}
+
+#[test]
 fn flood_of_refused_requests_is_summed_up() {
     let (_site, mut service) = serve("text");
     for _ in 0..200 {

@@ -114,7 +114,7 @@ fn sighup_reloads_the_table() {
 #[test]
 fn no_log_line_carries_a_token() {
     let fixture = Fixture::new();
-    let service = fixture.serve();
+    let service = fixture.serve_with(&[("RUST_LOG", "debug")]);
     service.put("12345678").unwrap();
     service.get("/v1/Login?cvrNummer=12345678");
     service.get(&format!("/{}", service.token));

@@ -1,6 +1,7 @@
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpServer};
 
 use crate::api::middleware::wrap;
+use crate::api::routes::{READ, path, read};
 
 #[test]
 fn a_handler_that_panics_is_a_500_that_tells_nothing() {
@@ -11,7 +12,7 @@ fn a_handler_that_panics_is_a_500_that_tells_nothing() {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server = HttpServer::new(|| wrap(App::new()).route("/", web::get().to(panics)));
+            let server = HttpServer::new(|| wrap(App::new()).service(path("/", READ, [read().to(panics)])));
             server.workers(1).disable_signals().listen(listener).unwrap().run().await
         })
     });
