@@ -11,6 +11,7 @@ pub(crate) mod encoding;
 mod guard;
 pub(crate) mod handlers;
 pub(crate) mod list;
+mod manipulation;
 pub(crate) mod middleware;
 pub(crate) mod problem;
 pub(crate) mod rate_limit;

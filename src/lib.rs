@@ -61,6 +61,7 @@ pub mod testing {
     pub use crate::server::{App, Reload};
     pub use crate::store::{
         Address, Backend, Database, Imported, OpenError, Options, Record, RecordStream, Store, StoreError,
+        Version,
     };
 
     pub mod interchange {

@@ -22,6 +22,7 @@ mod postgres;
 mod record;
 mod record_stream;
 mod report;
+mod version;
 
 pub(crate) use embedded::index::Block;
 pub(crate) use embedded::snapshot::Snapshot;
@@ -36,6 +37,7 @@ pub use record_stream::RecordStream;
 pub(crate) use record_stream::{PagedRecords, ReadError};
 pub use report::Imported;
 pub(crate) use report::{ClockReport, Status, StoreState};
+pub use version::Version;
 
 /// Records that an import merges together: as one batch record they must fit into one message of sled's log (128 KiB).
 const IMPORT_BATCH: usize = 2048;
@@ -159,6 +161,19 @@ impl Store {
         match &self.engine {
             Engine::Embedded(store) => Ok(RecordStream::InMemory(store.list())),
             Engine::Postgres(store) => store.list_blocking().map(RecordStream::Paged),
+        }
+    }
+
+    /// Leaves of the list only what changed since the earliest of these versions that is known: whoever replaces these
+    /// companies in a copy of that version has the list. `false`, and all of it, when none is known.
+    pub fn restrict_to_changes(&self, list: &mut RecordStream, since: &[Version]) -> bool {
+        match (&self.engine, list) {
+            (Engine::Embedded(store), RecordStream::InMemory(snapshot)) => {
+                let changes = store.changes_since(snapshot, since);
+                changes.map(|changes| *snapshot = changes).is_some()
+            }
+            (_, RecordStream::Paged(paged)) => paged.restrict_to_changes(since),
+            (Engine::Postgres(_), RecordStream::InMemory(_)) => false,
         }
     }
 

@@ -10,22 +10,28 @@ pub(crate) fn has_precondition(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_NONE_MATCH)
 }
 
-/// Whether `If-Match` is there and names none of the present state's tags; without a state there are none.
-pub(crate) fn if_match_fails(headers: &HeaderMap, present: &[&str]) -> bool {
-    headers.contains_key(header::IF_MATCH) && !lists(headers, header::IF_MATCH, present)
+/// Whether `If-Match` is there and names no tag for which `is_present` holds. `None` is `*`: any state, if there is one.
+pub(crate) fn if_match_fails(headers: &HeaderMap, is_present: impl Fn(Option<&str>) -> bool) -> bool {
+    headers.contains_key(header::IF_MATCH) && !tags(headers, header::IF_MATCH).any(is_present)
 }
 
-/// Whether `If-None-Match` names one of the present state's tags: a reader has the state already, and a writer meets one
-/// that it does not want (§13.1.2).
-pub(crate) fn if_none_match_fails(headers: &HeaderMap, present: &[&str]) -> bool {
-    lists(headers, header::IF_NONE_MATCH, present)
+/// Whether `If-None-Match` names the present state: a reader has it already, and a writer meets one that it does not want
+/// (§13.1.2).
+pub(crate) fn if_none_match_fails(headers: &HeaderMap, is_present: impl Fn(Option<&str>) -> bool) -> bool {
+    tags(headers, header::IF_NONE_MATCH).any(is_present)
 }
 
-/// Whether one of these weak tags is listed in the header, over all of its lines; `*` lists any.
-fn lists(headers: &HeaderMap, name: HeaderName, tags: &[&str]) -> bool {
-    headers.get_all(name).flat_map(|line| elements(line.as_bytes())).any(|element| {
-        let is_tag = |tag: &&str| tag.strip_prefix("W/").map(str::as_bytes) == Some(element);
-        !tags.is_empty() && element == b"*" || tags.iter().any(is_tag)
+/// Whether this opaque part of an entity tag, or `*`, names the state with that one.
+pub(crate) fn is(present: &str) -> impl Fn(Option<&str>) -> bool {
+    move |tag| tag.is_none_or(|tag| tag == present)
+}
+
+/// The opaque part of each tag in the header, over all of its lines; `None` is `*`.
+pub(crate) fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = Option<&str>> {
+    headers.get_all(name).flat_map(|line| elements(line.as_bytes())).filter_map(|element| match element {
+        b"*" => Some(None),
+        [b'"', tag @ .., b'"'] => std::str::from_utf8(tag).ok().map(Some),
+        _ => None,
     })
 }
 

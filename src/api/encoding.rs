@@ -15,8 +15,6 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    pub(crate) const ALL: [Self; 3] = [Self::Identity, Self::Gzip, Self::Zstd];
-
     /// The value of `Content-Encoding`, when one is due.
     pub(crate) fn name(self) -> Option<&'static str> {
         match self {

@@ -11,10 +11,10 @@ use super::encoding::Coding;
 use super::guard::{Authorised, Endpoint};
 use super::middleware::request_context::RequestContext;
 use super::problem::{FieldError, Kind, Problem};
-use super::request::RequestTarget;
+use super::request::{MAX_ITEMS, RequestTarget};
 use super::spec;
 use super::state::ApiState;
-use super::{body, list, request};
+use super::{body, list, manipulation, request};
 use crate::domain::access::Method;
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
@@ -75,7 +75,7 @@ pub(crate) async fn get_login(
     let tag = company_tag(login);
     let mut response = HttpResponse::Ok();
     read_headers(&mut response, &tag);
-    if is_current(request.headers(), &[&tag], &[&tag])? {
+    if is_current(request.headers(), conditional::is(&tag))? {
         return Ok(not_modified(response));
     }
     last_modified(&mut response, Some(login.last()), api.clock.now());
@@ -127,54 +127,54 @@ pub(crate) async fn get_logins(
     if !authorised.target.errors.is_empty() {
         return Err(Problem::bad_request(authorised.target.errors));
     }
-    let listing = api.store.list().await.map_err(|error| store_problem(&authorised.context, error))?;
-    let coding = Coding::wanted(request.headers());
+    let mut listing = api.store.list().await.map_err(|error| store_problem(&authorised.context, error))?;
+    let headers = request.headers();
     let version = listing.version();
-    let tags = Coding::ALL.map(|coding| list_tag(&version, coding));
-    let tag = list_tag(&version, coding);
+    let is_present = |tag: &str| tag.parse().is_ok_and(|known| version.is_same_content(&known));
+    let is_present = |tag: Option<&str>| tag.is_none_or(is_present);
     let mut response = HttpResponse::Ok();
-    read_headers(&mut response, &tag);
-    response.insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding")));
-    if is_current(request.headers(), &[&tag], &tags.each_ref().map(String::as_str))? {
+    read_headers(&mut response, &version.to_string());
+    response.insert_header((header::VARY, HeaderValue::from_static("Accept-Encoding, A-IM")));
+    if is_current(headers, is_present)? {
         return Ok(not_modified(response));
     }
+    let latest = listing.latest();
+    if manipulation::wants_changes(headers) {
+        let tags = conditional::tags(headers, header::IF_NONE_MATCH).flatten().take(MAX_ITEMS);
+        let known: Vec<_> = tags.filter_map(|tag| tag.parse().ok()).collect();
+        if api.store.restrict_to_changes(&mut listing, &known) {
+            response.status(StatusCode::IM_USED).insert_header((manipulation::IM, manipulation::FEED));
+        }
+    }
+    let coding = Coding::wanted(headers);
     if let Some(name) = coding.name() {
         response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static(name)));
     }
-    last_modified(&mut response, listing.latest(), api.clock.now());
+    last_modified(&mut response, latest, api.clock.now());
     let head_only = request.method() == actix_web::http::Method::HEAD;
     Ok(list::answer(&mut response, listing, coding, head_only))
 }
 
-/// The weak entity tag of the list in this coding; each coding has one of its own (RFC 9110 §8.8.3.3).
-fn list_tag(version: &str, coding: Coding) -> String {
-    match coding.name() {
-        None => format!(r#"W/"{version}""#),
-        Some(name) => format!(r#"W/"{version}-{name}""#),
-    }
-}
-
-/// The weak entity tag of one company's state.
+/// The opaque part of the entity tag of one company's state.
 fn company_tag(login: LoginSpan) -> String {
-    format!(r#"W/"{:x}-{:x}""#, login.first().millis(), login.last().millis())
+    format!("{:x}-{:x}", login.first().millis(), login.last().millis())
 }
 
 /// 412 when the preconditions of a write do not fit the company's state, which may change before the write: logins merge.
 fn check_write(headers: &HeaderMap, found: Option<LoginSpan>) -> Result<(), Problem> {
     let tag = found.map(company_tag);
-    let tags = tag.as_deref();
-    if is_current(headers, tags.as_slice(), tags.as_slice())? {
+    if is_current(headers, |named| tag.as_deref().is_some_and(|tag| conditional::is(tag)(named)))? {
         return Err(Problem::new(Kind::PreconditionFailed));
     }
     Ok(())
 }
 
-/// Whether `If-None-Match` names this representation's own tag; 412 when `If-Match` names none of the state's tags.
-fn is_current(headers: &HeaderMap, own: &[&str], tags: &[&str]) -> Result<bool, Problem> {
-    if conditional::if_match_fails(headers, tags) {
+/// Whether `If-None-Match` names the present state; 412 when `If-Match` does not.
+fn is_current(headers: &HeaderMap, is_present: impl Fn(Option<&str>) -> bool) -> Result<bool, Problem> {
+    if conditional::if_match_fails(headers, &is_present) {
         return Err(Problem::new(Kind::PreconditionFailed));
     }
-    Ok(conditional::if_none_match_fails(headers, own))
+    Ok(conditional::if_none_match_fails(headers, &is_present))
 }
 
 /// The 304 with the headers of this answer but for what describes its body.
@@ -187,7 +187,7 @@ fn not_modified(mut response: HttpResponseBuilder) -> HttpResponse {
 fn read_headers(response: &mut HttpResponseBuilder, tag: &str) {
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
     response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static(READ_CACHE)));
-    response.insert_header((header::ETAG, tag));
+    response.insert_header((header::ETAG, format!(r#"W/"{tag}""#)));
 }
 
 /// When the answer last changed, to the second (RFC 9110 §8.8.2), for people and caches. `If-Modified-Since` is not evaluated:

@@ -14,7 +14,7 @@ use flate2::read::GzEncoder;
 use futures_util::{Stream, stream};
 use sha2::{Digest, Sha256};
 
-use crate::api::conditional::{if_match_fails, if_none_match_fails};
+use crate::api::conditional::{self, if_match_fails, if_none_match_fails};
 use crate::api::encoding::Coding;
 use crate::api::problem::{Kind, Problem};
 
@@ -66,16 +66,16 @@ impl Document {
         let wants_gzip = Coding::wanted(request.headers()) == Coding::Gzip;
         let gzip = self.gzip.as_ref().filter(|_| wants_gzip);
         // Each coding has its own (RFC 9110 §8.8.3.3).
-        let tag = format!(r#"W/"{}{}""#, self.fingerprint, if gzip.is_some() { "-gzip" } else { "" });
-        if if_match_fails(request.headers(), &[&tag]) {
+        let tag = format!("{}{}", self.fingerprint, if gzip.is_some() { "-gzip" } else { "" });
+        if if_match_fails(request.headers(), conditional::is(&tag)) {
             return Err(Problem::new(Kind::PreconditionFailed));
         }
         let mut response = HttpResponse::Ok();
         protect(&mut response, policy);
         response.insert_header((header::CACHE_CONTROL, "no-cache"));
         response.insert_header((header::VARY, vary));
-        response.insert_header((header::ETAG, tag.as_str()));
-        if if_none_match_fails(request.headers(), &[&tag]) {
+        response.insert_header((header::ETAG, format!(r#"W/"{tag}""#)));
+        if if_none_match_fails(request.headers(), conditional::is(&tag)) {
             return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
         }
         for (name, value) in &self.content {

@@ -20,8 +20,10 @@ use super::metrics::StoreMetrics;
 use super::options::Options;
 use super::record::Record;
 use super::report::Status;
+use super::version::Version;
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
+use change_log::{ChangeLog, State};
 use committer::Committer;
 use isolate::FlushWaker;
 use layout::Layout;
@@ -30,6 +32,7 @@ use recovery::Loaded;
 use snapshot::{LiveView, Snapshot};
 
 mod batch_record;
+mod change_log;
 mod committer;
 mod damage;
 mod files;
@@ -55,6 +58,7 @@ const CLOSING: Duration = Duration::from_secs(6);
 #[derive(Debug)]
 pub(super) struct Embedded {
     live_view: Arc<LiveView>,
+    changes: Arc<Mutex<ChangeLog>>,
     queue: Arc<Queue>,
     root: PathBuf,
     deadline: Duration,
@@ -96,7 +100,10 @@ impl Embedded {
         );
         let no_thread = || OpenError::io(&root, "starting a thread");
         let flush_waker = FlushWaker::start(options.essential.guard("the thread that wakes stuck flushes"));
-        let live_view = Arc::new(LiveView::from_pointee(snapshot));
+        let changes = ChangeLog::load(&layout.change_log(), layout.store(), &snapshot.checkpoint());
+        let state = changes.state(snapshot.sequence());
+        let changes = Arc::new(Mutex::new(changes));
+        let live_view = Arc::new(LiveView::from_pointee(snapshot.of(state)));
         let queue = Arc::new(Queue::default());
         let committer = Committer {
             layout,
@@ -104,6 +111,7 @@ impl Embedded {
             wal,
             high_water_mark,
             live_view: Arc::clone(&live_view),
+            changes: Arc::clone(&changes),
             queue: Arc::clone(&queue),
             metrics,
             flush_waker: flush_waker.map_err(no_thread())?,
@@ -120,7 +128,7 @@ impl Embedded {
                 until_it_ends(&committed, || committer.run());
             })
             .map_err(no_thread())?;
-        Ok(Self { live_view, queue, root, deadline: options.deadline, ended: Mutex::new(ended) })
+        Ok(Self { live_view, changes, queue, root, deadline: options.deadline, ended: Mutex::new(ended) })
     }
 
     pub(super) fn get(&self, cvr: Cvr) -> Option<LoginSpan> {
@@ -129,6 +137,16 @@ impl Embedded {
 
     pub(super) fn list(&self) -> Snapshot {
         self.live_view.load().as_ref().clone()
+    }
+
+    /// What changed since the earliest of these states that is known, as this snapshot shows it.
+    pub(super) fn changes_since(&self, snapshot: &Snapshot, known: &[Version]) -> Option<Snapshot> {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let states = known.iter().filter_map(Version::place).map(State::from);
+        let known = states.filter(|state| changes.knows(*state));
+        let companies = changes.since(known.min_by_key(|state| state.sequence)?);
+        drop(changes);
+        Some(snapshot.only(&companies))
     }
 
     pub(super) async fn record(&self, login: Record) -> Result<(), StoreError> {

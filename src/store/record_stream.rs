@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::embedded::snapshot::Snapshot;
 use super::error::StoreError;
 use super::record::Record;
+use super::version::{Place, Version};
 use crate::domain::timestamp::Timestamp;
 
 /// All companies at one point in time.
@@ -32,8 +33,8 @@ pub enum ReadError<E> {
 }
 
 impl RecordStream {
-    /// The same text exactly for the same records, whichever instance made the stream.
-    pub fn version(&self) -> String {
+    /// The name of the whole list; its content is the same exactly for the same records, whichever instance made it.
+    pub fn version(&self) -> Version {
         match self {
             Self::InMemory(snapshot) => snapshot.version(),
             Self::Paged(paged) => paged.version.clone(),
@@ -90,18 +91,33 @@ pub(super) type Message = Result<Option<Vec<Record>>, StoreError>;
 /// A list that a database sends.
 #[derive(Debug)]
 pub struct PagedRecords {
-    pub(super) version: String,
+    pub(super) version: Version,
     pub(super) latest: Option<Timestamp>,
     pub(super) sequence: u64,
     /// Asks for the first page, which a reader that knows this version never does.
-    pub(super) wanted: Option<oneshot::Sender<()>>,
+    pub(super) wanted: Option<oneshot::Sender<Option<i32>>>,
+    /// Leaves only the records that so many of the last transactions wrote.
+    pub(super) restriction: Option<i32>,
+    /// The number of the next transaction, where the database numbers them as PostgreSQL does.
+    pub(super) next_transaction: u64,
     pub(super) pages: mpsc::Receiver<Message>,
 }
 
 impl PagedRecords {
+    /// As [`super::Store::restrict_to_changes`].
+    pub(super) fn restrict_to_changes(&mut self, since: &[Version]) -> bool {
+        let Some(own) = self.version.place() else { return false };
+        let places = since.iter().filter_map(Version::place);
+        let known = places.filter(|place| place.history == own.history && place.position <= own.position);
+        let Some(Place { position, .. }) = known.min_by_key(|place| place.position) else { return false };
+        // The database compares 31 bits of the numbers.
+        self.restriction = i32::try_from(self.next_transaction.saturating_sub(position)).ok();
+        self.restriction.is_some()
+    }
+
     fn begin(&mut self) {
         if let Some(wanted) = self.wanted.take() {
-            let _ = wanted.send(());
+            let _ = wanted.send(self.restriction);
         }
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 use actix_web::http::header::HeaderValue;
 
-const TAG: &str = r#"W/"abc""#;
+const TAG: &str = "abc";
 
 fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -12,8 +12,8 @@ fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
 }
 
 fn is_listed(lines: &[&str]) -> bool {
-    let unchanged = if_none_match_fails(&headers(&header::IF_NONE_MATCH, lines), &[TAG]);
-    let fails = if_match_fails(&headers(&header::IF_MATCH, lines), &[TAG]);
+    let unchanged = if_none_match_fails(&headers(&header::IF_NONE_MATCH, lines), is(TAG));
+    let fails = if_match_fails(&headers(&header::IF_MATCH, lines), is(TAG));
     assert_eq!(unchanged, !fails && !lines.is_empty(), "{lines:?}");
     unchanged
 }
@@ -66,8 +66,8 @@ fn everything_else_names_another() {
 #[test]
 fn what_does_not_exist_has_no_state_to_name() {
     for line in ["*", r#""abc""#, ""] {
-        assert!(if_match_fails(&headers(&header::IF_MATCH, &[line]), &[]), "{line}");
-        assert!(!if_none_match_fails(&headers(&header::IF_NONE_MATCH, &[line]), &[]), "{line}");
+        assert!(if_match_fails(&headers(&header::IF_MATCH, &[line]), |_| false), "{line}");
+        assert!(!if_none_match_fails(&headers(&header::IF_NONE_MATCH, &[line]), |_| false), "{line}");
     }
-    assert!(!if_match_fails(&headers(&header::IF_MATCH, &[]), &[]));
+    assert!(!if_match_fails(&headers(&header::IF_MATCH, &[]), |_| false));
 }

@@ -5,19 +5,21 @@
 //! rejected at once, reads go on from the live view, and about once a second the database is closed, opened and
 //! checked again until it can write. An error of sled stays until it is opened again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::change_log::ChangeLog;
 use super::high_water_mark::HighWaterMark;
 use super::isolate::{self, FlushWaker};
 use super::layout::Layout;
 use super::queue::{Batch, Linger, Queue};
 use super::recovery::{self, Loaded};
-use super::snapshot::LiveView;
+use super::snapshot::{LiveView, Snapshot};
 use super::tree::Tree;
 use super::wal::{self, WalIndex, WalRow};
 use crate::store::error::StoreError;
 use crate::store::metrics::StoreMetrics;
+use crate::store::record::Record;
 
 /// Interval of the check by an idle committer that the database still exists.
 const IDLE: Duration = Duration::from_secs(1);
@@ -41,6 +43,7 @@ pub(super) struct Committer {
     pub(super) wal: WalIndex,
     pub(super) high_water_mark: HighWaterMark,
     pub(super) live_view: Arc<LiveView>,
+    pub(super) changes: Arc<Mutex<ChangeLog>>,
     pub(super) queue: Arc<Queue>,
     pub(super) metrics: Arc<StoreMetrics>,
     pub(super) flush_waker: Arc<FlushWaker>,
@@ -78,7 +81,22 @@ impl Committer {
         if let Err(error) = self.high_water_mark.sync() {
             log::error!("the high-water mark could not be synced at closing: {error}");
         }
+        let is_healthy = self.tree.is_some();
         self.close();
+        if is_healthy {
+            self.save_changes();
+        }
+    }
+
+    /// Lets readers ask after the next start, too, what changed since they asked last.
+    fn save_changes(&self) {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let checkpoint = self.live_view.load().checkpoint();
+        if let Err(error) = changes.save(&self.layout.change_log(), self.layout.store(), &checkpoint) {
+            log::warn!(
+                "the latest changes could not be saved: {error}; after the next start readers get the whole list once"
+            );
+        }
     }
 
     /// Commits the batch and answers its callers, also with the error that it returns.
@@ -108,12 +126,22 @@ impl Committer {
         }
         match &result {
             Ok(0) => {}
-            Ok(_) => self.live_view.store(Arc::new(next)),
+            Ok(_) => self.publish(next, &diff),
             // Before the answers: no write may slip in between this batch and the repair.
             Err(error) => self.queue.reject(error),
         }
         batch.answer(&result);
         result.map(drop)
+    }
+
+    /// Shows readers this snapshot, which differs from the one before by these records.
+    fn publish(&self, snapshot: Snapshot, diff: &[Record]) {
+        let sequence = snapshot.sequence();
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.add(sequence, diff.iter().map(|record| record.cvr));
+        let state = changes.state(sequence);
+        drop(changes);
+        self.live_view.store(Arc::new(snapshot.of(state)));
     }
 
     /// Does work on the database while the flush waker watches, and takes a panic of sled for an error.
@@ -245,7 +273,11 @@ impl Committer {
         let written = self.high_water_mark.write(&found.checkpoint());
         let synced = written.and_then(|()| self.high_water_mark.sync());
         synced.map_err(|error| StoreError::from_io("writing the high-water mark", &error))?;
-        self.live_view.store(Arc::new(found));
+        // A batch that was answered with an error may be in it all the same.
+        let diff = acknowledged.diff(found.records().collect());
+        if !diff.is_empty() {
+            self.publish(found, &diff);
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! lock        held while a process has the store open; contains its process id
 //! witness     the high-water mark: the last acknowledged checkpoint
 //! sled-v2/    the database; sled-v1/ in a store of format version 1
+//! changes     which companies changed lately, as of the last closing in order; may be removed
 //! creating    only while an empty store is being created
 //! ```
 //!
@@ -30,6 +31,9 @@ pub(super) const FORMAT: &str = "format";
 pub(super) const NEW_FORMAT: &str = "format.new";
 pub(super) const LOCK: &str = "lock";
 pub(super) const HIGH_WATER_MARK: &str = "witness";
+pub(super) const CHANGE_LOG: &str = "changes";
+/// The same until it is complete.
+const NEW_CHANGE_LOG: &str = "changes.new";
 pub(super) const SLED: &str = "sled-v2";
 const SLED_1: &str = "sled-v1";
 pub(super) const CREATING: &str = "creating";
@@ -74,7 +78,9 @@ pub(super) fn is_store(root: &Path) -> Result<bool, OpenError> {
         match name.as_str() {
             FORMAT => return Ok(true),
             CREATING | LOCK | LOST_AND_FOUND => {}
-            HIGH_WATER_MARK | SLED | SLED_1 | SPACE_PROBE | NEW_FORMAT => ours.push(name),
+            HIGH_WATER_MARK | CHANGE_LOG | NEW_CHANGE_LOG | SLED | SLED_1 | SPACE_PROBE | NEW_FORMAT => {
+                ours.push(name)
+            }
             _ => foreign.push(name),
         }
     }

@@ -16,9 +16,9 @@ use rustix::io::Errno;
 
 use super::batch_record::StoreId;
 use super::files::{
-    CREATING, FORMAT, HIGH_WATER_MARK, LOCK, NEW_FORMAT, SLED, SPACE_PROBE, VERSION, VERSION_1, check_parts,
-    database, format_text, is_absent, is_same_file, is_store, nearest, parts, process_in, read_format,
-    sync_directory, walk,
+    CHANGE_LOG, CREATING, FORMAT, HIGH_WATER_MARK, LOCK, NEW_FORMAT, SLED, SPACE_PROBE, VERSION, VERSION_1,
+    check_parts, database, format_text, is_absent, is_same_file, is_store, nearest, parts, process_in,
+    read_format, sync_directory, walk,
 };
 use super::high_water_mark::HighWaterMark;
 use crate::store::error::OpenError;
@@ -75,6 +75,10 @@ impl Layout {
 
     pub(super) fn store(&self) -> &StoreId {
         &self.store
+    }
+
+    pub(super) fn change_log(&self) -> PathBuf {
+        self.path(CHANGE_LOG)
     }
 
     pub(super) fn sled(&self) -> PathBuf {

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::batch_record::Checkpoint;
+use super::change_log::State;
 use super::index::{Block, Index};
 use crate::domain::cvr::Cvr;
 use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::store::record::{Record, merge_by_company};
+use crate::store::version::{Place, Version};
 
 /// Records of a block when several are made at once: room to grow before the next split.
 const FILL: usize = 192;
@@ -26,6 +28,7 @@ pub struct Snapshot {
     index: Index,
     checkpoint: Checkpoint,
     latest: Option<Timestamp>,
+    run: u64,
 }
 
 impl fmt::Debug for Snapshot {
@@ -44,9 +47,11 @@ impl Snapshot {
         self.checkpoint.sequence
     }
 
-    /// The same text exactly for the same records, after a restart too.
-    pub fn version(&self) -> String {
-        format!("{:x}-{:032x}", self.checkpoint.count, self.checkpoint.hash)
+    /// The name of this state; its content is the same exactly for the same records, after a restart too.
+    pub fn version(&self) -> Version {
+        let place = Place { history: self.run, position: self.checkpoint.sequence };
+        let Checkpoint { count, hash, .. } = self.checkpoint;
+        Version::new(format!("{count:x}-{hash:032x}"), Some(place))
     }
 
     pub fn latest(&self) -> Option<Timestamp> {
@@ -79,6 +84,18 @@ impl Snapshot {
     pub(super) fn numbered(mut self, sequence: u64) -> Self {
         self.checkpoint.sequence = sequence;
         self
+    }
+
+    /// The same records, written by the run of this state.
+    pub(super) fn of(mut self, state: State) -> Self {
+        self.run = state.run;
+        self
+    }
+
+    /// What is known of these companies; they must be ascending.
+    pub(super) fn only(&self, companies: &[Cvr]) -> Self {
+        let known = companies.iter().filter_map(|cvr| Some(Record { cvr: *cvr, login: self.get(*cvr)? }));
+        Self::default().with(&known.collect::<Vec<_>>())
     }
 
     /// What these logins change: ascending, one record a company, each merged with what is known.

@@ -328,6 +328,7 @@ fn write_into_a_deleted_directory_fails() {
 fn stuck_committer_ends_writes_at_the_deadline() {
     let engine = Embedded {
         live_view: Arc::new(LiveView::from_pointee(Snapshot::default().with(&[record(1, 5, 5)]))),
+        changes: Arc::new(Mutex::new(ChangeLog::new(0))),
         queue: Arc::default(),
         root: PathBuf::new(),
         deadline: Duration::from_millis(30),

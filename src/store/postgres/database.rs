@@ -2,6 +2,7 @@
 //! state, and connects again after an outage.
 
 use std::future::Future;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
@@ -33,6 +34,8 @@ pub(super) struct Client {
     prepared_statements: bool,
     pub(super) breaker: CircuitBreaker,
     pub(super) retries: Counter,
+    /// Whether it tells which transaction wrote a row, as PostgreSQL does; assumed until it says otherwise.
+    pub(super) has_history: AtomicBool,
 }
 
 impl Client {
@@ -57,7 +60,14 @@ impl Client {
             })?;
         let breaker = CircuitBreaker::new(deadline);
         let prepared_statements = options.prepared_statements;
-        Ok(Self { pool, address, prepared_statements, breaker, retries: Counter::default() })
+        Ok(Self {
+            pool,
+            address,
+            prepared_statements,
+            breaker,
+            retries: Counter::default(),
+            has_history: AtomicBool::new(true),
+        })
     }
 
     pub(super) async fn connection(&self) -> Result<PooledConnection, DatabaseError> {

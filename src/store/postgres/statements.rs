@@ -79,6 +79,18 @@ pub(super) const NEXT_PAGE: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login
 WHERE cvr_number > $1 ORDER BY cvr_number LIMIT $2";
 
+/// Where a snapshot stands in the history of the tables: its oldest transaction that is still running, how many have begun
+/// since, how many since the last one that changed logins, and what a history is bound to. PostgreSQL 13 and later.
+pub(super) const HISTORY: &str = "\
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8, age(pg_snapshot_xmin(pg_current_snapshot())::xid),
+    (SELECT min(age(xmin)) FROM virksomhedslogin_writer WHERE batch > 0 AND age(xmin) >= 0),
+    concat_ws('/', (SELECT system_identifier FROM pg_control_system()), pg_relation_filenode('virksomhedslogin_login'),
+        (SELECT oid FROM pg_database WHERE datname = current_database()), left(pg_walfile_name(pg_current_wal_lsn()), 8),
+        (SELECT batch FROM virksomhedslogin_writer WHERE id = 'erased'))";
+/// The rows that so many of the last transactions wrote.
+pub(super) const CHANGES: &str = "\
+SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login WHERE age(xmin) <= $1 ORDER BY cvr_number";
+
 #[derive(Debug)]
 pub(super) struct Writer {
     /// Its key, which no other task of any process uses.

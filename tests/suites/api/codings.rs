@@ -28,7 +28,7 @@ fn read(app: &TestApp, path: &str, accepted: &str) -> Answer {
 /// The text of an answer, which must be in this coding.
 fn text(answer: &Answer, coding: &str) -> Vec<u8> {
     assert_eq!(answer.header("content-encoding").unwrap_or("identity"), coding);
-    assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+    assert_eq!(answer.header("vary"), Some("Accept-Encoding, A-IM"));
     match coding {
         "gzip" => {
             let mut text = Vec::new();
@@ -59,10 +59,7 @@ fn every_coding_carries_the_same_text_before_and_after_a_change() {
                 tags.push(answer.header("etag").unwrap().to_owned());
             }
         }
-        assert_eq!(tags[1], tags[2]);
-        assert_eq!(tags[3], tags[4]);
-        assert!(tags[1].ends_with("-gzip\"") && tags[3].ends_with("-zstd\""), "{tags:?}");
-        assert!(tags[0] != tags[1] && tags[1] != tags[3]);
+        assert!(tags.iter().all(|tag| *tag == tags[0]), "one tag whatever the coding: {tags:?}");
         app.clock.advance_millis(1_001);
         for cvr in ["00000037", "00037000", "99999999"] {
             assert_eq!(app.as_org(Star).set_login(cvr).status, 204);

@@ -8,7 +8,7 @@ use virksomhedslogin::testing::Cvr;
 use virksomhedslogin::testing::LoginSpan;
 use virksomhedslogin::testing::Timestamp;
 use virksomhedslogin::testing::{
-    Address, Backend, Database, Imported, Options, Record, RecordStream, Store, StoreError,
+    Address, Backend, Database, Imported, Options, Record, RecordStream, Store, StoreError, Version,
 };
 
 use crate::support::cluster::{Cluster, wait_until};
@@ -74,7 +74,7 @@ pub(super) fn read(listing: RecordStream) -> Vec<Record> {
     records
 }
 
-pub(super) fn version(store: &Store) -> String {
+pub(super) fn version(store: &Store) -> Version {
     store.list_blocking().unwrap().version()
 }
 
