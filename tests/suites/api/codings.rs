@@ -130,7 +130,7 @@ fn head_tells_the_coding_and_makes_no_body() {
 }
 
 #[test]
-fn a_tag_is_good_for_its_own_coding_only() {
+fn a_tag_of_one_coding_serves_every_other() {
     let app = spawn_filled();
     for coding in ["gzip", "zstd"] {
         let tag = read(&app, LIST, coding).header("etag").unwrap().to_owned();
@@ -139,6 +139,6 @@ fn a_tag_is_good_for_its_own_coding_only() {
             app.as_org(JobCenter).send("GET", LIST, &headers, None).status
         };
         assert_eq!(conditional(coding), 304);
-        assert_eq!(conditional("identity"), 200);
+        assert_eq!(conditional("identity"), 304);
     }
 }

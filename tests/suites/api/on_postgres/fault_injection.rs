@@ -126,7 +126,7 @@ fn list_waiting_for_a_table_rewrite_shows_its_rows() {
         let anew = format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE timestamptz(3)");
         under(&cluster, &database, &anew, (table, "AccessExclusiveLock"), 2, || {
             let listing = store.list_blocking().unwrap();
-            assert_eq!(listing.version(), listed, "{table}");
+            assert!(listing.version().is_same_content(&listed), "{table}");
             assert_eq!(read(listing), [record(7, 5, 5)], "{table}");
         });
     }
