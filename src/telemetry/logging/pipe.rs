@@ -77,7 +77,8 @@ fn write_lines(receiver: &Receiver<Vec<u8>>, counts: &Counts, output: impl Write
         let lines = taken.concat();
         let (written, error) = output.write(&lines);
         let mut lost = lines[written..].iter().filter(|byte| **byte == b'\n').count();
-        if error.is_none() {
+        // Only behind the last queued line, since what was dropped came after it.
+        if error.is_none() && counts.pending.load(Ordering::Relaxed) == taken.len() {
             lost = counts.dropped.swap(0, Ordering::Relaxed);
             let notice = format!(
                 "virksomhedslogin: {lost} log lines were dropped, standard error did not take them\n"
