@@ -8,8 +8,8 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ pub(super) fn open(source: Source, rules: &Rules, timing: RefreshTiming) -> Resu
 }
 
 /// Makes these attempts in a thread, each after the pause that the last one returned, until the keyring is dropped. One
-/// that panics is a failed one, since keys that are never read again would grow old unseen.
+/// that panics, also in waiting for it, is a failed one, since keys that are never read again would grow old unseen.
 fn spawn(
     keyring: &Arc<Keyring>,
     woken: Receiver<()>,
@@ -68,17 +68,31 @@ fn spawn(
     mut attempt: impl FnMut(&Keyring) -> (Option<bool>, Duration) + Send + 'static,
 ) -> Result<(), KeyError> {
     let keyring = Arc::downgrade(keyring);
+    let ended = Weak::clone(&keyring);
+    let mut turn = move || {
+        if woken.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+            return None;
+        }
+        let keyring = keyring.upgrade()?;
+        keyring.begin();
+        let (succeeded, next) = attempt(&keyring);
+        keyring.end(succeeded);
+        pause = next;
+        Some(())
+    };
     let work = move || {
-        while woken.recv_timeout(pause) != Err(RecvTimeoutError::Disconnected) {
-            let Some(keyring) = keyring.upgrade() else { return };
-            keyring.begin();
-            let attempted = catch_unwind(AssertUnwindSafe(|| attempt(&keyring)));
-            let (succeeded, next) = attempted.unwrap_or_else(|_| {
-                log::error!("the thread that reads the keys has panicked, and begins again");
-                (Some(false), PAUSE_AFTER_PANIC)
-            });
-            keyring.end(succeeded);
-            pause = next;
+        loop {
+            match catch_unwind(AssertUnwindSafe(&mut turn)) {
+                Ok(Some(())) => {}
+                Ok(None) => return,
+                Err(_) => {
+                    log::error!("the thread that reads the keys has panicked, and begins again");
+                    let Some(keyring) = ended.upgrade() else { return };
+                    keyring.end(Some(false));
+                    drop(keyring);
+                    thread::sleep(PAUSE_AFTER_PANIC);
+                }
+            }
         }
     };
     thread::Builder::new().name("keys".to_owned()).spawn(work).map(drop).map_err(KeyError::NoThread)

@@ -258,6 +258,8 @@ impl Committer {
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.layout.check_still_there()?;
         self.layout.probe_space(ROOM).map_err(|error| StoreError::from_io("writing a probe", &error))?;
+        recovery::drop_kernel_cache(&self.layout.sled())
+            .map_err(|error| StoreError::from_io("reading the disk again", &error))?;
         let (Loaded { tree, snapshot: found, wal }, high_water_mark) =
             recovery::open(&self.layout, &Arc::default())?;
         (self.tree, self.wal, self.high_water_mark) = (Some(tree), wal, high_water_mark);

@@ -116,16 +116,20 @@ fn load(root: &Path, sled: &Path, store: StoreId, progress: &Progress) -> Result
     Ok(Loaded { tree: recovery.tree, snapshot, wal })
 }
 
+/// Has the database read from the disk again: after a failed sync the kernel shows data that never reached it.
+pub(super) fn drop_kernel_cache(sled: &Path) -> io::Result<()> {
+    let file = File::open(sled.join("db"))?;
+    file.sync_all()?;
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(io::Error::from)
+}
+
 fn open_tree(root: &Path, sled: &Path, store: StoreId) -> Result<Tree, OpenError> {
     let disk = |doing: &'static str| OpenError::io(root, doing);
     let failed = |error: sled::Error| sled_error(root, "opening the database", error);
     remove_unfinished_snapshots(sled).map_err(disk("removing an unfinished snapshot"))?;
     let file = File::open(sled.join("db")).map_err(disk("opening the database file"))?;
-    // sled builds on what it reads, which after a crash of the process may not have reached the disk yet. After a failed
-    // sync the kernel also shows data that never will, so everything is read from the disk again.
+    // sled builds on what it reads, which after a crash of the process may not have reached the disk yet.
     file.sync_all().map_err(disk("syncing the database file"))?;
-    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
-        .map_err(|error| disk("reading the disk again")(error.into()))?;
     // sled takes an unreadable part of its log for the log's end and cuts off the rest, which would then really be
     // lost.
     walk(sled, &mut |path, is_directory| {
