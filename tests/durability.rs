@@ -13,6 +13,7 @@
 mod support {
     pub(crate) mod cluster;
     pub(crate) mod history;
+    pub(crate) mod list_copy;
     pub(crate) mod logins;
     pub(crate) mod preload;
     pub(crate) mod process;
@@ -22,6 +23,7 @@ mod support {
 
 mod suites {
     mod durability {
+        mod changes;
         mod checker;
         mod clock;
         mod crash;

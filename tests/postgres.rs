@@ -14,6 +14,7 @@
 mod support {
     pub(crate) mod cluster;
     pub(crate) mod history;
+    pub(crate) mod list_copy;
     pub(crate) mod logins;
     pub(crate) mod preload;
     pub(crate) mod process;
@@ -24,6 +25,7 @@ mod support {
 mod suites {
     mod postgres {
         mod bouncer;
+        mod changes;
         mod clock;
         mod cluster_control;
         mod cluster_load;

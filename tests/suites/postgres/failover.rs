@@ -6,6 +6,7 @@ use crate::suites::postgres::cluster_load::Load;
 use crate::suites::postgres::instances::{Instances, until_ready};
 use crate::support::cluster::{Cluster, PASSWORD_IN_URL, ROLE};
 use crate::support::history::History;
+use crate::support::list_copy::{ListCopy, Statuses};
 use crate::support::logins::{listed, long};
 
 const BACK_WITHIN: Duration = Duration::from_secs(10);
@@ -25,6 +26,9 @@ fn take_over(name: &str, settings: &[&str], prepared: &str, go: impl FnOnce(&Clu
     let load = Load::start(&instances, &history, 16, 8);
     assert!(load.wait_for(200, PATIENCE), "the writers write");
     std::thread::sleep(Duration::from_secs(if long() { 30 } else { 1 }));
+    let mut copy = ListCopy::default();
+    let service = instances.running().next().unwrap();
+    assert_eq!(copy.poll(&service.address, &service.token), Some(200));
     let (mut began, mut written) = (Instant::now(), Duration::ZERO);
     instances.without_database(|| {
         go(&primary);
@@ -46,6 +50,10 @@ fn take_over(name: &str, settings: &[&str], prepared: &str, go: impl FnOnce(&Clu
     for (number, service) in instances.running().enumerate() {
         history.assert(&listed(service), &format!("{name}: after the promotion, through instance {number}"));
     }
+    // The standby may lack what the primary showed, so its history is another one.
+    let mut statuses = Statuses::new();
+    copy.is_right(instances.running().next().unwrap(), &mut statuses, name);
+    assert_eq!(statuses, [(200, 1)].into(), "{name}: tags of the primary");
     eprintln!(
         "{name}: {} acknowledged, none lost; {answers:?}; writing {written:.1?} and all ready {ready:.1?} after the \
          standby's promotion",
