@@ -7,6 +7,7 @@ token, audit line and request log, leaves of the database.
 import threading
 from contextlib import ExitStack, contextmanager
 
+import changes
 from fixtures import FIRST_COMPANY, step
 from lists import PATH, timed
 from load import CLIENTS, Run, fetch, gunzipped
@@ -41,7 +42,7 @@ SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login WHERE cvr
 
 
 def on_postgresql(world, wanted):
-    """pg-set, pg-set-clients, pg-get and pg-list, on one server; what writes comes last, after the table was read."""
+    """pg-set, pg-set-clients, pg-get, pg-list and pg-changes, on one server; what writes comes last, after the table was read."""
     measured, rows = Rounds(), []
     with postgresql(world) as server:
         world.fixtures.fill("import-postgresql", section(server, True), world.records, ACCESS)
@@ -49,7 +50,10 @@ def on_postgresql(world, wanted):
         server.psql("CHECKPOINT")
         if "pg-list" in wanted:
             rows += whole_list(world, server, measured)
-        if wanted - {"pg-list"}:
+        if "pg-changes" in wanted:
+            with service_on(world, server, True) as service:
+                rows += changes.asked("pg-changes", world, service.port, measured)
+        if wanted - {"pg-list", "pg-changes"}:
             with ExitStack() as started:
                 bench = Bench(world, server, started)
                 if "pg-get" in wanted:

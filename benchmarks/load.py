@@ -93,7 +93,7 @@ class Fetched:
     total: float
 
 
-def fetch(port, path, token=None, coding=None, output="/dev/null", timeout=120):
+def fetch(port, path, token=None, coding=None, output="/dev/null", timeout=120, headers=None):
     """Fetches a whole answer as it is on the wire: a compressed one stays compressed."""
     command = ["curl", "-s", "-o", str(output), "-w",
                "%{http_code} %{size_download} %{time_starttransfer} %{time_total}",
@@ -102,6 +102,8 @@ def fetch(port, path, token=None, coding=None, output="/dev/null", timeout=120):
         command += ["-H", f"Authorization: Bearer {token}"]
     if coding:
         command += ["-H", f"Accept-Encoding: {coding}"]
+    for name, value in (headers or {}).items():
+        command += ["-H", f"{name}: {value}"]
     status, size, first, total = run(command, timeout=timeout + 5).split()
     return Fetched(int(status), int(size), float(first), float(total))
 

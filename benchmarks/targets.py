@@ -25,6 +25,11 @@ GROUPS = {
         Target("first-byte-memory", "memory that a list adds while it is sent", "MiB", AT_MOST, 8),
         Target("first-byte-slow", "memory that 100 slow readers add in all", "MiB", AT_MOST, 200),
     ],
+    "changes": [
+        Target("changes-part", "changes after 1,000 logins, gzip ÷ gzip list, by bytes", "×", AT_MOST, 0.01),
+        Target("changes-first-byte", "first byte of these changes, the slowest", "ms", AT_MOST, 10),
+        Target("changes-time", "time of these changes, plain", "ms", AT_MOST),
+    ],
     "tail": [Target("tail", "slowest 1 % of GetLogin beside 4 lists ÷ alone", "×", AT_MOST, 3, 1.5)],
     "start": [Target("start", "from exec to ready", "s", AT_MOST, 4, 2)],
     "memory": [
@@ -59,6 +64,11 @@ GROUPS = {
         Target("pg-list-gzip", "time of the gzip list ÷ time of COPY TO STDOUT", "×", AT_MOST),
         Target("pg-list-first-byte", "first byte of a list, plain or gzip, the slowest", "ms", AT_MOST),
         Target("pg-list-memory", "peak memory of the process while ten lists are read at once", "MB", AT_MOST),
+    ],
+    "pg-changes": [
+        Target("pg-changes-part", "changes after 1,000 logins, gzip ÷ gzip list, by bytes", "×", AT_MOST, 0.01),
+        Target("pg-changes-first-byte", "first byte of these changes, the slowest", "ms", AT_MOST, 150),
+        Target("pg-changes-time", "time of these changes, plain", "ms", AT_MOST),
     ],
 }
 

@@ -14,7 +14,7 @@ PROGRAMS = {
     "zstd": "zstd", "node": "nodejs", "npm": "npm",
 }
 # The rows that need PostgreSQL, and none of the programs above.
-DATABASE = {"pg-set", "pg-set-clients", "pg-get", "pg-list"}
+DATABASE = {"pg-set", "pg-set-clients", "pg-get", "pg-list", "pg-changes"}
 DATABASE_PROGRAMS = ("initdb", "postgres", "pgbench", "psql")
 DATABASE_PACKAGE = "postgresql"
 # Debian keeps them out of PATH, a directory for each version.
