@@ -21,6 +21,8 @@ fn the_manual_prints_the_tables_and_the_statements_as_they_are() {
         statements::BEGIN_LIST,
         statements::WRITERS,
         statements::NEXT_PAGE,
+        statements::HISTORY,
+        statements::CHANGES,
     ] {
         assert!(manual.contains(&one_blank(sql)), "docs/POSTGRES.md does not print {sql}");
     }
