@@ -1,9 +1,11 @@
 //! The three methods: GetLogin, SetLogin, GetLogins.
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::rt::task::spawn_blocking;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::conditional;
@@ -142,7 +144,15 @@ pub(crate) async fn get_logins(
     if manipulation::wants_changes(headers) {
         let tags = conditional::tags(headers, header::IF_NONE_MATCH).flatten().take(MAX_ITEMS);
         let known: Vec<_> = tags.filter_map(|tag| tag.parse().ok()).collect();
-        if api.store.restrict_to_changes(&mut listing, &known) {
+        let store = Arc::clone(&api.store);
+        // Hundreds of thousands of changes would keep the worker from its other requests.
+        let restricted = spawn_blocking(move || {
+            let is_restricted = store.restrict_to_changes(&mut listing, &known);
+            (listing, is_restricted)
+        });
+        let is_restricted;
+        (listing, is_restricted) = restricted.await.map_err(|_| Problem::new(Kind::Internal))?;
+        if is_restricted {
             response.status(StatusCode::IM_USED).insert_header((manipulation::IM, manipulation::FEED));
         }
     }
