@@ -37,6 +37,12 @@ impl Version {
         self.content == other.content
     }
 
+    /// Whether both name the same records in the same history.
+    pub(super) fn is_same_state(&self, other: &Self) -> bool {
+        let history = |version: &Self| version.place.map(|place| place.history);
+        self.is_same_content(other) && history(self) == history(other)
+    }
+
     pub(super) fn place(&self) -> Option<Place> {
         self.place
     }

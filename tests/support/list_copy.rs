@@ -11,7 +11,7 @@ pub(crate) type Statuses = BTreeMap<u16, u32>;
 /// A list, and the tag that names it.
 #[derive(Clone)]
 pub(crate) struct ListCopy {
-    tag: String,
+    pub(crate) tag: String,
     pub(crate) rows: Logins,
 }
 

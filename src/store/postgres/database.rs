@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
@@ -15,7 +16,7 @@ use super::connect::Hosts;
 use super::connection::PooledConnection;
 use super::error::{DatabaseError, Kind};
 use super::schema::{self, Tables};
-use crate::store::{Database, OpenError, StoreError};
+use crate::store::{Database, OpenError, StoreError, Version};
 use crate::telemetry::metrics::Counter;
 
 /// Between two attempts, growing by halves: a conflict is over soon, and a starting server wants no crowd.
@@ -36,6 +37,7 @@ pub(super) struct Client {
     pub(super) retries: Counter,
     /// Whether it tells which transaction wrote a row, as PostgreSQL does; assumed until it says otherwise.
     pub(super) has_history: AtomicBool,
+    version: Mutex<Option<Version>>,
 }
 
 impl Client {
@@ -67,7 +69,15 @@ impl Client {
             breaker,
             retries: Counter::default(),
             has_history: AtomicBool::new(true),
+            version: Mutex::default(),
         })
+    }
+
+    /// The version that named these records first, so that others' transactions leave the tag of a list as it is.
+    pub(super) fn first_version(&self, version: Version) -> Version {
+        let mut known = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        known.take_if(|known| !known.is_same_state(&version));
+        known.get_or_insert(version).clone()
     }
 
     pub(super) async fn connection(&self) -> Result<PooledConnection, DatabaseError> {

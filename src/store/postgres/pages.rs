@@ -100,7 +100,7 @@ pub(super) async fn list(
     let (place, next_transaction) = head.history.unzip();
     let writers = head.writers.iter();
     Ok(PagedRecords {
-        version: Version::new(content, place),
+        version: database.first_version(Version::new(content, place)),
         latest: writers.clone().filter_map(|(.., latest)| latest.map(|Timestamptz(latest)| latest)).max(),
         sequence: writers.map(|(_, batch, _)| batch.unsigned_abs()).sum(),
         next_transaction: next_transaction.unwrap_or(0),

@@ -66,7 +66,7 @@ fn in_a_crowd(
 #[test]
 fn copies_equal_the_list_whichever_instance_answers() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
-    let rounds = if long() { 150 } else { 30 };
+    let rounds = if long() { 150 } else { 15 };
     let database = cluster.create_database();
     let mut instances = Instances::start(&cluster.url(&database), 3);
     let mut random = fastrand::Rng::with_seed(226);
@@ -149,4 +149,26 @@ fn history_of_another_table_or_server_says_nothing() {
     cluster.sql(&database, replaced);
     copy.is_right(service, &mut statuses, "replaced");
     assert_eq!(statuses, [(200, 2)].into());
+}
+
+#[test]
+fn transactions_of_others_leave_the_tag_as_it_is() {
+    let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
+    let database = cluster.create_database();
+    let instances = Instances::start(&cluster.url(&database), 1);
+    let service = instances.running().next().unwrap();
+    let tag = || {
+        let mut copy = ListCopy::default();
+        assert_eq!(copy.poll(&service.address, &service.token), Some(200));
+        copy.tag
+    };
+    std::thread::scope(|scope| {
+        let other = "BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(1); COMMIT";
+        let running = scope.spawn(|| cluster.sql("postgres", other));
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(service.put("00000001").unwrap(), 204);
+        let meanwhile = tag();
+        running.join().unwrap();
+        assert_eq!(tag(), meanwhile);
+    });
 }
