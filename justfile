@@ -32,7 +32,7 @@ test-postgres URL *NAME:
     VIRKSOMHEDSLOGIN_TEST_STORE={{ URL }} cargo test --test api {{ NAME }}
 
 # Everything that must hold before a change lands, as `.ci/run`
-all: lint doc deny advisories test durability postgres fuzz instructions scripts decoders metrics openapi httplint load browser systemd proxy logrotate debian docker
+all: lint doc deny advisories test durability postgres fuzz instructions scripts decoders clients metrics openapi httplint load browser systemd proxy logrotate debian docker
 
 # Documentation of the crate, without warnings
 doc:
@@ -69,6 +69,10 @@ scripts:
 # The compressed list, unpacked by other programs
 decoders:
     e2e/decoders/run
+
+# The clients of examples/polling, which fetch only what changed
+clients:
+    e2e/clients/run
 
 # Metrics, alert rules and dashboard against the running service
 metrics:

@@ -91,18 +91,23 @@ file = "access.toml"
 file = "audit.ndjson"
 {more}""", encoding="utf-8")
         self.log = directory / "service.log"
-        with open(self.log, "wb") as log:
-            environment = {key: value for key, value in os.environ.items()
-                           if key != "RUST_LOG" and not key.startswith("VIRKSOMHEDSLOGIN")}
-            # Tests make thousands of calls without a token.
-            environment["VIRKSOMHEDSLOGIN__LIMITS__REFUSED_PER_SECOND"] = "0"
-            # It tells its service manager when it serves, and when a reload is done.
-            self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            environment["NOTIFY_SOCKET"] = str(directory / "notify")
-            self.manager.bind(environment["NOTIFY_SOCKET"])
-            self.manager.setblocking(False)
-            self.process = subprocess.Popen([str(binary), "serve", "--config", str(config)], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env=environment)
+        self.command = [str(binary), "serve", "--config", str(config)]
+        self.environment = {key: value for key, value in os.environ.items()
+                            if key != "RUST_LOG" and not key.startswith("VIRKSOMHEDSLOGIN")}
+        # Tests make thousands of calls without a token.
+        self.environment["VIRKSOMHEDSLOGIN__LIMITS__REFUSED_PER_SECOND"] = "0"
+        # It tells its service manager when it serves, and when a reload is done.
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.environment["NOTIFY_SOCKET"] = str(directory / "notify")
+        self.manager.bind(self.environment["NOTIFY_SOCKET"])
+        self.manager.setblocking(False)
+        self.start(ready)
+
+    def start(self, ready=200):
+        """Starts it, again after `stop`, and waits until `/readyz` has this status."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=self.environment)
         try:
             self.notified()
             self.wait(lambda: self.ask_management("/readyz") == ready)
