@@ -15,6 +15,8 @@ from service import ROOT, Answer, Service, free_port
 
 SHIPPED = ROOT / "deploy" / "nginx" / "virksomhedslogin.conf"
 COMPANIES = 200_000
+# As many a machine has it for its other sites.
+COMPRESSING = "gzip on;\ngzip_types *;\ngzip_min_length 0;\ngzip_proxied any;\n"
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -54,7 +56,7 @@ class Proxied:
         self.configuration = self.home / "nginx.conf"
         self.configuration.write_text(
             f"daemon off;\nworker_processes 1;\n{'user root;' if os.geteuid() == 0 else ''}\npid {self.home}/pid;\n"
-            f"error_log {self.home}/error.log;\nevents {{ worker_connections 1024; }}\nhttp {{\n{directories}{server}}}\n",
+            f"error_log {self.home}/error.log;\nevents {{ worker_connections 1024; }}\nhttp {{\n{COMPRESSING}{directories}{server}}}\n",
             encoding="utf-8")
         self.context = ssl.create_default_context(cafile=certificate)
         self.service = Service(binary, directory, listen=f"unix:{self.socket}")

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from service import ROOT, free_port
-from test_nginx import assert_answers_are_those_of_the_service, star
+from test_nginx import assert_answers_are_those_of_the_service, assert_changes_pass, star
 
 SHIPPED = ROOT / "deploy" / "caddy" / "Caddyfile"
 
@@ -58,6 +58,10 @@ def test_the_shipped_file_is_formatted():
 def test_answers_are_those_of_the_service(proxied, caddy):
     # Caddy tells the length of an answer that is shorter than its buffer, where the service streams it.
     assert_answers_are_those_of_the_service(proxied, lambda *call: ask(proxied, caddy, *call), {"content-length"})
+
+
+def test_changes_are_those_of_the_service(proxied, caddy):
+    assert_changes_pass(proxied, lambda *call: ask(proxied, caddy, *call))
 
 
 def test_no_log_has_a_token_and_an_absent_service_is_told(proxied, caddy):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from service import ROOT, free_port
-from test_nginx import BODY, assert_answers_are_those_of_the_service, star, without_id
+from test_nginx import BODY, assert_answers_are_those_of_the_service, assert_changes_pass, star, without_id
 
 SHIPPED = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 CALLERS, CALLS = 4, 250
@@ -67,6 +67,10 @@ def ask(proxied, port, verb, path, token=None, body=None, headers=None):
 
 def test_answers_are_those_of_the_service(proxied, haproxy):
     assert_answers_are_those_of_the_service(proxied, lambda *call: ask(proxied, haproxy, *call))
+
+
+def test_changes_are_those_of_the_service(proxied, haproxy):
+    assert_changes_pass(proxied, lambda *call: ask(proxied, haproxy, *call))
 
 
 @pytest.mark.parametrize("haproxy", ["1.1", "1.0"], indirect=True)

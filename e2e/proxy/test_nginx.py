@@ -62,6 +62,32 @@ def assert_answers_are_those_of_the_service(proxied, ask, but_for=frozenset()):
             assert found.body == expected.body, (verb, path)
 
 
+def assert_changes_pass(proxied, ask):
+    """What `ask` gets through a proxy of what changed: the service's status, headers and body, in each coding."""
+    token = star(proxied)
+    for coding in ["identity", "gzip", "zstd"]:
+        tag = ask("HEAD", "/v1/Logins", token, None, {"Accept-Encoding": coding}).headers["etag"]
+        assert tag.startswith('W/"')
+        time.sleep(0.002)
+        # Enough companies that a proxy which compresses by itself would do so.
+        for number in range(60):
+            body = BODY % b"%08d" % number
+            assert proxied.direct("PUT", f"/v1/Login/{number:08}", token, body).status == 204
+        headers = {"A-IM": "feed", "If-None-Match": tag, "Accept-Encoding": coding}
+        expected, found = proxied.direct("GET", "/v1/Logins", token, None, headers), ask("GET", "/v1/Logins", token, None, headers)
+        assert (found.status, found.headers["im"], found.body) == (226, "feed", expected.body), coding
+        assert found.headers["vary"] == expected.headers["vary"] == "Accept-Encoding, A-IM"
+        assert found.headers["content-encoding"] == (None if coding == "identity" else coding)
+        assert found.headers["etag"] == expected.headers["etag"] != tag
+        headers["If-None-Match"] = found.headers["etag"]
+        unchanged = ask("GET", "/v1/Logins", token, None, headers)
+        assert (unchanged.status, unchanged.body, unchanged.headers["etag"]) == (304, b"", found.headers["etag"])
+
+
+def test_changes_are_those_of_the_service(proxied):
+    assert_changes_pass(proxied, proxied.ask)
+
+
 def test_every_cell_of_the_table_is_the_same(proxied):
     table = matrix(ACCESS)
     for method in METHODS:
@@ -82,6 +108,7 @@ def test_answers_and_errors_are_those_of_the_service(proxied):
     token = star(proxied)
     for verb, path, caller, body, headers in [
             ("GET", "/v1/Login?cvrNummer=00000002", token, None, {}),
+            ("GET", "/v1/Login?cvrNummer=00000002", token, None, {"Accept-Encoding": "gzip"}),
             ("HEAD", "/v1/Login?cvrNummer=00000002", token, None, {}),
             ("GET", "/v1/Login?cvrNummer=99999999", token, None, {}),
             ("GET", "/v1/Login?cvrNummer=1", token, None, {}),
