@@ -141,6 +141,7 @@ pub(crate) async fn get_logins(
         return Ok(not_modified(response));
     }
     let latest = listing.latest();
+    let mut sent = &api.metrics.list_bytes;
     if manipulation::wants_changes(headers) {
         let tags = conditional::tags(headers, header::IF_NONE_MATCH).flatten().take(MAX_ITEMS);
         let known: Vec<_> = tags.filter_map(|tag| tag.parse().ok()).collect();
@@ -154,6 +155,7 @@ pub(crate) async fn get_logins(
         (listing, is_restricted) = restricted.await.map_err(|_| Problem::new(Kind::Internal))?;
         if is_restricted {
             response.status(StatusCode::IM_USED).insert_header((manipulation::IM, manipulation::FEED));
+            sent = &api.metrics.change_bytes;
         }
     }
     let coding = Coding::wanted(headers);
@@ -162,7 +164,7 @@ pub(crate) async fn get_logins(
     }
     last_modified(&mut response, latest, api.clock.now());
     let head_only = request.method() == actix_web::http::Method::HEAD;
-    Ok(list::answer(&mut response, listing, coding, head_only))
+    Ok(list::answer(&mut response, listing, coding, head_only, sent.clone()))
 }
 
 /// The opaque part of the entity tag of one company's state.

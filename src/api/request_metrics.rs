@@ -17,8 +17,13 @@ use crate::telemetry::metrics::{Counter, Histogram, latency};
 /// The label of what has no value: no method reached, no `fejlkode`.
 const NOTHING: &str = "-";
 /// Statuses of answers that are no errors. The first ones are by far the most frequent.
-const SUCCESSES: [StatusCode; 4] =
-    [StatusCode::OK, StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED, StatusCode::PERMANENT_REDIRECT];
+const SUCCESSES: [StatusCode; 5] = [
+    StatusCode::OK,
+    StatusCode::NO_CONTENT,
+    StatusCode::NOT_MODIFIED,
+    StatusCode::IM_USED,
+    StatusCode::PERMANENT_REDIRECT,
+];
 /// The methods, and none.
 const METHODS: usize = Method::ALL.len() + 1;
 /// The organisation types, then any other, then none.
@@ -127,7 +132,10 @@ fn is_declared(method: usize, outcome: Option<&Outcome>, organisation: usize) ->
         _ => organisation < OTHER_ORGANISATION,
     };
     fits && match (code, spec.verb) {
-        (None, Verb::Get) => [StatusCode::OK, StatusCode::NOT_MODIFIED].contains(status),
+        (None, Verb::Get) => {
+            [StatusCode::OK, StatusCode::NOT_MODIFIED].contains(status)
+                || (*status == StatusCode::IM_USED && spec.method == Method::GetLogins)
+        }
         (None, Verb::Put) => *status == StatusCode::NO_CONTENT,
         (Some(code), _) => spec.faults().any(|kind| (kind.row().0, kind.row().1) == (*status, *code)),
     }

@@ -43,6 +43,10 @@ pub struct ApiState {
 #[derive(Debug, Default)]
 pub struct Metrics {
     pub(crate) requests: Requests,
+    /// Bytes of the bodies of whole lists (200) that were sent.
+    pub(crate) list_bytes: Counter,
+    /// Bytes of the bodies of changes (226) that were sent.
+    pub(crate) change_bytes: Counter,
     pub(crate) denials: DenyCounters,
     /// Rejected by the HTTP parser.
     pub(crate) unread: UnreadRequests,

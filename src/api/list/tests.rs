@@ -20,6 +20,7 @@ use crate::domain::login_span::LoginSpan;
 use crate::domain::timestamp::Timestamp;
 use crate::interchange::{self, ROW};
 use crate::store::{Block, Record, RecordStream, Snapshot};
+use crate::telemetry::metrics::Counter;
 
 fn record(number: u32, one: i64, other: i64) -> Record {
     let timestamp = |millis| Timestamp::from_millis(millis).unwrap();
@@ -83,7 +84,14 @@ fn expected(records: impl Iterator<Item = Record>) -> Vec<u8> {
 }
 
 fn body(snapshot: Snapshot, coding: Coding) -> BoxBody {
-    super::answer(&mut HttpResponse::Ok(), RecordStream::InMemory(snapshot), coding, false).into_body()
+    super::answer(
+        &mut HttpResponse::Ok(),
+        RecordStream::InMemory(snapshot),
+        coding,
+        false,
+        Counter::default(),
+    )
+    .into_body()
 }
 
 fn sent(body: impl MessageBody) -> Vec<u8> {
@@ -204,8 +212,13 @@ fn head_encodes_nothing() {
         (Coding::Gzip, BodySize::Stream),
         (Coding::Zstd, BodySize::Stream),
     ] {
-        let answer =
-            super::answer(&mut HttpResponse::Ok(), RecordStream::InMemory(snapshot.clone()), coding, true);
+        let answer = super::answer(
+            &mut HttpResponse::Ok(),
+            RecordStream::InMemory(snapshot.clone()),
+            coding,
+            true,
+            Counter::default(),
+        );
         assert_eq!(answer.body().size(), size);
         assert!(sent(answer.into_body()).is_empty());
     }

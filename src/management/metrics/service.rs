@@ -63,10 +63,13 @@ fn calls(out: &mut MetricsEncoder<'_>, metrics: &Metrics) -> fmt::Result {
             [("method", method), ("status", status), ("fejlkode", code), ("organisation_type", organisation)];
         (labels, ConstCounter::new(count))
     });
+    let lists = [("200", &metrics.list_bytes), ("226", &metrics.change_bytes)];
+    let lists = lists.map(|(status, bytes)| ([("status", status)], ConstCounter::new(bytes.get())));
     let by_reason = |(reason, count)| ([("reason", reason)], ConstCounter::<u64>::new(count));
     let durations = metrics.requests.durations().map(|(method, took)| ([("method", method)], took));
     out.family("requests", "Answers on the API's listener.", requests)?;
     out.family("request_duration_seconds", "From a request's head to its answer being ready.", durations)?;
+    out.family("list_bytes", "Bytes of lists sent, as they were compressed.", lists)?;
     out.family("auth_denials", "Calls that were denied, by reason.", metrics.denials.read().map(by_reason))?;
     let help = "Requests that the HTTP parser rejected, or that timed out.";
     out.family("unread_requests", help, metrics.unread.read().map(by_reason))?;

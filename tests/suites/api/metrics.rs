@@ -80,6 +80,35 @@ fn a_scrape_is_prometheus_text_on_the_management_listener_alone() {
 }
 
 #[test]
+fn polls_and_bytes_of_lists_are_counted_by_answer() {
+    let app = spawn_app();
+    let star = app.as_org(Star);
+    star.set_login("12345678");
+    let whole = star.get_logins();
+    app.clock.advance_millis(1);
+    star.set_login("87654321");
+    let poll = |verb: &str, tag: &str, coding: &str| {
+        let headers = [("A-IM", "feed"), ("If-None-Match", tag), ("Accept-Encoding", coding)];
+        star.send(verb, "/v1/Logins", &headers, None)
+    };
+    let changes = ["identity", "gzip"].map(|coding| poll("GET", whole.header("etag").unwrap(), coding));
+    poll("HEAD", whole.header("etag").unwrap(), "identity");
+    poll("GET", changes[0].header("etag").unwrap(), "identity");
+
+    let scrape = scrape(&app);
+    for (status, count) in [(200, 1.0), (226, 3.0), (304, 1.0)] {
+        assert_eq!(scrape.get(&requests("GetLogins", status, "-", "STAR")), Some(&count), "{status}");
+    }
+    let sent = changes.iter().map(|answer| answer.body.len()).sum::<usize>();
+    let name = "virksomhedslogin_list_bytes_total";
+    let expected = [("200", whole.body.len()), ("226", sent)];
+    let expected = expected.map(|(status, bytes)| (format!("{name}{{status=\"{status}\"}}"), bytes as u64));
+    assert_eq!(counted(&scrape, name), BTreeMap::from(expected));
+    assert_eq!(scrape.get(&requests("GetLogins", 226, "-", "A-kasse")), Some(&0.0), "there from the start");
+    assert!(!scrape.contains_key(&requests("GetLogin", 226, "-", "STAR")));
+}
+
+#[test]
 fn answers_are_counted_by_label_and_scrapes_are_not() {
     let app = spawn_app();
     let (star, job_center) = (app.as_org(Star), app.as_org(JobCenter));
