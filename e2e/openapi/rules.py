@@ -1,7 +1,7 @@
 """What schemathesis has to know beyond the document, loaded by it as its hooks.
 
-The caller comes from the environment: TOKEN is its token, METHODS_ALLOWED names the methods that it may call. The answers
-are counted by method and status into the file that COUNTS names.
+The caller comes from the environment: TOKEN is its token, METHODS_ALLOWED names the methods that it may call, LIST_TAG is
+the tag of an earlier list. The answers are counted by method and status into the file that COUNTS names.
 """
 
 import atexit
@@ -21,9 +21,13 @@ COUNTS = collections.Counter()
 def before_call(context, case, kwargs):
     """SetLogin names the company in the path and in the body, and refuses two that differ (400). OpenAPI has no words for
     "equal to", so a case that is meant to be right gets the body's number in its path. Cases that are meant to be wrong
-    stay as they are."""
-    if case.operation.label.startswith("PUT ") and case.meta and case.meta.generation.mode.is_positive:
+    stay as they are. Nor can it say which tags there are: a case that asks for what changed gets one that is known."""
+    if not case.meta or not case.meta.generation.mode.is_positive:
+        return
+    if case.operation.label.startswith("PUT "):
         case.path_parameters["CvrNummer"] = case.body["VirksomhedsLoginDto"]["cvrNummer"]
+    elif "A-IM" in (case.headers or {}):
+        case.headers.update({"A-IM": "feed", "If-None-Match": os.environ["LIST_TAG"]})
 
 
 @schemathesis.check

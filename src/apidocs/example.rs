@@ -32,6 +32,14 @@ pub(super) fn output(method: Method) -> String {
     })
 }
 
+/// The entity tag of a 200 answer of this method, without its quotes.
+pub(super) fn tag(method: Method) -> &'static str {
+    match method {
+        Method::GetLogins => "5-67d7c5e92de2668520eb0ecd2a33276a.ea1d1eeb8f224bff.7",
+        Method::GetLogin | Method::SetLogin => "1a20b3a43a3-1a20b3a43a3",
+    }
+}
+
 /// SetLogin's body.
 pub(super) fn request() -> String {
     let login = SetVirksomhedsLoginDto { cvr_nummer: CVR_NUMMER.to_owned() };

@@ -8,6 +8,7 @@ use super::method::{code, curl};
 use crate::api::problem::Kind;
 use crate::api::request_id::{FIELD as REQUEST_ID, MAX_LENGTH};
 use crate::api::spec::{GET_LOGIN, GET_LOGINS, SET_LOGIN, Text};
+use crate::domain::access::Method;
 
 const ERROR_RULES: [Text; 6] = [
     Text {
@@ -39,13 +40,34 @@ const ERROR_RULES: [Text; 6] = [
              service's log; quote it when you ask for help.",
     },
 ];
+const POLL_RULES: [Text; 4] = [
+    Text {
+        da: "200: alt. Erstat hele din kopi. Det første svar er sådan, og svaret på et mærke, der er ukendt eller for \
+             gammelt.",
+        en: "200: everything. Replace your whole copy. The first answer is one, and so is that to a tag that is \
+             unknown or too old.",
+    },
+    Text {
+        da: "226: kun det, der er ændret. Erstat eller tilføj de virksomheder, svaret nævner.",
+        en: "226: only what changed. Replace or add the companies that the answer names.",
+    },
+    Text { da: "304: intet er ændret. Behold din kopi.", en: "304: nothing changed. Keep your copy." },
+    Text {
+        da: "Gem listen og svarets `ETag` i én fil, og først når hele svaret er kommet: et mærke, der er nyere end \
+             listen, skjuler for altid det, der mangler. Færdige programmer i shell, Python og Java følger med \
+             tjenesten i `examples/polling`.",
+        en: "Keep list and `ETag` in one file, and only once the whole answer has arrived: a tag newer than the list \
+             hides what is missing for ever. Ready programs in shell, Python and Java come with the service in \
+             `examples/polling`.",
+    },
+];
 /// The guide in this language, its calls to this address.
 pub(super) fn render(language: Language, base: &str) -> Markup {
     let say = |da, en| language.say(da, en);
-    // Gets the list, compressed, and only when it has changed since the last time.
     let poll = format!(
-        "curl -fsS --compressed --etag-compare liste.etag --etag-save liste.etag -o liste.json {}",
-        curl(&GET_LOGINS, base).replace("curl -i ", "")
+        "TAG='W/\"{}\"'\n{} -H 'A-IM: feed' -H \"If-None-Match: $TAG\" --compressed",
+        example::tag(Method::GetLogins),
+        curl(&GET_LOGINS, base)
     );
     html! {
         ol.steps {
@@ -94,18 +116,21 @@ pub(super) fn render(language: Language, base: &str) -> Markup {
                 ul { @for rule in ERROR_RULES { li { (prose(language.of(rule))) } } }
             }
             li {
-                h3 { (say("Hent listen billigt", "Fetch the list cheaply")) }
+                h3 { (say("Hent kun det, der er ændret", "Fetch only what changed")) }
                 p {
                     (prose(say(
                         "GetLogins og GetLogin har en `ETag`. Send den med som `If-None-Match`, og svaret er \
-                         304 uden krop, så længe intet er ændret. Bed om komprimering af listen med \
-                         `Accept-Encoding: gzip`. Linjen her gør begge dele, hver gang den køres:",
+                         304 uden krop, så længe intet er ændret. Send også `A-IM: feed` til GetLogins, og \
+                         svaret er kun de virksomheder, der er ændret siden (RFC 3229). Bed om komprimering \
+                         med `Accept-Encoding: gzip`.",
                         "GetLogins and GetLogin carry an `ETag`. Send it back in `If-None-Match`, and the \
-                         answer is a 304 without a body while nothing has changed. Ask for compression of \
-                         the list with `Accept-Encoding: gzip`. This line does both each time it is run:",
+                         answer is a 304 without a body while nothing has changed. Send `A-IM: feed` to \
+                         GetLogins as well, and the answer is only the companies that changed since (RFC \
+                         3229). Ask for compression with `Accept-Encoding: gzip`.",
                     )))
                 }
-                (code(say("Hent listen, når den er ændret", "Fetch the list when it has changed"), &poll))
+                (code(say("Hent det, der er ændret siden $TAG", "Fetch what changed since $TAG"), &poll))
+                ul { @for rule in POLL_RULES { li { (prose(language.of(rule))) } } }
             }
         }
     }

@@ -125,8 +125,8 @@ fn parsed(example: &str) -> Value {
     serde_json::from_str(example).unwrap_or_default()
 }
 
-/// Whether its answer comes in the coding that the caller accepts; one login is shorter than its compressed form.
-fn is_compressed(endpoint: &EndpointSpec) -> bool {
+/// Whether its answer comes in the coding that the caller accepts, and as what changed; one login is short enough.
+fn is_list(endpoint: &EndpointSpec) -> bool {
     endpoint.method == Method::GetLogins
 }
 
@@ -161,9 +161,12 @@ fn parameters(endpoint: &EndpointSpec) -> Vec<Value> {
     header("If-Match", description, text("*"));
     if endpoint.verb == Verb::Get {
         let description = "ETag fra et tidligere svar: 304, så længe intet er ændret.";
-        header("If-None-Match", description, text(r#"W/"1a20b3a43a3-1a20b3a43a3""#));
+        header("If-None-Match", description, text(&format!("W/\"{}\"", example::tag(endpoint.method))));
     }
-    if is_compressed(endpoint) {
+    if is_list(endpoint) {
+        let description =
+            "feed beder om kun det, der er ændret siden tilstanden i If-None-Match (RFC 3229): 226.";
+        header("A-IM", description, text("feed"));
         header("Accept-Encoding", "gzip eller zstd giver et komprimeret svar.", text("gzip"));
     }
     parameters
@@ -197,18 +200,29 @@ fn responses(endpoint: &EndpointSpec) -> BTreeMap<u16, Value> {
         ("ETag", "Svarets svage mærke, til If-None-Match."),
         ("Cache-Control", "Svaret må kun gemmes af den, der fik det."),
     ];
-    if is_compressed(endpoint) {
-        headers.push(("Vary", "Accept-Encoding."));
+    if is_list(endpoint) {
+        headers.push(("Vary", "Accept-Encoding, A-IM."));
     }
     responses.insert(304, response("Uændret siden det svar, hvis ETag blev sendt.", &headers));
     headers.push(("Last-Modified", "Det seneste login i svaret, på sekundet."));
-    if is_compressed(endpoint) {
+    if is_list(endpoint) {
         headers.push(("Content-Encoding", "gzip eller zstd, når svaret er komprimeret."));
     }
-    let mut found = response("Fundet.", &headers);
     let body = content(output.schema_of, &example::output(endpoint.method));
-    found["content"] = json!({ "application/json": body });
+    let content = json!({ "application/json": body });
+    let mut found = response("Fundet.", &headers);
+    found["content"] = content.clone();
     responses.insert(200, found);
+    if is_list(endpoint) {
+        headers.push(("IM", "feed: svaret er kun det, der er ændret."));
+        let mut changes = response(
+            "Kun de virksomheder, der er ændret siden tilstanden i If-None-Match. En kopi af den, hvori de erstattes \
+             eller tilføjes, er tilstanden i ETag.",
+            &headers,
+        );
+        changes["content"] = content;
+        responses.insert(226, changes);
+    }
     responses
 }
 
@@ -318,7 +332,7 @@ mod tests {
         );
         assert_eq!(
             statuses("/v1/Logins", "get"),
-            ["200", "304", "400", "401", "403", "412", "429", "500", "503"]
+            ["200", "226", "304", "400", "401", "403", "412", "429", "500", "503"]
         );
         assert_eq!(
             statuses("/v1/Login/{CvrNummer}", "put"),

@@ -161,6 +161,27 @@ fn curl_lines_call_the_requested_host_if_it_is_valid() {
 }
 
 #[test]
+fn page_and_document_say_how_to_fetch_only_what_changed() {
+    let app = spawn_app();
+    for (language, words) in [("da", "Hent kun det, der er ændret"), ("en", "Fetch only what changed")] {
+        let page = get(&app, &format!("/?sprog={language}"), &[]).text().replace("&quot;", "\"");
+        assert!(page.contains(words), "{language}");
+        assert!(page.contains("-H 'A-IM: feed' -H \"If-None-Match: $TAG\""), "{language}");
+        for rule in ["<li>200: ", "<li>226: ", "<li>304: "] {
+            assert_eq!(page.matches(rule).count(), 1, "{language} {rule}");
+        }
+    }
+    let document = get(&app, "/openapi.json", &[]).json();
+    let operation = &document["paths"]["/v1/Logins"]["get"];
+    let names: Vec<_> = operation["parameters"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert!(names.contains(&&"A-IM".into()) && names.contains(&&"If-None-Match".into()), "{names:?}");
+    for header in ["IM", "ETag", "Vary"] {
+        assert!(operation["responses"]["226"]["headers"][header].is_object(), "{header}");
+    }
+    assert_eq!(operation["responses"]["226"]["content"], operation["responses"]["200"]["content"]);
+}
+
+#[test]
 fn the_examples_are_taken_by_the_service_itself() {
     let app = spawn_app();
     let page = get(&app, "/", &[]);
