@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::management::ManagementAddress;
 use crate::domain::access::Method;
+use crate::domain::timestamp::Timestamp;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -144,6 +145,12 @@ pub(crate) struct ExportArgs {
     /// Ask the service that runs here (its management listener, http://HOST:PORT or unix:PATH) instead of the stopped store
     #[arg(long, value_name = "ADDRESS", value_parser = ManagementAddress::parse)]
     pub from: Option<ManagementAddress>,
+    /// Only companies whose latest login is before this time (RFC 3339, or a date: its midnight UTC)
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_bound)]
+    pub last_before: Option<Timestamp>,
+    /// Only companies whose latest login is at this time or later
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_bound)]
+    pub last_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]
