@@ -16,6 +16,7 @@ use crate::store::options::Progress;
 use crate::store::{Engine, Imported, Options, RecordStream, Store};
 
 mod damage;
+mod erasure;
 mod opening;
 mod upgrade;
 mod write_ahead_log;
