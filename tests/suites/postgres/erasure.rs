@@ -46,8 +46,9 @@ fn logins_during_an_erasure_by_age_are_kept_and_every_instance_knows() {
             .enumerate()
             .map(|(writer, service)| {
                 let (stop, answered) = (&stop, &answered);
+                let caller = Caller::of(service);
                 scope.spawn(move || {
-                    let (caller, mut done) = (Caller::of(service), Vec::new());
+                    let mut done = Vec::new();
                     for at in 0.. {
                         if stop.load(Ordering::SeqCst) {
                             break;
