@@ -124,6 +124,33 @@ impl<'a> AuditLine<'a> {
     }
 }
 
+/// The line of a company that `erase` takes out. There was no call, so it has these members alone.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErasureLine<'a> {
+    #[serde(serialize_with = "display")]
+    tid: Timestamp,
+    metode: &'static str,
+    udfald: &'static str,
+    aarsag: &'a str,
+    #[serde(serialize_with = "digits")]
+    cvr_nummer: Option<Cvr>,
+}
+
+impl<'a> ErasureLine<'a> {
+    pub(crate) fn new(tid: Timestamp, cvr: Cvr, reason: &'a str) -> Self {
+        Self { tid, metode: "Sletning", udfald: "slettet", aarsag: reason, cvr_nummer: Some(cvr) }
+    }
+
+    /// As [`AuditLine::write`].
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        to_json(&mut line, self);
+        line.push(b'\n');
+        line
+    }
+}
+
 fn display<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }

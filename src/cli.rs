@@ -17,6 +17,7 @@ mod arguments;
 mod atomic_file;
 mod check;
 mod dev;
+mod erase;
 mod explain;
 mod export;
 mod health;
@@ -91,6 +92,7 @@ fn execute(command: Command, output: &mut Output<'_>, errors: &mut dyn Write) ->
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Export(arguments) => export::run(&arguments, output, errors),
         Command::Import(arguments) => import::run(&arguments, output, errors),
+        Command::Erase(arguments) => erase::run(&arguments, output, errors),
         Command::Verify(arguments) => verify::run(&arguments, output, errors),
         Command::Openapi => manual::openapi(output),
         Command::Man => manual::man(output),

@@ -60,8 +60,8 @@ pub mod testing {
     pub use crate::domain::timestamp::Timestamp;
     pub use crate::server::{App, Reload};
     pub use crate::store::{
-        Address, Backend, Database, Imported, OpenError, Options, Record, RecordStream, Store, StoreError,
-        Version,
+        Address, Backend, Database, EraseError, Imported, OpenError, Options, Record, RecordStream,
+        Selection, Store, StoreError, Version,
     };
 
     pub mod interchange {

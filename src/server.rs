@@ -46,6 +46,15 @@ pub use reload::Reload;
 use serving::{MANAGEMENT_WORKERS, Role};
 pub(crate) use store_setup::{store_options, warn_of_absent_store};
 
+/// Opens the audit log that the settings name.
+pub(crate) fn open_audit(target: &AuditTarget) -> Result<AuditLog, StartError> {
+    let (audit, file) = match target {
+        AuditTarget::Stdout => (AuditLog::to_stdout(), Path::new("-")),
+        AuditTarget::File(path) => (AuditLog::to_file(path), path.as_path()),
+    };
+    audit.map_err(|error| StartError::Audit(file.to_owned(), error))
+}
+
 /// A service that is bound to its addresses and ready to run.
 pub struct App {
     settings: Settings,
@@ -75,11 +84,7 @@ impl App {
         }
         // Before anything is made: the audit file may be meant for the same absent volume.
         warn_of_absent_store(&settings.store, &settings.audit_file, &options)?;
-        let (audit, file) = match &settings.audit_file {
-            AuditTarget::Stdout => (AuditLog::to_stdout(), Path::new("-")),
-            AuditTarget::File(path) => (AuditLog::to_file(path), path.as_path()),
-        };
-        let audit = audit.map_err(|error| StartError::Audit(file.to_owned(), error))?;
+        let audit = open_audit(&settings.audit_file)?;
         let (rules, source) = (settings.token.rules.clone(), settings.token.keys.clone());
         let authenticator = Authenticator::new(rules, source, Arc::clone(&clock))?;
         let tasks = options.essential.clone();

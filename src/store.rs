@@ -5,6 +5,7 @@
 //! served. Nothing here knows of callers, HTTP or configuration, or asks for the time: a login brings its own, which
 //! must lie within the clock limits of [`Options`].
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +23,12 @@ mod postgres;
 mod record;
 mod record_stream;
 mod report;
+mod selection;
 mod version;
 
 pub(crate) use embedded::index::Block;
 pub(crate) use embedded::snapshot::Snapshot;
-pub use error::{OpenError, StoreError};
+pub use error::{EraseError, OpenError, StoreError};
 use metrics::{Operation, StoreMetrics};
 pub use options::{Backend, Database, Options};
 pub use postgres::Address;
@@ -37,11 +39,14 @@ pub use record_stream::RecordStream;
 pub(crate) use record_stream::{PagedRecords, ReadError};
 pub use report::Imported;
 pub(crate) use report::{ClockReport, Status, StoreState};
+pub use selection::Selection;
 pub use version::Version;
 
 /// Records that an import merges together: as one batch record they must fit into one message of sled's log (128 KiB).
 const IMPORT_BATCH: usize = 2048;
-/// The longest time for one batch of an import, which no caller waits for.
+/// Companies that an erasure reports, and a database takes out, together.
+const ERASE_BATCH: usize = 1000;
+/// The longest time for one batch of an import or an erasure, which no caller waits for.
 const IMPORT_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The logins of all companies.
@@ -236,6 +241,46 @@ impl Store {
                 Engine::Postgres(store) => store.import(batch)?,
             };
             progress(imported.read);
+        }
+    }
+
+    /// The companies in the store that are selected, ascending. Blocks the calling thread.
+    pub fn select(&self, which: &Selection) -> Result<Vec<Cvr>, StoreError> {
+        let mut companies = Vec::new();
+        let read = self.list_blocking()?.read(|records| {
+            let selected = records.iter().filter(|record| which.covers(record));
+            companies.extend(selected.map(|record| record.cvr));
+            Ok::<_, Infallible>(())
+        });
+        match read {
+            Ok(()) => Ok(companies),
+            Err(ReadError::Store(error)) => Err(error),
+            Err(ReadError::Reader(never)) => match never {},
+        }
+    }
+
+    /// Takes these companies out, ascending, as [`Store::select`] returned them; returns how many. Each is gone from every
+    /// read at once, and versions from before are unknown. Blocks the calling thread.
+    ///
+    /// `before` gets the companies, some at a time, and returns when their audit lines are durable: none is taken out
+    /// earlier. An embedded store takes all out in one step and must not be written to meanwhile. A database takes out one
+    /// part after the other, without those that no longer are as `which` says: they have logged in meanwhile.
+    pub fn erase(
+        &self,
+        companies: &[Cvr],
+        which: &Selection,
+        mut before: impl FnMut(&[Cvr]) -> io::Result<()>,
+    ) -> Result<u64, EraseError> {
+        match &self.engine {
+            _ if companies.is_empty() => Ok(0),
+            Engine::Embedded(store) => {
+                companies.chunks(ERASE_BATCH).try_for_each(before)?;
+                Ok(store.erase(companies.to_vec())?)
+            }
+            Engine::Postgres(store) => {
+                let mut parts = companies.chunks(ERASE_BATCH);
+                parts.try_fold(0, |erased, part| Ok(erased + store.erase(part, which, &mut before)?))
+            }
         }
     }
 

@@ -29,6 +29,7 @@ mod suites {
         mod clock;
         mod cluster_control;
         mod cluster_load;
+        mod erasure;
         mod failover;
         mod failures;
         mod instance_failure;

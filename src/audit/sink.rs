@@ -83,9 +83,16 @@ impl AuditLog {
         }
     }
 
-    /// Writes one line at once, for a caller that cannot wait; an error when it is not wholly written.
-    pub(crate) fn write_alone(&self, line: &[u8]) -> io::Result<()> {
-        self.write(line).1.map_or(Ok(()), Err)
+    /// Writes lines at once, for a caller that cannot wait; an error when they are not wholly written.
+    pub(crate) fn write_alone(&self, lines: &[u8]) -> io::Result<()> {
+        self.write(lines).1.map_or(Ok(()), Err)
+    }
+
+    /// Makes the lines durable that were written, where they go to a file.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let sink = self.sink();
+        let file = sink.lines.output();
+        if file.metadata()?.is_file() { file.sync_data() } else { Ok(()) }
     }
 
     /// Writes whole lines, line feeds included: how many bytes got out, and why not all of them. A part of a line that

@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::management::ManagementAddress;
 use crate::domain::access::Method;
+use crate::domain::cvr::Cvr;
+use crate::domain::timestamp::Timestamp;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -65,6 +67,15 @@ pub(crate) enum Command {
                             Example:\n  virksomhedslogin import --config virksomhedslogin.toml logins.ndjson"
     )]
     Import(ImportArgs),
+    /// Take companies out of the stopped store, or of the database while instances run
+    #[command(
+        after_help = "Writes one line a company into audit.file before it takes any out, so run it as the service's user. \
+                            Prints three lines: `found: N` (companies in the store), `not found: N` (numbers that are not \
+                            there) and `erased: N`. A later login of such a company begins a new record.\n\n\
+                            Example:\n  virksomhedslogin erase --config virksomhedslogin.toml \\\n    \
+                            --last-before 2021-01-01 --dry-run"
+    )]
+    Erase(EraseArgs),
     /// Open the stopped store and check every record against the checkpoint
     #[command(
         after_help = "Prints four lines: `records: N`, `first login: TIME`, `last login: TIME` (RFC 3339, or `none`) \
@@ -144,6 +155,30 @@ pub(crate) struct ExportArgs {
     /// Ask the service that runs here (its management listener, http://HOST:PORT or unix:PATH) instead of the stopped store
     #[arg(long, value_name = "ADDRESS", value_parser = ManagementAddress::parse)]
     pub from: Option<ManagementAddress>,
+    /// Only companies whose latest login is before this time (RFC 3339, or a date: its midnight UTC)
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_bound)]
+    pub last_before: Option<Timestamp>,
+    /// Only companies whose latest login is at this time or later
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_bound)]
+    pub last_since: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EraseArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The companies, by their CVR numbers
+    #[arg(value_name = "CVR", value_parser = Cvr::parse, required_unless_present = "last_before")]
+    pub companies: Vec<Cvr>,
+    /// Instead: every company whose latest login is before this time (RFC 3339, or a date: its midnight UTC)
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse_bound, conflicts_with = "companies")]
+    pub last_before: Option<Timestamp>,
+    /// Only report how many it would be
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask; without a terminal nothing is erased without this
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

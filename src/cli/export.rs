@@ -1,4 +1,4 @@
-//! `export`: every record as NDJSON with a trailer, from a stopped store or a running service, to a file or to standard output.
+//! `export`: every record, or those in a window of latest logins, as NDJSON with a trailer, from a stopped store or a running service, to a file or to standard output.
 //!
 //! A file is replaced whole or not at all. A reader of standard output that goes away early is a failure here: half an export
 //! must not pass for one.
@@ -15,6 +15,7 @@ use super::offline_store::{close, open};
 use super::outcome::{Exit, Failure, Output, printable};
 use super::progress::Progress;
 use super::setup::{load_settings, start_logging};
+use crate::domain::login_span::LastLoginWindow;
 use crate::interchange::{self, CopyError};
 use crate::server::store_options;
 use crate::settings::{Listen, Settings};
@@ -52,8 +53,9 @@ fn export(
     name: &str,
     errors: &mut dyn Write,
 ) -> Result<Exit, Failure> {
+    let window = LastLoginWindow { since: arguments.last_since, before: arguments.last_before };
     if let Some(address) = &arguments.from {
-        return copy(address, out, name, errors);
+        return copy(address, window, out, name, errors);
     }
     let Some(settings) = settings else {
         return Err(Failure::new(Exit::Usage, "--config is needed without --from"));
@@ -61,9 +63,9 @@ fn export(
     let in_use = ask_it(settings.server.management.as_ref());
     let store = open(&store_options(&settings.store)?, Store::open_existing, &in_use, errors)?;
     let listing = store.list_blocking().map_err(Failure::failed)?;
-    let total = listing.count();
+    let total = listing.count().filter(|_| window.is_unbounded());
     let mut progress = Progress::start(errors, "written");
-    let written = interchange::export(listing, &mut out, |done| progress.at(done, total));
+    let written = interchange::export(listing, window, &mut out, |done| progress.at(done, total));
     progress.end();
     written.map_err(|error| match error {
         ReadError::Reader(error) => Failure::not_written(name, &error),
@@ -72,9 +74,10 @@ fn export(
     close(&store)
 }
 
-/// Copies the export of a running service to `out`, verified.
+/// Copies the export of a running service to `out`, verified, or what is in the window of it.
 fn copy(
     address: &ManagementAddress,
+    window: LastLoginWindow,
     out: &mut dyn Write,
     name: &str,
     errors: &mut dyn Write,
@@ -89,7 +92,7 @@ fn copy(
     let mut progress = Progress::start(errors, "written");
     let input = BufReader::with_capacity(BUFFER, answer.into_body().into_reader());
     let mut out = BufWriter::with_capacity(BUFFER, out);
-    let copied = interchange::copy(input, &mut out, |lines| progress.at(lines, None));
+    let copied = interchange::copy(input, window, &mut out, |lines| progress.at(lines, None));
     progress.end();
     copied.map_err(|error| match error {
         CopyError::Export(reason) => {

@@ -45,6 +45,28 @@ impl LoginSpan {
     }
 }
 
+/// A window of latest logins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LastLoginWindow {
+    /// None before this time.
+    pub since: Option<Timestamp>,
+    /// None at or after this time.
+    pub before: Option<Timestamp>,
+}
+
+impl LastLoginWindow {
+    /// Whether every login is in it.
+    pub fn is_unbounded(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether the latest login is in it.
+    pub fn contains(self, login: LoginSpan) -> bool {
+        self.since.is_none_or(|since| login.last >= since)
+            && self.before.is_none_or(|before| login.last < before)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::sync::LazyLock;
 
 use chrono::format::ParseErrorKind;
-use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, Timelike as _, Utc};
 
 /// How many ASCII characters a written timestamp has.
 pub(crate) const LENGTH: usize = 24;
@@ -73,6 +73,19 @@ impl Timestamp {
         })?;
         let moment = Self::from_millis(moment.timestamp_millis())?;
         if moment.write() == text.as_bytes() { Ok(moment) } else { Err(ParseTimestampError::Form) }
+    }
+
+    /// Reads a bound that people write: RFC 3339 with any offset and precision, or a date, which is its midnight UTC. A
+    /// fraction of a millisecond rounds up: the same timestamps are before such a bound.
+    pub fn parse_bound(text: &str) -> Result<Self, String> {
+        let date = |_| {
+            NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|date| date.and_time(NaiveTime::MIN).and_utc())
+        };
+        let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()).or_else(date);
+        let millis = time.map(|time| time.timestamp_millis() + i64::from(time.nanosecond() % 1_000_000 > 0));
+        millis.ok().and_then(|millis| Self::from_millis(millis).ok()).ok_or_else(|| {
+            "write it as 2026-11-23T08:15:30Z (RFC 3339) or as a date, 2026-11-23, in the years 1970 to 9999".to_owned()
+        })
     }
 
     /// The 24 ASCII characters of the contract.
@@ -211,6 +224,24 @@ mod tests {
             "２026-11-23T08:15:30.1Z",
         ] {
             assert!(Timestamp::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bound_is_any_rfc_3339_time_or_a_date() {
+        for (text, expected) in [
+            ("2026-11-23", "2026-11-23T00:00:00.000Z"),
+            ("2026-11-23T08:15:30Z", "2026-11-23T08:15:30.000Z"),
+            ("2026-11-23T08:15:30.123Z", "2026-11-23T08:15:30.123Z"),
+            ("2026-11-23T08:15:30.1230001Z", "2026-11-23T08:15:30.124Z"),
+            ("2026-11-23t01:15:30.5+02:00", "2026-11-22T23:15:30.500Z"),
+        ] {
+            assert_eq!(Timestamp::parse_bound(text).unwrap().to_string(), expected, "{text}");
+        }
+        for text in
+            ["", "yesterday", "2026-02-30", "2026-11-23T08:15:30", "1969-12-31", "23-11-2026", "2026-1-1x"]
+        {
+            assert!(Timestamp::parse_bound(text).is_err(), "{text}");
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::io::{self, BufRead, Write};
 
+use super::export::Exporter;
 use super::lines::Lines;
 use super::ndjson::{ParsedLine, parse_line};
+use crate::domain::login_span::LastLoginWindow;
 
 /// Why a copy ended before its export.
 #[derive(Debug)]
@@ -15,13 +17,17 @@ pub(crate) enum CopyError {
 }
 
 /// Passes an export on line by line; `progress` gets the number of lines so far. The trailer passes only when it is right, so
-/// that what was written of a wrong export can never be taken for a whole one.
+/// that what was written of a wrong export can never be taken for a whole one. Of a bounded window only the records in it are
+/// passed on, with a trailer of their own.
 pub(crate) fn copy(
     input: impl BufRead,
+    window: LastLoginWindow,
     out: &mut dyn Write,
     progress: impl FnMut(u64),
 ) -> Result<(), CopyError> {
     let mut lines = Lines::new(input, progress);
+    let is_whole = window.is_unbounded();
+    let (mut chosen, mut own) = (Exporter::default(), Vec::new());
     let mut ended = false;
     loop {
         let records = lines.number();
@@ -39,6 +45,9 @@ pub(crate) fn copy(
         }
         let parsed = text.and_then(parse_line);
         match parsed.map_err(|reason| CopyError::Export(format!("line {}: {reason}", lines.number())))? {
+            ParsedLine::Record(record) if !is_whole && window.contains(record.login) => {
+                chosen.records(&mut own, &[record])
+            }
             ParsedLine::Record(_) => {}
             ParsedLine::Trailer(trailer) => {
                 let errors = trailer.check(records, lines.hash_before());
@@ -46,9 +55,12 @@ pub(crate) fn copy(
                     return Err(CopyError::Export(errors.join("; ")));
                 }
                 ended = true;
+                std::mem::take(&mut chosen).trailer(&mut own);
             }
         }
-        out.write_all(lines.bytes()).map_err(CopyError::Write)?;
+        let line = if is_whole { lines.bytes() } else { &own };
+        out.write_all(line).map_err(CopyError::Write)?;
+        own.clear();
     }
 }
 
@@ -61,7 +73,6 @@ mod tests {
     use crate::domain::login_span::LoginSpan;
     use crate::domain::timestamp::Timestamp;
     use crate::interchange::ROW;
-    use crate::interchange::export::Exporter;
     use crate::store::Record;
 
     fn export(count: u32) -> Vec<u8> {
@@ -76,7 +87,8 @@ mod tests {
 
     fn copied(text: &[u8], chunk: usize) -> (Vec<u8>, Result<(), String>) {
         let mut out = Vec::new();
-        let result = copy(BufReader::with_capacity(chunk, text), &mut out, |_| ());
+        let result =
+            copy(BufReader::with_capacity(chunk, text), LastLoginWindow::default(), &mut out, |_| ());
         let result = result.map_err(|error| match error {
             CopyError::Export(reason) => reason,
             CopyError::Write(error) => panic!("{error}"),
@@ -113,7 +125,7 @@ mod tests {
         let text = [export(1), b"x".to_vec()].concat();
         assert_eq!(copied(&text, 64).1, Err("there is data after the trailer".to_owned()));
         let endless = BufReader::new(std::io::repeat(b'x'));
-        let result = copy(endless, &mut Vec::new(), |_| ());
+        let result = copy(endless, LastLoginWindow::default(), &mut Vec::new(), |_| ());
         assert!(
             matches!(result, Err(CopyError::Export(reason)) if reason == "line 1: longer than any record")
         );

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::login_span::LastLoginWindow;
 use crate::domain::timestamp::Tables;
 use crate::store::{Block, ReadError, Record, RecordStream, Snapshot};
 
@@ -75,17 +76,26 @@ fn write_trailer(count: u64, hash: &str) -> String {
     format!("{{\"antal\":{count},\"sha256\":\"{hash}\"}}\n")
 }
 
-/// Writes every record and the trailer; returns how many records. `progress` gets the number so far.
+/// Writes every record whose latest login is in the window, and the trailer; returns how many records. `progress` gets the
+/// number so far.
 pub fn export(
     listing: RecordStream,
+    window: LastLoginWindow,
     out: &mut impl Write,
     mut progress: impl FnMut(u64),
 ) -> Result<u64, ReadError<io::Error>> {
     const CHUNK: usize = 64 << 10;
     let mut exporter = Exporter::default();
     let mut chunk = Vec::with_capacity(CHUNK + Block::CAPACITY * ROW);
+    let mut chosen = Vec::new();
     listing.read(|records| {
-        exporter.records(&mut chunk, records);
+        if window.is_unbounded() {
+            exporter.records(&mut chunk, records);
+        } else {
+            chosen.clear();
+            chosen.extend(records.iter().filter(|record| window.contains(record.login)));
+            exporter.records(&mut chunk, &chosen);
+        }
         if chunk.len() >= CHUNK {
             out.write_all(&chunk)?;
             chunk.clear();

@@ -205,6 +205,15 @@ impl Embedded {
         })?
     }
 
+    /// Takes these companies out, all in one step; returns how many were given. Waits as long as it takes to write the
+    /// others, which is more than a deadline.
+    pub(super) fn erase(&self, companies: Vec<Cvr>) -> Result<u64, StoreError> {
+        let erased = companies.len() as u64;
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.queue.enqueue(Request::Erase(companies, answer))?;
+        answered.recv().unwrap_or_else(|_| Err(committer_ended())).map(|_| erased)
+    }
+
     pub(super) fn close(&self) -> bool {
         self.queue.close();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);

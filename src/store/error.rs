@@ -48,6 +48,17 @@ impl StoreError {
     }
 }
 
+/// Why an erasure stopped; what was erased by then stays so.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The audit lines could not be written.
+    #[error(transparent)]
+    Audit(#[from] io::Error),
+}
+
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what the variants and fields are")]

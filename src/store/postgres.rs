@@ -39,6 +39,7 @@ mod circuit_breaker;
 mod connect;
 mod connection;
 mod database;
+mod erasure;
 mod error;
 mod job_queue;
 mod maintenance;

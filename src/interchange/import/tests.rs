@@ -28,7 +28,13 @@ fn example() -> Record {
 fn exported(records: &[Record]) -> Vec<u8> {
     let mut out = Vec::new();
     assert_eq!(
-        export(RecordStream::InMemory(Snapshot::default().with(records)), &mut out, |_| ()).unwrap(),
+        export(
+            RecordStream::InMemory(Snapshot::default().with(records)),
+            Default::default(),
+            &mut out,
+            |_| ()
+        )
+        .unwrap(),
         records.len() as u64
     );
     out

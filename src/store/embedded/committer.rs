@@ -17,6 +17,7 @@ use super::recovery::{self, Loaded};
 use super::snapshot::{LiveView, Snapshot};
 use super::tree::Tree;
 use super::wal::{self, WalIndex, WalRow};
+use crate::domain::cvr::Cvr;
 use crate::store::error::StoreError;
 use crate::store::metrics::StoreMetrics;
 use crate::store::record::Record;
@@ -124,11 +125,15 @@ impl Committer {
             let written = self.with_flush_waker(|this| this.write(&rows, is_import, is_probe));
             result = written.map(|()| diff.len() as u64);
         }
-        match &result {
-            Ok(0) => {}
-            Ok(_) => self.publish(next, &diff),
+        if let Ok(1..) = &result {
+            self.publish(next, &diff);
+        }
+        if let (Ok(_), Some((companies, _))) = (&result, &batch.erasure) {
+            result = self.erase(companies).map(|()| 0);
+        }
+        if let Err(error) = &result {
             // Before the answers: no write may slip in between this batch and the repair.
-            Err(error) => self.queue.reject(error),
+            self.queue.reject(error);
         }
         batch.answer(&result);
         result.map(drop)
@@ -142,6 +147,26 @@ impl Committer {
         let state = changes.state(sequence);
         drop(changes);
         self.live_view.store(Arc::new(snapshot.of(state)));
+    }
+
+    /// Replaces the database by one without these companies, in one step, so that their data leaves the disk too.
+    fn erase(&mut self, companies: &[Cvr]) -> Result<(), StoreError> {
+        let view = self.live_view.load();
+        let sequence = view.sequence() + 1;
+        let content = view.without(companies).numbered(sequence);
+        drop(view);
+        if !self.close() {
+            return Err(StoreError::Failing("the database could not be closed".to_owned()));
+        }
+        let (root, rest) = (self.layout.root().to_owned(), content.clone());
+        self.layout.replace_database(|sled, store| recovery::create(&root, sled, store, rest))?;
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        // A feed cannot name what is gone, so readers that know an earlier state get the whole list.
+        *changes = ChangeLog::new(sequence);
+        let state = changes.state(sequence);
+        drop(changes);
+        self.live_view.store(Arc::new(content.of(state)));
+        self.reopen()
     }
 
     /// Does work on the database while the flush waker watches, and takes a panic of sled for an error.
@@ -283,13 +308,14 @@ impl Committer {
         Ok(())
     }
 
-    /// Closes the database; sled writes on doing so, and may be stuck.
-    fn close(&mut self) {
-        if let Some(tree) = self.tree.take()
-            && let Err(failure) = isolate::run(CLOSE_TIMEOUT, &Arc::default(), move |_| drop(tree))
-        {
+    /// Closes the database; sled writes on doing so, and may be stuck. Returns whether it is closed.
+    fn close(&mut self) -> bool {
+        let Some(tree) = self.tree.take() else { return true };
+        let closed = isolate::run(CLOSE_TIMEOUT, &Arc::default(), move |_| drop(tree));
+        if let Err(failure) = &closed {
             log::error!("the database could not be closed: {failure:?}");
         }
+        closed.is_ok()
     }
 }
 

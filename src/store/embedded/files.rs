@@ -5,6 +5,7 @@
 //! lock        held while a process has the store open; contains its process id
 //! witness     the high-water mark: the last acknowledged checkpoint
 //! sled-v2/    the database; sled-v1/ in a store of format version 1
+//! sled-v2.next/  only while companies are erased: the new database, then the old one
 //! changes     which companies changed lately, as of the last closing in order; may be removed
 //! creating    only while an empty store is being created
 //! ```
@@ -36,6 +37,8 @@ pub(super) const CHANGE_LOG: &str = "changes";
 const NEW_CHANGE_LOG: &str = "changes.new";
 pub(super) const SLED: &str = "sled-v2";
 const SLED_1: &str = "sled-v1";
+/// Beside the database while another takes its place.
+pub(super) const NEXT_SLED: &str = "sled-v2.next";
 pub(super) const CREATING: &str = "creating";
 /// Where a repair tries whether there is room again.
 pub(super) const SPACE_PROBE: &str = "space-probe";
@@ -78,9 +81,8 @@ pub(super) fn is_store(root: &Path) -> Result<bool, OpenError> {
         match name.as_str() {
             FORMAT => return Ok(true),
             CREATING | LOCK | LOST_AND_FOUND => {}
-            HIGH_WATER_MARK | CHANGE_LOG | NEW_CHANGE_LOG | SLED | SLED_1 | SPACE_PROBE | NEW_FORMAT => {
-                ours.push(name)
-            }
+            HIGH_WATER_MARK | CHANGE_LOG | NEW_CHANGE_LOG | SLED | SLED_1 | NEXT_SLED | SPACE_PROBE
+            | NEW_FORMAT => ours.push(name),
             _ => foreign.push(name),
         }
     }

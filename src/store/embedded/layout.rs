@@ -5,20 +5,23 @@
 //!
 //! Upgrade: a store of version 1 gets a new database beside the old one, which becomes the store's when the new
 //! `format` is renamed. The unused database is removed at the next start.
+//!
+//! Erasure: a new database in `sled-v2.next` changes places with the present one, in one step of the file system. What is
+//! in `sled-v2.next` after a crash is unused, whether it is the one or the other.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{Access, AtFlags, CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::batch_record::StoreId;
 use super::files::{
-    CHANGE_LOG, CREATING, FORMAT, HIGH_WATER_MARK, LOCK, NEW_FORMAT, SLED, SPACE_PROBE, VERSION, VERSION_1,
-    check_parts, database, format_text, is_absent, is_same_file, is_store, nearest, parts, process_in,
-    read_format, sync_directory, walk,
+    CHANGE_LOG, CREATING, FORMAT, HIGH_WATER_MARK, LOCK, NEW_FORMAT, NEXT_SLED, SLED, SPACE_PROBE, VERSION,
+    VERSION_1, check_parts, database, format_text, is_absent, is_same_file, is_store, nearest, parts,
+    process_in, read_format, sync_directory, walk,
 };
 use super::high_water_mark::HighWaterMark;
 use crate::store::error::OpenError;
@@ -64,7 +67,7 @@ impl Layout {
         }
         (layout.version, layout.store) = read_format(root)?;
         check_parts(root, layout.version)?;
-        layout.remove_other_database().map_err(OpenError::io(root, "removing an unused database"))?;
+        layout.remove_unused_databases().map_err(OpenError::io(root, "removing an unused database"))?;
         layout.close_to_others().map_err(OpenError::io(root, "setting permissions"))?;
         Ok(layout)
     }
@@ -126,7 +129,7 @@ impl Layout {
         let marker = File::create(self.path(CREATING)).map_err(failed(CREATING))?;
         marker.sync_all().and_then(|()| sync_directory(&self.root)).map_err(failed(CREATING))?;
         missing_is_ok(fs::remove_dir_all(self.sled())).map_err(failed(SLED))?;
-        self.make_database(make_database)?;
+        self.make_database(SLED, make_database)?;
         HighWaterMark::create(&self.root, &self.store).map_err(failed(HIGH_WATER_MARK))?;
         self.write_format().map_err(failed(FORMAT))?;
         self.finish_creation().map_err(failed(CREATING))?;
@@ -138,9 +141,10 @@ impl Layout {
     /// `conf` nor its directories.
     fn make_database(
         &self,
+        name: &str,
         make: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
-        let (sled, failed) = (self.path(SLED), || OpenError::io(&self.root, "making the database"));
+        let (sled, failed) = (self.path(name), || OpenError::io(&self.root, "making the database"));
         fs::create_dir(&sled).map_err(failed())?;
         make(&sled, &self.store)?;
         walk(&sled, &mut |path, _| File::open(path)?.sync_all()).map_err(failed())
@@ -151,17 +155,44 @@ impl Layout {
         &mut self,
         make: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
-        self.make_database(make)?;
+        self.make_database(SLED, make)?;
         let failed = || OpenError::io(&self.root, "upgrading the store");
         self.write_format().map_err(failed())?;
         self.version = VERSION;
-        self.remove_other_database().map_err(failed())?;
+        self.remove_unused_databases().map_err(failed())?;
         log::info!("the store at {} has format version {VERSION} now", self.root.display());
         Ok(())
     }
 
-    /// Removes what an upgrade left: an unfinished new database, or the old one.
-    fn remove_other_database(&self) -> io::Result<()> {
+    /// Replaces the database, which nothing may have open, by one that `make` makes; removes the old one, and the log of
+    /// changes, which names companies of it.
+    pub(super) fn replace_database(
+        &self,
+        make: impl FnOnce(&Path, &StoreId) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        let failed = || OpenError::io(&self.root, "replacing the database");
+        let (sled, next) = (self.path(SLED), self.path(NEXT_SLED));
+        let replaced = self.make_database(NEXT_SLED, make).and_then(|()| {
+            renameat_with(CWD, &next, CWD, &sled, RenameFlags::EXCHANGE).map_err(|error| match error {
+                Errno::INVAL | Errno::NOSYS | Errno::XDEV | Errno::OPNOTSUPP => failed()(io::Error::other(
+                    "its file system cannot exchange two directories; move the store to one that can (ext4, XFS, Btrfs)",
+                )),
+                error => failed()(error.into()),
+            })
+        });
+        let removed = self.remove_unused_databases().map_err(failed());
+        replaced.and(removed)?;
+        missing_is_ok(fs::remove_file(self.change_log())).map_err(failed())
+    }
+
+    /// Removes what an upgrade or an erasure left: an unfinished new database, or the old one.
+    fn remove_unused_databases(&self) -> io::Result<()> {
+        let next = self.path(NEXT_SLED);
+        if next.exists() {
+            // The exchange first: undone by a power cut, it would bring back a half-removed database.
+            sync_directory(&self.root)?;
+            fs::remove_dir_all(next)?;
+        }
         let other = if self.is_outdated() { VERSION } else { VERSION_1 };
         missing_is_ok(fs::remove_dir_all(self.path(database(other))))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::domain::cvr::Cvr;
 use crate::store::error::StoreError;
 use crate::store::record::Record;
 
@@ -17,26 +18,34 @@ const BATCH: usize = 2048;
 
 /// Where a caller waits for the result.
 pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
-/// The same for an import: the number of records that changed something.
-type ImportAnswer = SyncSender<Result<u64, StoreError>>;
+/// The same for a thread that blocks: the number of records that an import changed.
+type BlockingAnswer = SyncSender<Result<u64, StoreError>>;
 
 pub(super) enum Request {
     Write(Record, Answer),
     /// Whether a write would be durable; however many wait, one write answers them all.
     Probe(Answer),
-    Import(Vec<Record>, ImportAnswer),
+    Import(Vec<Record>, BlockingAnswer),
+    Erase(Vec<Cvr>, BlockingAnswer),
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) writes: Vec<(Record, Answer)>,
     pub(super) probes: Vec<Answer>,
-    pub(super) import: Option<(Vec<Record>, ImportAnswer)>,
+    pub(super) import: Option<(Vec<Record>, BlockingAnswer)>,
+    /// Comes after the rest of the batch.
+    pub(super) erasure: Option<(Vec<Cvr>, BlockingAnswer)>,
 }
 
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.probes.is_empty() && self.import.is_none()
+        self.writes.is_empty() && !self.has_other()
+    }
+
+    /// Whether anything but a write is in it.
+    fn has_other(&self) -> bool {
+        !self.probes.is_empty() || self.import.is_some() || self.erasure.is_some()
     }
 
     /// Sends all callers the same answer; those that have gone are skipped.
@@ -44,7 +53,8 @@ impl Batch {
         for answer in self.writes.into_iter().map(|(_, answer)| answer).chain(self.probes) {
             let _ = answer.send(result.clone().map(drop));
         }
-        if let Some((_, answer)) = self.import {
+        let blocking = [self.import.map(|(_, answer)| answer), self.erasure.map(|(_, answer)| answer)];
+        for answer in blocking.into_iter().flatten() {
             let _ = answer.try_send(result.clone());
         }
     }
@@ -71,8 +81,7 @@ impl State {
     /// Whether the committer sleeps and should not.
     fn wakes(&self) -> bool {
         let waiting = &self.waiting;
-        let other = !waiting.probes.is_empty() || waiting.import.is_some();
-        self.asleep_until.is_some_and(|enough| other || waiting.writes.len() >= enough)
+        self.asleep_until.is_some_and(|enough| waiting.has_other() || waiting.writes.len() >= enough)
     }
 }
 
@@ -104,6 +113,9 @@ impl Queue {
             Request::Probe(answer) if waiting.probes.len() < CAPACITY => waiting.probes.push(answer),
             Request::Import(records, answer) if waiting.import.is_none() => {
                 waiting.import = Some((records, answer));
+            }
+            Request::Erase(companies, answer) if waiting.erasure.is_none() => {
+                waiting.erasure = Some((companies, answer));
             }
             _ => return Err(StoreError::Full),
         }

@@ -98,6 +98,12 @@ impl Snapshot {
         Self::default().with(&known.collect::<Vec<_>>())
     }
 
+    /// The same records without those of these companies, which must be ascending.
+    pub(super) fn without(&self, companies: &[Cvr]) -> Self {
+        let is_kept = |record: &Record| companies.binary_search(&record.cvr).is_err();
+        Self::default().with(&self.records().filter(is_kept).collect::<Vec<_>>())
+    }
+
     /// What these logins change: ascending, one record a company, each merged with what is known.
     pub(crate) fn diff(&self, mut logins: Vec<Record>) -> Vec<Record> {
         merge_by_company(&mut logins);

@@ -16,6 +16,7 @@ use crate::store::options::Progress;
 use crate::store::{Engine, Imported, Options, RecordStream, Store};
 
 mod damage;
+mod erasure;
 mod opening;
 mod upgrade;
 mod write_ahead_log;
@@ -199,8 +200,8 @@ fn last_batch_is_finished_from_the_checkpoint() {
             let store = open(dir.path()).unwrap();
             let found = snapshot(&store);
             assert_eq!(
-                (found.len(), found.version()),
-                (before.len() as u64 + 2, next.version()),
+                (found.len(), found.checkpoint()),
+                (before.len() as u64 + 2, next.checkpoint()),
                 "{written} rows"
             );
             assert_eq!(contents(&store), next.records().collect::<Vec<_>>());

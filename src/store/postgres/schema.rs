@@ -66,6 +66,9 @@ pub(super) const PRIVILEGES: [(&str, &str); 8] = [
     ("virksomhedslogin_schema", "SELECT"),
 ];
 
+pub(super) const MAY_ERASE: &str = "the role may not DELETE on virksomhedslogin_login, which only `erase` needs: grant it as docs/POSTGRES.md shows, \
+     or erase as another role";
+
 /// Our tables in the order of their creation.
 const NAMES: [&str; 3] = ["virksomhedslogin_login", "virksomhedslogin_writer", "virksomhedslogin_schema"];
 

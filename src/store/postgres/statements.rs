@@ -68,6 +68,24 @@ SELECT (SELECT count(*) FROM probed), (SELECT min(cvr_number) FROM virksomhedslo
 pub(super) const LOOK_UP: &str = "\
 SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login WHERE cvr_number = ANY($1)";
 
+/// Locks the rows of an erasure, in the order in which writers lock theirs.
+pub(super) const LOCK: &str = "\
+SELECT cvr_number FROM virksomhedslogin_login
+WHERE cvr_number = ANY($1) AND ($2::timestamptz IS NULL OR last_login < $2) ORDER BY cvr_number FOR UPDATE";
+/// Deletes the locked rows, and changes the row to which the history of the list is bound.
+pub(super) const ERASE: &str = concat!(
+    "\
+WITH erased AS (
+    DELETE FROM virksomhedslogin_login WHERE cvr_number = ANY($1) RETURNING cvr_number
+), marked AS (
+    INSERT INTO virksomhedslogin_writer AS writer (id, batch, written) VALUES ('erased', 1, CURRENT_TIMESTAMP)
+    ON CONFLICT (id) DO UPDATE SET batch = writer.batch + 1, written = excluded.written
+    RETURNING id
+)
+SELECT (SELECT count(*) FROM erased), (SELECT count(*) FROM marked), ",
+    synced!()
+);
+
 /// Portable; the server's default may promise less.
 pub(super) const BEGIN_LIST: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// Reads the table of logins as well, so that an error about it comes before the answer has begun, and it stays locked

@@ -20,6 +20,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("check_machine::files_of_another_user_are_predicted", FILES),
     ("check_machine::missing_permissions_are_predicted", FILES),
     ("check_machine::what_a_start_repairs_itself_is_no_error", FILES),
+    ("erase::store_in_use_is_left_alone", LOCK),
     ("file_size_limit::import_under_the_limit_fails_and_can_be_repeated", FILES),
     ("file_size_limit::start_under_the_limit_is_refused_and_is_no_damage", FILES),
     ("file_size_limit::store_at_the_limit_refuses_writes_and_reads_go_on", FILES),

@@ -150,7 +150,8 @@ impl Stores for Directories {
 
 fn restore(stores: &mut impl Stores) {
     let mut file = Vec::new();
-    interchange::export(stores.store().list_blocking().unwrap(), &mut file, |_| ()).unwrap();
+    interchange::export(stores.store().list_blocking().unwrap(), Default::default(), &mut file, |_| ())
+        .unwrap();
     stores.begin_anew();
     let format = interchange::Format::Ndjson { trailer: true };
     let records = interchange::read(&file[..], format, |_| ()).unwrap().accept(false).unwrap();
