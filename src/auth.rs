@@ -3,7 +3,7 @@
 //! A token is read strictly (`compact`), its claims are checked (`claims`), its one key is found (`keys`) and checks the
 //! signature (`jwk`), and what it says about the caller is read (`caller`). What passed is cached for as long as token and
 //! keys hold (`cache`). Keys are filtered at load (`jwk`, `strength`) and kept fresh by one thread (`refresh`). The checks
-//! report to `findings`.
+//! report to `findings`: the service stops at the first, [`examine`] collects all.
 //!
 //! Promises: nothing in a token can panic the process, or make it fetch anything but the configured key set, and that at
 //! most once in 10 seconds; no error quotes more of a token than an algorithm or an issuer. Does not: find the token in a request, or decide what a caller may.
@@ -15,6 +15,7 @@ mod caller;
 mod claims;
 mod compact;
 mod error;
+mod examine;
 mod fetch;
 mod findings;
 mod jwk;
@@ -37,6 +38,7 @@ use crate::domain::clock::SharedClock;
 pub use algorithm::Algorithm;
 pub(crate) use caller::Caller;
 pub(crate) use error::{AuthError, ClaimError, TokenError};
+pub(crate) use examine::{Examination, examine};
 pub(crate) use fetch::is_loopback;
 pub(crate) use key_error::KeyError;
 pub(crate) use keyring::KeyStatus;

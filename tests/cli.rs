@@ -31,6 +31,7 @@ mod suites {
         mod commands;
         mod connection_log;
         mod dev;
+        mod explain_token;
         mod export_ends;
         mod export_file;
         mod file_size_limit;

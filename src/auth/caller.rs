@@ -118,6 +118,7 @@ pub(super) fn read_organisation(
     let counting: AccessModes = claimed.iter().filter(|mode| has_actor || !mode.needs_actor()).collect();
     if counting.is_empty() && !claimed.is_empty() {
         found.report(ClaimError::NoActingCvr(names.acting_cvr.clone()))?;
+        return Ok(organisation.map(|organisation| (organisation, claimed)));
     }
     Ok(organisation.map(|organisation| (organisation, counting)))
 }

@@ -1,6 +1,6 @@
 //! Where the checks of a token report what they find.
 //!
-//! The service stops at the first finding; a rule does not know that.
+//! The service stops at the first finding, `explain` collects all of them: each rule is written once, for both.
 
 /// Receives the findings of a check.
 pub(super) trait Findings<E> {
@@ -19,5 +19,16 @@ pub(super) struct First;
 impl<E> Findings<E> for First {
     fn report(&mut self, error: E) -> Result<(), E> {
         Err(error)
+    }
+}
+
+/// Collects all findings.
+#[derive(Default)]
+pub(super) struct All(pub(super) Vec<String>);
+
+impl<E: ToString> Findings<E> for All {
+    fn report(&mut self, error: E) -> Result<(), E> {
+        self.0.push(error.to_string());
+        Ok(())
     }
 }
