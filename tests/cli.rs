@@ -35,6 +35,7 @@ mod suites {
         mod export_ends;
         mod export_file;
         mod file_size_limit;
+        mod issuers;
         mod management;
         mod on_postgres;
         mod program;
