@@ -2,10 +2,11 @@
 //!
 //! A token is read strictly (`compact`), its claims are checked (`claims`), its one key is found (`keys`) and checks the
 //! signature (`jwk`), and what it says about the caller is read (`caller`). What passed is cached for as long as token and
-//! keys hold (`cache`). Keys are filtered at load (`jwk`, `strength`) and kept fresh by one thread (`refresh`).
+//! keys hold (`cache`). Keys are filtered at load (`jwk`, `strength`) and kept fresh by one thread (`refresh`). The checks
+//! report to `findings`: the service stops at the first, [`examine`] collects all.
 //!
 //! Promises: nothing in a token can panic the process, or make it fetch anything but the configured key set, and that at
-//! most once in 10 seconds; no error quotes a token. Does not: find the token in a request, or decide what a caller may.
+//! most once in 10 seconds; no error quotes more of a token than an algorithm or an issuer. Does not: find the token in a request, or decide what a caller may.
 //! This is the only module that knows of biscuit, which is asked one question: is this signature over these bytes that key's?
 
 mod algorithm;
@@ -14,7 +15,9 @@ mod caller;
 mod claims;
 mod compact;
 mod error;
+mod examine;
 mod fetch;
+mod findings;
 mod jwk;
 mod key_error;
 mod keyring;
@@ -35,15 +38,17 @@ use crate::domain::clock::SharedClock;
 pub use algorithm::Algorithm;
 pub(crate) use caller::Caller;
 pub(crate) use error::{AuthError, ClaimError, TokenError};
+pub(crate) use examine::{Examination, examine};
 pub(crate) use fetch::is_loopback;
 pub(crate) use key_error::KeyError;
 pub(crate) use keyring::KeyStatus;
-pub use rules::{ClaimNames, Rules};
+pub use rules::{ClaimName, ClaimNames, Rules};
 pub use signer::Signer;
 pub(crate) use source::Remote;
 pub use source::Source;
 
 use cache::Cache;
+use findings::First;
 use keyring::Keyring;
 use refresh::Prepared;
 use source::RefreshTiming;
@@ -91,8 +96,8 @@ impl Authenticator {
         if let Some(caller) = self.cached(&digest) {
             return Ok(caller);
         }
-        let compact = compact::read(token, &self.rules)?;
-        let accepted = claims::check(&compact.claims, &self.rules, self.now())?;
+        let compact = compact::read(token, &self.rules, &mut First)?;
+        let accepted = claims::check(&compact.claims, &self.rules, self.now(), &mut First)?;
         let ends = accepted.ends;
         let generation = match self.verify(&compact) {
             Err(error @ (AuthError::KeysUnavailable | AuthError::Token(TokenError::UnknownKey))) => {
@@ -119,12 +124,8 @@ impl Authenticator {
     fn verify(&self, compact: &compact::Compact<'_>) -> Result<u64, AuthError> {
         let keys = self.keyring.current().ok_or(AuthError::KeysUnavailable)?;
         let keys = keys.as_ref().ok_or(AuthError::KeysUnavailable)?;
-        let key = keys.set.find(compact.kid.as_deref(), compact.algorithm)?;
-        if key.verifies(compact.algorithm, compact.signed.as_bytes(), &compact.signature) {
-            Ok(keys.generation)
-        } else {
-            Err(TokenError::Signature.into())
-        }
+        keys.set.verify(compact)?;
+        Ok(keys.generation)
     }
 
     fn now(&self) -> i64 {

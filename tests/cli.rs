@@ -32,9 +32,11 @@ mod suites {
         mod connection_log;
         mod dev;
         mod erase;
+        mod explain_token;
         mod export_ends;
         mod export_file;
         mod file_size_limit;
+        mod issuers;
         mod management;
         mod on_postgres;
         mod program;

@@ -58,8 +58,8 @@ impl DenyReason {
     }
 }
 
-impl From<TokenError> for DenyReason {
-    fn from(error: TokenError) -> Self {
+impl From<&TokenError> for DenyReason {
+    fn from(error: &TokenError) -> Self {
         match error {
             TokenError::TooLong
             | TokenError::NotThreeParts
@@ -71,14 +71,16 @@ impl From<TokenError> for DenyReason {
             | TokenError::UnencodedPayload
             | TokenError::Type
             | TokenError::ContentType
-            | TokenError::KeyId => Self::Malformed,
-            TokenError::Unsigned | TokenError::Algorithm => Self::Algorithm,
+            | TokenError::KeyId
+            | TokenError::Thumbprint => Self::Malformed,
+            TokenError::Unsigned | TokenError::Algorithm(_) => Self::Algorithm,
             TokenError::Missing(_)
             | TokenError::WrongType(_)
             | TokenError::OutOfRange(_)
-            | TokenError::NoCaller
+            | TokenError::NoCaller(_)
+            | TokenError::ClientId(_)
             | TokenError::TooLongLived => Self::Claims,
-            TokenError::Issuer => Self::Issuer,
+            TokenError::Issuer { .. } => Self::Issuer,
             TokenError::Audience => Self::Audience,
             TokenError::Expired => Self::Expired,
             TokenError::NotYetValid | TokenError::IssuedInFuture => Self::NotYetValid,
@@ -88,14 +90,15 @@ impl From<TokenError> for DenyReason {
     }
 }
 
-impl From<ClaimError> for DenyReason {
-    fn from(error: ClaimError) -> Self {
+impl From<&ClaimError> for DenyReason {
+    fn from(error: &ClaimError) -> Self {
         match error {
             ClaimError::UnknownOrganisation => Self::OrganisationUnknown,
-            ClaimError::Missing(_)
-            | ClaimError::WrongType(_)
+            ClaimError::Missing(..)
+            | ClaimError::WrongType(..)
             | ClaimError::CodeLength
-            | ClaimError::ParseCvrError => Self::OrganisationClaims,
+            | ClaimError::ParseCvrError
+            | ClaimError::NoActingCvr(_) => Self::OrganisationClaims,
         }
     }
 }

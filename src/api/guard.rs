@@ -106,7 +106,7 @@ async fn decide(
 ) -> Result<String, Denied> {
     let token = bearer_token(request)?;
     let caller = api.authenticator.authenticate(token).await.map_err(|error| match error {
-        AuthError::Token(error) => Denied::new(error, error, invalid_token()),
+        AuthError::Token(error) => Denied::new(&error, &error, invalid_token()),
         AuthError::KeysUnavailable => {
             let problem = Problem::unavailable(RETRY_WITHOUT_KEYS_SECONDS);
             Denied::new(DenyReason::KeysUnavailable, "no key set is available", problem)
@@ -125,11 +125,7 @@ async fn decide(
 
 /// The rule of the access table that allows the call; scope comes before the table.
 fn check_access(api: &ApiState, caller: &Caller, method: Method) -> Result<String, Denied> {
-    if !caller.has_scope(method.scope()) {
-        let text = match caller.scope_error() {
-            Some(error) => error.to_string(),
-            None => format!("the token lacks the scope {}", method.scope()),
-        };
+    if let Some(text) = caller.lacks_scope(method.scope()) {
         let challenge = format!(r#", error="insufficient_scope", scope="{}""#, method.scope());
         return Err(Denied::new(DenyReason::Scope, text, challenged(Kind::ScopeMissing, &challenge)));
     }

@@ -24,7 +24,8 @@ pub enum Algorithm {
     ES256,
     /// ECDSA on P-384 with SHA-384.
     ES384,
-    /// Ed25519.
+    /// Ed25519; RFC 9864 names the curve itself.
+    #[strum(to_string = "EdDSA", serialize = "Ed25519")]
     EdDSA,
 }
 

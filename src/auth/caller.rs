@@ -7,12 +7,10 @@ use serde_json::Value;
 
 use super::claims::{Accepted, strings};
 use super::error::ClaimError;
-use super::rules::Rules;
+use super::findings::{Findings, First};
+use super::rules::{ClaimName, Rules};
 use crate::domain::access::{AccessModes, OrganisationType};
 use crate::domain::cvr::Cvr;
-
-/// The name of a scope claim that may be an array of strings.
-const SCOPE_LIST_CLAIM: &str = "scp";
 
 const MAX_CODE_CHARACTERS: usize = 20;
 
@@ -21,38 +19,48 @@ const MAX_CODE_CHARACTERS: usize = 20;
 pub struct Caller {
     /// `sub`, unless empty. At least one of `subject` and `client_id` is there.
     pub subject: Option<String>,
-    /// `client_id`, unless empty.
+    /// The client's name, by the first of the configured claims that is there and not empty.
     pub client_id: Option<String>,
-    /// A string, or an integer's digits.
+    /// The type that the claim means; of one that means none a string, or an integer's digits.
     pub organisation_type: Option<String>,
+    /// A string, or an integer's digits.
     pub organisation_code: Option<String>,
     /// The claimed modes that are strings, even unknown ones.
     pub access: Vec<String>,
     /// The CVR number of the acting "Anden Aktør".
     pub acting_cvr: Option<String>,
-    scopes: Result<Vec<String>, ClaimError>,
+    pub(super) scopes: Result<Vec<String>, ClaimError>,
     organisation: Result<(OrganisationType, AccessModes), ClaimError>,
 }
 
 impl Caller {
     pub(super) fn read(accepted: Accepted, claims: &Value, rules: &Rules) -> Self {
         let names = &rules.claims;
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        let organisation_type = match read_type(claims, rules) {
+            Ok(known) => Some(known.name().to_owned()),
+            Err(_) => names.organisation_type.find(claims).and_then(text_or_integer),
+        };
+        let organisation = read_organisation(claims, rules, &mut First);
         Self {
             subject: accepted.subject,
             client_id: accepted.client_id,
-            organisation_type: claims.get(&names.organisation_type).and_then(organisation_text),
-            organisation_code: text(&names.organisation_code),
-            access: match claims.get(&names.access) {
+            organisation_type,
+            organisation_code: names.organisation_code.find(claims).and_then(code),
+            access: match names.access.find(claims) {
                 Some(Value::String(mode)) => vec![mode.clone()],
                 Some(Value::Array(modes)) => {
                     modes.iter().filter_map(Value::as_str).map(str::to_owned).collect()
                 }
                 _ => vec![],
             },
-            acting_cvr: text(&names.acting_cvr),
+            acting_cvr: names
+                .acting_cvr
+                .find(claims)
+                .and_then(single)
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             scopes: read_scopes(claims, &names.scope),
-            organisation: read_organisation(claims, rules),
+            organisation: organisation.and_then(|read| read.ok_or(ClaimError::UnknownOrganisation)),
         }
     }
 
@@ -60,14 +68,17 @@ impl Caller {
         self.scopes.as_ref().is_ok_and(|scopes| scopes.iter().any(|carried| carried == scope))
     }
 
-    /// Why the token has no scope at all.
-    pub fn scope_error(&self) -> Option<ClaimError> {
-        self.scopes.as_ref().err().copied()
+    /// Why the token does not have this scope, if it has not.
+    pub fn lacks_scope(&self, scope: &str) -> Option<String> {
+        match &self.scopes {
+            Err(error) => Some(error.to_string()),
+            Ok(_) => (!self.has_scope(scope)).then(|| format!("the token lacks the scope {scope}")),
+        }
     }
 
-    /// The organisation type and the known access modes, perhaps none.
-    pub fn organisation(&self) -> Result<(OrganisationType, AccessModes), ClaimError> {
-        self.organisation
+    /// The organisation type and the access modes that count, perhaps none.
+    pub fn organisation(&self) -> Result<(OrganisationType, AccessModes), &ClaimError> {
+        self.organisation.as_ref().copied()
     }
 
     /// Approximate size in memory, in bytes.
@@ -86,43 +97,87 @@ impl Caller {
     }
 }
 
-fn read_scopes(claims: &Value, name: &str) -> Result<Vec<String>, ClaimError> {
-    let scopes = match claims.get(name).ok_or(ClaimError::Missing("scope"))? {
-        Value::String(scopes) => Some(scopes.split(' ').filter(|scope| !scope.is_empty()).collect()),
-        list if name == SCOPE_LIST_CLAIM => strings(list),
-        _ => None,
-    };
-    let scopes: Vec<&str> = scopes.ok_or(ClaimError::WrongType("scope"))?;
-    Ok(scopes.into_iter().map(str::to_owned).collect())
+fn read_scopes(claims: &Value, name: &ClaimName) -> Result<Vec<String>, ClaimError> {
+    let claim = name.find(claims).ok_or_else(|| ClaimError::Missing("scope", name.clone()))?;
+    let lists = strings(claim).ok_or_else(|| ClaimError::WrongType("scope", name.clone()))?;
+    let scopes = lists.into_iter().flat_map(|list| list.split(' ')).filter(|scope| !scope.is_empty());
+    Ok(scopes.map(str::to_owned).collect())
 }
 
-fn read_organisation(claims: &Value, rules: &Rules) -> Result<(OrganisationType, AccessModes), ClaimError> {
+/// The organisation type and the access modes that count; none only where the finding does not stop it.
+pub(super) fn read_organisation(
+    claims: &Value,
+    rules: &Rules,
+    found: &mut impl Findings<ClaimError>,
+) -> Result<Option<(OrganisationType, AccessModes)>, ClaimError> {
     let names = &rules.claims;
-    let claimed = claims.get(&names.organisation_type).ok_or(ClaimError::Missing("organisation type"))?;
-    let claimed = organisation_text(claimed).ok_or(ClaimError::WrongType("organisation type"))?;
-    // A plain name is always understood; another value only when the operator mapped it.
-    let organisation = claimed.parse().ok().or_else(|| rules.organisation_types.get(&claimed).copied());
-    let organisation = organisation.ok_or(ClaimError::UnknownOrganisation)?;
-    match claims.get(&names.organisation_code) {
-        None => return Err(ClaimError::Missing("organisation code")),
-        Some(Value::String(code)) if (1..=MAX_CODE_CHARACTERS).contains(&code.chars().count()) => {}
-        Some(Value::String(_)) => return Err(ClaimError::CodeLength),
-        Some(_) => return Err(ClaimError::WrongType("organisation code")),
+    let organisation = found.recover(read_type(claims, rules).map(Some))?;
+    found.recover(check_code(claims, &names.organisation_code))?;
+    let has_actor = found.recover(check_acting_cvr(claims, &names.acting_cvr))?;
+    let claimed = found.recover(read_modes(claims, &names.access))?;
+    let counting: AccessModes = claimed.iter().filter(|mode| has_actor || !mode.needs_actor()).collect();
+    if counting.is_empty() && !claimed.is_empty() {
+        found.report(ClaimError::NoActingCvr(names.acting_cvr.clone()))?;
+        return Ok(organisation.map(|organisation| (organisation, claimed)));
     }
-    if let Some(cvr) = claims.get(&names.acting_cvr) {
-        let cvr = cvr.as_str().ok_or(ClaimError::WrongType("acting CVR number"))?;
-        Cvr::parse(cvr).map_err(|_| ClaimError::ParseCvrError)?;
-    }
-    let modes = claims.get(&names.access).ok_or(ClaimError::Missing("access mode"))?;
-    let modes = strings(modes).ok_or(ClaimError::WrongType("access mode"))?;
-    Ok((organisation, modes.into_iter().filter_map(|mode| mode.parse().ok()).collect()))
+    Ok(organisation.map(|organisation| (organisation, counting)))
 }
 
-/// The organisation type as text: an integer and the string of its digits are the same.
-fn organisation_text(claim: &Value) -> Option<String> {
+fn read_type(claims: &Value, rules: &Rules) -> Result<OrganisationType, ClaimError> {
+    let (what, name) = ("organisation type", &rules.claims.organisation_type);
+    let claim = name.find(claims).ok_or_else(|| ClaimError::Missing(what, name.clone()))?;
+    let claimed = text_or_integer(claim).ok_or_else(|| ClaimError::WrongType(what, name.clone()))?;
+    // A plain name is always understood; another value only when the operator mapped it.
+    let known = claimed.parse().ok().or_else(|| rules.organisation_types.get(&claimed).copied());
+    known.ok_or(ClaimError::UnknownOrganisation)
+}
+
+fn check_code(claims: &Value, name: &ClaimName) -> Result<(), ClaimError> {
+    let what = "organisation code";
+    let claim = name.find(claims).ok_or_else(|| ClaimError::Missing(what, name.clone()))?;
+    let code = code(claim).ok_or_else(|| ClaimError::WrongType(what, name.clone()))?;
+    let fits = (1..=MAX_CODE_CHARACTERS).contains(&code.chars().count());
+    if fits { Ok(()) } else { Err(ClaimError::CodeLength) }
+}
+
+/// Whether the token names an acting "Anden Aktør".
+fn check_acting_cvr(claims: &Value, name: &ClaimName) -> Result<bool, ClaimError> {
+    let Some(claim) = name.find(claims) else { return Ok(false) };
+    let cvr = single(claim).and_then(Value::as_str);
+    let cvr = cvr.ok_or_else(|| ClaimError::WrongType("acting CVR number", name.clone()))?;
+    Cvr::parse(cvr).map(|_| true).map_err(|_| ClaimError::ParseCvrError)
+}
+
+fn read_modes(claims: &Value, name: &ClaimName) -> Result<AccessModes, ClaimError> {
+    let claim = name.find(claims).ok_or_else(|| ClaimError::Missing("access mode", name.clone()))?;
+    let modes = strings(claim).ok_or_else(|| ClaimError::WrongType("access mode", name.clone()))?;
+    Ok(modes.into_iter().filter_map(|mode| mode.parse().ok()).collect())
+}
+
+/// The value, or the only one of an array, as which several issuers send every attribute.
+fn single(claim: &Value) -> Option<&Value> {
     match claim {
+        Value::Array(values) => {
+            if let [value] = values.as_slice() {
+                Some(value)
+            } else {
+                None
+            }
+        }
+        value => Some(value),
+    }
+}
+
+/// An integer and the string of its digits are the same.
+fn text_or_integer(claim: &Value) -> Option<String> {
+    match single(claim)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         _ => None,
     }
+}
+
+/// An organisation code: a string, or an integer from 0 to 2^64 − 1.
+fn code(claim: &Value) -> Option<String> {
+    text_or_integer(claim).filter(|_| single(claim).is_some_and(|code| code.is_string() || code.is_u64()))
 }

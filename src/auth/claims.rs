@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::error::TokenError;
+use super::error::{TokenError, shown};
+use super::findings::Findings;
 use super::rules::Rules;
 use crate::domain::timestamp::Timestamp;
 
@@ -18,52 +19,77 @@ pub(super) struct Accepted {
     pub(super) ends: i64,
     /// `sub`, unless empty.
     pub(super) subject: Option<String>,
-    /// `client_id`, unless empty.
+    /// The first of [`ClaimNames::client_id`](super::ClaimNames::client_id) that is there and not empty.
     pub(super) client_id: Option<String>,
 }
 
 /// Checks issuer, audience, times and caller. `now` is in milliseconds since 1970.
-pub(super) fn check(claims: &Value, rules: &Rules, now: i64) -> Result<Accepted, TokenError> {
-    check_parties(claims, rules)?;
+pub(super) fn check(
+    claims: &Value,
+    rules: &Rules,
+    now: i64,
+    found: &mut impl Findings<TokenError>,
+) -> Result<Accepted, TokenError> {
+    found.recover(check_issuer(claims, rules))?;
+    found.recover(check_audience(claims, rules))?;
+    let ends = check_times(claims, rules, now, found)?;
+    let subject = found.recover(subject(claims))?;
+    let client_id = found.recover(client_id(claims, rules))?;
+    if subject.is_none() && client_id.is_none() {
+        found.report(TokenError::NoCaller(rules.claims.client_id_names()))?;
+    }
+    Ok(Accepted { ends, subject, client_id })
+}
+
+/// The first millisecond at which the token is no longer accepted.
+fn check_times(
+    claims: &Value,
+    rules: &Rules,
+    now: i64,
+    found: &mut impl Findings<TokenError>,
+) -> Result<i64, TokenError> {
     let leeway = millis(rules.leeway);
-    let expiry = moment(claims, "exp")?.ok_or(TokenError::Missing("exp"))?;
-    let ends = expiry.saturating_add(leeway);
+    let expiry = moment(claims, "exp").and_then(|exp| exp.ok_or(TokenError::Missing("exp")).map(Some));
+    let expiry = found.recover(expiry)?;
+    let ends = expiry.map_or(i64::MAX, |expiry| expiry.saturating_add(leeway));
     if now >= ends {
-        return Err(TokenError::Expired);
+        found.report(TokenError::Expired)?;
     }
     let latest = now.saturating_add(leeway);
-    if moment(claims, "nbf")?.is_some_and(|moment| moment > latest) {
-        return Err(TokenError::NotYetValid);
+    if found.recover(moment(claims, "nbf"))?.is_some_and(|moment| moment > latest) {
+        found.report(TokenError::NotYetValid)?;
     }
-    let issued = moment(claims, "iat")?;
+    let issued = found.recover(moment(claims, "iat"))?;
     if issued.is_some_and(|moment| moment > latest) {
-        return Err(TokenError::IssuedInFuture);
+        found.report(TokenError::IssuedInFuture)?;
     }
     // Both times of a token are the issuer's: between them no two clocks differ.
     let longest = millis(rules.max_lifetime);
-    if longest > 0 && expiry.saturating_sub(issued.unwrap_or(latest)) > longest {
-        return Err(TokenError::TooLongLived);
+    let is_longer = |expiry: i64| expiry.saturating_sub(issued.unwrap_or(latest)) > longest;
+    if longest > 0 && expiry.is_some_and(is_longer) {
+        found.report(TokenError::TooLongLived)?;
     }
-    let subject = name(claims, "sub")?;
-    let client_id = name(claims, "client_id")?;
-    if subject.is_none() && client_id.is_none() {
-        return Err(TokenError::NoCaller);
-    }
-    Ok(Accepted { ends, subject, client_id })
+    Ok(ends)
 }
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Exactly one issuer is ours; of several audiences, one has to be.
-fn check_parties(claims: &Value, rules: &Rules) -> Result<(), TokenError> {
+fn check_issuer(claims: &Value, rules: &Rules) -> Result<(), TokenError> {
     match claims.get("iss") {
-        None => return Err(TokenError::Missing("iss")),
-        Some(Value::String(issuer)) if *issuer == rules.issuer => {}
-        Some(Value::String(_)) => return Err(TokenError::Issuer),
-        Some(_) => return Err(TokenError::WrongType("iss")),
+        None => Err(TokenError::Missing("iss")),
+        Some(Value::String(issuer)) if *issuer == rules.issuer => Ok(()),
+        found @ Some(Value::String(_)) => {
+            let expected = shown(Some(&rules.issuer.as_str().into()));
+            Err(TokenError::Issuer { found: shown(found), expected })
+        }
+        Some(_) => Err(TokenError::WrongType("iss")),
     }
+}
+
+/// Of several audiences one has to be ours.
+fn check_audience(claims: &Value, rules: &Rules) -> Result<(), TokenError> {
     let claimed = claims.get("aud").ok_or(TokenError::Missing("aud"))?;
     let claimed = strings(claimed).ok_or(TokenError::WrongType("aud"))?;
     let is_ours = |audience: &str| rules.audience.iter().any(|our| our == audience);
@@ -80,7 +106,7 @@ pub(super) fn strings(claim: &Value) -> Option<Vec<&str>> {
 }
 
 /// A NumericDate in milliseconds since 1970.
-fn moment(claims: &Value, name: &'static str) -> Result<Option<i64>, TokenError> {
+pub(super) fn moment(claims: &Value, name: &'static str) -> Result<Option<i64>, TokenError> {
     let number = match claims.get(name) {
         None => return Ok(None),
         Some(Value::Number(number)) => number,
@@ -98,11 +124,25 @@ fn moment(claims: &Value, name: &'static str) -> Result<Option<i64>, TokenError>
     millis.map(Some).ok_or(TokenError::OutOfRange(name))
 }
 
-/// A caller's name, unless empty.
-fn name(claims: &Value, name: &'static str) -> Result<Option<String>, TokenError> {
-    match claims.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok((!text.is_empty()).then(|| text.clone())),
-        Some(_) => Err(TokenError::WrongType(name)),
+/// A caller's name, unless it is missing or empty; nothing for one that is no string.
+fn name(claim: Option<&Value>) -> Option<Option<String>> {
+    match claim {
+        None => Some(None),
+        Some(Value::String(text)) => Some((!text.is_empty()).then(|| text.clone())),
+        Some(_) => None,
     }
+}
+
+fn subject(claims: &Value) -> Result<Option<String>, TokenError> {
+    name(claims.get("sub")).ok_or(TokenError::WrongType("sub"))
+}
+
+fn client_id(claims: &Value, rules: &Rules) -> Result<Option<String>, TokenError> {
+    for claim in &rules.claims.client_id {
+        let id = name(claim.find(claims)).ok_or_else(|| TokenError::ClientId(claim.to_string()))?;
+        if id.is_some() {
+            return Ok(id);
+        }
+    }
+    Ok(None)
 }

@@ -1,10 +1,26 @@
 //! Why a token, or a claim in it, is rejected.
 //!
-//! The texts are for the log and the audit line. They name the rule and never quote the token: no error holds a value
-//! that came from outside.
+//! The texts are for the log, the audit line and `explain`. They name the rule, and of the token at most an algorithm or
+//! an issuer, cut and escaped.
+
+use serde_json::Value;
+
+use super::rules::ClaimName;
+use crate::escape::{shortened, to_json};
+
+/// The longest value of a token in a text, in characters.
+const MAX_SHOWN: usize = 128;
+
+/// A header member or a claim for a text: as JSON, cut and escaped.
+pub(super) fn shown(value: Option<&Value>) -> String {
+    let Some(value) = value else { return "missing".to_owned() };
+    let mut json = Vec::new();
+    to_json(&mut json, value);
+    shortened(&String::from_utf8_lossy(&json), MAX_SHOWN).into_owned()
+}
 
 /// Why a bearer token does not say who calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     /// The token is bad: 401. The text is for the log and the audit line.
     #[error("{0}")]
@@ -15,7 +31,7 @@ pub enum AuthError {
 }
 
 /// The rule by which a token is rejected as a whole: 401.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("the token is longer than 16 KiB")]
     TooLong,
@@ -33,8 +49,8 @@ pub enum TokenError {
     #[error("the token is not signed")]
     Unsigned,
     /// `alg` is missing, not a string, or not on the allow-list.
-    #[error("the alg is not on the allow-list")]
-    Algorithm,
+    #[error("the alg is none of token.algorithms: {0}")]
+    Algorithm(String),
     #[error("the header has crit")]
     Critical,
     #[error("the header has b64")]
@@ -46,14 +62,17 @@ pub enum TokenError {
     ContentType,
     #[error("the kid is not a string of at most 256 characters")]
     KeyId,
+    /// In a token without `kid`.
+    #[error("the x5t or x5t#S256 is not a string of at most 256 characters")]
+    Thumbprint,
     #[error("{0} is missing")]
     Missing(&'static str),
     #[error("{0} has the wrong JSON type")]
     WrongType(&'static str),
     #[error("{0} is outside the years 1970 to 9999")]
     OutOfRange(&'static str),
-    #[error("iss is not the configured issuer")]
-    Issuer,
+    #[error("iss is {found}, not token.issuer: {expected}")]
+    Issuer { found: String, expected: String },
     #[error("aud does not contain a configured audience")]
     Audience,
     #[error("the token has expired")]
@@ -65,9 +84,11 @@ pub enum TokenError {
     /// `exp` is too far from `iat`, or from now where there is no `iat`.
     #[error("the token lives longer than token.max_lifetime_seconds")]
     TooLongLived,
-    #[error("neither sub nor client_id is there")]
-    NoCaller,
-    #[error("no key has the token's kid")]
+    #[error("neither sub nor a client id ({0}) is there")]
+    NoCaller(String),
+    #[error("the client id ({0}) is not a string")]
+    ClientId(String),
+    #[error("no key has the token's kid or thumbprints")]
     UnknownKey,
     #[error("no key that the token may mean serves its alg")]
     NoFittingKey,
@@ -78,16 +99,20 @@ pub enum TokenError {
 }
 
 /// Why the scope or the organisation claims of an otherwise good token allow nothing: 403.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
-    #[error("the claim for {0} is missing")]
-    Missing(&'static str),
-    #[error("the claim for {0} has the wrong JSON type")]
-    WrongType(&'static str),
+    #[error("the claim for {0} ({1}) is missing")]
+    Missing(&'static str, ClaimName),
+    /// An array with another number of values than one is such a type too, where one value is meant.
+    #[error("the claim for {0} ({1}) has the wrong JSON type")]
+    WrongType(&'static str, ClaimName),
     #[error("the organisation type is unknown")]
     UnknownOrganisation,
     #[error("the organisation code is not 1 to 20 characters")]
     CodeLength,
     #[error("the acting CVR number is not eight digits")]
     ParseCvrError,
+    /// All known access modes are those of an "Anden Aktør", and the token names none.
+    #[error("access modes that begin with AndenAktoer count only with an acting CVR number ({0})")]
+    NoActingCvr(ClaimName),
 }

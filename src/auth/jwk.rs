@@ -10,7 +10,7 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value;
 
 use super::algorithm::{Algorithm, KeyKind};
-use super::compact::MAX_KID_CHARACTERS;
+use super::compact::{KeyNames, THUMBPRINTS, key_name};
 use super::strength;
 use crate::strict_json;
 
@@ -21,7 +21,9 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
 pub(super) struct Key {
     /// Index in `keys`, from 1.
     position: usize,
-    pub(super) kid: Option<String>,
+    kid: Option<String>,
+    /// `x5t#S256` and `x5t`, of each time that it was published: certificates are renewed, keys kept.
+    thumbprints: Vec<[Option<String>; 2]>,
     algorithms: Vec<Algorithm>,
     public: PublicKey,
 }
@@ -52,11 +54,7 @@ impl Key {
         if !jwk.is_object() {
             return Err("it is not a JSON object");
         }
-        let kid = match jwk.get("kid") {
-            None => None,
-            Some(Value::String(kid)) if kid.chars().count() <= MAX_KID_CHARACTERS => Some(kid.clone()),
-            Some(_) => return Err("the kid is not a string of at most 256 characters"),
-        };
+        let kid = key_name(jwk, "kid").ok_or("the kid is not a string of at most 256 characters")?;
         let kty = text_of(jwk, "kty").ok_or("the kty is missing or not a string")?;
         if kty == "oct" {
             return Err("a symmetric key has no place in a published set");
@@ -72,7 +70,9 @@ impl Key {
             _ => return Err("the kty is not supported"),
         };
         let algorithms = read_algorithms(jwk, public.kind, allowed)?;
-        Ok(Self { position, kid, algorithms, public })
+        // A thumbprint that no token can carry is none.
+        let thumbprints = vec![THUMBPRINTS.map(|name| key_name(jwk, name).flatten())];
+        Ok(Self { position, kid, thumbprints, algorithms, public })
     }
 
     /// Whether the other is this key, published again under the same name.
@@ -86,6 +86,18 @@ impl Key {
         let more =
             duplicate.algorithms.iter().copied().filter(|algorithm| !self.algorithms.contains(algorithm));
         self.algorithms.extend(more.collect::<Vec<_>>());
+        self.thumbprints.extend(duplicate.thumbprints.iter().cloned());
+    }
+
+    /// Whether a token that names a key so may mean this one: the `kid` decides, without one every thumbprint.
+    pub(super) fn is_named(&self, token: &KeyNames) -> bool {
+        let carries = |own: &[Option<String>; 2]| {
+            token.thumbprints.iter().zip(own).all(|(wanted, own)| wanted.is_none() || wanted == own)
+        };
+        match &token.kid {
+            Some(_) => self.kid == token.kid,
+            None => self.thumbprints.iter().any(carries),
+        }
     }
 
     /// The warning that another key makes tokens for this one ambiguous.
@@ -107,6 +119,7 @@ impl Key {
                     )
                 })
             }
+            None if self.thumbprints.iter().flatten().any(Option::is_some) => None,
             None => {
                 let rival = rivals.next()?.position;
                 Some(format!(

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::algorithm::Algorithm;
+use super::compact::{Compact, KeyNames};
 use super::error::TokenError;
 use super::jwk::Key;
 use super::key_error::KeyError;
@@ -59,21 +60,29 @@ impl KeySet {
         if set.keys.is_empty() { Err(KeyError::NoUsableKey(set.skipped_lines())) } else { Ok(set) }
     }
 
-    /// The one key that a token with this `kid` and `alg` means.
+    /// The one key that a token means that names it so and has this `alg`.
     ///
-    /// With a `kid`, only the keys of that name are candidates, and without one all keys are; exactly one must
-    /// serve the algorithm.
-    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Key, TokenError> {
-        let named = |key: &&Key| kid.is_none() || key.kid.as_deref() == kid;
-        if kid.is_some() && !self.keys.iter().any(|key| named(&key)) {
+    /// Candidates are the keys of that `kid`, or without one of those thumbprints, or without any all keys; exactly one
+    /// must serve the algorithm.
+    pub(super) fn find(&self, names: &KeyNames, algorithm: Algorithm) -> Result<&Key, TokenError> {
+        let mut named = self.keys.iter().filter(|key| key.is_named(names)).peekable();
+        if named.peek().is_none() {
             return Err(TokenError::UnknownKey);
         }
-        let mut fitting = self.keys.iter().filter(named).filter(|key| key.serves(algorithm));
+        let mut fitting = named.filter(|key| key.serves(algorithm));
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
             (None, _) => Err(TokenError::NoFittingKey),
             (Some(_), Some(_)) => Err(TokenError::AmbiguousKey),
         }
+    }
+
+    /// Checks the signature of a token.
+    pub(super) fn verify(&self, token: &Compact<'_>) -> Result<(), TokenError> {
+        let Some(algorithm) = token.algorithm else { return Err(TokenError::Signature) };
+        let key = self.find(&token.key_names, algorithm)?;
+        let is_good = key.verifies(algorithm, token.signed.as_bytes(), &token.signature);
+        if is_good { Ok(()) } else { Err(TokenError::Signature) }
     }
 
     /// Number of usable keys.

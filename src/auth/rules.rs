@@ -1,7 +1,10 @@
 //! What a token must meet, as the configuration says it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::algorithm::Algorithm;
 use crate::domain::access::OrganisationType;
@@ -28,29 +31,63 @@ pub struct Rules {
     pub organisation_types: BTreeMap<String, OrganisationType>,
 }
 
-/// Names of the claims about the caller: top-level members, all different.
+/// The name of a claim, or a JSON Pointer to it (RFC 6901) when it begins with `/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimName(String);
+
+impl ClaimName {
+    /// The claim, if it is there.
+    pub(super) fn find<'a>(&self, claims: &'a Value) -> Option<&'a Value> {
+        if self.0.starts_with('/') { claims.pointer(&self.0) } else { claims.get(&self.0) }
+    }
+}
+
+impl From<&str> for ClaimName {
+    fn from(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+impl fmt::Display for ClaimName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Names of the claims about the caller. One claim may serve several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimNames {
     /// Organisation type.
-    pub organisation_type: String,
+    pub organisation_type: ClaimName,
     /// Organisation code.
-    pub organisation_code: String,
+    pub organisation_code: ClaimName,
     /// Access modes.
-    pub access: String,
-    /// Scopes; a claim named `scp` may be an array of strings.
-    pub scope: String,
+    pub access: ClaimName,
+    /// Scopes.
+    pub scope: ClaimName,
     /// CVR number of the acting "Anden Aktør".
-    pub acting_cvr: String,
+    pub acting_cvr: ClaimName,
+    /// The client's name is the first of these that is there.
+    pub client_id: Vec<ClaimName>,
+}
+
+impl ClaimNames {
+    /// The names of the client's claims, for a text.
+    pub(super) fn client_id_names(&self) -> String {
+        let names: Vec<_> = self.client_id.iter().map(ClaimName::to_string).collect();
+        names.join(", ")
+    }
 }
 
 impl Default for ClaimNames {
     fn default() -> Self {
         Self {
-            organisation_type: "organisationType".to_owned(),
-            organisation_code: "organisationCode".to_owned(),
-            access: "adgang".to_owned(),
-            scope: "scope".to_owned(),
-            acting_cvr: "cvr".to_owned(),
+            organisation_type: "organisationType".into(),
+            organisation_code: "organisationCode".into(),
+            access: "adgang".into(),
+            scope: "scope".into(),
+            acting_cvr: "cvr".into(),
+            client_id: ["client_id", "azp", "appid"].map(ClaimName::from).into(),
         }
     }
 }

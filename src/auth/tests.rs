@@ -2,6 +2,7 @@
 
 mod attacks;
 mod callers;
+mod claim_forms;
 mod fetching;
 mod files;
 mod issuer;

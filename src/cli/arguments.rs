@@ -52,7 +52,8 @@ pub(crate) enum Command {
     Check(ConfigArgs),
     /// Show whether a caller is allowed, and by which rule or because which is missing
     #[command(after_help = "Example:\n  virksomhedslogin explain --config virksomhedslogin.toml \\\n    \
-                            --method GetLogin --organisation JobCenter --adgang EgneBorgere")]
+                            --method GetLogin --organisation JobCenter --adgang EgneBorgere\n  \
+                            virksomhedslogin explain --config virksomhedslogin.toml --method GetLogin --token FILE")]
     Explain(ExplainArgs),
     /// Write every record as NDJSON with a trailer
     #[command(
@@ -137,11 +138,14 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_name = "METHOD", value_parser = method())]
     pub method: Method,
     /// The organisation type that the token claims
-    #[arg(long, value_name = "TYPE")]
-    pub organisation: String,
+    #[arg(long, value_name = "TYPE", required_unless_present = "token")]
+    pub organisation: Option<String>,
     /// An access mode that the token claims; can be repeated
     #[arg(long, visible_alias = "access-mode", value_name = "MODE")]
     pub adgang: Vec<String>,
+    /// Take the token in this file (- for standard input) through every check, and report all that it fails
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["organisation", "adgang"])]
+    pub token: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -101,6 +101,11 @@ impl AccessMode {
         self.into()
     }
 
+    /// Whether it says that an "Anden Aktør" acts, whom a token must then name.
+    pub fn needs_actor(self) -> bool {
+        self.name().starts_with("AndenAktoer")
+    }
+
     /// The column's heading on the page.
     pub fn heading(self) -> &'static str {
         self.get_documentation().unwrap_or_default()

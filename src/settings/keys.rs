@@ -113,6 +113,7 @@ keys! {
     CLAIM_ACCESS = "token.claims.access", Kind::Text, Default::Is("adgang");
     CLAIM_SCOPE = "token.claims.scope", Kind::Text, Default::Is("scope");
     CLAIM_ACTING_CVR = "token.claims.acting_cvr", Kind::Text, Default::Is("cvr");
+    CLAIM_CLIENT_ID = "token.claims.client_id", Kind::TextOrList, Default::Is("client_id,azp,appid");
     ORGANISATION_TYPES = "token.organisation_types", Kind::Table, Default::Nothing;
     ACCESS_FILE = "access.file", Kind::Text, Default::Mandatory;
     AUDIT_FILE = "audit.file", Kind::Text, Default::Is("-");

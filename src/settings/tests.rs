@@ -88,11 +88,11 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(settings.token.rules.leeway, Duration::from_secs(30));
     assert_eq!(settings.token.rules.types, ["at+jwt", "jwt", ""]);
     assert_eq!(settings.token.rules.max_lifetime, Duration::from_secs(86_400));
-    assert_eq!(settings.token.rules.claims.organisation_type, "organisationType");
-    assert_eq!(settings.token.rules.claims.organisation_code, "organisationCode");
-    assert_eq!(settings.token.rules.claims.access, "adgang");
-    assert_eq!(settings.token.rules.claims.scope, "scope");
-    assert_eq!(settings.token.rules.claims.acting_cvr, "cvr");
+    assert_eq!(settings.token.rules.claims.organisation_type, "organisationType".into());
+    assert_eq!(settings.token.rules.claims.organisation_code, "organisationCode".into());
+    assert_eq!(settings.token.rules.claims.access, "adgang".into());
+    assert_eq!(settings.token.rules.claims.scope, "scope".into());
+    assert_eq!(settings.token.rules.claims.acting_cvr, "cvr".into());
     assert!(settings.token.rules.organisation_types.is_empty());
     assert_eq!(settings.access_file, fixture.path("access.toml"));
     assert_eq!(settings.audit_file, AuditTarget::Stdout);
@@ -124,7 +124,7 @@ fn a_variable_overrides_the_file_and_is_read_as_the_keys_type() {
     assert_eq!(settings.store.kind, StoreKind::Embedded { path: "/var/lib/logins".into() });
     assert_eq!(settings.token.rules.audience, ["one", "two"]);
     assert_eq!(settings.token.rules.algorithms, [Algorithm::ES384, Algorithm::EdDSA]);
-    assert_eq!(settings.token.rules.claims.scope, "scp");
+    assert_eq!(settings.token.rules.claims.scope, "scp".into());
     assert_eq!(settings.token.rules.organisation_types["8"], OrganisationType::JobCenter);
     assert_eq!(settings.audit_file, AuditTarget::File(fixture.path("audit.log")));
     assert_eq!(settings.log_format, Format::Json);

@@ -14,12 +14,12 @@ use super::keys::Key;
 use super::read::wrong_type;
 use super::source::{Source, Value};
 use super::text::{check_text, did_you_mean, joined, nearest, shown};
-use crate::auth::{self, Algorithm, ClaimNames, Remote, Rules, is_loopback};
+use crate::auth::{self, Algorithm, ClaimName, ClaimNames, Remote, Rules, is_loopback};
 use crate::domain::access::OrganisationType;
 use crate::files;
 
 /// Claims that mean something of their own; none can hold an organisation or a scope.
-const RESERVED: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "sub", "client_id"];
+const RESERVED: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "sub"];
 
 /// How a bearer token is checked: what it must meet, and where the keys are.
 #[derive(Debug, Clone)]
@@ -178,26 +178,34 @@ fn types(source: &mut Source) -> Vec<String> {
 }
 
 fn claims(source: &mut Source) -> ClaimNames {
-    let mut taken: Vec<(String, &'static str)> = Vec::new();
-    let mut claim = |key: &Key| {
-        let Some(name) = source.text(key) else { return String::new() };
-        if RESERVED.contains(&name.as_str()) {
-            let help = "name the claim that holds this and nothing else";
-            source.error(key, format!("{name} has a meaning of its own in every token"), help);
-        } else if let Some((_, other)) = taken.iter().find(|(other, _)| *other == name) {
-            let reason = format!("{} is already {other}", shown(&name));
-            source.error(key, reason, "give every claim a name of its own");
-        }
-        taken.push((name.clone(), key.path));
-        name
+    let names = source.list(&keys::CLAIM_CLIENT_ID, check_text);
+    let client_id = names.iter().map(|name| claim(source, &keys::CLAIM_CLIENT_ID, name)).collect();
+    let mut named = |key: &Key| {
+        let name = source.text(key).unwrap_or_default();
+        claim(source, key, &name)
     };
     ClaimNames {
-        organisation_type: claim(&keys::CLAIM_ORGANISATION_TYPE),
-        organisation_code: claim(&keys::CLAIM_ORGANISATION_CODE),
-        access: claim(&keys::CLAIM_ACCESS),
-        scope: claim(&keys::CLAIM_SCOPE),
-        acting_cvr: claim(&keys::CLAIM_ACTING_CVR),
+        organisation_type: named(&keys::CLAIM_ORGANISATION_TYPE),
+        organisation_code: named(&keys::CLAIM_ORGANISATION_CODE),
+        access: named(&keys::CLAIM_ACCESS),
+        scope: named(&keys::CLAIM_SCOPE),
+        acting_cvr: named(&keys::CLAIM_ACTING_CVR),
+        client_id,
     }
+}
+
+/// A claim's name or JSON Pointer (RFC 6901), in which `~` begins `~0` or `~1`.
+fn claim(source: &mut Source, key: &Key, name: &str) -> ClaimName {
+    let pointer = name.strip_prefix('/');
+    let is_escaped = |pointer: &str| pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    if RESERVED.contains(&pointer.unwrap_or(name)) {
+        let help = "name the claim that holds this and nothing else";
+        source.error(key, format!("{name} has a meaning of its own in every token"), help);
+    } else if pointer.is_some_and(|pointer| !is_escaped(pointer)) {
+        let help = "write ~0 for ~ and ~1 for / within a name";
+        source.error(key, format!("{} is no JSON Pointer", shown(name)), help);
+    }
+    ClaimName::from(name)
 }
 
 fn organisation_types(source: &mut Source) -> BTreeMap<String, OrganisationType> {

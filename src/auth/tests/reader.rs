@@ -7,6 +7,7 @@ use serde_json::json;
 use strum::VariantArray;
 
 use super::mint::*;
+use crate::auth::findings::First;
 use crate::auth::keys::KeySet;
 use crate::auth::{Algorithm, compact};
 
@@ -37,7 +38,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_reader_panic(text in "\\PC{0,200}") {
-        let _ = compact::read(&text, &rules());
+        let _ = compact::read(&text, &rules(), &mut First);
     }
 
     #[test]
@@ -47,7 +48,7 @@ proptest! {
         signature in proptest::collection::vec(any::<u8>(), 0..80),
     ) {
         let token = format!("{}.{}.{}", encode(header), encode(payload), encode(signature));
-        let _ = compact::read(&token, &rules());
+        let _ = compact::read(&token, &rules(), &mut First);
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn a_thousand_random_kids_cost_one_fetch_more() {
     let tokens: Vec<_> =
         (0..1_000).map(|kid| token(Pair::P256B, "ES256", &format!("random-{kid}"))).collect();
     let all = block_on(join_all(tokens.iter().map(|token| checker.authenticate(token))));
-    assert!(all.iter().all(|outcome| outcome.as_ref().map(drop).map_err(|error| *error) == UNKNOWN));
+    assert!(all.iter().all(|outcome| outcome.as_ref().map(drop).map_err(Clone::clone) == UNKNOWN));
     assert!(issuer.requests() <= 2, "{}", issuer.requests());
     let expired = token_of(
         Pair::P256B,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use strum::VariantNames;
 
 use crate::auth::Algorithm;
+use crate::domain::access::OrganisationType;
 use crate::settings::keys::{self, Default, Kind};
 use crate::settings::{access, load};
 
@@ -133,5 +134,8 @@ fn the_reference_loads_with_every_default_written_out() {
     std::fs::write(directory.path().join("access.toml"), access::SHIPPED).unwrap();
     std::fs::write(directory.path().join("jwks.json"), "{}").unwrap();
     let settings = load(&file, std::iter::empty()).unwrap();
-    assert_eq!(settings.token.rules.organisation_types.len(), 2);
+    let types = settings.token.rules.organisation_types;
+    assert_eq!(types.len(), 3);
+    // The law of 2025 has "kommune" where it had "jobcenter".
+    assert_eq!(types["Kommune"], OrganisationType::JobCenter);
 }
