@@ -21,7 +21,7 @@
 //! | 2 | [`store`] | get, record, list, ready: durable or an error; the only importer of sled and tokio-postgres |
 //! | 1 | [`telemetry`] | logging, trace context, counters and histograms |
 //! | 1 | [`domain`] | what a CVR number, a login and an access rule are; no web, JOSE, database or runtime crate |
-//! | 0 | [`critical_tasks`], [`escape`], [`files`], [`line_writer`], [`strict_json`] | leaves that import nothing of ours |
+//! | 0 | [`critical_tasks`], [`escape`], [`files`], [`line_writer`], [`strict_json`], [`trusted_proxies`] | leaves that import nothing of ours |
 //!
 //! Rooms of one floor do not import each other: `auth` and `store` never meet.
 
@@ -42,6 +42,7 @@ mod settings;
 mod store;
 mod strict_json;
 mod telemetry;
+mod trusted_proxies;
 
 pub use cli::main;
 
@@ -63,6 +64,7 @@ pub mod testing {
         Address, Backend, Database, Imported, OpenError, Options, Record, RecordStream, Store, StoreError,
         Version,
     };
+    pub use crate::trusted_proxies::TrustedProxies;
 
     pub mod interchange {
         pub use crate::interchange::{Format, OBJECT, export, read, write_object};

@@ -26,6 +26,7 @@ mod suites {
         mod conditional;
         mod documentation;
         mod errors;
+        mod forwarded;
         mod framing;
         mod harness;
         mod lifecycle;

@@ -49,6 +49,12 @@ pub(crate) fn preflight(sections: &Sections) -> Preflight {
         }
     }
     if let Some(server) = &sections.server {
+        found.notes.extend(server.trusted_proxies.everyone().map(|network| {
+            format!(
+                "server.trusted_proxies: {network} trusts every client: whoever reaches server.listen can claim any \
+                 address"
+            )
+        }));
         found.add(listener("server.listen", &server.listen));
         if let Some(listen) = &server.management {
             found.add(listener("server.management", listen));

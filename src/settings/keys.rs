@@ -51,6 +51,11 @@ impl Key {
         format!("{PREFIX}{}", self.path.to_uppercase().replace('.', "__"))
     }
 
+    /// Whether the key's list may be empty, as it is by default.
+    pub(super) fn may_be_empty(&self) -> bool {
+        self.default == Default::Is("")
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         self.path.rsplit_once('.').map_or(self.path, |(_, name)| name)
     }
@@ -75,6 +80,8 @@ const fn number(min: i64, max: i64) -> Kind {
 keys! {
     LISTEN = "server.listen", Kind::Text, Default::Is("127.0.0.1:8080");
     MANAGEMENT = "server.management", Kind::Text, Default::Is("127.0.0.1:9090");
+    TRUSTED_PROXIES = "server.trusted_proxies", Kind::List, Default::Is("");
+    PUBLIC_URL = "server.public_url", Kind::Text, Default::Nothing;
     WORKERS = "server.workers", number(1, 512), Default::Cores;
     SHUTDOWN_TIMEOUT = "server.shutdown_timeout_seconds", number(1, 3600), Default::Is("10");
     DOCUMENTATION = "server.documentation", Kind::Boolean, Default::Is("true");

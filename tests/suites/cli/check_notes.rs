@@ -93,3 +93,22 @@ fn a_store_without_a_fault_is_told_without_a_note() {
     };
     assert!(stdout(&absent).contains(note), "{}", stdout(&absent));
 }
+
+#[test]
+fn proxies_that_are_everyone_are_noted() {
+    let fixture = fixture_with_store();
+    let notes = |variables: &[(&str, &str)]| {
+        let checked = check(&fixture, variables);
+        assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+        stdout(&checked).to_owned()
+    };
+    let trusted = "VIRKSOMHEDSLOGIN__SERVER__TRUSTED_PROXIES";
+    for network in ["0.0.0.0/0", "::/0"] {
+        let noted = notes(&[(trusted, &format!("unix, {network}"))]);
+        assert!(
+            noted.contains(&format!("note: server.trusted_proxies: {network} trusts every client")),
+            "{noted}"
+        );
+    }
+    assert!(!notes(&[(trusted, "unix,127.0.0.1,10.0.0.0/8,2001:db8::/32")]).contains("note: "));
+}
