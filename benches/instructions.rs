@@ -97,6 +97,7 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
         denied_calls: DeniedCalls::new(None),
         body_timeout: Duration::from_secs(10),
         trusted_proxies: TrustedProxies::default(),
+        certificate_header: "Client-Cert".to_owned(),
     });
     let audit = AuditWriter::new(Arc::clone(&api.audit));
     let app = wrap(App::new().app_data(api.clone()).app_data(audit));

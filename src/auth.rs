@@ -5,7 +5,8 @@
 //! keys hold (`cache`). Keys are filtered at load (`jwk`, `strength`) and kept fresh by one thread (`refresh`).
 //!
 //! Promises: nothing in a token can panic the process, or make it fetch anything but the configured key set, and that at
-//! most once in 10 seconds; no error quotes a token. Does not: find the token in a request, or decide what a caller may.
+//! most once in 10 seconds; no error quotes a token. Does not: find the token in a request, compare the client's
+//! certificate with [`Caller::bound_to`], or decide what a caller may.
 //! This is the only module that knows of biscuit, which is asked one question: is this signature over these bytes that key's?
 
 mod algorithm;
@@ -13,6 +14,7 @@ mod cache;
 mod caller;
 mod claims;
 mod compact;
+mod confirmation;
 mod error;
 mod fetch;
 mod jwk;
@@ -34,6 +36,8 @@ use crate::domain::clock::SharedClock;
 
 pub use algorithm::Algorithm;
 pub(crate) use caller::Caller;
+pub use confirmation::CertificateBound;
+pub(crate) use confirmation::Thumbprint;
 pub(crate) use error::{AuthError, ClaimError, TokenError};
 pub(crate) use fetch::is_loopback;
 pub(crate) use key_error::KeyError;
@@ -93,6 +97,7 @@ impl Authenticator {
         }
         let compact = compact::read(token, &self.rules)?;
         let accepted = claims::check(&compact.claims, &self.rules, self.now())?;
+        let bound_to = Thumbprint::confirmed(&compact.claims, self.rules.certificate_bound)?;
         let ends = accepted.ends;
         let generation = match self.verify(&compact) {
             Err(error @ (AuthError::KeysUnavailable | AuthError::Token(TokenError::UnknownKey))) => {
@@ -105,7 +110,9 @@ impl Authenticator {
         if self.now() >= ends {
             return Err(TokenError::Expired.into());
         }
-        let caller = Arc::new(Caller::read(accepted, &compact.claims, &self.rules));
+        let mut caller = Caller::read(accepted, &compact.claims, &self.rules);
+        caller.bound_to = bound_to;
+        let caller = Arc::new(caller);
         self.cache.put(digest, Arc::clone(&caller), ends, generation);
         Ok(caller)
     }

@@ -53,7 +53,7 @@ pub mod testing {
     pub use crate::api::middleware::wrap;
     pub use crate::api::{ApiState, Metrics, routes};
     pub use crate::audit::{AuditLog, AuditWriter};
-    pub use crate::auth::{Algorithm, Authenticator, ClaimNames, Rules, Signer, Source};
+    pub use crate::auth::{Algorithm, Authenticator, CertificateBound, ClaimNames, Rules, Signer, Source};
     pub use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
     pub use crate::domain::clock::{Clock, ClockLimits, SharedClock, SystemClock};
     pub use crate::domain::cvr::Cvr;

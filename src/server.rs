@@ -106,6 +106,7 @@ impl App {
             denied_calls: DeniedCalls::new(settings.limits.refused_per_second),
             body_timeout: settings.limits.request_timeout,
             trusted_proxies,
+            certificate_header: settings.token.certificate_header.clone(),
         });
         Ok(Self { settings, api, listener, management, tasks })
     }

@@ -20,6 +20,7 @@ mod suites {
         mod access_matrix;
         mod audit;
         mod bad_requests;
+        mod bound_tokens;
         mod changes;
         mod clock;
         mod codings;

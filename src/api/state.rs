@@ -40,6 +40,8 @@ pub struct ApiState {
     pub body_timeout: Duration,
     /// Peers that say for whom they speak.
     pub trusted_proxies: TrustedProxies,
+    /// The header in which they show the client's certificate.
+    pub certificate_header: String,
 }
 
 /// The counters of the calls; `management` reads them when it is scraped.

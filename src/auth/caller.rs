@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::claims::{Accepted, strings};
+use super::confirmation::Thumbprint;
 use super::error::ClaimError;
 use super::rules::Rules;
 use crate::domain::access::{AccessModes, OrganisationType};
@@ -30,6 +31,8 @@ pub struct Caller {
     pub access: Vec<String>,
     /// The CVR number of the acting "Anden Aktør".
     pub acting_cvr: Option<String>,
+    /// The certificate that the client must show in each call, if the token is bound to one.
+    pub bound_to: Option<Thumbprint>,
     scopes: Result<Vec<String>, ClaimError>,
     organisation: Result<(OrganisationType, AccessModes), ClaimError>,
 }
@@ -51,6 +54,7 @@ impl Caller {
                 _ => vec![],
             },
             acting_cvr: text(&names.acting_cvr),
+            bound_to: None,
             scopes: read_scopes(claims, &names.scope),
             organisation: read_organisation(claims, rules),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::algorithm::Algorithm;
+use super::confirmation::CertificateBound;
 use crate::domain::access::OrganisationType;
 
 /// What a token must meet.
@@ -22,6 +23,8 @@ pub struct Rules {
     pub types: Vec<String>,
     /// Maximum time from `iat` to `exp`; zero sets no limit.
     pub max_lifetime: Duration,
+    /// Which tokens must be bound to a certificate.
+    pub certificate_bound: CertificateBound,
     /// Names of the claims about the caller.
     pub claims: ClaimNames,
     /// Values of the claim [`ClaimNames::organisation_type`] beside the plain names.

@@ -113,6 +113,8 @@ keys! {
     LEEWAY = "token.leeway_seconds", number(0, 60), Default::Is("30");
     TOKEN_TYPES = "token.types", Kind::List, Default::Is("at+jwt,JWT,");
     MAX_LIFETIME = "token.max_lifetime_seconds", number(0, 315_360_000), Default::Is("86400");
+    CERTIFICATE_BOUND = "token.certificate_bound", Kind::OneOf(&["when_bound", "required", "off"]), Default::Is("when_bound");
+    CERTIFICATE_HEADER = "token.certificate_header", Kind::Text, Default::Is("Client-Cert");
     JWKS_REFRESH = "token.jwks_refresh_seconds", number(10, 3600), Default::Is("300");
     JWKS_MAX_STALE = "token.jwks_max_stale_seconds", number(10, 2_592_000), Default::Is("86400");
     CLAIM_ORGANISATION_TYPE = "token.claims.organisation_type", Kind::Text, Default::Is("organisationType");

@@ -95,7 +95,7 @@ fn a_store_without_a_fault_is_told_without_a_note() {
 }
 
 #[test]
-fn proxies_that_are_everyone_are_noted() {
+fn proxies_that_are_everyone_or_missing_are_noted() {
     let fixture = fixture_with_store();
     let notes = |variables: &[(&str, &str)]| {
         let checked = check(&fixture, variables);
@@ -110,5 +110,16 @@ fn proxies_that_are_everyone_are_noted() {
             "{noted}"
         );
     }
-    assert!(!notes(&[(trusted, "unix,127.0.0.1,10.0.0.0/8,2001:db8::/32")]).contains("note: "));
+    let required = ("VIRKSOMHEDSLOGIN__TOKEN__CERTIFICATE_BOUND", "required");
+    for none in [&[required] as &[_], &[required, (trusted, "")]] {
+        let noted = notes(none);
+        assert!(
+            noted.contains("note: token.certificate_bound: required, but server.trusted_proxies"),
+            "{noted}"
+        );
+    }
+    for quiet in [&[required, (trusted, "unix")] as &[_], &[(trusted, "127.0.0.1,10.0.0.0/8,2001:db8::/32")]]
+    {
+        assert!(!notes(quiet).contains("note: "));
+    }
 }
