@@ -20,6 +20,7 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use virksomhedslogin::testing::DeniedCalls;
 use virksomhedslogin::testing::Metrics;
+use virksomhedslogin::testing::TrustedProxies;
 use virksomhedslogin::testing::interchange;
 use virksomhedslogin::testing::logging;
 use virksomhedslogin::testing::wrap;
@@ -95,6 +96,8 @@ async fn get_login(count: u32) -> Result<(), Box<dyn Error>> {
         rate: None,
         denied_calls: DeniedCalls::new(None),
         body_timeout: Duration::from_secs(10),
+        trusted_proxies: TrustedProxies::default(),
+        certificate_header: "Client-Cert".to_owned(),
     });
     let audit = AuditWriter::new(Arc::clone(&api.audit));
     let app = wrap(App::new().app_data(api.clone()).app_data(audit));

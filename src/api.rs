@@ -4,6 +4,7 @@
 //! how tokens are verified or logins stored, nor the documentation and the management listener.
 
 mod body;
+mod client_certificate;
 pub(crate) mod conditional;
 pub(crate) mod denied_calls;
 pub(crate) mod deny_reason;

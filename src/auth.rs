@@ -6,7 +6,8 @@
 //! report to `findings`: the service stops at the first, [`examine`] collects all.
 //!
 //! Promises: nothing in a token can panic the process, or make it fetch anything but the configured key set, and that at
-//! most once in 10 seconds; no error quotes more of a token than an algorithm or an issuer. Does not: find the token in a request, or decide what a caller may.
+//! most once in 10 seconds; no error quotes more of a token than an algorithm or an issuer. Does not: find the token in a
+//! request, compare the client's certificate with [`Caller::bound_to`], or decide what a caller may.
 //! This is the only module that knows of biscuit, which is asked one question: is this signature over these bytes that key's?
 
 mod algorithm;
@@ -14,6 +15,7 @@ mod cache;
 mod caller;
 mod claims;
 mod compact;
+mod confirmation;
 mod error;
 mod examine;
 mod fetch;
@@ -37,6 +39,8 @@ use crate::domain::clock::SharedClock;
 
 pub use algorithm::Algorithm;
 pub(crate) use caller::Caller;
+pub use confirmation::CertificateBound;
+pub(crate) use confirmation::Thumbprint;
 pub(crate) use error::{AuthError, ClaimError, TokenError};
 pub(crate) use examine::{Examination, examine};
 pub(crate) use fetch::is_loopback;
@@ -98,6 +102,7 @@ impl Authenticator {
         }
         let compact = compact::read(token, &self.rules, &mut First)?;
         let accepted = claims::check(&compact.claims, &self.rules, self.now(), &mut First)?;
+        let bound_to = Thumbprint::confirmed(&compact.claims, self.rules.certificate_bound)?;
         let ends = accepted.ends;
         let generation = match self.verify(&compact) {
             Err(error @ (AuthError::KeysUnavailable | AuthError::Token(TokenError::UnknownKey))) => {
@@ -110,7 +115,9 @@ impl Authenticator {
         if self.now() >= ends {
             return Err(TokenError::Expired.into());
         }
-        let caller = Arc::new(Caller::read(accepted, &compact.claims, &self.rules));
+        let mut caller = Caller::read(accepted, &compact.claims, &self.rules);
+        caller.bound_to = bound_to;
+        let caller = Arc::new(caller);
         self.cache.put(digest, Arc::clone(&caller), ends, generation);
         Ok(caller)
     }

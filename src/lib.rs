@@ -21,7 +21,7 @@
 //! | 2 | [`store`] | get, record, list, ready: durable or an error; the only importer of sled and tokio-postgres |
 //! | 1 | [`telemetry`] | logging, trace context, counters and histograms |
 //! | 1 | [`domain`] | what a CVR number, a login and an access rule are; no web, JOSE, database or runtime crate |
-//! | 0 | [`critical_tasks`], [`escape`], [`files`], [`line_writer`], [`strict_json`] | leaves that import nothing of ours |
+//! | 0 | [`critical_tasks`], [`escape`], [`files`], [`line_writer`], [`strict_json`], [`trusted_proxies`] | leaves that import nothing of ours |
 //!
 //! Rooms of one floor do not import each other: `auth` and `store` never meet.
 
@@ -42,6 +42,7 @@ mod settings;
 mod store;
 mod strict_json;
 mod telemetry;
+mod trusted_proxies;
 
 pub use cli::main;
 
@@ -52,7 +53,9 @@ pub mod testing {
     pub use crate::api::middleware::wrap;
     pub use crate::api::{ApiState, Metrics, routes};
     pub use crate::audit::{AuditLog, AuditWriter};
-    pub use crate::auth::{Algorithm, Authenticator, ClaimName, ClaimNames, Rules, Signer, Source};
+    pub use crate::auth::{
+        Algorithm, Authenticator, CertificateBound, ClaimName, ClaimNames, Rules, Signer, Source,
+    };
     pub use crate::domain::access::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
     pub use crate::domain::clock::{Clock, ClockLimits, SharedClock, SystemClock};
     pub use crate::domain::cvr::Cvr;
@@ -63,6 +66,7 @@ pub mod testing {
         Address, Backend, Database, EraseError, Imported, OpenError, Options, Record, RecordStream,
         Selection, Store, StoreError, Version,
     };
+    pub use crate::trusted_proxies::TrustedProxies;
 
     pub mod interchange {
         pub use crate::interchange::{Format, OBJECT, export, read, write_object};

@@ -97,6 +97,9 @@ impl App {
         {
             log::warn!("{warning}");
         }
+        let mut trusted_proxies = settings.server.trusted_proxies.clone();
+        // On TCP a peer without an address is one that has gone.
+        trusted_proxies.unix &= matches!(listener, ApiListener::Unix(_));
         let api = web::Data::new(ApiState {
             authenticator: Arc::new(authenticator),
             access_table: Arc::new(ArcSwap::from_pointee(settings.access_table.clone())),
@@ -107,6 +110,8 @@ impl App {
             rate: settings.limits.rate.map(|rate| TokenBuckets::new(rate.per_second, rate.burst)),
             denied_calls: DeniedCalls::new(settings.limits.refused_per_second),
             body_timeout: settings.limits.request_timeout,
+            trusted_proxies,
+            certificate_header: settings.token.certificate_header.clone(),
         });
         Ok(Self { settings, api, listener, management, tasks })
     }
@@ -135,7 +140,10 @@ impl App {
         let Self { settings, api, listener, management, tasks } = self;
         let status = format!("answers on {listener}");
         let failed = |error: io::Error| RunError::NotStarted(error.to_string());
-        let docs = settings.server.documentation.then(|| DocsState::new(Arc::clone(&api.access_table)));
+        let docs = settings
+            .server
+            .documentation
+            .then(|| DocsState::new(Arc::clone(&api.access_table), settings.server.public_url.clone()));
         let state = web::Data::new(ManagementState::new(api.clone()));
         let serve =
             |listener, role| serving::start(listener, role, &settings, api.clone(), &tasks).map_err(failed);

@@ -20,12 +20,14 @@ mod suites {
         mod access_matrix;
         mod audit;
         mod bad_requests;
+        mod bound_tokens;
         mod changes;
         mod clock;
         mod codings;
         mod conditional;
         mod documentation;
         mod errors;
+        mod forwarded;
         mod framing;
         mod harness;
         mod lifecycle;

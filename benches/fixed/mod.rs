@@ -9,7 +9,7 @@ use virksomhedslogin::testing::LoginSpan;
 use virksomhedslogin::testing::Record;
 use virksomhedslogin::testing::Timestamp;
 use virksomhedslogin::testing::{AccessMode, AccessModes, AccessTable, Method, OrganisationType};
-use virksomhedslogin::testing::{Algorithm, Authenticator, ClaimNames, Rules, Source};
+use virksomhedslogin::testing::{Algorithm, Authenticator, CertificateBound, ClaimNames, Rules, Source};
 use virksomhedslogin::testing::{Clock, SharedClock};
 
 /// The token of `benches/fixed/token.txt`.
@@ -39,6 +39,7 @@ pub(crate) fn authenticator() -> Authenticator {
         leeway: Duration::from_secs(30),
         types: vec!["at+jwt".to_owned()],
         max_lifetime: Duration::ZERO,
+        certificate_bound: CertificateBound::default(),
         claims: ClaimNames::default(),
         organisation_types: Default::default(),
     };

@@ -44,22 +44,9 @@ class Proxied:
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
                         "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",
                         certificate], check=True, capture_output=True)
-        server = SHIPPED.read_text(encoding="utf-8")
-        for shipped, here in [("/run/virksomhedslogin/api.sock", self.socket), ("/var/log/nginx", self.home),
-                              ("    listen [::]:443 ssl;\n", ""), ("443", f"127.0.0.1:{self.port}"),
-                              ("/etc/ssl/virksomhedslogin/fullchain.pem", certificate),
-                              ("/etc/ssl/virksomhedslogin/privkey.pem", key)]:
-            assert shipped in server, shipped
-            server = server.replace(shipped, str(here))
-        directories = "".join(f"{kind}_temp_path {self.home}/{kind};\n"
-                          for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
-        self.configuration = self.home / "nginx.conf"
-        self.configuration.write_text(
-            f"daemon off;\nworker_processes 1;\n{'user root;' if os.geteuid() == 0 else ''}\npid {self.home}/pid;\n"
-            f"error_log {self.home}/error.log;\nevents {{ worker_connections 1024; }}\nhttp {{\n{COMPRESSING}{directories}{server}}}\n",
-            encoding="utf-8")
+        self.certificate, self.key = certificate, key
         self.context = ssl.create_default_context(cafile=certificate)
-        self.service = Service(binary, directory, listen=f"unix:{self.socket}")
+        self.service = Service(binary, directory, listen=f"unix:{self.socket}", server='trusted_proxies = ["unix"]')
         self.service.stop()
         rows = directory / "rows.csv"
         with open(rows, "w", encoding="utf-8") as file:
@@ -69,15 +56,33 @@ class Proxied:
         subprocess.run([binary, "import", "--config", directory / "virksomhedslogin.toml", rows], check=True,
                        capture_output=True)
         self.start_service()
-        self.nginx = subprocess.Popen(["nginx", "-e", self.home / "error.log", "-c", self.configuration])
+        self.nginx = self.start_nginx(self.home, self.port)
+
+    def start_nginx(self, home, port, edit=lambda text: text):
+        """nginx as shipped, but for the places of this machine and what `edit` makes of the file."""
+        server = edit(SHIPPED.read_text(encoding="utf-8"))
+        for shipped, here in [("/run/virksomhedslogin/api.sock", self.socket), ("/var/log/nginx", home),
+                              ("    listen [::]:443 ssl;\n", ""), ("443", f"127.0.0.1:{port}"),
+                              ("/etc/ssl/virksomhedslogin/fullchain.pem", self.certificate),
+                              ("/etc/ssl/virksomhedslogin/privkey.pem", self.key)]:
+            assert shipped in server, shipped
+            server = server.replace(shipped, str(here))
+        directories = "".join(f"{kind}_temp_path {home}/{kind};\n"
+                          for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+        configuration = home / "nginx.conf"
+        configuration.write_text(
+            f"daemon off;\nworker_processes 1;\n{'user root;' if os.geteuid() == 0 else ''}\npid {home}/pid;\n"
+            f"error_log {home}/error.log;\nevents {{ worker_connections 1024; }}\nhttp {{\n{COMPRESSING}{directories}{server}}}\n",
+            encoding="utf-8")
+        nginx = subprocess.Popen(["nginx", "-e", home / "error.log", "-c", configuration])
         deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
+        while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
+                socket.create_connection(("127.0.0.1", port)).close()
+                return nginx
             except ConnectionRefusedError:
+                assert time.monotonic() < deadline and nginx.poll() is None, "nginx does not answer"
                 time.sleep(0.02)
-        raise AssertionError("nginx does not answer")
 
     def start_service(self):
         """The service again, on the same directory and with the key that signs the tokens."""

@@ -1,5 +1,6 @@
 """Caddy before the service, as shipped: valid, formatted, and the same answers."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -15,14 +16,16 @@ from test_nginx import assert_answers_are_those_of_the_service, assert_changes_p
 SHIPPED = ROOT / "deploy" / "caddy" / "Caddyfile"
 
 
-@pytest.fixture(scope="module")
-def caddy(proxied):
-    """The port of a Caddy before the service of `proxied`, with the certificate of its nginx."""
-    home = proxied.directory / "caddy"
-    home.mkdir()
+@contextlib.contextmanager
+def running(proxied, home, edit=lambda text: text):
+    """The port of a Caddy before the service of `proxied`: as shipped, but for this machine's places and what `edit` makes of it."""
+    home.mkdir(exist_ok=True)
     port = free_port()
-    text = SHIPPED.read_text(encoding="utf-8")
-    for shipped, here in [("login.example.dk {", f"localhost:{port} {{\n\ttls {proxied.home}/cert.pem {proxied.home}/key.pem"),
+    text = edit(SHIPPED.read_text(encoding="utf-8"))
+    tls = f"\ttls {proxied.certificate} {proxied.key}"
+    if "\n\ttls {\n" in text:
+        text, tls = text.replace("\ttls {\n", f"{tls} {{\n"), ""
+    for shipped, here in [("login.example.dk {", f"localhost:{port} {{\n{tls}"),
                           ("/var/log/caddy", str(home)), ("/run/virksomhedslogin/api.sock", str(proxied.socket))]:
         assert shipped in text, shipped
         text = text.replace(shipped, here)
@@ -31,17 +34,26 @@ def caddy(proxied):
         process = subprocess.Popen(["caddy", "run", "--adapter", "caddyfile", "--config", home / "Caddyfile"], stdout=log,
                                    stderr=log, env={**os.environ, "HOME": str(home), "XDG_DATA_HOME": str(home),
                                                     "XDG_CONFIG_HOME": str(home)})
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline and process.poll() is None, (home / "caddy.log").read_text()
-            time.sleep(0.05)
-    yield port
-    process.terminate()
-    process.wait(20)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline and process.poll() is None, (home / "caddy.log").read_text()
+                time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def caddy(proxied):
+    """The port of one for this file."""
+    with running(proxied, proxied.directory / "caddy") as port:
+        yield port
 
 
 def ask(proxied, port, verb, path, token=None, body=None, headers=None):

@@ -1,5 +1,6 @@
 """HAProxy before the service, as shipped; and with health checks in HTTP/1.0, which must not cost a call."""
 
+import contextlib
 import http.client
 import subprocess
 import threading
@@ -22,8 +23,8 @@ OLD_CHECK = """    option httpchk OPTIONS /v1/Login
 """
 
 
-def shipped(proxied, home, port):
-    """The shipped file with this machine's places."""
+def shipped(proxied, home, port, edit=lambda text: text):
+    """The shipped file with this machine's places and what `edit` makes of it."""
     management = proxied.service.management.rpartition(":")[2]
     (home / "combined.pem").write_text((proxied.home / "cert.pem").read_text() + (proxied.home / "key.pem").read_text())
     text = SHIPPED.read_text(encoding="utf-8")
@@ -32,31 +33,43 @@ def shipped(proxied, home, port):
                          ("/run/virksomhedslogin/api.sock", str(proxied.socket))]:
         assert theirs in text, theirs
         text = text.replace(theirs, here)
-    return text
+    return edit(text)
+
+
+@contextlib.contextmanager
+def running(proxied, home, edit=lambda text: text):
+    """The port of an HAProxy before the service of `proxied`; `edit` changes the shipped file."""
+    home.mkdir(exist_ok=True)
+    port = free_port()
+    (home / "haproxy.cfg").write_text(shipped(proxied, home, port, edit), encoding="utf-8")
+    with open(home / "haproxy.log", "wb") as log:
+        process = subprocess.Popen(["haproxy", "-db", "-f", home / "haproxy.cfg"], stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                if ask(proxied, port, "OPTIONS", "/v1/Login").status == 204:
+                    break
+            except OSError:
+                pass
+            assert time.monotonic() < deadline and process.poll() is None, (home / "haproxy.log").read_text()
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 @pytest.fixture
 def haproxy(proxied, tmp_path, request):
-    """The port of an HAProxy before the service of `proxied`; it checks in HTTP/1.0 when the test asks for that."""
-    port = free_port()
-    text = shipped(proxied, tmp_path, port)
-    if getattr(request, "param", "1.1") == "1.0":
-        text = text[:text.index("    # Whether the service can do its part")] + OLD_CHECK.format(socket=proxied.socket)
-    (tmp_path / "haproxy.cfg").write_text(text, encoding="utf-8")
-    with open(tmp_path / "haproxy.log", "wb") as log:
-        process = subprocess.Popen(["haproxy", "-db", "-f", tmp_path / "haproxy.cfg"], stdout=log, stderr=log)
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            if ask(proxied, port, "OPTIONS", "/v1/Login").status == 204:
-                break
-        except OSError:
-            pass
-        assert time.monotonic() < deadline and process.poll() is None, (tmp_path / "haproxy.log").read_text()
-        time.sleep(0.05)
-    yield port
-    process.terminate()
-    process.wait(20)
+    """The port of one; it checks in HTTP/1.0 when the test asks for that."""
+    def edit(text):
+        if getattr(request, "param", "1.1") == "1.1":
+            return text
+        return text[:text.index("    # Whether the service can do its part")] + OLD_CHECK.format(socket=proxied.socket)
+
+    with running(proxied, tmp_path, edit) as port:
+        yield port
 
 
 def ask(proxied, port, verb, path, token=None, body=None, headers=None):

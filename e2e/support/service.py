@@ -61,7 +61,7 @@ class Answer:
 class Service:
     """A running service with a store of its own."""
 
-    def __init__(self, binary, directory, access=SHIPPED, listen="127.0.0.1", jwks="file:jwks.json", more="", ready=200):
+    def __init__(self, binary, directory, access=SHIPPED, listen="127.0.0.1", jwks="file:jwks.json", server="", more="", ready=200):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.management = f"127.0.0.1:{free_port()}"
         if not listen.startswith("unix:"):
@@ -78,6 +78,7 @@ class Service:
 listen = "{listen}"
 management = "{self.management}"
 shutdown_timeout_seconds = 2
+{server}
 [store]
 path = "store"
 [token]

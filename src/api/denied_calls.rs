@@ -4,7 +4,7 @@
 //! leave no line of their own and are summed up instead. Calls with a good token take nothing out of any bucket.
 //!
 //! An IPv6 client is its /64, which is what one customer of a provider has. The clients behind a proxy's Unix socket have
-//! no address, and only the shared bucket: there the proxy limits by address.
+//! no address unless the proxy is trusted, and only the shared bucket: there the proxy limits by address.
 
 use std::hash::Hash;
 use std::net::IpAddr;

@@ -30,6 +30,8 @@ pub(crate) enum DenyReason {
     /// No key of the set is the token's.
     UnknownKey,
     Signature,
+    /// The token is not bound to the client's certificate.
+    Certificate,
     /// There is no key set to verify with (503).
     KeysUnavailable,
     /// The client calls more often than it may (429).
@@ -79,6 +81,7 @@ impl From<&TokenError> for DenyReason {
             | TokenError::OutOfRange(_)
             | TokenError::NoCaller(_)
             | TokenError::ClientId(_)
+            | TokenError::Confirmation
             | TokenError::TooLongLived => Self::Claims,
             TokenError::Issuer { .. } => Self::Issuer,
             TokenError::Audience => Self::Audience,
@@ -86,6 +89,7 @@ impl From<&TokenError> for DenyReason {
             TokenError::NotYetValid | TokenError::IssuedInFuture => Self::NotYetValid,
             TokenError::UnknownKey | TokenError::NoFittingKey | TokenError::AmbiguousKey => Self::UnknownKey,
             TokenError::Signature => Self::Signature,
+            TokenError::NotBound => Self::Certificate,
         }
     }
 }

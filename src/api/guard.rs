@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpRequest, dev};
 use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
+use super::client_certificate;
 use super::deny_reason::DenyReason;
 use super::middleware::request_context::{RequestContext, SharedContext};
 use super::problem::{FieldError, Kind, Problem};
@@ -112,6 +113,11 @@ async fn decide(
             Denied::new(DenyReason::KeysUnavailable, "no key set is available", problem)
         }
     })?;
+    // For each call, also when the token was verified before.
+    if let Some(bound_to) = caller.bound_to {
+        client_certificate::check(request, api, bound_to)
+            .map_err(|reason| Denied::new(DenyReason::Certificate, reason, invalid_token()))?;
+    }
     context.note(|record| record.caller = Some(Arc::clone(&caller)));
     if let Some(buckets) = &api.rate {
         let client = client_of(&caller);

@@ -8,6 +8,7 @@ pub(crate) mod connection;
 mod connection_limits;
 pub(crate) mod denied_calls;
 pub(crate) mod errors;
+pub(crate) mod forwarded;
 mod head_filter;
 mod host;
 mod incoming_body;

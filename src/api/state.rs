@@ -16,6 +16,7 @@ use crate::domain::access::AccessTable;
 use crate::domain::clock::SharedClock;
 use crate::store::Store;
 use crate::telemetry::metrics::Counter;
+use crate::trusted_proxies::TrustedProxies;
 
 /// What the API is served from, shared by all workers.
 pub struct ApiState {
@@ -37,6 +38,10 @@ pub struct ApiState {
     pub denied_calls: DeniedCalls,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
+    /// Peers that say for whom they speak.
+    pub trusted_proxies: TrustedProxies,
+    /// The header in which they show the client's certificate.
+    pub certificate_header: String,
 }
 
 /// The counters of the calls; `management` reads them when it is scraped.

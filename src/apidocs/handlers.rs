@@ -9,6 +9,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::document::{Document, protect};
 use super::language::Language;
 use super::{openapi, page, swagger};
+use crate::api::middleware::forwarded::Sender;
+use crate::api::middleware::request_context::RequestContext;
 use crate::api::problem::{Kind, Problem};
 use crate::api::routes::{READ, path, read};
 use crate::domain::access::AccessTable;
@@ -20,8 +22,8 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// For what has its content in its name.
 const FOR_EVER: &str = "max-age=31536000, immutable";
-/// Placeholder for the host that the page's calls go to; not a character of any text.
-const HOST: &str = "\u{fdd0}";
+/// Placeholder for the address that the page's calls go to; not a character of any text.
+const BASE: &str = "\u{fdd0}";
 /// Printed when the request names no host.
 const FALLBACK: &str = "localhost:8080";
 
@@ -29,6 +31,8 @@ const FALLBACK: &str = "localhost:8080";
 #[derive(Debug)]
 pub(crate) struct DocsState {
     access_table: Arc<ArcSwap<AccessTable>>,
+    /// The address that the page prints; none is what was asked for.
+    public_url: Option<String>,
     /// What was rendered last; a reload replaces the access table, and with it this.
     cache: ArcSwapOption<Rendered>,
 }
@@ -37,14 +41,14 @@ pub(crate) struct DocsState {
 #[derive(Debug)]
 struct Rendered {
     access_table: Arc<AccessTable>,
-    /// In the order of [`Language::ALL`], with [`HOST`] for the host.
+    /// In the order of [`Language::ALL`], with [`BASE`] for the address.
     pages: [String; 2],
     openapi: Document,
 }
 
 impl DocsState {
-    pub(crate) fn new(access_table: Arc<ArcSwap<AccessTable>>) -> Self {
-        Self { access_table, cache: ArcSwapOption::empty() }
+    pub(crate) fn new(access_table: Arc<ArcSwap<AccessTable>>, public_url: Option<String>) -> Self {
+        Self { access_table, public_url, cache: ArcSwapOption::empty() }
     }
 
     /// What is rendered of the access table that is loaded now.
@@ -52,9 +56,8 @@ impl DocsState {
         let access_table = self.access_table.load_full();
         let cached = self.cache.load_full();
         cached.filter(|cached| Arc::ptr_eq(&cached.access_table, &access_table)).unwrap_or_else(|| {
-            let base = format!("http://{HOST}");
             let rendered = Arc::new(Rendered {
-                pages: Language::ALL.map(|language| page::render(&access_table, language, &base)),
+                pages: Language::ALL.map(|language| page::render(&access_table, language, BASE)),
                 openapi: Document::new("application/json", openapi::document(&access_table), None)
                     .compressed(),
                 access_table,
@@ -74,15 +77,26 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(path("/assets/{file}", READ, [read().to(asset)]));
 }
 
-/// `GET /`: the page. Its `curl` lines call the host of the request, which `api` has checked to be one before it is printed.
-/// `Forwarded` and `X-Forwarded-Host` are not read, because no setting says whose may be trusted.
+/// `GET /`: the page. Its `curl` lines call `server.public_url`, else scheme and host that a trusted proxy names, else the
+/// host of the request; `api` has checked that each is one before it is printed.
 async fn page(request: HttpRequest, docs: web::Data<DocsState>) -> Result<HttpResponse, Problem> {
     let language = Language::wanted(&request);
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.filter(|host| !host.is_empty()).unwrap_or(FALLBACK);
-    let text = docs.rendered().pages[language as usize].replace(HOST, host);
+    let text = &docs.rendered().pages[language as usize];
+    let text = match &docs.public_url {
+        Some(url) => text.replace(BASE, url),
+        None => text.replace(BASE, &asked(&request)),
+    };
     let page = Document::new("text/html; charset=utf-8", text, None).in_language(language.tag());
     page.answer(&request, PAGE_POLICY, "Accept-Language")
+}
+
+/// The address that the request was for.
+fn asked(request: &HttpRequest) -> String {
+    let context = RequestContext::of(request);
+    let sender = Sender::of(request, context.api.as_ref().map(|api| api.get_ref()));
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = sender.host.or(host).filter(|host| !host.is_empty()).unwrap_or(FALLBACK);
+    format!("{}://{host}", sender.scheme.unwrap_or("http"))
 }
 
 /// `GET /openapi.json`: the OpenAPI document.

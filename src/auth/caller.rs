@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::claims::{Accepted, strings};
+use super::confirmation::Thumbprint;
 use super::error::ClaimError;
 use super::findings::{Findings, First};
 use super::rules::{ClaimName, Rules};
@@ -29,6 +30,8 @@ pub struct Caller {
     pub access: Vec<String>,
     /// The CVR number of the acting "Anden Aktør".
     pub acting_cvr: Option<String>,
+    /// The certificate that the client must show in each call, if the token is bound to one.
+    pub bound_to: Option<Thumbprint>,
     pub(super) scopes: Result<Vec<String>, ClaimError>,
     organisation: Result<(OrganisationType, AccessModes), ClaimError>,
 }
@@ -59,6 +62,7 @@ impl Caller {
                 .and_then(single)
                 .and_then(Value::as_str)
                 .map(str::to_owned),
+            bound_to: None,
             scopes: read_scopes(claims, &names.scope),
             organisation: organisation.and_then(|read| read.ok_or(ClaimError::UnknownOrganisation)),
         }

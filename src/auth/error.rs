@@ -88,6 +88,11 @@ pub enum TokenError {
     NoCaller(String),
     #[error("the client id ({0}) is not a string")]
     ClientId(String),
+    /// Anything but one thumbprint of a certificate: another proof may be asked for, and none is looked for.
+    #[error("cnf is not an object with exactly the member x5t#S256, 43 characters of base64url")]
+    Confirmation,
+    #[error("the token is not bound to a certificate (cnf), which token.certificate_bound requires")]
+    NotBound,
     #[error("no key has the token's kid or thumbprints")]
     UnknownKey,
     #[error("no key that the token may mean serves its alg")]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::caller::{Caller, read_organisation};
 use super::compact::Compact;
+use super::confirmation::Thumbprint;
 use super::error::shown;
 use super::findings::All;
 use super::rules::{ClaimName, Rules};
@@ -42,11 +43,13 @@ pub(crate) fn examine(
         Err(error) => found.0.push(error.to_string()),
         Ok(token) => {
             examined.values = values(&token, rules, now);
-            examined.is_bound = token.claims.get("cnf").is_some();
+            let bound_to = Thumbprint::confirmed(&token.claims, rules.certificate_bound);
+            examined.is_bound = matches!(bound_to, Ok(Some(_)));
             let accepted = match token.claims.is_null() {
                 true => None,
                 false => claims::check(&token.claims, rules, now.millis(), &mut found).ok(),
             };
+            found.0.extend(bound_to.err().map(|error| error.to_string()));
             check_signature(&token, rules, source, &mut found);
             if let Some(accepted) = accepted {
                 let caller = Caller::read(accepted, &token.claims, rules);

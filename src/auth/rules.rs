@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::algorithm::Algorithm;
+use super::confirmation::CertificateBound;
 use crate::domain::access::OrganisationType;
 
 /// What a token must meet.
@@ -25,6 +26,8 @@ pub struct Rules {
     pub types: Vec<String>,
     /// Maximum time from `iat` to `exp`; zero sets no limit.
     pub max_lifetime: Duration,
+    /// Which tokens must be bound to a certificate.
+    pub certificate_bound: CertificateBound,
     /// Names of the claims about the caller.
     pub claims: ClaimNames,
     /// Values of the claim [`ClaimNames::organisation_type`] beside the plain names.

@@ -14,6 +14,7 @@ use super::error::StartError;
 use super::listener::{SocketPath, bound, exposed};
 use super::store_setup::{earlier_store, store_options, unencrypted};
 use crate::audit::{WIDEST_MODE, wide_mode};
+use crate::auth::CertificateBound;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::timestamp::Timestamp;
 use crate::files::{self, directory};
@@ -49,6 +50,20 @@ pub(crate) fn preflight(sections: &Sections) -> Preflight {
         }
     }
     if let Some(server) = &sections.server {
+        found.notes.extend(server.trusted_proxies.everyone().map(|network| {
+            format!(
+                "server.trusted_proxies: {network} trusts every client: whoever reaches server.listen can claim any \
+                 address, and any certificate"
+            )
+        }));
+        let bound = sections.token.as_ref().map(|token| token.rules.certificate_bound);
+        if bound == Some(CertificateBound::Required) && server.trusted_proxies.is_empty() {
+            found.notes.push(
+                "token.certificate_bound: required, but server.trusted_proxies is empty: no certificate is believed, and \
+                 every token is refused"
+                    .to_owned(),
+            );
+        }
         found.add(listener("server.listen", &server.listen));
         if let Some(listen) = &server.management {
             found.add(listener("server.management", listen));

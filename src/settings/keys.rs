@@ -51,6 +51,11 @@ impl Key {
         format!("{PREFIX}{}", self.path.to_uppercase().replace('.', "__"))
     }
 
+    /// Whether the key's list may be empty, as it is by default.
+    pub(super) fn may_be_empty(&self) -> bool {
+        self.default == Default::Is("")
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         self.path.rsplit_once('.').map_or(self.path, |(_, name)| name)
     }
@@ -75,6 +80,8 @@ const fn number(min: i64, max: i64) -> Kind {
 keys! {
     LISTEN = "server.listen", Kind::Text, Default::Is("127.0.0.1:8080");
     MANAGEMENT = "server.management", Kind::Text, Default::Is("127.0.0.1:9090");
+    TRUSTED_PROXIES = "server.trusted_proxies", Kind::List, Default::Is("");
+    PUBLIC_URL = "server.public_url", Kind::Text, Default::Nothing;
     WORKERS = "server.workers", number(1, 512), Default::Cores;
     SHUTDOWN_TIMEOUT = "server.shutdown_timeout_seconds", number(1, 3600), Default::Is("10");
     DOCUMENTATION = "server.documentation", Kind::Boolean, Default::Is("true");
@@ -106,6 +113,8 @@ keys! {
     LEEWAY = "token.leeway_seconds", number(0, 60), Default::Is("30");
     TOKEN_TYPES = "token.types", Kind::List, Default::Is("at+jwt,JWT,");
     MAX_LIFETIME = "token.max_lifetime_seconds", number(0, 315_360_000), Default::Is("86400");
+    CERTIFICATE_BOUND = "token.certificate_bound", Kind::OneOf(&["when_bound", "required", "off"]), Default::Is("when_bound");
+    CERTIFICATE_HEADER = "token.certificate_header", Kind::Text, Default::Is("Client-Cert");
     JWKS_REFRESH = "token.jwks_refresh_seconds", number(10, 3600), Default::Is("300");
     JWKS_MAX_STALE = "token.jwks_max_stale_seconds", number(10, 2_592_000), Default::Is("86400");
     CLAIM_ORGANISATION_TYPE = "token.claims.organisation_type", Kind::Text, Default::Is("organisationType");

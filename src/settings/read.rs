@@ -60,6 +60,9 @@ impl Source {
             }
             (Kind::Text | Kind::OneOf(_), Value::Text(text) | Value::Variable(text)) => Ok(Value::Text(text)),
             (Kind::TextOrList, text @ Value::Text(_)) => Ok(Value::List(vec![text])),
+            (Kind::List, Value::Variable(text)) if text.is_empty() && key.may_be_empty() => {
+                Ok(Value::List(vec![]))
+            }
             (Kind::TextOrList | Kind::List, Value::Variable(text)) => {
                 Ok(Value::List(text.split(',').map(|item| Value::Text(item.trim().to_owned())).collect()))
             }
@@ -135,10 +138,10 @@ impl Source {
         matches!(self.value(key), Some(Value::Boolean(true)))
     }
 
-    /// The list, with at least one entry and none twice, each checked; one text is a list of one where the key allows it.
+    /// The list, with at least one entry unless it may be empty, and none twice, each checked; one text is a list of one where the key allows it.
     pub(super) fn list(&mut self, key: &Key, check: fn(&str) -> Result<(), Wrong>) -> Vec<String> {
         let Some(Value::List(items)) = self.value(key) else { return vec![] };
-        if items.is_empty() {
+        if items.is_empty() && !key.may_be_empty() {
             self.error(key, "is an empty list", "name at least one");
         }
         let mut texts: Vec<String> = Vec::new();

@@ -5,11 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use super::error::Wrong;
 use super::keys;
 use super::keys::{Default, Key};
 use super::source::Source;
-use super::text::shown;
+use super::text::{check_text, shown};
+use crate::trusted_proxies::TrustedProxies;
 
 /// Where and how requests are answered.
 #[derive(Debug, Clone)]
@@ -18,6 +21,10 @@ pub struct Server {
     pub listen: Listen,
     /// The listener of health, metrics and export; none when `off`.
     pub management: Option<Listen>,
+    /// Peers that say for whom they speak.
+    pub trusted_proxies: TrustedProxies,
+    /// What the documentation prints for the API's address, without a slash at its end.
+    pub public_url: Option<String>,
     /// Threads that answer requests, 1 to 512.
     pub workers: usize,
     /// For requests in flight at the end, 1 s to 1 h.
@@ -61,12 +68,41 @@ pub(super) fn read(source: &mut Source) -> Option<Server> {
         source.error(&keys::MANAGEMENT, reason, "give it an address of its own, or off");
     }
     Some(Server {
+        trusted_proxies: trusted_proxies(source),
+        public_url: public_url(source),
         management,
         workers: source.number(&keys::WORKERS),
         shutdown_timeout: source.seconds(&keys::SHUTDOWN_TIMEOUT),
         documentation: source.boolean(&keys::DOCUMENTATION),
         listen: listen?,
     })
+}
+
+fn trusted_proxies(source: &mut Source) -> TrustedProxies {
+    let key = &keys::TRUSTED_PROXIES;
+    let mut proxies = TrustedProxies::default();
+    for text in source.list(key, check_text) {
+        if proxies.add(&text).is_none() {
+            let help = "write 192.0.2.1, 10.0.0.0/8, 2001:db8::/32 or unix; host names are not resolved";
+            source.error(key, format!("{} is no address, network or unix", shown(&text)), help);
+        }
+    }
+    proxies
+}
+
+/// It is printed within the quotes of a shell and in HTML, so it has no character that means something there.
+fn public_url(source: &mut Source) -> Option<String> {
+    let text = source.text(&keys::PUBLIC_URL)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/%[]".contains(&byte);
+    let is_good = Url::parse(&text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        && text.contains("://")
+        && text.bytes().all(is_plain);
+    if !is_good {
+        let help = "write https://HOST, with a port or path if need be, and without user, ? and #";
+        source.error(&keys::PUBLIC_URL, format!("{} is no address of the web", shown(&text)), help);
+    }
+    Some(text.trim_end_matches('/').to_owned())
 }
 
 fn address(source: &mut Source, key: &Key, text: &str, or: &str) -> Option<Listen> {

@@ -26,23 +26,41 @@ const RESERVED: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "sub"];
 pub struct Token {
     pub rules: Rules,
     pub keys: auth::Source,
+    /// The header in which a trusted proxy shows the client's certificate.
+    pub certificate_header: String,
 }
 
 pub(super) fn read(source: &mut Source) -> Option<Token> {
     let issuer = source.text(&keys::ISSUER);
     let audience = source.list(&keys::AUDIENCE, check_text);
     let keys = key_source(source, issuer.as_deref());
+    let certificate_header = certificate_header(source);
     let rules = Rules {
         audience,
         algorithms: algorithms(source),
         leeway: source.seconds(&keys::LEEWAY),
         types: types(source),
         max_lifetime: source.seconds(&keys::MAX_LIFETIME),
+        certificate_bound: source
+            .text(&keys::CERTIFICATE_BOUND)
+            .and_then(|bound| bound.parse().ok())
+            .unwrap_or_default(),
         claims: claims(source),
         organisation_types: organisation_types(source),
         issuer: issuer?,
     };
-    Some(Token { rules, keys: keys? })
+    Some(Token { rules, keys: keys?, certificate_header: certificate_header? })
+}
+
+/// A token, as the name of a header is (RFC 9110 §5.6.2).
+fn certificate_header(source: &mut Source) -> Option<String> {
+    let key = &keys::CERTIFICATE_HEADER;
+    let name = source.text(key)?;
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) {
+        let help = "write Client-Cert, or the name that the proxy uses";
+        source.error(key, format!("{} is no name of a header", shown(&name)), help);
+    }
+    Some(name)
 }
 
 fn key_source(source: &mut Source, issuer: Option<&str>) -> Option<auth::Source> {

@@ -48,7 +48,7 @@ fn in_target(target: &Uri) -> Result<Option<HeaderValue>, ()> {
 ///
 /// Names are of letters, digits and `-._~`. RFC 3986 §3.2.2 has more (`%`, `,`, `$` …) that no resolver knows, and that
 /// another program could read as two hosts.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     let (is_host, rest) = match text.strip_prefix('[').map(|literal| literal.split_once(']')) {
         Some(Some((address, rest))) => (address.parse::<Ipv6Addr>().is_ok(), rest),
         Some(None) => return false,

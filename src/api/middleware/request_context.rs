@@ -16,6 +16,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
+use super::forwarded::Sender;
 use crate::api::problem::Problem;
 use crate::api::request_id::{self, RequestId};
 use crate::api::state::ApiState;
@@ -34,6 +35,7 @@ pub(crate) struct RequestContext {
     pub trace: Trace,
     /// When the request's head had been read.
     pub started: Instant,
+    /// The caller, as far as trusted proxies name it, else the peer.
     pub remote: Peer,
     pub record: RefCell<RequestRecord>,
 }
@@ -65,12 +67,13 @@ pub(crate) type SharedContext = Rc<RequestContext>;
 impl RequestContext {
     fn new(request: &HttpRequest) -> SharedContext {
         let writer = request.app_data::<Rc<AuditWriter>>();
+        let api: Option<web::Data<ApiState>> = writer.and_then(|_| request.app_data().cloned());
         Rc::new(Self {
-            api: writer.and_then(|_| request.app_data().cloned()),
             request_id: RequestId::of(request.headers()),
             trace: Trace::of(request.headers()),
             started: Instant::now(),
-            remote: Peer(request.peer_addr().map(|address| address.ip())),
+            remote: Sender::of(request, api.as_ref().map(|api| api.get_ref())).remote,
+            api,
             record: RefCell::default(),
         })
     }

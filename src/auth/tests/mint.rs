@@ -13,7 +13,7 @@ use ring::signature::{
 use serde_json::{Value, json};
 use strum::VariantArray;
 
-use crate::auth::{Algorithm, AuthError, Authenticator, Caller, ClaimNames, Rules, Source};
+use crate::auth::{Algorithm, AuthError, Authenticator, Caller, CertificateBound, ClaimNames, Rules, Source};
 use crate::domain::clock::Clock;
 use crate::domain::timestamp::Timestamp;
 
@@ -163,6 +163,7 @@ pub(super) fn rules() -> Rules {
         leeway: Duration::from_secs(30),
         types: ["at+jwt", "jwt", ""].map(str::to_owned).into(),
         max_lifetime: Duration::from_secs(86_400),
+        certificate_bound: CertificateBound::WhenBound,
         claims: ClaimNames::default(),
         organisation_types: Default::default(),
     }

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -54,6 +55,15 @@ pub(super) fn spawn_app() -> TestApp {
 
 /// Starts a service with these lines added to its configuration.
 pub(super) fn spawn_app_with(more: &str) -> TestApp {
+    spawn(more, false)
+}
+
+/// As [`spawn_app_with`], on a Unix socket: only [`TestApp::raw`] reaches it.
+pub(super) fn spawn_app_on_socket(more: &str) -> TestApp {
+    spawn(more, true)
+}
+
+fn spawn(more: &str, on_socket: bool) -> TestApp {
     let directory = TempDir::new().unwrap();
     let signer = Arc::new(Signer::generate_es256("test").unwrap());
     std::fs::write(directory.path().join("jwks.json"), signer.jwks()).unwrap();
@@ -70,19 +80,21 @@ pub(super) fn spawn_app_with(more: &str) -> TestApp {
     std::fs::write(&config, text).unwrap();
     let limits = ClockLimits { earliest: Timestamp::parse(EARLIEST).unwrap(), ..ClockLimits::NONE };
     let clock = Arc::new(ManualClock::new(limits, Timestamp::parse(START).unwrap()));
-    start(directory, &config, store, clock, signer)
+    let socket = on_socket.then(|| format!("unix:{}", directory.path().join("socket").display()));
+    start(directory, &config, socket, store, clock, signer)
 }
 
 fn start(
     directory: TempDir,
     config: &Path,
+    socket: Option<String>,
     store: TestStore,
     clock: Arc<ManualClock>,
     signer: Arc<Signer>,
 ) -> TestApp {
-    let proxy = Proxy::wanted(directory.path());
-    let listen =
-        proxy.as_ref().map(|proxy| ("VIRKSOMHEDSLOGIN__SERVER__LISTEN".into(), proxy.upstream().into()));
+    let proxy = Proxy::wanted(directory.path()).filter(|_| socket.is_none());
+    let listen = socket.or_else(|| proxy.as_ref().map(Proxy::upstream));
+    let listen = listen.map(|listen| ("VIRKSOMHEDSLOGIN__SERVER__LISTEN".into(), listen.into()));
     let settings = settings::load(config, listen.into_iter()).unwrap_or_else(|faults| panic!("{faults}"));
     let (stop, stopped) = oneshot::channel::<()>();
     let (tell, reported) = mpsc::channel();
@@ -152,12 +164,15 @@ impl TestApp {
 
     /// Sends these bytes on a connection of their own and returns everything that comes back until it is closed.
     pub(super) fn raw(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        stream.write_all(request).unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        let timeout = Some(Duration::from_secs(5));
+        if let Some(path) = self.address.strip_prefix("unix:") {
+            let stream = UnixStream::connect(path).unwrap();
+            stream.set_read_timeout(timeout).unwrap();
+            return exchange(stream, request);
+        }
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(timeout).unwrap();
+        exchange(stream, request)
     }
 
     /// A request to the management listener.
@@ -178,7 +193,7 @@ impl TestApp {
         let directory = std::mem::replace(&mut self.directory, TempDir::new().unwrap());
         let config = directory.path().join("virksomhedslogin.toml");
         let store = std::mem::replace(&mut self.store, TestStore::Embedded);
-        start(directory, &config, store, Arc::clone(&self.clock), Arc::clone(&self.signer))
+        start(directory, &config, None, store, Arc::clone(&self.clock), Arc::clone(&self.signer))
     }
 
     fn shut_down(&mut self) {
@@ -198,6 +213,13 @@ impl Drop for TestApp {
             self.shut_down();
         }
     }
+}
+
+fn exchange(mut stream: impl Read + Write, request: &[u8]) -> String {
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 fn agent() -> ureq::Agent {
@@ -230,7 +252,12 @@ impl Caller<'_> {
     }
 
     pub(super) fn token(&self) -> Option<String> {
-        self.claims.as_ref().map(|claims| self.app.signer.sign(&claims.to_string()).unwrap())
+        self.claims.as_ref().map(|_| self.app.signer.sign(&self.claims()).unwrap())
+    }
+
+    /// The claims as JSON.
+    pub(super) fn claims(&self) -> String {
+        self.claims.as_ref().map(Value::to_string).unwrap_or_default()
     }
 
     /// Calls the method for company 12345678 in the plainest way.
@@ -261,10 +288,16 @@ impl Caller<'_> {
 
     /// Reads this path with the one header that a read must have, on a connection of its own: the answer as it came.
     pub(super) fn raw_get(&self, path: &str) -> String {
-        let token = self.token().unwrap_or_default();
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-        );
+        self.raw_get_with(path, &[])
+    }
+
+    /// As [`Self::raw_get`], with these lines in the head.
+    pub(super) fn raw_get_with(&self, path: &str, lines: &[&str]) -> String {
+        let token =
+            self.token().map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{token}Connection: close\r\n{lines}\r\n");
         self.app.raw(request.as_bytes())
     }
 

@@ -93,3 +93,33 @@ fn a_store_without_a_fault_is_told_without_a_note() {
     };
     assert!(stdout(&absent).contains(note), "{}", stdout(&absent));
 }
+
+#[test]
+fn proxies_that_are_everyone_or_missing_are_noted() {
+    let fixture = fixture_with_store();
+    let notes = |variables: &[(&str, &str)]| {
+        let checked = check(&fixture, variables);
+        assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+        stdout(&checked).to_owned()
+    };
+    let trusted = "VIRKSOMHEDSLOGIN__SERVER__TRUSTED_PROXIES";
+    for network in ["0.0.0.0/0", "::/0"] {
+        let noted = notes(&[(trusted, &format!("unix, {network}"))]);
+        assert!(
+            noted.contains(&format!("note: server.trusted_proxies: {network} trusts every client")),
+            "{noted}"
+        );
+    }
+    let required = ("VIRKSOMHEDSLOGIN__TOKEN__CERTIFICATE_BOUND", "required");
+    for none in [&[required] as &[_], &[required, (trusted, "")]] {
+        let noted = notes(none);
+        assert!(
+            noted.contains("note: token.certificate_bound: required, but server.trusted_proxies"),
+            "{noted}"
+        );
+    }
+    for quiet in [&[required, (trusted, "unix")] as &[_], &[(trusted, "127.0.0.1,10.0.0.0/8,2001:db8::/32")]]
+    {
+        assert!(!notes(quiet).contains("note: "));
+    }
+}
