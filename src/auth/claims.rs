@@ -26,17 +26,17 @@ pub(super) struct Accepted {
 pub(super) fn check(claims: &Value, rules: &Rules, now: i64) -> Result<Accepted, TokenError> {
     check_parties(claims, rules)?;
     let leeway = millis(rules.leeway);
-    let expiry = moment(claims, "exp")?.ok_or(TokenError::Missing("exp"))?;
+    let expiry = time(claims, "exp")?.ok_or(TokenError::Missing("exp"))?;
     let ends = expiry.saturating_add(leeway);
     if now >= ends {
         return Err(TokenError::Expired);
     }
     let latest = now.saturating_add(leeway);
-    if moment(claims, "nbf")?.is_some_and(|moment| moment > latest) {
+    if time(claims, "nbf")?.is_some_and(|time| time > latest) {
         return Err(TokenError::NotYetValid);
     }
-    let issued = moment(claims, "iat")?;
-    if issued.is_some_and(|moment| moment > latest) {
+    let issued = time(claims, "iat")?;
+    if issued.is_some_and(|time| time > latest) {
         return Err(TokenError::IssuedInFuture);
     }
     // Both times of a token are the issuer's: between them no two clocks differ.
@@ -80,7 +80,7 @@ pub(super) fn strings(claim: &Value) -> Option<Vec<&str>> {
 }
 
 /// A NumericDate in milliseconds since 1970.
-fn moment(claims: &Value, name: &'static str) -> Result<Option<i64>, TokenError> {
+fn time(claims: &Value, name: &'static str) -> Result<Option<i64>, TokenError> {
     let number = match claims.get(name) {
         None => return Ok(None),
         Some(Value::Number(number)) => number,

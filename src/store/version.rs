@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// What a state of the list holds, and its place in the history of the store.
 ///
-/// Two versions are of the same records exactly when their contents are equal. The place tells what changed since; it may
+/// Two versions are of the same records exactly when their contents are equal. The place shows what changed since; it may
 /// differ between two versions of the same records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {

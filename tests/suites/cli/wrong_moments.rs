@@ -74,7 +74,7 @@ fn check_notes_a_wrong_clock_and_import_takes_its_moments() {
 /// The commands of the manual for the embedded store, as a script for this fixture.
 fn correction(fixture: &Fixture) -> String {
     let manual = include_str!("../../../docs/OPERATIONS.md");
-    let (_, section) = manual.split_once("\n## Correcting a wrong moment\n").unwrap();
+    let (_, section) = manual.split_once("\n## Correcting a wrong time\n").unwrap();
     let (_, block) = section.split_once("```sh\n").unwrap();
     let commands = block.split_once("```").unwrap().0;
     assert_eq!(commands.matches("/var/lib/virksomhedslogin").count(), 1, "{commands}");
