@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn content_alone_tells_whether_the_records_are_the_same() {
+    fn content_alone_decides_whether_the_records_are_the_same() {
         let version = |text: &str| text.parse::<Version>().unwrap();
         assert!(version("a.1.2").is_same_content(&version("a.3.4")));
         assert!(!version("a.1.2").is_same_content(&version("b.1.2")));
