@@ -210,7 +210,9 @@ fn copies_of_every_age_equal_the_list_after_each_poll() {
         if round % 20 == 19 {
             app = app.restart();
         }
-        for copy in copies.iter_mut().enumerate().filter(|(age, _)| round as usize % (age * 3 + 1) == 0) {
+        for copy in
+            copies.iter_mut().enumerate().filter(|(age, _)| (round as usize).is_multiple_of(age * 3 + 1))
+        {
             *statuses.entry(copy.1.poll(&app)).or_insert(0) += 1;
             let expected = read(&app, &[]).json()["virksomheder"].as_array().unwrap().clone();
             assert_eq!(copy.1.list(), expected, "round {round}, copy {}", copy.0);
