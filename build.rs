@@ -39,7 +39,7 @@ fn main() -> Result<(), String> {
     Ok(())
 }
 
-/// The moment in `SOURCE_DATE_EPOCH`; an empty variable counts as absent.
+/// The time in `SOURCE_DATE_EPOCH`; an empty variable counts as absent.
 fn given_date() -> Result<Option<u64>, String> {
     let Some(text) = env::var_os(DATE).filter(|text| !text.is_empty()) else { return Ok(None) };
     let seconds = text.to_str().and_then(|text| text.parse().ok());

@@ -77,7 +77,7 @@ fn store(criterion: &mut Criterion) {
     group.finish();
 
     let runtime = actix_rt::Runtime::new().unwrap();
-    // Ever later moments: a login that tells nothing new would not reach the disk.
+    // Ever later times: a login that says nothing new would not reach the disk.
     let mut millis = 1_764_000_000_000;
     let mut later = move || {
         millis += 1;

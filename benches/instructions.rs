@@ -56,7 +56,7 @@ fn row(count: u32) {
     }
 }
 
-/// A token that is known, or one that is read and verified anew.
+/// A token that is known, or one that is read and verified again.
 fn token(count: u32, forgotten: bool) {
     let authenticator = fixed::authenticator();
     for _ in 0..=count {

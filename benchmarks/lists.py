@@ -91,7 +91,7 @@ def list_size(world, service, plain, packed):
 
 
 def list_changed(world, service, text, measured):
-    """A gzip list after logins of random companies, by the time of compressing it all anew."""
+    """A gzip list after logins of random companies, by the time of compressing it all again."""
     token = world.fixtures.token
     draw = random.Random(1)
 
@@ -100,14 +100,14 @@ def list_changed(world, service, text, measured):
                                             for _ in range(CHANGES)])
         return Run(list_seconds(service.port, token, "gzip"))
 
-    def anew():
+    def compressed_again():
         began = time.monotonic()
         zlib.compress(text, 6)
         return Run(time.monotonic() - began)
 
     # What was compressed before stays: it is the list after changes that is measured.
     list_seconds(service.port, token, "gzip")
-    interleave(world.rounds, {"service-list-changed": ours, "zlib-list-changed": anew}, measured)
+    interleave(world.rounds, {"service-list-changed": ours, "zlib-list-changed": compressed_again}, measured)
     return Row(TARGETS["list-changed"], measured.ratio("zlib-list-changed", "service-list-changed"))
 
 

@@ -86,7 +86,7 @@ def redis_set(port, clients, requests):
 
 @dataclass
 class Fetched:
-    """What curl tells of one answer; times in seconds."""
+    """What curl reports of one answer; times in seconds."""
     status: int
     bytes: int
     first_byte: float

@@ -91,7 +91,7 @@ def forget_tokens(service):
     """SIGHUP empties the service's memory of verified tokens."""
     log = service.process.log_path
     # What the service logs when it is done.
-    marker = "read anew"
+    marker = "audit file are reloaded"
     before = log.read_text().count(marker)
     service.process.send_signal(signal.SIGHUP)
     deadline = time.monotonic() + 5

@@ -169,8 +169,8 @@ impl Store {
         }
     }
 
-    /// Leaves of the list only what changed since the earliest of these versions that is known: whoever replaces these
-    /// companies in a copy of that version has the list. `false`, and all of it, when none is known.
+    /// Leaves of the list only what changed since the earliest of these versions that is known: replacing these
+    /// companies in a copy of that version gives the list. `false`, and all of it, when none is known.
     pub fn restrict_to_changes(&self, list: &mut RecordStream, since: &[Version]) -> bool {
         match (&self.engine, list) {
             (Engine::Embedded(store), RecordStream::InMemory(snapshot)) => {

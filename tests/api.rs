@@ -17,7 +17,7 @@ mod support {
 
 mod suites {
     mod api {
-        mod access_matrix;
+        mod access_table;
         mod audit;
         mod bad_requests;
         mod bound_tokens;

@@ -46,6 +46,6 @@ mod suites {
         mod sockets;
         mod stop_early;
         mod supervised;
-        mod wrong_moments;
+        mod wrong_times;
     }
 }

@@ -25,9 +25,9 @@ impl Clock for FixedClock {
     }
 }
 
-/// A clock that shows a moment at which the token is good.
+/// A clock that shows a time at which the token is good.
 pub(crate) fn clock() -> SharedClock {
-    Arc::new(FixedClock(moment(1_764_000_000_000)))
+    Arc::new(FixedClock(time(1_764_000_000_000)))
 }
 
 /// Judges the token.
@@ -66,10 +66,10 @@ pub(crate) fn record(number: u32) -> Record {
     let first = 1_451_606_400_000 + i64::from(number) * 37;
     Record {
         cvr: Cvr::from_number(10_000_007 + number * 89).expect("eight digits"),
-        login: LoginSpan::new(moment(first), moment(first + 86_400_000)).expect("in order"),
+        login: LoginSpan::new(time(first), time(first + 86_400_000)).expect("in order"),
     }
 }
 
-fn moment(millis: i64) -> Timestamp {
-    Timestamp::from_millis(millis).expect("a moment that can be written")
+fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).expect("a time that can be written")
 }

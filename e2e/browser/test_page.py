@@ -8,10 +8,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 import chromium
-from service import METHODS, MODES, ORGANISATIONS, SHIPPED, Service, matrix
+from service import METHODS, MODES, ORGANISATIONS, SHIPPED, Service, access_table
 
 PARTS = ["Tilladte organisationer", "Scope", "Input", "Output", "Fejlkoder"]
-# Every row and every column marked somewhere, and a method that nobody may call.
+# Every row and every column marked somewhere, and a method that no caller may call.
 OTHER = """version = 1
 [GetLogin]
 A-kasse   = ["Gaesteadgang", "AndenAktoerEgneBorgere", "AndenAktoerGaesteadgang"]
@@ -66,7 +66,7 @@ def test_it_opens_in_danish_with_the_methods_in_the_contracts_order(browser, ser
 def test_its_marks_are_those_of_the_file_and_those_that_callers_meet(browser, service, method):
     browser.open(service.base + "/")
     read = marks(browser, method)
-    assert read == matrix(SHIPPED)[method]
+    assert read == access_table(SHIPPED)[method]
     assert read == enforced(service, method)
 
 
@@ -74,11 +74,11 @@ def test_its_marks_follow_another_table_of_access_without_a_restart(browser, bin
     service = Service(binary, tmp_path)
     try:
         browser.open(service.base + "/")
-        assert {method: marks(browser, method) for method in METHODS} == matrix(SHIPPED)
+        assert {method: marks(browser, method) for method in METHODS} == access_table(SHIPPED)
         service.reload(OTHER)
         browser.driver.refresh()
-        assert {method: marks(browser, method) for method in METHODS} == matrix(OTHER)
-        assert {method: enforced(service, method) for method in METHODS} == matrix(OTHER)
+        assert {method: marks(browser, method) for method in METHODS} == access_table(OTHER)
+        assert {method: enforced(service, method) for method in METHODS} == access_table(OTHER)
     finally:
         service.stop()
 
@@ -124,7 +124,7 @@ def test_it_is_read_without_javascript(service):
         for method in METHODS:
             assert browser.find(f"#{method}").text.startswith(method)
         cells = [cell.text for cell in browser.all("section[aria-labelledby='GetLogin'] table.marks tbody tr td")]
-        assert cells.count("X") == sum(map(len, matrix(SHIPPED)["GetLogin"].values()))
+        assert cells.count("X") == sum(map(len, access_table(SHIPPED)["GetLogin"].values()))
         assert len(cells) == len(ORGANISATIONS) * len(MODES)
         browser.driver.find_element(By.LINK_TEXT, "English").click()
         assert browser.find("html").get_attribute("lang") == "en"
@@ -172,6 +172,6 @@ def test_every_stop_of_the_keyboard_shows_where_it_is(browser, service, width, s
     bad = [stop for stop in seen if not (stop["style"] not in ("none", "auto") and stop["width"] >= 2
                                          and stop["contrast"] >= 3 and stop["inside"])]
     assert not bad
-    # After the last one the browser's own stops come: nothing was left out, and nobody is held in.
+    # After the last one the browser's own stops come: nothing was left out, and the focus is not trapped.
     press(browser, Keys.TAB)
     assert browser.run("return document.activeElement === document.body")

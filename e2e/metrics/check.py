@@ -17,7 +17,7 @@ MADE = {"histogram": ("_bucket", "_sum", "_count")}
 
 
 class Scrape:
-    """What the service tells: metric → type, sample's name → its labels."""
+    """What the service exposes: metric → type, sample's name → its labels."""
 
     def __init__(self, text):
         self.types, self.labels = {}, {}
@@ -127,7 +127,7 @@ def of_documentation(text, scrape):
 
 
 def main():
-    """Tells every fault; the exit code."""
+    """Prints every fault; the exit code."""
     files = dict(zip(("scrape", "alerts", "dashboard", "documentation"), map(Path, sys.argv[1:]), strict=True))
     texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
     scrape = Scrape(texts["scrape"])

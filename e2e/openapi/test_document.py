@@ -6,7 +6,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
-from service import MODES, ORGANISATIONS, ROOT, SHIPPED, matrix
+from service import MODES, ORGANISATIONS, ROOT, SHIPPED, access_table
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_the_copy_under_docs_is_the_same(document):
 def test_it_tells_the_table_of_access_that_is_loaded(document):
     published = {operation["operationId"]: operation["x-tilladte-organisationer"]
             for path in document["paths"].values() for operation in path.values()}
-    for method, rows in matrix(SHIPPED).items():
+    for method, rows in access_table(SHIPPED).items():
         expected = {row: [mode for mode in MODES if mode in rows[row]] for row in ORGANISATIONS if rows[row]}
         assert published.pop(method) == expected
     assert not published

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from service import METHODS, MODES, ORGANISATIONS, READ, SHIPPED, WRITE, matrix
+from service import METHODS, MODES, ORGANISATIONS, READ, SHIPPED, WRITE, access_table
 
-TABLE = matrix(SHIPPED)
+TABLE = access_table(SHIPPED)
 CALLERS = [(organisation, mode) for organisation in ORGANISATIONS for mode in MODES]
 # Always the same requests; as many a method as keep the whole of it within two minutes.
 SEED, ALLOWED_EXAMPLES, REFUSED_EXAMPLES, TIMEOUT_SECONDS = 20261124, 60, 12, 120

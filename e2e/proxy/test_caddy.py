@@ -68,7 +68,7 @@ def test_the_shipped_file_is_formatted():
 
 
 def test_answers_are_those_of_the_service(proxied, caddy):
-    # Caddy tells the length of an answer that is shorter than its buffer, where the service streams it.
+    # Caddy sends the length of an answer that is shorter than its buffer, where the service streams it.
     assert_answers_are_those_of_the_service(proxied, lambda *call: ask(proxied, caddy, *call), {"content-length"})
 
 

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from conftest import COMPANIES
-from service import METHODS, MODES, ORGANISATIONS, SHIPPED as ACCESS, matrix
+from service import METHODS, MODES, ORGANISATIONS, SHIPPED as ACCESS, access_table
 
 BODY = b'{"VirksomhedsLoginDto":{"cvrNummer":"%s"}}'
-# Of the connection or the moment, not of the answer.
+# Of the connection or the time, not of the answer.
 PASSING = {"server", "date", "connection", "keep-alive", "strict-transport-security", "x-requestid", "traceparent",
            "transfer-encoding"}
 
@@ -89,7 +89,7 @@ def test_changes_are_those_of_the_service(proxied):
 
 
 def test_every_cell_of_the_table_is_the_same(proxied):
-    table = matrix(ACCESS)
+    table = access_table(ACCESS)
     for method in METHODS:
         for organisation in ORGANISATIONS:
             for mode in MODES:
@@ -249,7 +249,7 @@ def test_a_request_that_could_be_read_in_two_ways_smuggles_nothing(proxied, name
 def test_odd_targets_get_one_answer(proxied, target):
     answer = proxied.raw(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("latin-1"))
     assert answer.count(b"HTTP/1.1 ") == 1, answer
-    # The absolute form is the same request, and nobody is let in without a token.
+    # The absolute form is the same request, and no caller is let in without a token.
     assert answer.startswith(b"HTTP/1.1 401 " if target.startswith("http://other") else b"HTTP/1.1 400 "), answer
 
 

@@ -18,7 +18,7 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 binary=${chosen:-$PWD/target/debug/virksomhedslogin}
 
-no_other_arguments() { ((${#rest[@]} == 0)) || fail "unknown: ${rest[*]}; --help tells what it takes"; }
+no_other_arguments() { ((${#rest[@]} == 0)) || fail "unknown: ${rest[*]}; --help shows what it takes"; }
 
 # wait_for COMMAND…: runs it until it succeeds, for 30 seconds at most.
 wait_for() {

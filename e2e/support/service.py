@@ -39,7 +39,7 @@ MODES = {
 }
 
 
-def matrix(text):
+def access_table(text):
     """The table of access of this TOML: method → organisation type → set of access modes, nothing left out."""
     table = tomllib.loads(text)
     return {method: {row: set(table.get(method, {}).get(row, [])) for row in ORGANISATIONS} for method in METHODS}
@@ -97,7 +97,7 @@ file = "audit.ndjson"
                             if key != "RUST_LOG" and not key.startswith("VIRKSOMHEDSLOGIN")}
         # Tests make thousands of calls without a token.
         self.environment["VIRKSOMHEDSLOGIN__LIMITS__REFUSED_PER_SECOND"] = "0"
-        # It tells its service manager when it serves, and when a reload is done.
+        # It notifies its service manager when it serves, and when a reload is done.
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.environment["NOTIFY_SOCKET"] = str(directory / "notify")
         self.manager.bind(self.environment["NOTIFY_SOCKET"])
@@ -117,7 +117,7 @@ file = "audit.ndjson"
             raise
 
     def stop(self):
-        """Ends the service and tells when it did not end well."""
+        """Ends the service and reports when it did not end well."""
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(STOP_SECONDS)

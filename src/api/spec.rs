@@ -187,7 +187,7 @@ pub(crate) static GET_LOGINS: EndpointSpec = EndpointSpec {
 
 impl EndpointSpec {
     /// Every method, in the order of the contract's page.
-    pub(crate) const ALL: [&'static Self; 3] = [&GET_LOGIN, &SET_LOGIN, &GET_LOGINS];
+    pub(crate) const ALL: [&'static Self; Method::ALL.len()] = [&GET_LOGIN, &SET_LOGIN, &GET_LOGINS];
 
     pub(crate) fn name(&self) -> &'static str {
         self.method.name()

@@ -64,7 +64,7 @@ pub(crate) fn wide_mode(file: &fs::Metadata) -> Option<u32> {
     (file.is_file() && mode & !WIDEST_MODE != 0).then_some(mode)
 }
 
-/// Takes away what a file's mode gives beyond [`WIDEST_MODE`]. The warning, when it gave any.
+/// Removes what a file's mode gives beyond [`WIDEST_MODE`]. The warning, when it gave any.
 pub(super) fn narrow(file: &File, path: &Path) -> Option<String> {
     let mode = wide_mode(&file.metadata().ok()?)?;
     let narrow = mode & WIDEST_MODE;
@@ -75,7 +75,7 @@ pub(super) fn narrow(file: &File, path: &Path) -> Option<String> {
     })
 }
 
-/// Whether the file system of this regular file has no room for another block. Those that tell no sizes have room.
+/// Whether the file system of this regular file has no room for another block. Those that report no sizes have room.
 pub(super) fn is_full(file: &File) -> bool {
     let is_file = file.metadata().is_ok_and(|found| found.is_file());
     is_file

@@ -1,7 +1,7 @@
 //! Who calls, as an accepted token says: names for the audit log, scopes and organisation for the guard.
 //!
 //! A token whose scope or organisation claims are bad still has a caller: the error is kept and becomes a 403 where the
-//! claim is needed. Promises: exact comparison, without trimming or folding of case or Unicode.
+//! claim is needed. Promises: exact comparison, without trimming or normalising case or Unicode.
 
 use serde_json::Value;
 

@@ -49,18 +49,18 @@ fn check_times(
     found: &mut impl Findings<TokenError>,
 ) -> Result<i64, TokenError> {
     let leeway = millis(rules.leeway);
-    let expiry = moment(claims, "exp").and_then(|exp| exp.ok_or(TokenError::Missing("exp")).map(Some));
+    let expiry = time(claims, "exp").and_then(|exp| exp.ok_or(TokenError::Missing("exp")).map(Some));
     let expiry = found.recover(expiry)?;
     let ends = expiry.map_or(i64::MAX, |expiry| expiry.saturating_add(leeway));
     if now >= ends {
         found.report(TokenError::Expired)?;
     }
     let latest = now.saturating_add(leeway);
-    if found.recover(moment(claims, "nbf"))?.is_some_and(|moment| moment > latest) {
+    if found.recover(time(claims, "nbf"))?.is_some_and(|time| time > latest) {
         found.report(TokenError::NotYetValid)?;
     }
-    let issued = found.recover(moment(claims, "iat"))?;
-    if issued.is_some_and(|moment| moment > latest) {
+    let issued = found.recover(time(claims, "iat"))?;
+    if issued.is_some_and(|time| time > latest) {
         found.report(TokenError::IssuedInFuture)?;
     }
     // Both times of a token are the issuer's: between them no two clocks differ.
@@ -106,7 +106,7 @@ pub(super) fn strings(claim: &Value) -> Option<Vec<&str>> {
 }
 
 /// A NumericDate in milliseconds since 1970.
-pub(super) fn moment(claims: &Value, name: &'static str) -> Result<Option<i64>, TokenError> {
+pub(super) fn time(claims: &Value, name: &'static str) -> Result<Option<i64>, TokenError> {
     let number = match claims.get(name) {
         None => return Ok(None),
         Some(Value::Number(number)) => number,

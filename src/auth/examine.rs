@@ -103,7 +103,7 @@ fn values(token: &Compact<'_>, rules: &Rules, now: Timestamp) -> Vec<(String, St
     values
         .push(("aud".to_owned(), format!("{} (token.audience: {})", payload("aud"), list(&rules.audience))));
     values.extend(["exp", "nbf", "iat"].map(|name| {
-        let time = claims::moment(&token.claims, name).ok().flatten();
+        let time = claims::time(&token.claims, name).ok().flatten();
         let time = time.and_then(|millis| Timestamp::from_millis(millis).ok());
         let time = time.map_or_else(String::new, |time| format!(" ({time}; now: {now})"));
         (name.to_owned(), payload(name) + &time)

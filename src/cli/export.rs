@@ -1,6 +1,6 @@
 //! `export`: every record, or those in a window of latest logins, as NDJSON with a trailer, from a stopped store or a running service, to a file or to standard output.
 //!
-//! A file is replaced whole or not at all. A reader of standard output that goes away early is a failure here: half an export
+//! A file is replaced whole or not at all. A reader of standard output that closes early is a failure here: half an export
 //! must not pass for one.
 
 use std::io::{BufReader, BufWriter, Write};

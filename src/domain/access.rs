@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use strum::{Display, EnumMessage, EnumString, IntoStaticStr};
+use strum::{Display, EnumCount, EnumMessage, EnumString, IntoStaticStr};
 
 /// A method of the contract, by its name on the page, in the access table, the audit line and the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumCount, EnumString, IntoStaticStr)]
 pub enum Method {
     /// `GET /v1/Login`: one company.
     GetLogin,
@@ -19,7 +19,7 @@ pub enum Method {
 }
 
 /// The kind of organisation that calls, by its name in tokens, in the configuration and on the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumString, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumCount, EnumString, IntoStaticStr)]
 pub enum OrganisationType {
     /// An unemployment fund.
     #[strum(to_string = "A-kasse")]
@@ -33,9 +33,7 @@ pub enum OrganisationType {
 
 /// The capacity in which the caller acts: a column of the table, by its name in tokens and configuration. Each comment is the
 /// column's heading on the page.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, EnumMessage, EnumString, IntoStaticStr,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumCount, EnumMessage, EnumString, IntoStaticStr)]
 pub enum AccessMode {
     /// Alle borgere
     AlleBorgere,
@@ -57,7 +55,7 @@ pub enum AccessMode {
 
 impl Method {
     /// Every method, in the order of the contract's page.
-    pub const ALL: [Self; 3] = [Self::GetLogin, Self::SetLogin, Self::GetLogins];
+    pub const ALL: [Self; Self::COUNT] = [Self::GetLogin, Self::SetLogin, Self::GetLogins];
 
     /// The same name as [`fmt::Display`] writes.
     pub fn name(self) -> &'static str {
@@ -75,7 +73,7 @@ impl Method {
 
 impl OrganisationType {
     /// Every organisation type, in the order of the contract's page.
-    pub const ALL: [Self; 3] = [Self::AKasse, Self::JobCenter, Self::Star];
+    pub const ALL: [Self; Self::COUNT] = [Self::AKasse, Self::JobCenter, Self::Star];
 
     /// The same name as [`fmt::Display`] writes.
     pub fn name(self) -> &'static str {
@@ -85,7 +83,7 @@ impl OrganisationType {
 
 impl AccessMode {
     /// Every access mode, in the order of the page's columns.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::AlleBorgere,
         Self::EgneBorgere,
         Self::TidligereEgneBorgere,

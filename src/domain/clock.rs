@@ -160,7 +160,7 @@ impl Clock for SystemClock {
 mod tests {
     use super::*;
 
-    fn moment(text: &str) -> Timestamp {
+    fn time(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()
     }
 
@@ -168,14 +168,14 @@ mod tests {
     fn times_before_the_commit_date_are_wrong() {
         let limits = ClockLimits::service();
         assert_eq!(limits.check(limits.earliest), Ok(()));
-        assert_eq!(limits.check(Timestamp::MAX), Ok(()), "nothing tells that the future is wrong");
-        for now in [limits.earliest.shifted(-1), moment("2020-01-01T00:00:00.000Z"), Timestamp::MIN] {
+        assert_eq!(limits.check(Timestamp::MAX), Ok(()), "nothing shows that the future is wrong");
+        for now in [limits.earliest.shifted(-1), time("2020-01-01T00:00:00.000Z"), Timestamp::MIN] {
             let earliest = limits.earliest;
             assert_eq!(limits.check(now), Err(WrongClock::BeforeCommit { now, earliest }));
             assert!(limits.compare(now, now, now).is_err(), "whatever the database shows");
         }
-        assert!(limits.earliest >= moment("2026-11-01T00:00:00.000Z"));
-        assert_eq!(limits.earliest.millis() % 86_400_000, 0, "a day, and not a moment of it");
+        assert!(limits.earliest >= time("2026-11-01T00:00:00.000Z"));
+        assert_eq!(limits.earliest.millis() % 86_400_000, 0, "midnight");
         assert_eq!(SystemClock.limits(), ClockLimits::NONE);
         assert_eq!(ServiceClock.limits(), limits);
     }
@@ -183,28 +183,24 @@ mod tests {
     #[test]
     fn clock_may_be_a_minute_from_the_database() {
         let limits = ClockLimits { earliest: Timestamp::MIN, from_database: Some(60_000) };
-        let (sent, received) = (moment("2026-11-23T08:00:00.000Z"), moment("2026-11-23T08:00:02.000Z"));
+        let (sent, received) = (time("2026-11-23T08:00:00.000Z"), time("2026-11-23T08:00:02.000Z"));
         for (database, fits) in [
             ("2026-11-23T07:59:00.000Z", true),
             ("2026-11-23T07:58:59.999Z", false),
             ("2026-11-23T08:01:02.000Z", true),
             ("2026-11-23T08:01:02.001Z", false),
         ] {
-            let compared = limits.compare(sent, received, moment(database));
+            let compared = limits.compare(sent, received, time(database));
             assert_eq!(compared.is_ok(), fits, "{database}");
-            assert_eq!(
-                limits.compare(received, sent, moment(database)).is_ok(),
-                fits,
-                "set back: {database}"
-            );
+            assert_eq!(limits.compare(received, sent, time(database)).is_ok(), fits, "set back: {database}");
         }
         assert_eq!(ClockLimits::NONE.compare(sent, received, Timestamp::MAX), Ok(()));
         assert_eq!(ClockLimits::NONE.window(sent, received), None);
         let window = limits.window(sent, received).unwrap();
-        assert_eq!(window.opens, moment("2026-11-23T07:59:02.000Z"));
-        assert_eq!(window.closes, moment("2026-11-23T08:01:00.000Z"));
+        assert_eq!(window.opens, time("2026-11-23T07:59:02.000Z"));
+        assert_eq!(window.closes, time("2026-11-23T08:01:00.000Z"));
         for (database, now) in [("2026-11-23T07:00:00.000Z", received), ("2026-11-23T09:00:00.000Z", sent)] {
-            let database = moment(database);
+            let database = time(database);
             assert_eq!(window.missed(database), WrongClock::FarFromDatabase { now, database, limit: 60_000 });
         }
     }

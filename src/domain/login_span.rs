@@ -24,8 +24,8 @@ impl LoginSpan {
     }
 
     /// A company that logged in once.
-    pub fn at(moment: Timestamp) -> Self {
-        Self { first: moment, last: moment }
+    pub fn at(time: Timestamp) -> Self {
+        Self { first: time, last: time }
     }
 
     /// The first login ever (`tidligsteLoginTidspunkt`).
@@ -74,15 +74,15 @@ mod tests {
 
     fn login() -> impl Strategy<Value = LoginSpan> {
         (0i64..1_000, 0i64..1_000).prop_map(|(one, other)| {
-            let moment = |millis| Timestamp::from_millis(millis).unwrap();
-            LoginSpan::new(moment(one.min(other)), moment(one.max(other))).unwrap()
+            let time = |millis| Timestamp::from_millis(millis).unwrap();
+            LoginSpan::new(time(one.min(other)), time(one.max(other))).unwrap()
         })
     }
 
     #[test]
     fn span_that_ends_before_it_begins_is_rejected() {
-        let moment = |millis| Timestamp::from_millis(millis).unwrap();
-        assert_eq!(LoginSpan::new(moment(2), moment(1)), Err(FirstAfterLast));
+        let time = |millis| Timestamp::from_millis(millis).unwrap();
+        assert_eq!(LoginSpan::new(time(2), time(1)), Err(FirstAfterLast));
     }
 
     proptest! {
@@ -109,17 +109,17 @@ mod tests {
         }
 
         #[test]
-        fn any_order_of_logins_gives_the_same_record(mut moments in prop::collection::vec(0i64..1_000_000, 1..20)) {
-            let fold = |moments: &[i64]| {
-                moments.iter().map(|millis| LoginSpan::at(Timestamp::from_millis(*millis).unwrap())).reduce(LoginSpan::merge)
+        fn any_order_of_logins_gives_the_same_record(mut times in prop::collection::vec(0i64..1_000_000, 1..20)) {
+            let merged = |times: &[i64]| {
+                times.iter().map(|millis| LoginSpan::at(Timestamp::from_millis(*millis).unwrap())).reduce(LoginSpan::merge)
             };
-            let forwards = fold(&moments);
-            moments.reverse();
-            prop_assert_eq!(forwards, fold(&moments));
-            moments.sort_unstable();
+            let forwards = merged(&times);
+            times.reverse();
+            prop_assert_eq!(forwards, merged(&times));
+            times.sort_unstable();
             let record = forwards.unwrap();
-            prop_assert_eq!(record.first().millis(), moments[0]);
-            prop_assert_eq!(record.last().millis(), moments[moments.len() - 1]);
+            prop_assert_eq!(record.first().millis(), times[0]);
+            prop_assert_eq!(record.last().millis(), times[times.len() - 1]);
         }
     }
 }

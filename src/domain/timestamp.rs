@@ -67,12 +67,12 @@ impl Timestamp {
 
     /// Reads exactly the form that [`Timestamp::write`] writes; offsets, other precisions and leap seconds are rejected.
     pub fn parse(text: &str) -> Result<Self, ParseTimestampError> {
-        let moment = DateTime::parse_from_rfc3339(text).map_err(|error| match error.kind() {
+        let timestamp = DateTime::parse_from_rfc3339(text).map_err(|error| match error.kind() {
             ParseErrorKind::OutOfRange | ParseErrorKind::Impossible => ParseTimestampError::NoSuchMoment,
             _ => ParseTimestampError::Form,
         })?;
-        let moment = Self::from_millis(moment.timestamp_millis())?;
-        if moment.write() == text.as_bytes() { Ok(moment) } else { Err(ParseTimestampError::Form) }
+        let timestamp = Self::from_millis(timestamp.timestamp_millis())?;
+        if timestamp.write() == text.as_bytes() { Ok(timestamp) } else { Err(ParseTimestampError::Form) }
     }
 
     /// Reads a bound that people write: RFC 3339 with any offset and precision, or a date, which is its midnight UTC. A
@@ -130,8 +130,8 @@ impl Tables {
     /// Writes what [`Timestamp::write`] does, word by word: the encoder reads words, and bytes that were just stored are
     /// slow to read in another width.
     #[inline(always)]
-    pub(crate) fn write(&self, moment: Timestamp, out: &mut [u8; LENGTH]) {
-        let millis = moment.0.unsigned_abs();
+    pub(crate) fn write(&self, timestamp: Timestamp, out: &mut [u8; LENGTH]) {
+        let millis = timestamp.0.unsigned_abs();
         let (day, millis) = (millis / MILLIS_PER_DAY, (millis % MILLIS_PER_DAY) as u32);
         let (minute, millis) = (millis / 60_000, millis % 60_000);
         let (second, millis) = (millis / 1_000, millis % 1_000);
@@ -141,7 +141,7 @@ impl Tables {
             self.seconds.get(second as usize),
             self.millis.get(millis as usize),
         ) else {
-            let time = DateTime::from_timestamp_millis(moment.0).unwrap_or_default();
+            let time = DateTime::from_timestamp_millis(timestamp.0).unwrap_or_default();
             // 24 characters up to the year 9999.
             let _ = write!(&mut out[..], "{}", time.format("%Y-%m-%dT%H:%M:%S%.3fZ"));
             return;
@@ -181,11 +181,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn check(millis: i64) {
-        let moment = Timestamp::from_millis(millis).unwrap();
+        let timestamp = Timestamp::from_millis(millis).unwrap();
         let chrono = DateTime::from_timestamp_millis(millis).unwrap();
         let chrono = chrono.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-        assert_eq!(moment.to_string(), chrono);
-        assert_eq!(Timestamp::parse(&chrono), Ok(moment));
+        assert_eq!(timestamp.to_string(), chrono);
+        assert_eq!(Timestamp::parse(&chrono), Ok(timestamp));
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Source {
     }
 }
 
-/// Tells the type that the key takes, and how a value of it is written.
+/// Names the type that the key takes, and how a value of it is written.
 pub(super) fn wrong_type(key: &Key, value: &Value) -> Wrong {
     let name = key.name();
     let (wanted, help) = match key.kind {

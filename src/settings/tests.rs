@@ -216,9 +216,9 @@ fn quotes_that_a_variable_keeps_are_named() {
         ("VIRKSOMHEDSLOGIN__SERVER__LISTEN", "\"127.0.0.1:1\""),
     ];
     insta::assert_snapshot!(fixture.errors(&environment), @r#"
-        VIRKSOMHEDSLOGIN__SERVER__LISTEN: server.listen: is in quotes, which are a part of the value; leave them away: an --env-file and a mounted secret are taken as they are
-        VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__9: token.organisation_types.9: is in quotes, which are a part of the value; leave them away: an --env-file and a mounted secret are taken as they are
-        VIRKSOMHEDSLOGIN__TOKEN__ALGORITHMS: token.algorithms: an entry is in quotes, which are a part of the value; leave them away: an --env-file and a mounted secret are taken as they are
+        VIRKSOMHEDSLOGIN__SERVER__LISTEN: server.listen: is in quotes, which are a part of the value; remove them: an --env-file and a mounted secret are taken as they are
+        VIRKSOMHEDSLOGIN__TOKEN__ORGANISATION_TYPES__9: token.organisation_types.9: is in quotes, which are a part of the value; remove them: an --env-file and a mounted secret are taken as they are
+        VIRKSOMHEDSLOGIN__TOKEN__ALGORITHMS: token.algorithms: an entry is in quotes, which are a part of the value; remove them: an --env-file and a mounted secret are taken as they are
     "#);
     // A quote at one end, or of another kind at each, is a part of the value.
     for value in ["x\"", "\"x'"] {

@@ -11,7 +11,7 @@ const MAX_COMPARED: usize = 120;
 /// Reason and help for a value in quotes: Docker's `--env-file` keeps them, and they are never meant.
 pub(super) const QUOTED: (&str, &str) = (
     "is in quotes, which are a part of the value",
-    "leave them away: an --env-file and a mounted secret are taken as they are",
+    "remove them: an --env-file and a mounted secret are taken as they are",
 );
 
 /// Rejects a text that is empty or has an invisible error.

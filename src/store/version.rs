@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// What a state of the list holds, and its place in the history of the store.
 ///
-/// Two versions are of the same records exactly when their contents are equal. The place tells what changed since; it may
+/// Two versions are of the same records exactly when their contents are equal. The place shows what changed since; it may
 /// differ between two versions of the same records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn content_alone_tells_whether_the_records_are_the_same() {
+    fn content_alone_decides_whether_the_records_are_the_same() {
         let version = |text: &str| text.parse::<Version>().unwrap();
         assert!(version("a.1.2").is_same_content(&version("a.3.4")));
         assert!(!version("a.1.2").is_same_content(&version("b.1.2")));

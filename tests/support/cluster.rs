@@ -25,7 +25,7 @@ pub(crate) const PASSWORD_IN_URL: &str = "kode%2Ford%409%25";
 
 pub(crate) const SUPERUSER: &str = "postgres";
 /// How long a server may take to accept connections, and to end.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One server and its directory.
 pub(crate) struct Cluster {
@@ -35,8 +35,8 @@ pub(crate) struct Cluster {
     server: Mutex<Option<Child>>,
 }
 
-/// A port for a server that goes away and comes back to it. Below those that the kernel gives to callers, which
-/// would otherwise sit on it while the server is away, or connect to themselves.
+/// A port for a server that stops and comes back to it. Below those that the kernel gives to callers, which
+/// would otherwise sit on it while the server is down, or connect to themselves.
 pub(crate) fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(15_000..32_000);
@@ -46,7 +46,7 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// Asks until the answer is yes, or the patience is at its end.
+/// Asks until the answer is yes, or the time is up.
 pub(crate) fn wait_until(at_most: Duration, mut done: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + at_most;
     while !done() {
@@ -131,7 +131,7 @@ impl Cluster {
         }
         let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let mut ended = false;
-        let answered = wait_until(PATIENCE, || {
+        let answered = wait_until(TIMEOUT, || {
             ended = child.try_wait().unwrap().is_some();
             ended || self.try_sql("postgres", "SELECT 1").is_ok()
         });
@@ -256,7 +256,7 @@ pub(crate) fn query(config: &tokio_postgres::Config, text: &str) -> Result<Vec<V
         client.simple_query(text).await
     };
     // Inside the runtime: a timer needs one.
-    let limited = async { tokio::time::timeout(PATIENCE, asked).await };
+    let limited = async { tokio::time::timeout(TIMEOUT, asked).await };
     let reported = |error: tokio_postgres::Error| {
         error.as_db_error().map_or_else(|| error.to_string(), |from_server| from_server.message().to_owned())
     };

@@ -39,7 +39,7 @@ pub(crate) struct History {
     calls: BTreeMap<u32, Vec<Call>>,
     seen: Logins,
     pub acknowledged: u64,
-    /// The next company that nobody has recorded yet, counted from [`OWN`].
+    /// The next company that has not been recorded yet, counted from [`OWN`].
     pub next_number: Arc<AtomicU32>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn body(cvr: &str) -> String {
 }
 
 impl Load {
-    /// Eight writers, each until its connection breaks or it is told to stop; every third call is for a company that
+    /// Eight writers, each until its connection breaks or it has to stop; every third call is for a company that
     /// all of them record. A reader lists everything meanwhile.
     pub(crate) fn start(service: &Service, history: &History) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
@@ -121,7 +121,7 @@ impl Load {
         true
     }
 
-    /// Ends the load and adds it to the history. Tells how often each status was answered.
+    /// Ends the load and adds it to the history. Returns how often each status was answered.
     pub(crate) fn finish(self, history: &mut History) -> BTreeMap<Option<u16>, u64> {
         self.stop.store(true, Ordering::Relaxed);
         let mut answers = BTreeMap::new();
@@ -178,9 +178,9 @@ impl History {
             }
         }
         for (cvr, (first, last)) in found.iter().filter(|(cvr, _)| **cvr < BESIDE) {
-            let of_a_call = |moment: &i64| {
+            let of_a_call = |time: &i64| {
                 let calls = self.calls.get(cvr).map_or(&[][..], Vec::as_slice);
-                calls.iter().any(|call| (call.began..=call.ended).contains(moment))
+                calls.iter().any(|call| (call.began..=call.ended).contains(time))
             };
             if !of_a_call(first) || !of_a_call(last) {
                 wrong.push(format!("{cvr:08} has {first}..{last}, which no call wrote"));

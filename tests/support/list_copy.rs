@@ -44,7 +44,7 @@ impl ListCopy {
         Some(status)
     }
 
-    /// Polls a service that answers to nobody else now, and compares with the whole list.
+    /// Polls a service that answers to no other client now, and compares with the whole list.
     pub(crate) fn is_right(&mut self, service: &Service, statuses: &mut Statuses, what: &str) {
         let before = self.tag.clone();
         let status = self.poll(&service.address, &service.token).unwrap();

@@ -1,4 +1,4 @@
-//! What a running service lists, and the moment it dies.
+//! What a running service lists, and when it dies.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(crate) fn list(address: &str, token: &str) -> Option<Logins> {
     Some(logins(&text))
 }
 
-/// What an answer of GetLogins tells.
+/// What an answer of GetLogins says.
 pub(crate) fn logins(text: &str) -> Logins {
     let body: serde_json::Value = serde_json::from_str(text).unwrap();
     let millis =

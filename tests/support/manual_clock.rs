@@ -10,7 +10,7 @@ pub(crate) struct ManualClock {
 }
 
 impl ManualClock {
-    /// Shows this moment, and is wrong outside of these limits.
+    /// Shows this time, and is wrong outside of these limits.
     pub(crate) fn new(limits: ClockLimits, now: Timestamp) -> Self {
         Self { now: Mutex::new(now), limits }
     }

@@ -207,7 +207,7 @@ static void note_unsynced(struct file *file) {
     if (fd < 0 || real_write(fd, text, length) != length) give_up("the count cannot be written");
     close(fd);
 }
-static void settle(struct file *file, int fd, int lose) {
+static void resolve(struct file *file, int fd, int lose) {
     struct stat about;
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -390,13 +390,13 @@ static int synced(int fd, int data_only) {
     }
     int result = 0, error = 0;
     if ((file || directory) && failing && strcmp(failing, "HANG") && triggered()) {
-        if (file) settle(file, fd, 1);
+        if (file) resolve(file, fd, 1);
         result = -1;
         error = strcmp(failing, "ENOSPC") ? EIO : ENOSPC;
     } else if (!(data_only && ignore_fdatasync)) {
         result = data_only ? real_fdatasync(fd) : real_fsync(fd);
         error = errno;
-        if (!result && file) settle(file, fd, 0);
+        if (!result && file) resolve(file, fd, 0);
         if (!result && directory) directory_synced(directory);
     }
     end();

@@ -159,7 +159,7 @@ impl Service {
         }
     }
 
-    /// All that it has logged, once nothing more comes for a moment. Also what came before it listened: which of two
+    /// All that it has logged, once nothing more comes for a while. Also what came before it listened: which of two
     /// threads logs first is never certain.
     pub(crate) fn log(&self) -> String {
         while self.log.next_line(Duration::from_millis(200)).is_some() {}

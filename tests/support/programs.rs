@@ -17,7 +17,7 @@ pub(crate) fn available() -> bool {
     found("PostgreSQL", programs().is_some(), "postgresql")
 }
 
-/// Whether a program of these tests is there; one that is absent is told once, or is a fault where it is required.
+/// Whether a program of these tests is there; one that is absent is reported once, or is a fault where it is required.
 pub(crate) fn found(name: &str, is_there: bool, package: &str) -> bool {
     static SAID: Once = Once::new();
     if !is_there {
@@ -77,7 +77,7 @@ fn identity() -> Option<(u32, u32)> {
     geteuid().is_root().then(|| of("postgres").or_else(|| of("nobody")).expect("a user `nobody`"))
 }
 
-/// A command that runs in this directory, as nobody of importance.
+/// A command that runs in this directory, as a user without rights.
 pub(crate) fn unprivileged(program: impl AsRef<std::ffi::OsStr>, directory: &Path) -> Command {
     let mut command = Command::new(program);
     if let Some((user, group)) = identity() {
@@ -87,7 +87,7 @@ pub(crate) fn unprivileged(program: impl AsRef<std::ffi::OsStr>, directory: &Pat
     command
 }
 
-/// Gives a file or directory to the user under which servers run, and to nobody else.
+/// Gives a file or directory to the user under which servers run, and to no other.
 pub(crate) fn give(path: &Path, mode: u32) {
     if let Some((user, group)) = identity() {
         chown(path, Some(user), Some(group)).unwrap();

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::support::cluster::{Cluster, ROLE, wait_until};
 use crate::support::test_store::VARIABLE;
 
-/// How many of the run's last lines are told when it fails.
+/// How many of the run's last lines are shown when it fails.
 const CLOSING_LINES: usize = 120;
 
 /// Runs them on a server of their own with these settings, if there is one on this machine. The tests of the module `own`

@@ -27,7 +27,7 @@ impl TestStore {
             "{VARIABLE} is a connection string, as in postgresql://user@host/postgres, and not {server:?}"
         );
         let name = format!("logins_{:016x}", fastrand::u64(..));
-        // A template that nobody can be connected to: another session on it would be in the way.
+        // A template that no session can be connected to: another session on it would be in the way.
         query(&server.parse().unwrap(), &format!("CREATE DATABASE {name} TEMPLATE template0"))
             .expect("a database is made");
         Self::Database { server: server.to_owned(), name }

@@ -19,7 +19,7 @@ use crate::audit::AuditWriter;
 
 /// Seconds after which a caller may try again while the audit line cannot be written.
 const RETRY_SECONDS: u32 = 5;
-/// The status in the audit line of a call whose client went away; HTTP has none.
+/// The status in the audit line of a call whose client closed the connection; HTTP has none.
 const CLIENT_GONE: u16 = 499;
 
 pub(super) async fn audit(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
@@ -55,7 +55,7 @@ pub(crate) fn written(
     })
 }
 
-/// A call that has no answer yet. When its client goes away before it has one, its audit line is written nevertheless:
+/// A call that has no answer yet. When its client disconnects before it has one, its audit line is written nevertheless:
 /// what was asked for may have been done.
 struct Unanswered(Option<SharedContext>);
 

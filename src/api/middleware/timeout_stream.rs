@@ -197,7 +197,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimeoutStream<T> {
             return self.poll_discard(context).map(Ok);
         }
         if self.received.is_empty() {
-            // Also while nothing is passed on: a client that goes away is noticed.
+            // Also while nothing is passed on: a client that disconnects is noticed.
             let mut piece = [MaybeUninit::uninit(); PIECE];
             let mut read = ReadBuf::uninit(&mut piece);
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;

@@ -41,7 +41,7 @@ fn redirects_lead_to_the_same_origin_or_nowhere() {
 type Configuration = fn(&str) -> serde_json::Value;
 
 #[test]
-fn the_issuers_configuration_tells_where_the_keys_are() {
+fn the_issuers_configuration_says_where_the_keys_are() {
     let cases: Vec<(&str, Configuration, bool)> = vec![
         ("as it should be", |base| json!({"issuer": base, "jwks_uri": format!("{base}/keys")}), true),
         ("another issuer", |base| json!({"issuer": "https://x", "jwks_uri": format!("{base}/keys")}), false),

@@ -124,7 +124,7 @@ pub(super) fn claims() -> Value {
     })
 }
 
-/// Good claims with some changed; `null` takes one away.
+/// Good claims with some changed; `null` removes one.
 pub(super) fn claims_with(changes: Value) -> Value {
     let mut claims = claims();
     for (name, value) in changes.as_object().unwrap() {

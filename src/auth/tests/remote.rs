@@ -247,7 +247,7 @@ fn the_last_good_set_serves_only_so_long() {
     assert_eq!(tried(&checker, &token), Ok(()));
     issuer.behave(Manner::Close);
     soon("failures", || checker.status().keys.failures > 0);
-    assert_eq!(tried(&checker, &token), Ok(()), "the issuer is away, the keys serve");
+    assert_eq!(tried(&checker, &token), Ok(()), "the issuer is down, the keys serve");
     soon("the keys are too old", || !checker.has_keys());
     assert_eq!(tried(&checker, &token), NO_KEYS, "remembered or not");
     assert_eq!(checker.status().keys.usable_keys, 0);

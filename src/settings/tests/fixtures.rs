@@ -1,4 +1,4 @@
-//! One broken file a error, in `tests/fixtures`, held against the exact words that tell it.
+//! One broken file an error, in `tests/fixtures`, compared with the exact words that report it.
 //!
 //! `expected.txt` beside the fixtures has them: a line `== name`, then the message. A fixture without an
 //! expectation fails, and so does an expectation without a fixture.

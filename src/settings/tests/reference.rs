@@ -10,6 +10,7 @@ use crate::domain::access::OrganisationType;
 use crate::settings::keys::{self, Default, Kind};
 use crate::settings::{access, load};
 
+const INTERFACE: &str = include_str!("../../../docs/INTERFACE.md");
 const REFERENCE: &str = include_str!("../../../config/virksomhedslogin.toml");
 
 /// A key as the reference prints it.
@@ -52,6 +53,16 @@ fn as_variable(value: &toml::Value) -> String {
         toml::Value::String(text) => text.clone(),
         toml::Value::Array(items) => items.iter().map(as_variable).collect::<Vec<_>>().join(","),
         other => other.to_string(),
+    }
+}
+
+#[test]
+fn interface_names_every_key() {
+    for key in keys::ALL.iter().filter(|key| key.kind != Kind::Table) {
+        let (section, name) = key.path.rsplit_once('.').unwrap();
+        let (section, name) = (format!("`[{section}]`"), format!("`{name}`"));
+        let mut rows = INTERFACE.lines().filter(|line| line.starts_with('|') && line.contains(&section));
+        assert!(rows.any(|row| row.contains(&name)), "docs/INTERFACE.md does not name {}", key.path);
     }
 }
 

@@ -99,7 +99,7 @@ impl ChangeLog {
         }
     }
 
-    /// Whether [`ChangeLog::since`] can tell what changed after the state.
+    /// Whether [`ChangeLog::since`] knows what changed after the state.
     pub(super) fn knows(&self, state: State) -> bool {
         state.sequence >= self.oldest && self.state(state.sequence) == state
     }

@@ -35,7 +35,7 @@ pub(super) struct Client {
     prepared_statements: bool,
     pub(super) breaker: CircuitBreaker,
     pub(super) retries: Counter,
-    /// Whether it tells which transaction wrote a row, as PostgreSQL does; assumed until it says otherwise.
+    /// Whether it reports which transaction wrote a row, as PostgreSQL does; assumed until it says otherwise.
     pub(super) has_history: AtomicBool,
     version: Mutex<Option<Version>>,
 }

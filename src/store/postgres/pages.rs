@@ -139,18 +139,19 @@ async fn head(database: &Client, connection: &PooledConnection) -> Result<Head, 
     let has_history = database.has_history.load(Ordering::Relaxed);
     let history = async { if has_history { history(connection).await.map(Some) } else { Ok(None) } };
     let begin = connection.batch_execute(BEGIN_LIST);
-    let (((), rows), history) = match try_join(try_join(begin, connection.query_typed(WRITERS, &[])), history)
-        .await
-    {
-        Err(error) if has_history && error.code().is_some_and(|code| NO_HISTORY.contains(code)) => {
-            log::info!("lists come whole: the database does not tell which transaction wrote a row: {error}");
-            database.has_history.store(false, Ordering::Relaxed);
-            connection.batch_execute("ROLLBACK").await?;
-            let begin = connection.batch_execute(BEGIN_LIST);
-            (try_join(begin, connection.query_typed(WRITERS, &[])).await?, None)
-        }
-        read => read?,
-    };
+    let (((), rows), history) =
+        match try_join(try_join(begin, connection.query_typed(WRITERS, &[])), history).await {
+            Err(error) if has_history && error.code().is_some_and(|code| NO_HISTORY.contains(code)) => {
+                log::info!(
+                    "lists come whole: the database does not report which transaction wrote a row: {error}"
+                );
+                database.has_history.store(false, Ordering::Relaxed);
+                connection.batch_execute("ROLLBACK").await?;
+                let begin = connection.batch_execute(BEGIN_LIST);
+                (try_join(begin, connection.query_typed(WRITERS, &[])).await?, None)
+            }
+            read => read?,
+        };
     let (mut writers, mut looks_empty) = (Vec::with_capacity(rows.len()), true);
     for row in rows {
         writers.push((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));

@@ -75,7 +75,7 @@ fn no_claim_and_no_parameter_breaks_a_line() {
     assert_eq!(lines.len(), calls);
     for control in CONTROLS {
         let forged = format!("a{control}{{\"metode\":\"SetLogin\",\"udfald\":\"tilladt\"}}{control}b");
-        assert!(lines.iter().any(|line| line["sub"] == forged), "{control:?} is told as it was");
+        assert!(lines.iter().any(|line| line["sub"] == forged), "{control:?} is logged as it was");
     }
     assert!(lines.iter().all(|line| line["metode"] != "SetLogin" || line["status"] == 400));
 }

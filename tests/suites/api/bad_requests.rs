@@ -13,7 +13,7 @@ fn is_a_400(answer: &Answer, fields: &[&str], what: &str) {
 }
 
 #[test]
-fn a_bad_query_is_told_field_by_field() {
+fn a_bad_query_is_reported_field_by_field() {
     let app = spawn_app();
     for (query, fields) in [
         ("", &["cvrNummer"][..]),
@@ -29,7 +29,7 @@ fn a_bad_query_is_told_field_by_field() {
 }
 
 #[test]
-fn a_bad_put_is_told_field_by_field_and_writes_nothing() {
+fn a_bad_put_is_reported_field_by_field_and_writes_nothing() {
     let app = spawn_app();
     let long_id = "x".repeat(47);
     for (path, body, id, fields) in [

@@ -170,7 +170,7 @@ fn a_confirmation_is_one_thumbprint_of_a_certificate_and_nothing_else() {
     let token = app.signer.sign(&claims).unwrap();
     let authorization = format!("Authorization: Bearer {token}");
     assert!(
-        app.as_nobody().raw_get_with("/v1/Logins", &[&authorization, &line]).starts_with("HTTP/1.1 401 ")
+        app.as_anonymous().raw_get_with("/v1/Logins", &[&authorization, &line]).starts_with("HTTP/1.1 401 ")
     );
 }
 

@@ -22,7 +22,7 @@ fn setlogin_is_503_while_the_clock_is_before_the_commit_date() {
         assert_eq!(answer.problem(), (503, "1100".to_owned()));
         assert_eq!(answer.header("retry-after"), Some("5"));
         assert_eq!(star.set_login("87654321").status, 503);
-        assert_eq!(star.set_login("1234567").status, 400, "a bad request is told as one");
+        assert_eq!(star.set_login("1234567").status, 400, "a bad request is answered as one");
         let ready = app.management("/readyz");
         assert_eq!(ready.status, 503);
         let missing = ready.json()["missing"].as_object().unwrap().clone();

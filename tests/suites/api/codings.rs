@@ -113,7 +113,7 @@ fn a_single_login_is_never_compressed() {
 }
 
 #[test]
-fn head_tells_the_coding_and_makes_no_body() {
+fn head_names_the_coding_and_makes_no_body() {
     let app = spawn_filled();
     for path in [ONE, LIST] {
         for coding in ["identity", "gzip", "zstd"] {

@@ -126,7 +126,7 @@ fn a_write_that_must_be_the_first_is_not_the_second() {
 fn a_precondition_is_looked_at_last() {
     let app = spawn_app();
     let other = [("If-Match", OTHER)];
-    assert_eq!(write_if(&app.as_nobody(), &other).status, 401);
+    assert_eq!(write_if(&app.as_anonymous(), &other).status, 401);
     assert_eq!(write_if(&app.as_org(JobCenter), &other).status, 403);
     let typed = [("Content-Type", "application/json"), ("If-Match", OTHER)];
     for (body, status) in [("{", 400), (r#"{"VirksomhedsLoginDto":{"cvrNummer":"87654321"}}"#, 400)] {
@@ -138,7 +138,7 @@ fn a_precondition_is_looked_at_last() {
     assert_eq!(read_if(&app, ONE, &other).problem(), (404, "120500".to_owned()));
     assert_eq!(read_if(&app, "/v1/Login?cvrNummer=x", &other).status, 400);
     for (verb, path, status) in [("OPTIONS", LIST, 204), ("DELETE", LIST, 405), ("GET", "/x", 404)] {
-        assert_eq!(app.as_nobody().send(verb, path, &other, None).status, status, "{verb} {path}");
+        assert_eq!(app.as_anonymous().send(verb, path, &other, None).status, status, "{verb} {path}");
     }
 }
 

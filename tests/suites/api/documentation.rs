@@ -11,11 +11,11 @@ use crate::suites::api::harness::{Answer, TestApp, spawn_app, spawn_app_with};
 const SERVED: [&str; 5] = ["/", "/openapi.json", "/swagger", "/swagger/", "/swagger/swagger-ui.css"];
 
 fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
-    app.as_nobody().send("GET", path, headers, None)
+    app.as_anonymous().send("GET", path, headers, None)
 }
 
 /// The address of the style sheet that the page names.
-fn sheet(page: &str) -> &str {
+fn style_sheet(page: &str) -> &str {
     page.split("href=\"").find(|rest| rest.starts_with("/assets/")).unwrap().split('"').next().unwrap()
 }
 
@@ -23,7 +23,7 @@ fn sheet(page: &str) -> &str {
 fn every_answer_keeps_the_browser_within_this_service() {
     let app = spawn_app();
     let page = get(&app, "/", &[]);
-    let sheet = sheet(page.text()).to_owned();
+    let sheet = style_sheet(page.text()).to_owned();
     for path in SERVED.iter().copied().chain([sheet.as_str()]) {
         let raw = app.raw(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
         let head = raw.split("\r\n\r\n").next().unwrap().to_lowercase();
@@ -51,7 +51,7 @@ fn the_page_is_small_and_needs_nothing_but_its_style_sheet() {
     let app = spawn_app();
     for query in ["/?sprog=da", "/?sprog=en"] {
         let page = get(&app, query, &[]);
-        let css = get(&app, sheet(page.text()), &[]);
+        let css = get(&app, style_sheet(page.text()), &[]);
         assert!(page.body.len() + css.body.len() < 100_000, "{} + {}", page.body.len(), css.body.len());
         for part in ["<script", "<style", " style=", "<img", " onclick", "<iframe", "<form"] {
             assert!(!page.text().contains(part), "{part}");
@@ -69,7 +69,7 @@ fn the_page_is_small_and_needs_nothing_but_its_style_sheet() {
 fn style_sheet_is_immutable_under_the_hash_of_its_content() {
     let app = spawn_app();
     let page = get(&app, "/", &[]);
-    let css = get(&app, sheet(page.text()), &[]);
+    let css = get(&app, style_sheet(page.text()), &[]);
     assert_eq!((css.status, css.header("content-type")), (200, Some("text/css; charset=utf-8")));
     assert_eq!(css.header("cache-control"), Some("max-age=31536000, immutable"));
     for other in ["/assets/style.css", "/assets/", "/assets/0000000000000000.css", "/assets/../Cargo.toml"] {
@@ -198,17 +198,17 @@ fn the_examples_are_taken_by_the_service_itself() {
 fn head_is_get_without_a_body_and_other_verbs_are_named() {
     let app = spawn_app();
     for path in SERVED {
-        let (get, head) = (get(&app, path, &[]), app.as_nobody().send("HEAD", path, &[], None));
+        let (get, head) = (get(&app, path, &[]), app.as_anonymous().send("HEAD", path, &[], None));
         assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
         assert_eq!(head.header("etag"), get.header("etag"));
         assert_eq!(head.header("content-type"), get.header("content-type"));
         for verb in ["POST", "PUT", "DELETE"] {
             let body = (verb != "DELETE").then_some(&b"{}"[..]);
-            let answer = app.as_nobody().send(verb, path, &[], body);
+            let answer = app.as_anonymous().send(verb, path, &[], body);
             assert_eq!(answer.problem(), (405, "1014".to_owned()), "{verb} {path}");
             assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
         }
-        let options = app.as_nobody().send("OPTIONS", path, &[], None);
+        let options = app.as_anonymous().send("OPTIONS", path, &[], None);
         assert_eq!((options.status, options.header("allow")), (204, Some("GET, HEAD, OPTIONS")));
     }
 }
@@ -318,7 +318,7 @@ fn without_documentation_its_paths_are_unknown_like_any_other() {
     for path in SERVED {
         for verb in ["GET", "HEAD", "POST", "OPTIONS"] {
             let body = (verb == "POST").then_some(&b"{}"[..]);
-            let answer = app.as_nobody().send(verb, path, &[("x-requestId", "a")], body);
+            let answer = app.as_anonymous().send(verb, path, &[("x-requestId", "a")], body);
             assert_eq!(answer.status, 404, "{verb} {path}");
             if verb != "HEAD" {
                 assert_eq!(answer.text(), unknown.text());

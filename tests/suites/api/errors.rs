@@ -22,7 +22,7 @@ fn a_400_is_shaped_like_this() {
 }
 
 #[test]
-fn unknown_paths_are_told_alike_with_and_without_a_token() {
+fn unknown_paths_are_answered_alike_with_and_without_a_token() {
     let app = spawn_app();
     for path in [
         "/x",
@@ -43,7 +43,7 @@ fn unknown_paths_are_told_alike_with_and_without_a_token() {
         for verb in ["GET", "PUT", "POST", "OPTIONS"] {
             let body = (verb == "PUT" || verb == "POST").then_some(&b"{}"[..]);
             let with = app.as_org(Star).send(verb, path, &[("x-requestId", "a")], body);
-            let without = app.as_nobody().send(verb, path, &[("x-requestId", "a")], body);
+            let without = app.as_anonymous().send(verb, path, &[("x-requestId", "a")], body);
             assert_eq!(with.problem(), (404, "1014".to_owned()), "{verb} {path}");
             assert_eq!(with.text(), without.text());
         }
@@ -63,7 +63,7 @@ fn a_wrong_verb_is_a_405_that_names_the_right_ones() {
     ] {
         for verb in verbs {
             let body = ["PUT", "POST", "PATCH"].contains(&verb).then_some(&b"{}"[..]);
-            for caller in [app.as_org(Star), app.as_nobody()] {
+            for caller in [app.as_org(Star), app.as_anonymous()] {
                 let answer = caller.send(verb, path, &[], body);
                 assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{verb} {path}");
                 if verb != "HEAD" {
@@ -71,7 +71,7 @@ fn a_wrong_verb_is_a_405_that_names_the_right_ones() {
                 }
             }
         }
-        for caller in [app.as_org(Star), app.as_nobody()] {
+        for caller in [app.as_org(Star), app.as_anonymous()] {
             let answer = caller.send("OPTIONS", path, &[], None);
             assert_eq!((answer.status, answer.header("allow"), answer.text()), (204, Some(allow), ""));
         }
@@ -81,11 +81,11 @@ fn a_wrong_verb_is_a_405_that_names_the_right_ones() {
 #[test]
 fn no_token_is_a_challenge_without_an_error_and_a_bad_one_with() {
     let app = spawn_app();
-    let none = app.as_nobody().get_logins();
+    let none = app.as_anonymous().get_logins();
     assert_eq!(none.problem(), (401, "1012".to_owned()));
     assert_eq!(none.header("www-authenticate"), Some(r#"Bearer realm="virksomhedslogin""#));
     for value in ["Bearer x", "bearer a.b.c", "Bearer", "Bearer ", "BEARER eyJ.eyJ.x"] {
-        let bad = app.as_nobody().send("GET", "/v1/Logins", &[("Authorization", value)], None);
+        let bad = app.as_anonymous().send("GET", "/v1/Logins", &[("Authorization", value)], None);
         assert_eq!(bad.problem(), (401, "1012".to_owned()), "{value}");
         assert_eq!(
             bad.header("www-authenticate"),
@@ -93,15 +93,15 @@ fn no_token_is_a_challenge_without_an_error_and_a_bad_one_with() {
             "{value}"
         );
     }
-    let basic = app.as_nobody().send("GET", "/v1/Logins", &[("Authorization", "Basic eDp5")], None);
+    let basic = app.as_anonymous().send("GET", "/v1/Logins", &[("Authorization", "Basic eDp5")], None);
     assert_eq!(basic.problem(), (401, "1012".to_owned()));
 }
 
 #[test]
-fn a_body_that_nobody_reads_does_not_hide_the_answer() {
+fn an_unread_body_does_not_hide_the_answer() {
     let app = spawn_app();
     let body = "x".repeat(1024 * 1024);
-    let answer = app.as_nobody().put("/v1/Login/12345678", &body);
+    let answer = app.as_anonymous().put("/v1/Login/12345678", &body);
     assert_eq!(answer.problem(), (401, "1012".to_owned()));
     let answer = app.as_org(Star).put("/v1/Login/12345678", &body);
     assert_eq!(answer.problem(), (413, "1014".to_owned()));

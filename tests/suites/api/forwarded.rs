@@ -15,7 +15,7 @@ fn remote(app: &TestApp, lines: &[&str]) -> String {
 
 /// The address that the page's `curl` lines call, for a request with these lines in its head.
 fn printed(app: &TestApp, lines: &[&str]) -> String {
-    let page = app.as_nobody().raw_get_with("/?sprog=en", lines);
+    let page = app.as_anonymous().raw_get_with("/?sprog=en", lines);
     let (_, rest) = page.split_once("curl -i '").unwrap_or_else(|| panic!("{lines:?}: {page}"));
     rest.split_once("/v1/").unwrap().0.to_owned()
 }
@@ -157,7 +157,7 @@ fn a_public_url_is_printed_whatever_was_asked() {
 fn refused_calls_are_counted_by_the_address_that_a_trusted_proxy_names() {
     let app = spawn_app_with(&format!("{TRUSTED}\nlimits.refused_per_second = 1"));
     let from = |address: &str| {
-        let answer = app.as_nobody().raw_get_with("/v1/Logins", &[&format!("X-Forwarded-For: {address}")]);
+        let answer = app.as_anonymous().raw_get_with("/v1/Logins", &[&format!("X-Forwarded-For: {address}")]);
         answer.split(' ').nth(1).unwrap().to_owned()
     };
     let answers: Vec<_> = (0..30).map(|_| from("203.0.113.9")).collect();
@@ -166,7 +166,7 @@ fn refused_calls_are_counted_by_the_address_that_a_trusted_proxy_names() {
     let forged = spawn_app_with("limits.refused_per_second = 1");
     let answers: Vec<_> = (0..30)
         .map(|at| {
-            forged.as_nobody().raw_get_with("/v1/Logins", &[&format!("X-Forwarded-For: 203.0.113.{at}")])
+            forged.as_anonymous().raw_get_with("/v1/Logins", &[&format!("X-Forwarded-For: 203.0.113.{at}")])
         })
         .collect();
     assert!(answers[29].starts_with("HTTP/1.1 429 "), "a client that makes up addresses has one bucket");

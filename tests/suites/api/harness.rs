@@ -97,12 +97,14 @@ fn start(
     let listen = listen.map(|listen| ("VIRKSOMHEDSLOGIN__SERVER__LISTEN".into(), listen.into()));
     let settings = settings::load(config, listen.into_iter()).unwrap_or_else(|faults| panic!("{faults}"));
     let (stop, stopped) = oneshot::channel::<()>();
-    let (tell, reported) = mpsc::channel();
+    let (report, reported) = mpsc::channel();
     let shared = Arc::clone(&clock);
     let thread = std::thread::spawn(move || {
         actix_rt::System::new().block_on(async move {
             let app = App::build(settings, shared).unwrap_or_else(|error| panic!("{error}"));
-            tell.send((app.address(), app.management_address().unwrap().to_string(), app.reload())).unwrap();
+            report
+                .send((app.address(), app.management_address().unwrap().to_string(), app.reload()))
+                .unwrap();
             let stop = async {
                 let _ = stopped.await;
             };
@@ -147,7 +149,7 @@ impl TestApp {
     }
 
     /// A caller without a token.
-    pub(super) fn as_nobody(&self) -> Caller<'_> {
+    pub(super) fn as_anonymous(&self) -> Caller<'_> {
         Caller { app: self, claims: None }
     }
 

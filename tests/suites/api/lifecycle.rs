@@ -6,7 +6,7 @@ use virksomhedslogin::testing::OrganisationType::{AKasse, JobCenter, Star};
 use crate::suites::api::harness::{START, spawn_app};
 
 #[test]
-fn management_tells_that_the_service_lives_and_is_ready() {
+fn management_says_that_the_service_lives_and_is_ready() {
     let app = spawn_app();
     let alive = app.management("/livez");
     assert_eq!((alive.status, alive.text()), (200, r#"{"status":"alive"}"#));
@@ -62,7 +62,7 @@ fn a_reload_uses_the_new_table_at_once() {
     assert_eq!(app.as_org(AKasse).get_logins().status, 200);
     let table = app.directory.path().join("access.toml");
     std::fs::write(&table, "version = 1\n[GetLogins]\nSTAR = [\"AlleBorgere\"]\n").unwrap();
-    assert_eq!(app.as_org(AKasse).get_logins().status, 200, "not before it is told to");
+    assert_eq!(app.as_org(AKasse).get_logins().status, 200, "not before the signal");
     app.reload.run().unwrap();
     assert_eq!(app.as_org(AKasse).get_logins().problem(), (403, "4575".to_owned()));
     assert_eq!(app.as_org(Star).get_logins().status, 200);
@@ -129,8 +129,8 @@ fn every_call_that_reached_a_method_is_one_audit_line() {
         None,
     );
     app.as_org(JobCenter).set_login("12345678");
-    app.as_nobody().get_login("12345678");
-    app.as_nobody().send("GET", "/nowhere", &id, None);
+    app.as_anonymous().get_login("12345678");
+    app.as_anonymous().send("GET", "/nowhere", &id, None);
     app.as_org(Star).send("DELETE", "/v1/Logins", &id, None);
     app.as_org(Star)
         .with("sub", json!("a\nb\u{2028}\u{7f}"))

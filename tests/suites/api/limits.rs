@@ -88,7 +88,7 @@ fn what_comes_after_a_408_is_no_request() {
 }
 
 #[test]
-fn chunks_that_nobody_reads_do_not_hold_a_connection() {
+fn unread_chunks_do_not_hold_a_connection() {
     let app = spawn_app_with(IMPATIENT);
     let mut stream = connect(&app);
     stream
@@ -129,7 +129,7 @@ fn a_reader_that_takes_nothing_is_cut_off() {
 }
 
 #[test]
-fn one_connection_more_than_allowed_is_told_so_and_closed() {
+fn one_connection_more_than_allowed_is_answered_and_closed() {
     let app = spawn_app_with("limits.connections = 16\n");
     let token = app.as_org(Star).token().unwrap();
     let request = format!("GET /v1/Logins HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
@@ -165,7 +165,7 @@ fn one_connection_more_than_allowed_is_told_so_and_closed() {
 }
 
 #[test]
-fn a_client_that_calls_too_often_is_told_when_to_go_on() {
+fn a_client_that_calls_too_often_learns_when_to_go_on() {
     let app = spawn_app_with("limits.requests_per_second = 1\nlimits.burst = 3\n");
     // The bucket fills meanwhile, so that on a slow machine it takes some calls more to empty it.
     let until_refused = |call: &dyn Fn() -> Answer| {
@@ -188,7 +188,7 @@ fn a_client_that_calls_too_often_is_told_when_to_go_on() {
     // Counted by client, whatever it is let in to: also for a method that it may not call, and before that is looked at.
     until_refused(&|| app.as_org(JobCenter).set_login("12345678"));
     // Not counted: a call without a good token, and one that is no method's.
-    assert_eq!(app.as_nobody().get_logins().status, 401);
+    assert_eq!(app.as_anonymous().get_logins().status, 401);
     assert_eq!(app.as_org(Star).send("GET", "/nowhere", &[], None).status, 404);
     // Others have buckets of their own, by client_id or else by sub.
     assert_eq!(app.as_org(AKasse).with("client_id", json!("client-2")).get_logins().status, 200);
@@ -198,7 +198,7 @@ fn a_client_that_calls_too_often_is_told_when_to_go_on() {
 }
 
 #[test]
-fn without_a_limit_nobody_is_refused() {
+fn without_a_limit_no_client_is_refused() {
     let app = spawn_app();
     for _ in 0..200 {
         assert_eq!(app.as_org(Star).get_logins().status, 200);
@@ -251,7 +251,7 @@ fn five_hundred_slow_heads_and_slow_readers_delay_no_other() {
             stream
         })
         .collect();
-    // Until the systems' buffers are full and nobody waits for anything but the readers.
+    // Until the systems' buffers are full and nothing waits for anything but the readers.
     std::thread::sleep(Duration::from_secs(1));
     let mut slowest = Duration::ZERO;
     for _ in 0..5 {

@@ -167,7 +167,7 @@ fn no_answer_grants_other_origins_anything() {
     let app = spawn_app();
     let answer = app.as_org(JobCenter).send("GET", "/v1/Logins", &[("Origin", "https://example.dk")], None);
     let preflight = [("Origin", "https://example.dk"), ("Access-Control-Request-Method", "GET")];
-    let options = app.as_nobody().send("OPTIONS", "/v1/Logins", &preflight, None);
+    let options = app.as_anonymous().send("OPTIONS", "/v1/Logins", &preflight, None);
     for answer in [answer, options] {
         assert_eq!(answer.header("access-control-allow-origin"), None);
         assert_eq!(answer.header("access-control-allow-methods"), None);

@@ -122,7 +122,7 @@ fn answers_are_counted_by_label_and_scrapes_are_not() {
     job_center.get_login("abc");
     job_center.set_login("12345678");
     job_center.with("scope", json!("other")).get_logins();
-    app.as_nobody().get_logins();
+    app.as_anonymous().get_logins();
     app.as_org(AKasse).get_logins();
     star.send("PUT", "/v1/Login/12345678", &[("Content-Type", "text/plain")], Some(b"x"));
     let large = vec![b' '; 20_000];
@@ -196,15 +196,15 @@ fn answers_are_counted_by_label_and_scrapes_are_not() {
 }
 
 #[test]
-fn every_refusal_has_a_reason_and_nobody_makes_up_a_new_one() {
+fn every_refusal_has_a_reason_of_the_fixed_set() {
     let app = spawn_app();
     let before = scrape(&app).len();
     let star = app.as_org(Star);
     for _ in 0..2 {
         for token in ["Basic eA==", "Bearer", "Bearer x.y.z", "Bearer a.b"] {
-            app.as_nobody().send("GET", "/v1/Logins", &[("Authorization", token)], None);
+            app.as_anonymous().send("GET", "/v1/Logins", &[("Authorization", token)], None);
         }
-        app.as_nobody().send("GET", "/v1/Logins?access_token=x", &[], None);
+        app.as_anonymous().send("GET", "/v1/Logins?access_token=x", &[], None);
         star.clone().with("exp", json!(1)).get_logins();
         star.clone().with("exp", json!("soon")).get_logins();
         star.clone().with("nbf", json!(3_999_999_999_i64)).get_logins();
@@ -217,8 +217,8 @@ fn every_refusal_has_a_reason_and_nobody_makes_up_a_new_one() {
     for number in 0..30 {
         star.clone().with("organisationType", json!(format!("evil{number}\"\n}} 1"))).get_logins();
         star.clone().with("sub", json!(format!("caller {number}"))).get_logins();
-        app.as_nobody().send("GET", &format!("/path/{number}"), &[], None);
-        app.as_nobody().send(&format!("VERB{number}"), "/v1/Logins", &[], None);
+        app.as_anonymous().send("GET", &format!("/path/{number}"), &[], None);
+        app.as_anonymous().send(&format!("VERB{number}"), "/v1/Logins", &[], None);
         star.get_login(&format!("{:08}", 10_000_000 + number));
     }
     let scrape = scrape(&app);
@@ -266,7 +266,7 @@ fn keys_that_cannot_be_read_are_counted_and_taken_again() {
     };
     std::fs::write(&keys, "no keys").unwrap();
     until("virksomhedslogin_jwks_refresh_failures_total", 1.0);
-    // A file that was not taken makes nobody think that the keys are fresh.
+    // A file that was not taken suggests to no one that the keys are fresh.
     until("virksomhedslogin_jwks_age_seconds", 5.0);
     assert_eq!(scrape(&app)["virksomhedslogin_jwks_keys"], 1.0, "the last good set stays");
     std::fs::write(&keys, good).unwrap();
@@ -353,7 +353,7 @@ fn assert_histograms(scrape: &Scrape) {
 }
 
 #[test]
-fn the_build_is_told() {
+fn the_build_is_reported() {
     let app = spawn_app();
     assert_eq!(scrape(&app)["virksomhedslogin_store_writable"], 1.0);
     let metrics = app.management("/metrics");

@@ -11,9 +11,9 @@ mod stores;
 const LEFT_OUT: &[(&str, &str)] = &[];
 
 /// A multiple of what it takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(400);
+const TIMEOUT: Duration = Duration::from_secs(400);
 
 #[test]
 fn contract_holds_on_postgresql() {
-    rerun_on_postgres(module_path!(), LEFT_OUT, &["fsync=off"], PATIENCE);
+    rerun_on_postgres(module_path!(), LEFT_OUT, &["fsync=off"], TIMEOUT);
 }

@@ -1,5 +1,5 @@
-//! Requests as bytes, right and wrong ones: exactly one answer to each, nothing taken for a second request, and nobody
-//! without a token let in.
+//! Requests as bytes, right and wrong ones: exactly one answer to each, nothing taken for a second request, and no
+//! caller without a token let in.
 //!
 //! Every row is sent twice on connections of their own, with a good token and without one, and each time with a good
 //! request right behind it. Where the framing is in doubt that one must not be answered.

@@ -166,7 +166,7 @@ fn ours(page: &str) -> Rows {
 #[test]
 fn page_differs_from_the_source_page_only_as_intended() {
     let app = spawn_app();
-    let page = app.as_nobody().send("GET", "/", &[], None);
+    let page = app.as_anonymous().send("GET", "/", &[], None);
     let (theirs, ours) = (theirs(), ours(page.text()));
     let places = |rows: &Rows| rows.iter().map(|(place, _)| place.clone()).collect::<Vec<_>>();
     assert_eq!(places(&theirs), places(&ours), "the same rows in the same order");
@@ -188,7 +188,7 @@ fn page_differs_from_the_source_page_only_as_intended() {
 #[test]
 fn the_words_around_the_tables_are_the_contracts() {
     let app = spawn_app();
-    let page = app.as_nobody().send("GET", "/", &[], None);
+    let page = app.as_anonymous().send("GET", "/", &[], None);
     let page = page.text();
     let mut from = 0;
     for words in [SOURCE.lines().next().unwrap(), ">Metoder</h2>"] {

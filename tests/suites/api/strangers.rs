@@ -71,7 +71,7 @@ fn count(counted: &[(u16, usize)], status: u16) -> usize {
 
 /// Calls without a token until one is beyond the bucket, which fills meanwhile.
 fn until_limited(app: &TestApp) -> Answer {
-    let mut answers = (0..2 * BURST).map(|_| app.as_nobody().get_logins());
+    let mut answers = (0..2 * BURST).map(|_| app.as_anonymous().get_logins());
     answers.find(|answer| answer.status == 429).expect("a client that never stops is limited")
 }
 

@@ -27,8 +27,8 @@ fn a_token_must_name_issuer_audience_expiry_and_caller() {
         let answer = app.as_org(Star).with(claim, value.clone()).get_logins();
         assert_eq!(answer.problem(), (401, "1012".to_owned()), "{claim} = {value}");
     }
-    let nobody = app.as_org(Star).with("sub", Value::Null).with("client_id", Value::Null);
-    assert_eq!(nobody.get_logins().problem(), (401, "1012".to_owned()));
+    let unnamed = app.as_org(Star).with("sub", Value::Null).with("client_id", Value::Null);
+    assert_eq!(unnamed.get_logins().problem(), (401, "1012".to_owned()));
     assert_eq!(app.as_org(Star).with("sub", Value::Null).get_logins().status, 200);
     assert_eq!(app.as_org(Star).with("aud", json!(["x", AUDIENCE])).get_logins().status, 200);
 }
@@ -50,7 +50,7 @@ fn a_token_in_the_query_is_ignored_or_beside_a_header_an_error() {
     let app = spawn_app();
     let token = app.as_org(Star).token().unwrap();
     let path = format!("/v1/Logins?access_token={token}");
-    assert_eq!(app.as_nobody().send("GET", &path, &[], None).problem(), (401, "1012".to_owned()));
+    assert_eq!(app.as_anonymous().send("GET", &path, &[], None).problem(), (401, "1012".to_owned()));
     let both = app.as_org(Star).send("GET", &path, &[], None);
     assert_eq!(both.problem(), (400, "1014".to_owned()));
     let challenge = Some(r#"Bearer realm="virksomhedslogin", error="invalid_request""#);
@@ -67,7 +67,7 @@ fn the_scheme_is_read_in_any_case() {
     let token = app.as_org(Star).token().unwrap();
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
         let authorization = format!("{scheme} {token}");
-        let answer = app.as_nobody().send("GET", "/v1/Logins", &[("Authorization", &authorization)], None);
+        let answer = app.as_anonymous().send("GET", "/v1/Logins", &[("Authorization", &authorization)], None);
         assert_eq!(answer.status, 200, "{scheme}");
     }
 }

@@ -31,7 +31,7 @@ fn a_trace_goes_on_in_the_answer_and_in_the_audit_line() {
     for (verb, path) in
         [("GET", "/nowhere"), ("OPTIONS", "/v1/Logins"), ("DELETE", "/v1/Logins"), ("GET", "/")]
     {
-        assert_eq!(trace(&app.as_nobody().send(verb, path, &sent, None)).0, ID, "{verb} {path}");
+        assert_eq!(trace(&app.as_anonymous().send(verb, path, &sent, None)).0, ID, "{verb} {path}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `build.rs`, compiled and run by itself: which day it tells the program.
+//! `build.rs`, compiled and run by itself: which day it passes to the program.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::suites::cli::program::{stderr, stdout};
 
 /// 2026-11-24T18:50:46Z, and midnight of that day.
-const MOMENT: &str = "1795546246";
+const EPOCH_SECONDS: &str = "1795546246";
 const DAY: &str = "cargo::rustc-env=VIRKSOMHEDSLOGIN_BUILD_DAY=1795478400";
 
 /// The script, compiled once.
@@ -38,7 +38,7 @@ fn build(profile: &str, root: &Path, variables: &[(&str, &str)]) -> Output {
     command.output().unwrap()
 }
 
-/// The day that it tells.
+/// The day that it passes.
 fn day(profile: &str, root: &Path, variables: &[(&str, &str)]) -> Option<String> {
     let output = build(profile, root, variables);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -52,7 +52,7 @@ fn git(directory: &Path, arguments: &[impl AsRef<OsStr>]) -> String {
         .current_dir(directory)
         .args(["-c", "user.name=t", "-c", "user.email=t@example.dk"])
         .args(arguments);
-    let date = format!("{MOMENT} +0100");
+    let date = format!("{EPOCH_SECONDS} +0100");
     let output = command.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     stdout(&output).trim().to_owned()
@@ -64,7 +64,7 @@ fn a_release_build_knows_the_day_of_its_commit() {
     let root = directory.path();
     assert_eq!(day("release", root, &[]), None, "no repository: the constant");
     assert_eq!(day("release", root, &[("SOURCE_DATE_EPOCH", "")]), None);
-    assert_eq!(day("release", root, &[("SOURCE_DATE_EPOCH", MOMENT)]).as_deref(), Some(DAY));
+    assert_eq!(day("release", root, &[("SOURCE_DATE_EPOCH", EPOCH_SECONDS)]).as_deref(), Some(DAY));
 
     git(root, &["init", "--quiet"]);
     assert_eq!(day("release", root, &[]), None, "no commit yet");
@@ -81,11 +81,11 @@ fn a_release_build_knows_the_day_of_its_commit() {
 }
 
 #[test]
-fn a_debug_build_asks_nobody_for_the_day() {
+fn a_debug_build_asks_for_no_day() {
     let directory = TempDir::new().unwrap();
     git(directory.path(), &["init", "--quiet"]);
     git(directory.path(), &["commit", "--quiet", "--allow-empty", "-m", "first"]);
-    assert_eq!(day("debug", directory.path(), &[("SOURCE_DATE_EPOCH", MOMENT)]), None);
+    assert_eq!(day("debug", directory.path(), &[("SOURCE_DATE_EPOCH", EPOCH_SECONDS)]), None);
 }
 
 #[test]

@@ -55,8 +55,8 @@ pub(super) fn picture(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     seen
 }
 
-/// `check` changes nothing, tells what `serve` then tells, and ends with the same code.
-fn foretold(name: &str, fixture: &Fixture, variables: Variables<'_>, code: i32, words: &[&str]) {
+/// `check` changes nothing, reports what `serve` then reports, and ends with the same code.
+fn predicted(name: &str, fixture: &Fixture, variables: Variables<'_>, code: i32, words: &[&str]) {
     let before = picture(fixture.directory.path());
     let checked = check(fixture, variables);
     assert!(before == picture(fixture.directory.path()), "{name}: check changed something");
@@ -82,7 +82,7 @@ pub(super) fn fixture_with_store() -> Fixture {
 }
 
 #[test]
-fn what_the_machine_refuses_is_foretold_with_exit_code_1() {
+fn what_the_machine_refuses_is_predicted_with_exit_code_1() {
     let cases: [(&str, Variables<'_>, &[&str]); 8] = [
         (
             "the audit file's directory is missing",
@@ -134,7 +134,7 @@ fn what_the_machine_refuses_is_foretold_with_exit_code_1() {
             continue;
         }
         fs::create_dir(fixture.path("directory")).unwrap();
-        foretold(name, &fixture, variables, 1, words);
+        predicted(name, &fixture, variables, 1, words);
     }
 }
 
@@ -144,7 +144,7 @@ fn format_of(version: u32) -> String {
     format!("{body}sha256 {}\n", data_encoding::HEXLOWER.encode(&Sha256::digest(&body)))
 }
 
-/// What is wrong, how it is done to a store, and the words that tell it.
+/// What is wrong, how it is done to a store, and the words that report it.
 type Spoilt = (&'static str, fn(&Path), &'static [&'static str]);
 
 #[test]
@@ -198,12 +198,12 @@ fn foreign_or_damaged_store_is_predicted_with_exit_code_3() {
     for (name, spoil, words) in spoil {
         let fixture = fixture_with_store();
         spoil(&fixture.path("store"));
-        foretold(name, &fixture, &[], 3, words);
+        predicted(name, &fixture, &[], 3, words);
     }
     let fixture = Fixture::new();
     fs::create_dir(fixture.path("store")).unwrap();
     let inside = [("VIRKSOMHEDSLOGIN__AUDIT__FILE", "store/audit.ndjson")];
-    foretold("the audit file in the store to be made", &fixture, &inside, 3, &["found audit.ndjson"]);
+    predicted("the audit file in the store to be made", &fixture, &inside, 3, &["found audit.ndjson"]);
 }
 
 #[test]
@@ -218,17 +218,17 @@ fn unusable_keys_or_store_kind_are_predicted_with_exit_code_2() {
     ] {
         let fixture = Fixture::new();
         fixture.write("jwks.json", keys);
-        foretold(name, &fixture, &[], 2, &["token.jwks: "]);
+        predicted(name, &fixture, &[], 2, &["token.jwks: "]);
     }
     let fixture = Fixture::new();
     let text = fs::read_to_string(fixture.config()).unwrap();
     let postgres = "store.kind = \"postgres\"\nstore.url = \"postgresql://u:hunter2@db:many/x\"";
     fixture.write("virksomhedslogin.toml", &text.replace(&fixture.store.configuration(), postgres));
-    foretold("postgres", &fixture, &[], 2, &["store.url: "]);
+    predicted("postgres", &fixture, &[], 2, &["store.url: "]);
     assert!(!stderr(&check(&fixture, &[])).contains("hunter2"));
 }
 
-/// name → the lines that tell its faults.
+/// name → the lines that report its faults.
 fn expected(directory: &str) -> Vec<(String, Vec<String>)> {
     let text = fs::read_to_string(Path::new(directory).join("expected.txt")).unwrap();
     text.split("== ")
@@ -258,7 +258,7 @@ fn every_fixture_is_told_by_check_and_by_serve_with_exit_code_2() {
                 let reported = stderr(&output).replace(&format!("{directory}/"), "");
                 assert_eq!(output.status.code(), Some(2), "{what} {name}: {reported}");
                 for line in &lines {
-                    // A table that cannot be read at all is told as a fault of the key that names it.
+                    // A table that cannot be read at all is reported as a fault of the key that names it.
                     let line = if variable.is_some() { line.split_once(": ").unwrap().1 } else { line };
                     assert!(reported.contains(line), "{what} {name}: {line}\nin {reported}");
                 }
@@ -311,7 +311,7 @@ fn a_newer_store_is_refused_by_every_command_and_left_as_it_is() {
     let fixture = fixture_with_store();
     fs::write(fixture.path("store/format"), format_of(3)).unwrap();
     fixture.write("list.csv", "cvrNummer,tidligsteLoginTidspunkt,senesteLogintidspunkt\n");
-    // Whoever tries to open it writes its process id into the lock; nothing else may change.
+    // A process that tries to open it writes its process id into the lock; nothing else may change.
     let store = || {
         let mut files = picture(&fixture.path("store"));
         files.remove(&fixture.path("store/lock"));

@@ -1,4 +1,4 @@
-//! What `check` says about keys that are published: an issuer that is away now is a note, an answer without a usable key
+//! What `check` says about keys that are published: an issuer that is down now is a note, an answer without a usable key
 //! a fault, and either says what to do.
 
 use std::io::{BufRead, BufReader, Write};
@@ -39,7 +39,7 @@ fn key(fixture: &Fixture) -> Value {
 }
 
 #[test]
-fn an_issuer_that_is_away_is_a_note_and_no_fault() {
+fn an_issuer_that_is_down_is_a_note_and_no_fault() {
     let fixture = Fixture::new();
     let closed = {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -47,7 +47,7 @@ fn an_issuer_that_is_away_is_a_note_and_no_fault() {
     };
     let plain = issuer(200, "{}").replace("http://", "https://");
     for (what, jwks, help) in [
-        ("nobody listens", format!("http://127.0.0.1:{closed}/keys"), "check that the issuer is up"),
+        ("no listener", format!("http://127.0.0.1:{closed}/keys"), "check that the issuer is up"),
         ("no such name", "https://issuer.invalid/keys".to_owned(), "check that the issuer is up"),
         ("it is overloaded", issuer(503, ""), "check that the issuer is up"),
         ("no TLS there", plain, "token.ca_file"),
@@ -63,7 +63,7 @@ fn an_issuer_that_is_away_is_a_note_and_no_fault() {
 }
 
 #[test]
-fn an_answer_without_a_usable_key_is_a_fault_that_is_told_once() {
+fn an_answer_without_a_usable_key_is_a_fault_that_is_reported_once() {
     let fixture = Fixture::new();
     for (what, jwks, expected) in [
         ("no keys", issuer(200, r#"{"keys":[]}"#), "publish at least one public key"),

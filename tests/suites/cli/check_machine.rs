@@ -12,7 +12,7 @@ use crate::suites::cli::check::{command, ended, fixture_with_store, picture};
 use crate::suites::cli::program::stderr;
 use crate::support::process::{Fixture, Service};
 
-/// Nobody in particular, and somebody else.
+/// The user `nobody`, and another.
 const NOBODY: u32 = 65_534;
 const OTHER: u32 = 65_533;
 
@@ -24,7 +24,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A command as a user whom permissions stop: this one, or nobody where this one is root.
+/// A command as a user whom permissions stop: this one, or `nobody` where this one is root.
 pub(super) struct Unprivileged {
     pub fixture: Fixture,
     pub program: PathBuf,
@@ -39,7 +39,7 @@ impl Unprivileged {
         let (fixture, root) = (fixture_with_store(), rustix::process::geteuid().is_root());
         let mut program = PathBuf::from(env!("CARGO_BIN_EXE_virksomhedslogin"));
         if root {
-            // Where this one lies, nobody may perhaps not look.
+            // Where this one lies, `nobody` may perhaps not look.
             program = fixture.path("program");
             // By another process: a copy that this one has open for writing would be "busy" (ETXTBSY) wherever a thread
             // starts a program meanwhile.
@@ -59,14 +59,14 @@ impl Unprivileged {
         command
     }
 
-    /// Has the command run as nobody where this user is root.
+    /// Has the command run as `nobody` where this user is root.
     pub(super) fn demote(&self, command: &mut Command) {
         if self.root {
             command.uid(NOBODY).gid(NOBODY);
         }
     }
 
-    fn foretold(&self, name: &str, code: i32, word: &str) {
+    fn predicted(&self, name: &str, code: i32, word: &str) {
         for what in ["check", "serve"] {
             let output = ended(self.command(what));
             assert_eq!(output.status.code(), Some(code), "{what} {name}: {}", stderr(&output));
@@ -93,7 +93,7 @@ fn missing_permissions_are_predicted() {
             fs::remove_file(user.fixture.path("audit.ndjson")).unwrap();
         }
         set_mode(&user.fixture.path(name), mode);
-        user.foretold(name, code, "Permission denied");
+        user.predicted(name, code, "Permission denied");
         set_mode(&user.fixture.path(name), 0o700);
     }
 }
@@ -101,7 +101,8 @@ fn missing_permissions_are_predicted() {
 #[test]
 fn files_of_another_user_are_predicted() {
     if !rustix::process::geteuid().is_root() {
-        let line = "left out: files of another user for `check`, because giving files away needs root";
+        let line =
+            "left out: files of another user for `check`, because changing the owner of files needs root";
         let _ = writeln!(std::io::stderr(), "{line}");
         return;
     }
@@ -116,14 +117,15 @@ fn files_of_another_user_are_predicted() {
         let user = Unprivileged::new();
         give(&user.fixture.path(name), OTHER);
         set_mode(&user.fixture.path(name), mode);
-        user.foretold(name, 1, word);
+        user.predicted(name, 1, word);
     }
 }
 
 #[test]
 fn directory_of_another_user_is_refused_before_anything_is_made() {
     if !rustix::process::geteuid().is_root() {
-        let line = "left out: an empty directory of another user, because giving files away needs root";
+        let line =
+            "left out: an empty directory of another user, because changing the owner of files needs root";
         let _ = writeln!(std::io::stderr(), "{line}");
         return;
     }
@@ -138,7 +140,7 @@ fn directory_of_another_user_is_refused_before_anything_is_made() {
         give(&store, OTHER);
         set_mode(&store, 0o777);
         let before = picture(&store);
-        user.foretold("store", 1, "Operation not permitted");
+        user.predicted("store", 1, "Operation not permitted");
         assert!(before == picture(&store), "something was made in {inside:?}");
     }
 }
@@ -150,7 +152,7 @@ fn absent_store_is_named_where_it_could_not_be_made_either() {
     user.fixture.write("virksomhedslogin.toml", &format!("store.create = false\n{config}"));
     fs::create_dir(user.fixture.path("volume")).unwrap();
     set_mode(&user.fixture.path("volume"), 0o555);
-    user.foretold("volume", 1, "store.create = false");
+    user.predicted("volume", 1, "store.create = false");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::support::process::Fixture;
 fn database_on_another_machine_without_tls_is_warned_of() {
     let fixture = Fixture::new();
     let text = fs::read_to_string(fixture.config()).unwrap();
-    // An address of documentation: nobody answers there.
+    // An address of documentation: nothing answers there.
     let plain = "store.kind = \"postgres\"\nstore.deadline_seconds = 1\n\
                  store.url = \"host=192.0.2.1 user=u password=hunter2 sslmode=disable\"";
     let config = text.replace(&fixture.store.configuration(), plain);
@@ -78,7 +78,7 @@ fn a_socket_folder_below_run_is_its_supervisors_to_make() {
 }
 
 #[test]
-fn a_store_without_a_fault_is_told_without_a_note() {
+fn a_store_without_a_fault_is_reported_without_a_note() {
     let fixture = fixture_with_store();
     let reported = check(&fixture, &[]);
     assert_eq!(reported.status.code(), Some(0));

@@ -23,7 +23,7 @@ const KINDS: [&str; 17] = [
     "directory",
     "directory that is not empty",
     "pipe",
-    "socket of nobody",
+    "socket without a listener",
     "device",
     "device of zeroes",
     "dangling link",
@@ -51,7 +51,7 @@ fn make(kind: &str, within: &Path, text: &str) -> String {
             fs::write(path.join("something"), text).unwrap();
         }
         "pipe" => assert!(Command::new("mkfifo").arg(&path).status().unwrap().success()),
-        "socket of nobody" => drop(UnixListener::bind(&path).unwrap()),
+        "socket without a listener" => drop(UnixListener::bind(&path).unwrap()),
         "device" => return "/dev/null".to_owned(),
         "device of zeroes" => return "/dev/zero".to_owned(),
         "dangling link" => symlink("elsewhere", &path).unwrap(),
@@ -199,6 +199,6 @@ fn connection_file_of_every_kind_is_checked() {
     let shared = text.replace(&user.fixture.store.configuration(), "store.kind = \"postgres\"");
     assert!(shared != text, "{text}");
     user.fixture.write("virksomhedslogin.toml", &shared);
-    // Nobody listens there: the service starts, and waits for it.
+    // Nothing listens there: the service starts, and waits for it.
     compare_for(&user, "STORE__URL_FILE", "", "postgresql://u@127.0.0.1:1/logins\n");
 }

@@ -24,7 +24,7 @@ fn check_accepts_a_good_site_and_lists_every_fault_of_a_bad_one() {
 }
 
 #[test]
-fn explain_tells_the_rule_or_the_lack_of_one() {
+fn explain_names_the_rule_or_the_lack_of_one() {
     let fixture = Fixture::new();
     let explain = |organisation: &str, mode: &str| {
         run(&[

@@ -136,7 +136,7 @@ fn on_a_terminal() -> (Child, String) {
 }
 
 #[test]
-fn dev_ends_when_its_terminal_goes_away() {
+fn dev_ends_when_its_terminal_closes() {
     let (mut script, address) = on_a_terminal();
     assert!(std::net::TcpStream::connect(&address).is_ok(), "it runs");
     script.kill().unwrap();

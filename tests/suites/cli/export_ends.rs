@@ -56,7 +56,7 @@ fn an_export_that_is_cut_off_or_wrong_leaves_the_old_file() {
 }
 
 #[test]
-fn an_export_whose_reader_goes_away_or_whose_disk_is_full_fails() {
+fn an_export_whose_reader_closes_or_whose_disk_is_full_fails() {
     let fixture = Fixture::new();
     import(&fixture, "list.ndjson", &list(5_000), &[]);
     let mut child = binary()

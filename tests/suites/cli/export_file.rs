@@ -20,7 +20,7 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// A management listener that sends the first half of an export and then nothing; its address, and a signal of that moment.
+/// A management listener that sends the first half of an export and then nothing; its address, and a signal when that is done.
 fn half_an_export() -> (String, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

@@ -11,7 +11,7 @@ use crate::suites::cli::program::stderr;
 use crate::suites::cli::records::{command, import, list};
 use crate::support::process::{Fixture, Service, binary};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The binary with files of at most so many bytes.
 fn limited(bytes: u64) -> Command {
@@ -27,7 +27,7 @@ fn limit(child: &Child, bytes: Option<u64>) {
 }
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     while !is_so() {
         assert!(Instant::now() < end, "{what}");
         std::thread::sleep(Duration::from_millis(20));
@@ -80,7 +80,7 @@ fn store_at_the_limit_refuses_writes_and_reads_go_on() {
     limit(&service.child, None);
     until("writes return", || service.put("12345679").unwrap() == 204);
     service.signal("TERM");
-    assert_eq!(service.wait(PATIENCE).code(), Some(0));
+    assert_eq!(service.wait(TIMEOUT).code(), Some(0));
     let verified = command(&fixture, "verify", &[]);
     assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
 }

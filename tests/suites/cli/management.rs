@@ -12,7 +12,7 @@ use crate::suites::cli::records::{import, list};
 use crate::suites::cli::supervised::handed_over;
 use crate::support::process::{Fixture, Service, binary};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The service with its management listener here.
 fn start(fixture: &Fixture, management: &str, variables: &[(&str, &str)]) -> Service {
@@ -27,7 +27,7 @@ fn start(fixture: &Fixture, management: &str, variables: &[(&str, &str)]) -> Ser
 /// The answer on a Unix socket.
 fn ask(path: &std::path::Path, request: &str) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream.write_all(format!("{request}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -67,7 +67,7 @@ fn unix_socket_serves_its_user_alone_and_the_commands() {
         assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
     }
     service.signal("TERM");
-    assert_eq!(service.wait(PATIENCE).code(), Some(0));
+    assert_eq!(service.wait(TIMEOUT).code(), Some(0));
     let gone = run(&["health", "--url", &address]);
     assert_eq!(gone.status.code(), Some(1));
     assert!(stderr(&gone).contains(&address), "{}", stderr(&gone));

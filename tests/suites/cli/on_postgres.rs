@@ -33,17 +33,17 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("stop_early::a_reload_while_the_store_is_being_opened_is_kept", FILES),
     ("stop_early::a_stop_while_the_store_is_being_opened_exits_0", FILES),
     ("stop_early::process_1_takes_the_signals_while_the_store_is_being_opened", FILES),
-    ("wrong_moments::wrong_moment_is_corrected_as_documented", FILES),
+    ("wrong_times::wrong_time_is_corrected_as_documented", FILES),
 ];
 const FILES: &str = "does something to the files of the embedded store";
 const THREADS: &str = "makes a thread of the embedded store fail";
 const LOCK: &str = "a database is there for several processes at once";
 
 /// A multiple of what it takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 #[test]
 fn commands_do_the_same_on_postgresql() {
     // A server that does not sync is warned of, and these tests read every line.
-    rerun_on_postgres(module_path!(), LEFT_OUT, &[], PATIENCE);
+    rerun_on_postgres(module_path!(), LEFT_OUT, &[], TIMEOUT);
 }

@@ -94,7 +94,7 @@ fn the_same_import_again_changes_nothing_and_a_merge_widens() {
 }
 
 #[test]
-fn import_killed_at_any_moment_is_completed_by_repeating_it() {
+fn import_killed_at_any_time_is_completed_by_repeating_it() {
     let fixture = Fixture::new();
     let text = list(30_000);
     fixture.write("list.ndjson", &text);
@@ -115,7 +115,7 @@ fn import_killed_at_any_moment_is_completed_by_repeating_it() {
         child.wait().unwrap();
         kills += 1;
         wait = wait * 4 / 3;
-        // Whatever the moment, what is there is whole.
+        // Whatever the time, what is there is whole.
         let verified = command(&fixture, "verify", &[]);
         assert!(
             verified.status.success() || stderr(&verified).contains(none(&fixture)),
@@ -131,7 +131,7 @@ fn import_killed_at_any_moment_is_completed_by_repeating_it() {
 }
 
 #[test]
-fn bad_lines_are_told_with_their_numbers_and_nothing_is_written() {
+fn bad_lines_are_reported_with_their_numbers_and_nothing_is_written() {
     let good = row(12_345_678, FIRST, LAST);
     let cases = [
         ("nonsense\n".to_owned(), "line 2: not a JSON object"),
@@ -157,7 +157,7 @@ fn bad_lines_are_told_with_their_numbers_and_nothing_is_written() {
 }
 
 #[test]
-fn a_hundred_bad_lines_are_told_and_the_others_counted() {
+fn a_hundred_bad_lines_are_reported_and_the_others_counted() {
     let fixture = Fixture::new();
     let refused = import(&fixture, "list.ndjson", &with_trailer(&"x\n".repeat(250)), &[]);
     assert_ended(&refused, 1, &["line 1: ", "line 100: ", "and 150 more bad lines"]);

@@ -85,7 +85,7 @@ fn end_after_failure(name: &str, number: usize, kind: &str) -> (Option<i32>, Str
     fragile.fail(name, number, kind);
     let status = fragile.service.wait(Duration::from_secs(20));
     let log = fragile.service.log();
-    // The command's last word is for whoever started it.
+    // The command's last word is for the one who started it.
     for line in log.lines().filter(|line| !line.starts_with("error: ")) {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "a line that is no JSON: {line}");
     }

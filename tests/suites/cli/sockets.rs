@@ -79,7 +79,7 @@ fn socket_of_another_kind_is_not_replaced() {
 fn dead_socket_of_another_user_is_not_replaced() {
     if !rustix::process::geteuid().is_root() {
         use std::io::Write;
-        let line = "left out: the socket of another user, because giving files away needs root";
+        let line = "left out: the socket of another user, because changing the owner of files needs root";
         let _ = writeln!(std::io::stderr(), "{line}");
         return;
     }

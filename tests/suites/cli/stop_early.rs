@@ -1,5 +1,5 @@
 //! Signals while the service is being started: SIGTERM and SIGINT end it in order, SIGHUP is kept until it serves; as
-//! process 1 of a container too, where a signal that nobody handles is lost.
+//! process 1 of a container too, where a signal without a handler is lost.
 //!
 //! The start is held up where it reads the store's `format`, as on a file system that does not answer: there is a FIFO.
 
@@ -15,7 +15,7 @@ use crate::suites::cli::program::stderr;
 use crate::support::process::{Fixture, Service, binary};
 
 /// Longer than any of this takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A fixture with a store that holds one login, and whose `format` can be held back.
 struct HeldStore {
@@ -29,7 +29,7 @@ impl HeldStore {
         let mut service = fixture.serve();
         assert_eq!(service.put("12345678").unwrap(), 204);
         service.signal("TERM");
-        assert_eq!(service.wait(PATIENCE).code(), Some(0));
+        assert_eq!(service.wait(TIMEOUT).code(), Some(0));
         let format = fs::read_to_string(fixture.path("store/format")).unwrap();
         Self { fixture, format }
     }
@@ -49,13 +49,13 @@ impl HeldStore {
 
     /// Waits until somebody reads the FIFO; it is read to its end once this is dropped.
     fn reached(&self) -> File {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         let mut options = OpenOptions::new();
         options.write(true).custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap());
         loop {
             match options.open(self.fixture.path("store/format")) {
                 Ok(file) => return file,
-                Err(error) => assert!(Instant::now() < until, "nobody reads the format file: {error}"),
+                Err(error) => assert!(Instant::now() < until, "nothing reads the format file: {error}"),
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -78,7 +78,7 @@ impl HeldStore {
 
 /// Waits for the end of a process, and kills it when it does not end.
 fn end_of(mut child: Child) -> (Option<i32>, String) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     while child.try_wait().unwrap().is_none() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -126,7 +126,7 @@ fn a_stop_at_any_moment_of_the_start_exits_0_and_harms_nothing() {
         command.args(["serve", "--config", &fixture.config()]).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
         let status = format!("/proc/{}/status", child.id());
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         while !handles_sigterm(&fs::read_to_string(&status).unwrap()) {
             assert!(Instant::now() < until, "it never handles SIGTERM");
             std::thread::sleep(Duration::from_millis(1));
@@ -148,7 +148,7 @@ fn handles_sigterm(status: &str) -> bool {
 /// The only child of this process.
 fn child_of(parent: &Child) -> Pid {
     let children = format!("/proc/{0}/task/{0}/children", parent.id());
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
         if let Ok(pid) = fs::read_to_string(&children).unwrap().trim().parse() {
             return Pid::from_raw(pid).unwrap();

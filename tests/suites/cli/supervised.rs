@@ -1,4 +1,4 @@
-//! `serve` under a service manager: what it tells it (sd_notify(3)) and the sockets it takes from it (sd_listen_fds(3)).
+//! `serve` under a service manager: what it notifies it of (sd_notify(3)) and the sockets it takes from it (sd_listen_fds(3)).
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -31,7 +31,7 @@ impl Manager {
     }
 
     pub(super) fn next(&self) -> Vec<String> {
-        self.reported(Duration::from_secs(20)).expect("the manager is told something")
+        self.reported(Duration::from_secs(20)).expect("the manager is notified")
     }
 
     pub(super) fn command(&self, fixture: &Fixture) -> Command {
@@ -40,7 +40,7 @@ impl Manager {
         self.of(command)
     }
 
-    /// This command, whose process tells this manager.
+    /// This command, whose process notifies this manager.
     pub(super) fn of(&self, mut command: Command) -> Command {
         command.env("NOTIFY_SOCKET", &self.path);
         command

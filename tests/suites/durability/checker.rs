@@ -11,7 +11,7 @@ fn history(calls: &[(u32, i64, i64, Option<u16>)]) -> History {
 }
 
 #[test]
-fn the_checker_tells_lost_invented_and_falling_logins() {
+fn the_checker_finds_lost_invented_and_falling_logins() {
     let calls = [(1, 10, 20, Some(204)), (1, 30, 40, Some(204)), (2, 10, 20, None), (3, 5, 6, Some(507))];
     let check = |found: &[(u32, (i64, i64))]| history(&calls).check(&found.iter().copied().collect());
     assert!(check(&[(1, (15, 35))]).is_ok());

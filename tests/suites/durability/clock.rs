@@ -14,9 +14,9 @@ fn management(service: &Service, path: &str) -> (u16, String) {
     (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
 }
 
-/// The seconds from now to this moment.
-fn seconds_to(moment: &str) -> String {
-    ((Timestamp::parse(moment).unwrap().millis() - now()) / 1_000).to_string()
+/// The seconds from now to this time.
+fn seconds_to(time: &str) -> String {
+    ((Timestamp::parse(time).unwrap().millis() - now()) / 1_000).to_string()
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_service_that_starts_with_a_wrong_clock_serves_reads() {
     let mut service = disk.serve(&[]);
     assert_eq!(service.put("12345678").unwrap(), 204);
     service.signal("TERM");
-    service.wait(crate::suites::durability::restart::PATIENCE);
+    service.wait(crate::suites::durability::restart::TIMEOUT);
     fs::write(disk.trigger(), "").unwrap();
     let service = disk.serve(&[("POWERCUT_CLOCK_SECONDS", &seconds_to("2020-01-01T00:00:00.000Z"))]);
     assert_eq!(management(&service, "/livez").0, 200);
@@ -75,7 +75,7 @@ fn a_clock_a_day_behind_the_latest_login_is_warned_of_once() {
     assert_eq!(
         service.put("12345678").unwrap(),
         204,
-        "on a store of its own nothing tells that this is wrong"
+        "on a store of its own nothing shows that this is wrong"
     );
     fs::remove_file(disk.trigger()).unwrap();
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! kill -9 at any moment under eight writers.
+//! kill -9 at any time under eight writers.
 
 use std::time::Duration;
 

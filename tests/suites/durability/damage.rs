@@ -18,10 +18,10 @@ const COMPANIES: u32 = 3_000;
 
 /// A closed store that has been written in many batches and opened several times.
 fn fill(path: &Path) -> Logins {
-    let moment = |millis| Timestamp::from_millis(millis).unwrap();
+    let time = |millis| Timestamp::from_millis(millis).unwrap();
     let records: Vec<_> = (0..COMPANIES)
         .map(|number| {
-            let login = LoginSpan::new(moment(1_000), moment(2_000 + i64::from(number))).unwrap();
+            let login = LoginSpan::new(time(1_000), time(2_000 + i64::from(number))).unwrap();
             Record { cvr: Cvr::from_number(number * 31).unwrap(), login }
         })
         .collect();

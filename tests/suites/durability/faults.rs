@@ -1,6 +1,6 @@
-//! A disk that is full, fails, is taken away or stands still, and a clock that is set back.
+//! A disk that is full, fails, is removed or hangs, and a clock that is set back.
 //!
-//! Each time: writes get 507 or 503, reads go on, `/readyz` tells, writes work again within ten seconds after the
+//! Each time: writes get 507 or 503, reads go on, `/readyz` reports it, writes work again within ten seconds after the
 //! cause is gone, and all acknowledged ones are there, also after a power cut.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ fn refused(service: &Service, kind: &str) -> f64 {
     metric(service, &format!("virksomhedslogin_store_errors_total{{operation=\"record\",kind=\"{kind}\"}}"))
 }
 
-/// Waits until a write is answered with this status; tells how long that took.
+/// Waits until a write is answered with this status; returns how long that took.
 fn until_put(service: &Service, status: u16, at_most: Duration) -> Duration {
     let began = Instant::now();
     loop {
@@ -50,7 +50,7 @@ fn endure(
     history: &mut History,
     refusal: u16,
     begin: impl FnOnce(),
-    mend: impl FnOnce(),
+    repair: impl FnOnce(),
 ) -> BTreeMap<Option<u16>, u64> {
     let load = Load::start(service, history);
     assert!(load.wait_for(50, Duration::from_secs(20)), "{name}: the writers write");
@@ -66,16 +66,16 @@ fn endure(
     assert!(refused(service, kind) >= 2.0, "{name}: refused writes are counted");
     let reported =
         ["virksomhedslogin_store_writable", "virksomhedslogin_ready"].map(|name| metric(service, name));
-    assert_eq!(reported, [0.0, 0.0], "{name}: what is told to Prometheus");
+    assert_eq!(reported, [0.0, 0.0], "{name}: what Prometheus sees");
     assert_eq!(service.get("/v1/Login?cvrNummer=00000000").0, 200, "{name}: reads go on");
     assert!(listed(service).len() > 20, "{name}: lists go on");
-    mend();
+    repair();
     let took = until_put(service, 204, BACK_WITHIN);
     assert!(load.wait_for(20, Duration::from_secs(10)), "{name}: the writers write again");
     assert_eq!(service.management("/readyz").0, 200, "{name}");
     let reported =
         ["virksomhedslogin_store_writable", "virksomhedslogin_ready"].map(|name| metric(service, name));
-    assert_eq!(reported, [1.0, 1.0], "{name}: what is told to Prometheus");
+    assert_eq!(reported, [1.0, 1.0], "{name}: what Prometheus sees");
     let answers = load.finish(history);
     assert!(answers.keys().all(|status| [Some(204), Some(refusal)].contains(status)), "{name}: {answers:?}");
     eprintln!("{name}: {answers:?}, writing again after {took:.1?}");
@@ -270,7 +270,7 @@ impl Drop for SmallDisk<'_> {
 }
 
 #[test]
-fn a_full_disk_is_told_lived_through_and_loses_nothing() {
+fn a_full_disk_is_reported_lived_through_and_loses_nothing() {
     let (fixture, mut history) = (Fixture::new(), History::default());
     let directory = fixture.path("disk");
     let Some(_disk) = SmallDisk::mount(&directory) else {
@@ -295,19 +295,19 @@ fn a_full_disk_is_told_lived_through_and_loses_nothing() {
 }
 
 #[test]
-fn a_directory_taken_away_is_told_and_writes_return_with_it() {
+fn a_directory_renamed_is_reported_and_writes_return_with_it() {
     let (fixture, mut history) = (Fixture::new(), History::default());
     let service = fixture.serve();
-    let (here, away) = (fixture.path("store"), fixture.path("away"));
+    let (here, elsewhere) = (fixture.path("store"), fixture.path("elsewhere"));
     endure(
-        "directory taken away",
+        "directory renamed",
         &service,
         &mut history,
         503,
-        || fs::rename(&here, &away).unwrap(),
-        || fs::rename(&away, &here).unwrap(),
+        || fs::rename(&here, &elsewhere).unwrap(),
+        || fs::rename(&elsewhere, &here).unwrap(),
     );
-    assert_after_kill(&fixture, service, &mut history, "directory taken away");
+    assert_after_kill(&fixture, service, &mut history, "directory renamed");
 }
 
 #[test]

@@ -12,14 +12,14 @@ use virksomhedslogin::testing::Timestamp;
 use virksomhedslogin::testing::interchange;
 use virksomhedslogin::testing::{Address, Backend, Database, Options, Record, Store};
 
-use crate::suites::durability::restart::{PATIENCE, copy, open};
+use crate::suites::durability::restart::{TIMEOUT, copy, open};
 use crate::support::cluster::Cluster;
 use crate::support::logins::long;
 
 #[derive(Debug, Clone)]
 enum Step {
     Record(u32, i64),
-    /// The process is gone without a word: what its files hold at this moment is opened.
+    /// The process is gone without a word: what its files hold at this time is opened.
     Crash,
     Reopen,
     Import(Vec<(u32, i64, i64)>),
@@ -40,15 +40,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-fn moment(millis: i64) -> Timestamp {
+fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
 }
 
 fn record(cvr: u32, first: i64, last: i64) -> Record {
-    Record {
-        cvr: Cvr::from_number(cvr).unwrap(),
-        login: LoginSpan::new(moment(first), moment(last)).unwrap(),
-    }
+    Record { cvr: Cvr::from_number(cvr).unwrap(), login: LoginSpan::new(time(first), time(last)).unwrap() }
 }
 
 /// Stores that take each other's place, each of them empty at first.
@@ -58,7 +55,7 @@ trait Stores: Sized {
     fn crash(&mut self);
     fn reopen(&mut self);
     /// Opens an empty store in the place of this one.
-    fn begin_anew(&mut self);
+    fn begin_again(&mut self);
 }
 
 /// Each in a database of its own.
@@ -83,7 +80,7 @@ fn open_database(url: &str) -> Store {
         connections: 6,
         prepared_statements: false,
     }));
-    Store::open(&Options::at(place, PATIENCE)).unwrap()
+    Store::open(&Options::at(place, TIMEOUT)).unwrap()
 }
 
 impl Stores for Databases<'_> {
@@ -101,7 +98,7 @@ impl Stores for Databases<'_> {
         self.store = open_database(&self.url);
     }
 
-    fn begin_anew(&mut self) {
+    fn begin_again(&mut self) {
         *self = Self::new(self.cluster);
     }
 }
@@ -142,7 +139,7 @@ impl Stores for Directories {
         self.store = open(&self.here());
     }
 
-    fn begin_anew(&mut self) {
+    fn begin_again(&mut self) {
         self.made += 1;
         self.store = open(&self.here());
     }
@@ -152,7 +149,7 @@ fn restore(stores: &mut impl Stores) {
     let mut file = Vec::new();
     interchange::export(stores.store().list_blocking().unwrap(), Default::default(), &mut file, |_| ())
         .unwrap();
-    stores.begin_anew();
+    stores.begin_again();
     let format = interchange::Format::Ndjson { trailer: true };
     let records = interchange::read(&file[..], format, |_| ()).unwrap().accept(false).unwrap();
     stores.store().import(records, |_| ()).unwrap();
@@ -185,7 +182,7 @@ fn agrees_with_a_plain_map<S: Stores>(new: impl Fn() -> S) {
                 match step {
                     Step::Record(cvr, at) => {
                         let record = record(cvr, at, at);
-                        runtime.block_on(stores.store().record(record.cvr, moment(at))).unwrap();
+                        runtime.block_on(stores.store().record(record.cvr, time(at))).unwrap();
                         merge(&mut model, record);
                     }
                     Step::Crash => stores.crash(),

@@ -51,7 +51,7 @@ impl Forgetful {
     }
 
     /// All that is there now is taken for durable.
-    fn settle(&self) {
+    fn take_as_durable(&self) {
         let _ = std::fs::remove_dir_all(self.fixture.path("shadow"));
         std::fs::create_dir_all(self.tree()).unwrap();
         if self.store().exists() {
@@ -61,7 +61,7 @@ impl Forgetful {
 
     /// Starts the service under the shim.
     pub(super) fn serve(&self, more: &[(&str, &str)]) -> Service {
-        self.settle();
+        self.take_as_durable();
         let variables = self.variables();
         let mut all: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
         all.extend(more);
@@ -70,7 +70,7 @@ impl Forgetful {
 
     /// Runs this command under the shim to its end.
     pub(super) fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {
-        self.settle();
+        self.take_as_durable();
         let mut command = binary();
         command.args(arguments).args(["--config", &self.fixture.config()]).envs(self.variables());
         command.envs(more.iter().copied()).output().unwrap()
@@ -180,13 +180,13 @@ fn no_power_cut_in_a_crowd_loses_an_acknowledged_login() {
 fn an_import_in_any_order_syncs_before_a_segment_is_full() {
     const ROWS: u64 = 150_000;
     let disk = Forgetful::new();
-    disk.settle();
+    disk.take_as_durable();
     std::fs::write(disk.most_unsynced(), "").unwrap();
     // Every company once, in an order that touches another page each time.
     let mut rows = String::from("cvrNummer,tidligsteLoginTidspunkt,senesteLogintidspunkt\n");
     for at in 0..ROWS {
-        let (cvr, moment) = (at * 67_867_979 % 100_000_000, "2026-11-23T08:15:30.123Z");
-        writeln!(rows, "{cvr:08},{moment},{moment}").unwrap();
+        let (cvr, time) = (at * 67_867_979 % 100_000_000, "2026-11-23T08:15:30.123Z");
+        writeln!(rows, "{cvr:08},{time},{time}").unwrap();
     }
     disk.fixture.write("rows.csv", &rows);
     let mut import = binary();
@@ -215,7 +215,7 @@ fn power_cut_during_creation_leaves_a_store_that_starts() {
     let (mut dice, mut not_made) = (Dice(7), 0);
     for round in 0..rounds {
         let disk = Forgetful::new();
-        disk.settle();
+        disk.take_as_durable();
         std::fs::create_dir(disk.store()).unwrap();
         let mut command = binary();
         command.args(["serve", "--config", &disk.fixture.config()]).envs(disk.variables());

@@ -12,7 +12,7 @@ use crate::support::logins::{Logins, list};
 use crate::support::process::{Fixture, Service, binary};
 
 /// How long a start may take, well or ill.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The value of a series in a scrape of the running service.
 pub(super) fn metric(service: &Service, series: &str) -> f64 {
@@ -28,7 +28,7 @@ pub(super) fn metric(service: &Service, series: &str) -> f64 {
 pub(super) fn open(path: &Path) -> Store {
     let until = Instant::now() + Duration::from_secs(5);
     loop {
-        match Store::open(&Options::new(path, PATIENCE)) {
+        match Store::open(&Options::new(path, TIMEOUT)) {
             Err(OpenError::InUse { .. }) if Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -45,7 +45,7 @@ pub(super) fn try_start(fixture: &Fixture) -> Result<Logins, (Option<i32>, Strin
     let (send, lines) = mpsc::channel();
     let stderr = BufReader::new(child.stderr.take().unwrap());
     std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-    let (mut log, until) = (String::new(), Instant::now() + PATIENCE);
+    let (mut log, until) = (String::new(), Instant::now() + TIMEOUT);
     let started = loop {
         match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(line) => {

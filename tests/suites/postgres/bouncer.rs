@@ -9,7 +9,7 @@ use crate::support::cluster::Cluster;
 use crate::support::history::History;
 use crate::support::logins::{listed, long};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 #[test]
 fn transaction_pooler_suffices_and_may_restart_under_load() {
@@ -18,23 +18,23 @@ fn transaction_pooler_suffices_and_may_restart_under_load() {
     let url = bouncer.url(&cluster.create_database());
     let (mut instances, mut history) = (Instances::start(&url, 2), History::default());
     let load = Load::start(&instances, &history, 24, 12);
-    assert!(load.wait_for(200, PATIENCE), "the writers write");
+    assert!(load.wait_for(200, TIMEOUT), "the writers write");
     std::thread::sleep(Duration::from_secs(if long() { 20 } else { 1 }));
     // A statement that looks for something on another connection than it was left on fails, and is answered 503.
     let answers = load.finish(&instances, &mut history);
     assert!(!answers.keys().any(|answer| answer.ends_with("503")), "{answers:?}");
     let load = Load::start(&instances, &history, 24, 12);
-    assert!(load.wait_for(100, PATIENCE), "the writers write");
+    assert!(load.wait_for(100, TIMEOUT), "the writers write");
     instances.without_database(|| {
         bouncer.stop();
         std::thread::sleep(Duration::from_secs(1));
         assert!(bouncer.start_again());
     });
     let began = Instant::now();
-    assert!(load.wait_for(1, PATIENCE), "the writers write again");
+    assert!(load.wait_for(1, TIMEOUT), "the writers write again");
     let back = began.elapsed();
-    instances.until_ready(PATIENCE);
-    assert!(load.wait_for(200, PATIENCE), "and go on");
+    instances.until_ready(TIMEOUT);
+    assert!(load.wait_for(200, TIMEOUT), "and go on");
     let answers = load.finish(&instances, &mut history);
     let mut count = 0;
     for (number, service) in instances.running().enumerate() {

@@ -105,7 +105,7 @@ fn copies_equal_the_list_whichever_instance_answers() {
         }
     }
     eprintln!("{rounds} rounds, polls by status: {statuses:?}");
-    assert!(statuses[&200] <= 4, "a copy is whole once, whoever restarts: {statuses:?}");
+    assert!(statuses[&200] <= 4, "a copy is whole once, whatever restarts: {statuses:?}");
 }
 
 #[test]

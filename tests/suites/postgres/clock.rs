@@ -149,10 +149,10 @@ fn read(service: &Service, path: &str, tag: Option<&str>) -> (u16, String, Strin
     (response.status().as_u16(), tag, response.body_mut().read_to_string().unwrap())
 }
 
-/// The statements of the manual that correct a wrong moment.
+/// The statements of the manual that correct a wrong time.
 fn correction() -> &'static str {
     let manual = include_str!("../../../docs/OPERATIONS.md");
-    let (_, section) = manual.split_once("\n## Correcting a wrong moment\n").unwrap();
+    let (_, section) = manual.split_once("\n## Correcting a wrong time\n").unwrap();
     section.split_once("```sql\n").unwrap().1.split_once("```").unwrap().0
 }
 

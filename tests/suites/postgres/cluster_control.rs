@@ -1,11 +1,11 @@
-//! Taking a cluster away and bringing it back: ends of every kind, silence, a standby.
+//! Stopping a cluster and starting it again: ends of every kind, silence, a standby.
 
 use std::process::Child;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::cluster::{Cluster, PASSWORD_IN_URL, PATIENCE, ROLE, SUPERUSER, run, send, wait_until};
+use crate::support::cluster::{Cluster, PASSWORD_IN_URL, ROLE, SUPERUSER, TIMEOUT, run, send, wait_until};
 
 /// Waits for a child to end, and kills it when it does not.
 pub(super) fn reap(child: &mut Child, at_most: Duration) {
@@ -35,14 +35,14 @@ impl Cluster {
     fn stop(&self, signal: Signal) {
         if let Some(mut child) = self.server().take() {
             send(child.id(), signal);
-            reap(&mut child, PATIENCE);
+            reap(&mut child, TIMEOUT);
         }
     }
 
     /// Starts a server that was stopped, on the port that it had.
     pub(crate) fn start_again(&self) {
         assert!(self.server().is_none(), "it runs");
-        assert!(wait_until(PATIENCE, || self.try_start()), "PostgreSQL does not come back:\n{}", self.log());
+        assert!(wait_until(TIMEOUT, || self.try_start()), "PostgreSQL does not come back:\n{}", self.log());
     }
 
     /// Freezes all processes of the server: connections stay, and are silent.
@@ -70,7 +70,7 @@ impl Cluster {
             let rows = self.sql("postgres", "SELECT application_name, sync_state FROM pg_stat_replication");
             rows == [[name, "sync"]]
         };
-        assert!(wait_until(PATIENCE, follows), "the standby does not follow:\n{}", standby.log());
+        assert!(wait_until(TIMEOUT, follows), "the standby does not follow:\n{}", standby.log());
         standby
     }
 

@@ -129,7 +129,7 @@ impl Load {
         Duration::from_millis(self.shared.slowest.load(Ordering::Relaxed))
     }
 
-    /// Ends the load, adds it to the history, and fails with everything that nobody may see. Tells how often each
+    /// Ends the load, adds it to the history, and fails with everything that no client may see. Returns how often each
     /// answer came.
     pub(super) fn finish(self, instances: &Instances, history: &mut History) -> BTreeMap<String, u64> {
         let (answers, faults) = self.end(instances, history);
@@ -157,7 +157,7 @@ impl Load {
 }
 
 impl Broken {
-    /// Its instance was away, or it was a list, begun already, when the database fell.
+    /// Its instance was down, or it was a list, begun already, when the database fell.
     fn is_explained(&self, instances: &Instances) -> bool {
         instances.outages.iter().any(|outage| {
             let by_it = outage.instance.map_or(self.is_list, |instance| instance == self.instance);
@@ -292,7 +292,7 @@ fn list_on(shared: &Shared, _: u32) -> Met {
     met
 }
 
-/// Instances on embedded stores, which nobody can share.
+/// Instances on embedded stores, which cannot be shared.
 fn apart(stores: &[&str]) -> Instances {
     let fixture = Fixture::new();
     let started = stores.iter().map(|store| fixture.serve_with(&[("VIRKSOMHEDSLOGIN__STORE__PATH", store)]));

@@ -10,7 +10,7 @@ use crate::support::list_copy::{ListCopy, Statuses};
 use crate::support::logins::{listed, long};
 
 const BACK_WITHIN: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Load on two instances; the primary goes, and the standby is promoted.
 fn take_over(name: &str, settings: &[&str], prepared: &str, go: impl FnOnce(&Cluster)) {
@@ -24,7 +24,7 @@ fn take_over(name: &str, settings: &[&str], prepared: &str, go: impl FnOnce(&Clu
     let prepared = [("VIRKSOMHEDSLOGIN__STORE__PREPARED_STATEMENTS", prepared)];
     let (mut instances, mut history) = (Instances::start_with(&url, 2, &prepared), History::default());
     let load = Load::start(&instances, &history, 16, 8);
-    assert!(load.wait_for(200, PATIENCE), "the writers write");
+    assert!(load.wait_for(200, TIMEOUT), "the writers write");
     std::thread::sleep(Duration::from_secs(if long() { 30 } else { 1 }));
     let mut copy = ListCopy::default();
     let service = instances.running().next().unwrap();
@@ -45,7 +45,7 @@ fn take_over(name: &str, settings: &[&str], prepared: &str, go: impl FnOnce(&Clu
         until_ready(service, BACK_WITHIN.saturating_sub(began.elapsed()));
     });
     let ready = began.elapsed();
-    assert!(load.wait_for(200, PATIENCE), "{name}: the writers go on");
+    assert!(load.wait_for(200, TIMEOUT), "{name}: the writers go on");
     let answers = load.finish(&instances, &mut history);
     for (number, service) in instances.running().enumerate() {
         history.assert(&listed(service), &format!("{name}: after the promotion, through instance {number}"));

@@ -8,7 +8,7 @@ use crate::support::cluster::Cluster;
 use crate::support::history::History;
 use crate::support::logins::{listed, long};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 #[test]
 fn killing_an_instance_and_then_the_database_loses_nothing() {
@@ -18,26 +18,26 @@ fn killing_an_instance_and_then_the_database_loses_nothing() {
     let mut history = History::default();
     for round in 0..rounds {
         let load = Load::start(&instances, &history, 40, 23);
-        assert!(load.wait_for(200, PATIENCE), "the writers write");
+        assert!(load.wait_for(200, TIMEOUT), "the writers write");
         std::thread::sleep(pause);
         instances.kill(round % 3);
-        assert!(load.wait_for(100, PATIENCE), "the other instances go on");
+        assert!(load.wait_for(100, TIMEOUT), "the other instances go on");
         std::thread::sleep(pause);
         instances.start_again(round % 3);
-        assert!(load.wait_for(100, PATIENCE), "all go on");
+        assert!(load.wait_for(100, TIMEOUT), "all go on");
         instances.end((round + 1) % 3);
         instances.start_again((round + 1) % 3);
-        assert!(load.wait_for(100, PATIENCE), "all go on");
+        assert!(load.wait_for(100, TIMEOUT), "all go on");
         instances.without_database(|| {
             cluster.stop_immediate();
             std::thread::sleep(pause);
             cluster.start_again();
         });
         let began = Instant::now();
-        assert!(load.wait_for(1, PATIENCE), "the writers write again");
+        assert!(load.wait_for(1, TIMEOUT), "the writers write again");
         let back = began.elapsed();
-        let ready = instances.until_ready(PATIENCE);
-        assert!(load.wait_for(200, PATIENCE), "and go on");
+        let ready = instances.until_ready(TIMEOUT);
+        assert!(load.wait_for(200, TIMEOUT), "and go on");
         std::thread::sleep(pause);
         let answers = load.finish(&instances, &mut history);
         for (number, service) in instances.running().enumerate() {

@@ -38,7 +38,7 @@ pub(super) struct Outage {
     pub until: i64,
 }
 
-/// Instances with one configuration, some of them away at times.
+/// Instances with one configuration, some of them down at times.
 pub(super) struct Instances {
     pub fixture: Fixture,
     pub services: Vec<Option<Service>>,
@@ -48,7 +48,7 @@ pub(super) struct Instances {
 }
 
 impl Instances {
-    /// All at once, so that on an empty database they make the tables at the same moment.
+    /// All at once, so that on an empty database they make the tables at the same time.
     pub(super) fn start(url: &str, count: usize) -> Self {
         Self::start_with(url, count, &[])
     }
@@ -93,7 +93,7 @@ impl Instances {
         self.outages.iter_mut().rfind(|outage| outage.instance == Some(number)).unwrap().until = now();
     }
 
-    /// Does something that takes the database away and brings it back.
+    /// Does something that stops the database and starts it again.
     pub(super) fn without_database(&mut self, act: impl FnOnce()) {
         let from = now();
         act();
@@ -104,7 +104,7 @@ impl Instances {
         self.services.iter().flatten()
     }
 
-    /// Waits until every instance says that it is ready; tells how long that took.
+    /// Waits until every instance says that it is ready; returns how long that took.
     pub(super) fn until_ready(&self, at_most: Duration) -> Duration {
         let began = Instant::now();
         self.running().for_each(|service| {

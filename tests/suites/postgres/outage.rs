@@ -1,4 +1,4 @@
-//! A database that is away at the start, goes away later, or stands still: the service says so in time, lives through it with
+//! A database that is down at the start, goes down later, or hangs: the service says so in time, lives through it with
 //! bounded means, and is back by itself.
 
 use std::time::{Duration, Instant};
@@ -111,7 +111,7 @@ fn unavailable_database_is_reported_in_time_and_found_again() {
     cluster.stop_fast();
     let mut service = fixture.serve();
     let before = means(&service);
-    assert_unavailable("away at the start", &service, before);
+    assert_unavailable("down at the start", &service, before);
     cluster.start_again();
     assert_back("come at last", &service);
     let before = means(&service);
@@ -165,18 +165,18 @@ fn removed_tables_are_reported_and_never_recreated() {
     let service = fixture.serve();
     assert_eq!(service.put(CVR).unwrap(), 204);
     cluster.sql(&database, "ALTER TABLE virksomhedslogin_login RENAME TO elsewhere");
-    assert_unavailable("one table away", &service, means(&service));
+    assert_unavailable("one table missing", &service, means(&service));
     cluster.sql(&database, "ALTER TABLE elsewhere RENAME TO virksomhedslogin_login");
-    assert_back("one table away", &service);
+    assert_back("one table missing", &service);
     cluster.sql(&database, "CREATE SCHEMA elsewhere");
     for table in ["login", "writer", "schema"] {
         cluster.sql(&database, &format!("ALTER TABLE virksomhedslogin_{table} SET SCHEMA elsewhere"));
     }
-    assert_unavailable("all tables away", &service, means(&service));
+    assert_unavailable("all tables missing", &service, means(&service));
     std::thread::sleep(Duration::from_secs(2));
     for table in ["login", "writer", "schema"] {
         cluster.sql(&database, &format!("ALTER TABLE elsewhere.virksomhedslogin_{table} SET SCHEMA public"));
     }
-    assert_back("all tables away", &service);
+    assert_back("all tables missing", &service);
     assert_eq!(service.get(&format!("/v1/Login?cvrNummer={CVR}")).0, 200);
 }

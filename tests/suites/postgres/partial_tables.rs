@@ -58,9 +58,9 @@ fn creation_by_somebody_else_is_waited_for() {
     assert_eq!(service.put("12345678").unwrap(), 204);
 }
 
-/// Half of the tables because the rest was taken away is no interrupted creation: no empty table takes the place of logins.
+/// Half of the tables because the rest was dropped is no interrupted creation: no empty table takes the place of logins.
 #[test]
-fn table_that_was_taken_away_is_not_created_again() {
+fn table_that_was_dropped_is_not_created_again() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let database = cluster.create_database();
     let fixture = fixture(&cluster.url(&database));

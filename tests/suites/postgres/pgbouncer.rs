@@ -13,7 +13,7 @@ use super::cluster_control::reap;
 use crate::support::cluster::{Cluster, PASSWORD, PASSWORD_IN_URL, ROLE, free_port, send, wait_until};
 use crate::support::programs::{found, give, on_path, unprivileged};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One PgBouncer; it ends with the value.
 pub(super) struct Bouncer {
@@ -67,7 +67,7 @@ impl Bouncer {
         self.child = Some(command.spawn().unwrap());
         let listens =
             || self.log().contains("process up") && TcpStream::connect(("127.0.0.1", self.port)).is_ok();
-        let up = wait_until(PATIENCE, listens) && !self.log().contains("in use");
+        let up = wait_until(TIMEOUT, listens) && !self.log().contains("in use");
         if !up {
             self.stop();
         }
@@ -78,7 +78,7 @@ impl Bouncer {
     pub(super) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             send(child.id(), Signal::TERM);
-            reap(&mut child, PATIENCE);
+            reap(&mut child, TIMEOUT);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What `serve` refuses to start with, and `check` tells beforehand in the same words.
+//! What `serve` refuses to start with, and `check` reports beforehand in the same words.
 
 use crate::suites::postgres::instances::{command, ended, fixture};
 use crate::support::cluster::{Cluster, PASSWORD, PASSWORD_IN_URL, ROLE};

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use crate::suites::postgres::instances::{Caller, fixture};
 use crate::support::cluster::{Cluster, ROLE, wait_until};
 
-/// Longer than the standby is away, so that every write can still succeed.
+/// Longer than the standby is down, so that every write can still succeed.
 const DEADLINE: (&str, &str) = ("VIRKSOMHEDSLOGIN__STORE__DEADLINE_SECONDS", "10");
 const STANDBY_AWAY: Duration = Duration::from_secs(2);
 const WRITERS: usize = 4;
 
-/// Ends the wait of every session of ours that waits for the standby, with this function; tells how many did.
+/// Ends the wait of every session of ours that waits for the standby, with this function; returns how many did.
 fn end_waits(primary: &Cluster, function: &str) -> usize {
     let sql = format!(
         "SELECT {function}(pid) FROM pg_stat_activity WHERE usename = '{ROLE}' AND wait_event = 'SyncRep'"
@@ -18,7 +18,7 @@ fn end_waits(primary: &Cluster, function: &str) -> usize {
     primary.sql("postgres", &sql).len()
 }
 
-/// Writers wait for a standby that is away while their sessions are canceled: each is acknowledged only when the
+/// Writers wait for a standby that is down while their sessions are canceled: each is acknowledged only when the
 /// standby is back and has its login.
 fn assert_no_early_204(function: &str, prepared: &str) {
     let Some(primary) = Cluster::start(&["fsync=off"]) else { return };

@@ -8,7 +8,7 @@ use crate::support::cluster::Cluster;
 use crate::support::history::History;
 use crate::support::logins::{listed, long};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Whether a row that this database said it had committed outlives its immediate end.
 fn keeps_a_row(cluster: &Cluster, database: &str, number: u32) -> bool {
@@ -26,7 +26,7 @@ fn logins_are_durable_whatever_the_database_settings() {
     let database = cluster.create_database();
     cluster.sql("postgres", &format!("ALTER DATABASE {database} SET synchronous_commit = off"));
     cluster.sql(&database, "SET synchronous_commit = on; CREATE TABLE others (a int)");
-    // The writer may come by at that very moment, but not every time.
+    // The writer may come by at that very time, but not every time.
     assert!(
         (0..4).any(|number| !keeps_a_row(&cluster, &database, number)),
         "this database loses nothing, so that nothing is shown here"
@@ -34,12 +34,12 @@ fn logins_are_durable_whatever_the_database_settings() {
     let (mut instances, mut history) = (Instances::start(&cluster.url(&database), 1), History::default());
     for round in 0..if long() { 20 } else { 3 } {
         let load = Load::start(&instances, &history, 4, 1);
-        assert!(load.wait_for(30, PATIENCE), "the writers write");
+        assert!(load.wait_for(30, TIMEOUT), "the writers write");
         instances.without_database(|| {
             cluster.stop_immediate();
             cluster.start_again();
         });
-        instances.until_ready(PATIENCE);
+        instances.until_ready(TIMEOUT);
         let answers = load.finish(&instances, &mut history);
         history.assert(&listed(instances.running().next().unwrap()), &format!("round {round}: {answers:?}"));
     }
@@ -47,7 +47,7 @@ fn logins_are_durable_whatever_the_database_settings() {
 }
 
 #[test]
-fn other_database_settings_change_no_answer_and_no_moment() {
+fn other_database_settings_change_no_answer_and_no_time() {
     const SETTINGS: [&str; 8] = [
         "timezone = 'Asia/Tokyo'",
         "datestyle = 'SQL, DMY'",
@@ -65,7 +65,7 @@ fn other_database_settings_change_no_answer_and_no_moment() {
         let (instances, mut history) = (Instances::start(&cluster.url(&database), 2), History::default());
         for _ in 0..2 {
             let load = Load::start(&instances, &history, 6, 3);
-            assert!(load.wait_for(100, PATIENCE), "{setting}: the writers write");
+            assert!(load.wait_for(100, TIMEOUT), "{setting}: the writers write");
             let answers = load.finish(&instances, &mut history);
             assert!(!answers.keys().any(|answer| answer.ends_with("503")), "{setting}: {answers:?}");
             instances.running().for_each(|service| history.assert(&listed(service), setting));

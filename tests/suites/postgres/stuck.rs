@@ -8,7 +8,7 @@ use crate::support::cluster::{Cluster, ROLE};
 use crate::support::history::History;
 use crate::support::logins::{listed, long};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 const INSTANCES: usize = 2;
 /// What `store.connections` lets all instances open, and a few that are just being given up.
@@ -27,7 +27,7 @@ fn endure(name: &str, cluster: &Cluster, database: &str, while_stuck: impl FnOnc
     let (mut instances, mut history) =
         (Instances::start(&cluster.url(database), INSTANCES), History::default());
     let load = Load::start(&instances, &history, 8, 4);
-    assert!(load.wait_for(100, PATIENCE), "{name}: the writers write");
+    assert!(load.wait_for(100, TIMEOUT), "{name}: the writers write");
     let (before, mut most) = (sessions(cluster), 0);
     instances.without_database(|| {
         std::thread::scope(|scope| {
@@ -48,7 +48,7 @@ fn endure(name: &str, cluster: &Cluster, database: &str, while_stuck: impl FnOnc
     instances.running().for_each(|service| {
         until_ready(service, BACK_WITHIN.saturating_sub(began.elapsed()));
     });
-    assert!(load.wait_for(100, PATIENCE), "{name}: the writers go on");
+    assert!(load.wait_for(100, TIMEOUT), "{name}: the writers go on");
     let slowest = load.slowest();
     let answers = load.finish(&instances, &mut history);
     for service in instances.running() {

@@ -9,7 +9,7 @@ use virksomhedslogin::testing::{Address, Backend, Database, OpenError, Options, 
 use super::stores::{cluster, get, now, read, record, version, write};
 use crate::support::cluster::{Cluster, PASSWORD, PASSWORD_IN_URL, ROLE, wait_until};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn opened(url: &str, deadline: u64, set: impl FnOnce(&mut Database)) -> Result<Store, OpenError> {
     let mut database = Database {
@@ -52,7 +52,7 @@ fn under(
         scope.spawn(move || cluster.sql(database, &sql));
         let held = format!("SELECT 1 FROM pg_locks WHERE mode = '{lock}' AND relation = '{table}'::regclass");
         let held = || !cluster.sql(database, &held).is_empty();
-        assert!(wait_until(PATIENCE, held), "the table is not locked");
+        assert!(wait_until(TIMEOUT, held), "the table is not locked");
         work();
     });
 }
@@ -85,7 +85,7 @@ fn the_third_host_is_found_at_the_start_when_two_are_silent() {
         cluster.create_database()
     );
     let store = opened(&url, 12, |_| ()).unwrap();
-    assert!(wait_until(PATIENCE, || store.unavailable().is_none()), "{:?}", store.unavailable());
+    assert!(wait_until(TIMEOUT, || store.unavailable().is_none()), "{:?}", store.unavailable());
     write(&store, 7, 5);
 }
 
@@ -113,7 +113,7 @@ fn prepared_statements_survive_a_change_of_the_tables() {
     }
 }
 
-/// For a snapshot from before it, a table that is written anew is empty.
+/// For a snapshot from before it, a table that is rewritten is empty.
 #[test]
 fn list_waiting_for_a_table_rewrite_shows_its_rows() {
     let Some(cluster) = cluster() else { return };
@@ -123,8 +123,8 @@ fn list_waiting_for_a_table_rewrite_shows_its_rows() {
     let listed = version(&store);
     for (table, column) in [("virksomhedslogin_login", "last_login"), ("virksomhedslogin_writer", "latest")] {
         cluster.sql(&database, &format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE timestamptz"));
-        let anew = format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE timestamptz(3)");
-        under(&cluster, &database, &anew, (table, "AccessExclusiveLock"), 2, || {
+        let rewritten = format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE timestamptz(3)");
+        under(&cluster, &database, &rewritten, (table, "AccessExclusiveLock"), 2, || {
             let listing = store.list_blocking().unwrap();
             assert!(listing.version().is_same_content(&listed), "{table}");
             assert_eq!(read(listing), [record(7, 5, 5)], "{table}");
@@ -142,7 +142,7 @@ fn list_idle_beyond_the_database_limit_is_cut_off_alone() {
     write(&store, 7, 5);
     let idle = store.list_blocking().unwrap();
     let ended = || cluster.log().contains("idle-in-transaction timeout");
-    assert!(wait_until(PATIENCE, ended), "{}", cluster.log());
+    assert!(wait_until(TIMEOUT, ended), "{}", cluster.log());
     assert!(idle.read(|_| Ok::<_, ()>(())).is_err(), "it is not whole");
     assert!(store.unavailable().is_none());
     assert_eq!(read(store.list_blocking().unwrap()), [record(7, 5, 5)]);
@@ -156,7 +156,7 @@ fn a_statement_that_is_sent_again_leaves_a_mark_of_its_own() {
     locked(&cluster, &database, "virksomhedslogin_login", 2, || {
         std::thread::scope(|scope| {
             scope.spawn(|| write(&store, 7, 5));
-            assert!(wait_until(PATIENCE, || !waiting(&cluster, &database).is_empty()), "it waits");
+            assert!(wait_until(TIMEOUT, || !waiting(&cluster, &database).is_empty()), "it waits");
             let pid = &waiting(&cluster, &database)[0][0];
             cluster.sql("postgres", &format!("SELECT pg_terminate_backend({pid})"));
         });
@@ -196,7 +196,7 @@ fn old_writer_rows_are_merged_into_one_without_loss() {
     cluster.sql(&database, "UPDATE virksomhedslogin_writer SET written = written - INTERVAL '8 days'");
     let second = opened(&cluster.url(&database), 5, |_| ()).unwrap();
     let marks = || cluster.sql(&database, "SELECT id FROM virksomhedslogin_writer WHERE batch > 0");
-    assert!(wait_until(PATIENCE, || marks().len() == 1), "{:?}", marks());
+    assert!(wait_until(TIMEOUT, || marks().len() == 1), "{:?}", marks());
     assert!(marks()[0][0].ends_with("/compacted"), "{:?}", marks());
     let after = version(&second);
     assert_ne!(after, before, "never what it was before");

@@ -14,7 +14,7 @@ use virksomhedslogin::testing::{
 use crate::support::cluster::{Cluster, wait_until};
 
 const DEADLINE: Duration = Duration::from_secs(3);
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One server for all tests that run at the same time; it ends with the last of them.
 pub(super) fn cluster() -> Option<Arc<Cluster>> {
@@ -41,12 +41,12 @@ fn open(url: &str, connections: usize) -> Store {
     store
 }
 
-fn moment(millis: i64) -> Timestamp {
+fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
 }
 
 pub(super) fn record(cvr: u32, first: i64, last: i64) -> Record {
-    let login = LoginSpan::at(moment(first)).merge(LoginSpan::at(moment(last)));
+    let login = LoginSpan::at(time(first)).merge(LoginSpan::at(time(last)));
     Record { cvr: Cvr::from_number(cvr).unwrap(), login }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn now<T>(work: impl Future<Output = T>) -> T {
 }
 
 pub(super) fn write(store: &Store, cvr: u32, at: i64) {
-    now(store.record(Cvr::from_number(cvr).unwrap(), moment(at))).unwrap();
+    now(store.record(Cvr::from_number(cvr).unwrap(), time(at))).unwrap();
 }
 
 pub(super) fn get(store: &Store, cvr: u32) -> Option<LoginSpan> {
@@ -91,7 +91,7 @@ fn instances_give_each_state_one_version_of_its_own() {
             assert!(!seen.contains(&versions[0]), "{what}: a version comes back");
             seen.push(versions[0].clone());
         } else {
-            assert_eq!(seen.last(), Some(&versions[0]), "{what} tells nothing new");
+            assert_eq!(seen.last(), Some(&versions[0]), "{what} says nothing new");
         }
     };
     is_new("empty", true);
@@ -100,7 +100,7 @@ fn instances_give_each_state_one_version_of_its_own() {
         write(store, 7, 1_000 + at);
         is_new("a later login", true);
         write(store, 7, 500);
-        is_new("an earlier login, told once", at == 0);
+        is_new("an earlier login, sent once", at == 0);
     }
     write(&stores[1], 7, 900);
     is_new("a login between first and last", false);
@@ -125,13 +125,13 @@ fn what_one_instance_records_the_other_reads_at_once() {
         let (writer, reader) = if number % 2 == 0 { (&one, &other) } else { (&other, &one) };
         assert_eq!(get(reader, number), None);
         write(writer, number, 5);
-        assert_eq!(get(reader, number), Some(LoginSpan::at(moment(5))));
+        assert_eq!(get(reader, number), Some(LoginSpan::at(time(5))));
     }
     assert_eq!(read(other.list_blocking().unwrap()), read(one.list_blocking().unwrap()));
 }
 
 #[test]
-fn a_list_is_one_moment_whatever_is_written_while_it_is_read() {
+fn a_list_is_one_snapshot_whatever_is_written_while_it_is_read() {
     let Some(cluster) = cluster() else { return };
     let url = cluster.url(&cluster.create_database());
     let (one, other) = (open(&url, 8), open(&url, 8));
@@ -186,7 +186,7 @@ fn list_dropped_half_way_releases_its_connection() {
         );
         cluster.sql("postgres", &sql).len()
     };
-    assert!(wait_until(PATIENCE, || held() == 0), "{} transactions stay open", held());
+    assert!(wait_until(TIMEOUT, || held() == 0), "{} transactions stay open", held());
     let status = store.status().database.unwrap();
     assert!(status.open <= 6 && status.retries == 0, "{status:?}");
 }
@@ -224,8 +224,7 @@ fn lists_beyond_the_connections_are_refused_and_writes_go_on() {
     drop(held.pop());
     let rows = read(store.list_blocking().unwrap());
     assert_eq!(rows.len(), 100, "there is room again");
-    held.into_iter()
-        .for_each(|listing| assert_eq!(read(listing).len(), 1, "of the moment at which it began"));
+    held.into_iter().for_each(|listing| assert_eq!(read(listing).len(), 1, "of the time at which it began"));
 }
 
 #[test]

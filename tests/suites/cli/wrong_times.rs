@@ -1,4 +1,4 @@
-//! Moments that are plainly wrong: `import` warns of them, and `docs/OPERATIONS.md` tells how to correct them.
+//! Times that are plainly wrong: `import` warns of them, and `docs/OPERATIONS.md` says how to correct them.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -22,7 +22,7 @@ fn imported(fixture: &Fixture, rows: &str) -> String {
 }
 
 #[test]
-fn import_warns_of_moments_in_the_future_and_takes_them() {
+fn import_warns_of_times_in_the_future_and_takes_them() {
     let fixture = Fixture::new();
     let soon = SystemClock.now().shifted(20_000).to_string();
     assert_eq!(
@@ -48,7 +48,7 @@ fn import_warns_of_moments_in_the_future_and_takes_them() {
 }
 
 #[test]
-fn check_notes_a_wrong_clock_and_import_takes_its_moments() {
+fn check_notes_a_wrong_clock_and_import_takes_its_times() {
     let fixture = Fixture::new();
     let trigger = fixture.path("trigger");
     std::fs::write(&trigger, "").unwrap();
@@ -74,7 +74,7 @@ fn check_notes_a_wrong_clock_and_import_takes_its_moments() {
 /// The commands of the manual for the embedded store, as a script for this fixture.
 fn correction(fixture: &Fixture) -> String {
     let manual = include_str!("../../../docs/OPERATIONS.md");
-    let (_, section) = manual.split_once("\n## Correcting a wrong moment\n").unwrap();
+    let (_, section) = manual.split_once("\n## Correcting a wrong time\n").unwrap();
     let (_, block) = section.split_once("```sh\n").unwrap();
     let commands = block.split_once("```").unwrap().0;
     assert_eq!(commands.matches("/var/lib/virksomhedslogin").count(), 1, "{commands}");
@@ -97,7 +97,7 @@ fn list(service: &Service) -> (String, String) {
 }
 
 #[test]
-fn wrong_moment_is_corrected_as_documented() {
+fn wrong_time_is_corrected_as_documented() {
     let fixture = Fixture::new();
     imported(&fixture, &(row(11_111_111, FIRST, LAST) + &row(12_345_678, FIRST, FAR)));
     let mut service = fixture.serve();

@@ -145,11 +145,11 @@ fn scope_is_checked_before_table_and_table_before_request() {
     let app = app_with_a_company();
     let stranger = app.as_org(OrganisationType::AKasse).with("adgang", json!("Ukendt"));
     let bad = "/v1/Login/x";
-    assert_eq!(app.as_nobody().put(bad, "{").problem(), (401, "1012".to_owned()));
+    assert_eq!(app.as_anonymous().put(bad, "{").problem(), (401, "1012".to_owned()));
     assert_eq!(stranger.clone().with("scope", json!("")).put(bad, "{").problem(), (403, "1013".to_owned()));
     assert_eq!(stranger.put(bad, "{").problem(), (403, "4575".to_owned()));
     assert_eq!(app.as_org(OrganisationType::Star).put(bad, "{").problem(), (400, "1014".to_owned()));
-    // Nobody without access learns which companies exist.
+    // No caller without access learns which companies exist.
     let unknown = stranger.get_login("00000001");
     let known = stranger.get_login("12345678");
     assert_eq!((unknown.status, unknown.problem()), (known.status, known.problem()));
