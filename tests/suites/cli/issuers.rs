@@ -1,11 +1,10 @@
 //! `config/issuers`: each fragment with a token and a key set as that issuer makes them, through the real service.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use data_encoding::BASE64URL_NOPAD;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
+use virksomhedslogin::testing::{Clock, SystemClock};
 
 use crate::suites::cli::program::{run, stderr, stdout};
 use crate::support::process::Fixture;
@@ -59,7 +58,7 @@ fn configured(issuer: &str, keys: &[Value]) -> Fixture {
 
 /// The client that the audit log names, after all three methods have let the token in, and so has `explain`.
 fn let_in(fixture: &Fixture, header: &Value, claims: &Value) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemClock.now().millis() / 1_000;
     let mut claims = claims.clone();
     (claims["iat"], claims["exp"]) = (json!(now), json!(now + 3600));
     let token = sign(header, &claims);
