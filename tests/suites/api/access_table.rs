@@ -81,7 +81,7 @@ fn every_cell_of_the_table_is_enforced() {
 fn whatever_the_table_does_not_name_exactly_is_denied() {
     let app = app_with_a_company();
     let star = app.as_org(OrganisationType::Star);
-    let denied: [(&str, Value); 22] = [
+    let denied: [(&str, Value); 28] = [
         ("organisationType", json!("star")),
         ("organisationType", json!("STAR ")),
         ("organisationType", json!(" STAR")),
@@ -89,11 +89,15 @@ fn whatever_the_table_does_not_name_exactly_is_denied() {
         ("organisationType", json!("Kommune")),
         ("organisationType", json!("")),
         ("organisationType", json!(8)),
-        ("organisationType", json!(["STAR"])),
+        ("organisationType", json!(["STAR", "STAR"])),
+        ("organisationType", json!([])),
+        ("organisationType", json!([["STAR"]])),
         ("organisationType", Value::Null),
         ("organisationCode", json!("")),
         ("organisationCode", json!("123456789012345678901")),
-        ("organisationCode", json!(101)),
+        ("organisationCode", json!(-1)),
+        ("organisationCode", json!(101.0)),
+        ("organisationCode", json!(["101", "102"])),
         ("organisationCode", Value::Null),
         ("adgang", json!("alleborgere")),
         ("adgang", json!("AlleBorgere ")),
@@ -104,6 +108,8 @@ fn whatever_the_table_does_not_name_exactly_is_denied() {
         ("adgang", json!({"AlleBorgere": true})),
         ("adgang", Value::Null),
         ("cvr", json!(12_345_678)),
+        ("cvr", json!("1234567")),
+        ("cvr", json!(["12345678", "12345678"])),
     ];
     for (claim, value) in denied {
         for method in Method::ALL {
@@ -123,11 +129,34 @@ fn one_allowed_mode_among_others_is_enough() {
 }
 
 #[test]
+fn claims_may_come_in_the_shapes_of_other_issuers() {
+    let app = app_with_a_company();
+    for (claim, value) in [
+        ("organisationType", json!(["STAR"])),
+        ("organisationCode", json!(101)),
+        ("organisationCode", json!(u64::MAX)),
+        ("organisationCode", json!(["101"])),
+        ("organisationCode", json!([101])),
+        ("cvr", json!(["12345678"])),
+        ("scope", json!([READ, WRITE])),
+        ("scope", json!([format!("{READ} {WRITE}")])),
+    ] {
+        let caller = app.as_org(OrganisationType::Star).with(claim, value.clone());
+        assert_eq!(caller.call(Method::GetLogin).status, 200, "{claim} = {value}");
+    }
+}
+
+#[test]
 fn a_scope_of_another_type_is_a_missing_scope() {
     let app = app_with_a_company();
-    for scope in
-        [json!([READ, WRITE]), json!(1), json!({}), Value::Null, json!("VIRKSOMHEDSINSTATS.LOGIN.READ")]
-    {
+    for scope in [
+        json!([READ, 1]),
+        json!([[READ]]),
+        json!(1),
+        json!({}),
+        Value::Null,
+        json!("VIRKSOMHEDSINSTATS.LOGIN.READ"),
+    ] {
         let caller = app.as_org(OrganisationType::Star).with("scope", scope.clone());
         let answer = caller.call(Method::GetLogin);
         assert_eq!(answer.problem(), (403, "1013".to_owned()), "{scope}");
