@@ -3,6 +3,8 @@
 //! A token whose scope or organisation claims are bad still has a caller: the error is kept and becomes a 403 where the
 //! claim is needed. Promises: exact comparison, without trimming or normalising case or Unicode.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::claims::{Accepted, strings};
@@ -39,16 +41,21 @@ pub struct Caller {
 impl Caller {
     pub(super) fn read(accepted: Accepted, claims: &Value, rules: &Rules) -> Self {
         let names = &rules.claims;
-        let organisation_type = match read_type(claims, rules) {
-            Ok(known) => Some(known.name().to_owned()),
-            Err(_) => names.organisation_type.find(claims).and_then(text_or_integer),
-        };
         let organisation = read_organisation(claims, rules, &mut First);
+        let known = match &organisation {
+            Ok(Some((known, _))) => Some(*known),
+            // Another of its claims may be the bad one.
+            _ => read_type(claims, rules).ok(),
+        };
+        let organisation_type = match known {
+            Some(known) => Some(known.name().into()),
+            None => names.organisation_type.find(claims).and_then(text_or_integer),
+        };
         Self {
             subject: accepted.subject,
             client_id: accepted.client_id,
-            organisation_type,
-            organisation_code: names.organisation_code.find(claims).and_then(code),
+            organisation_type: organisation_type.map(Cow::into_owned),
+            organisation_code: names.organisation_code.find(claims).and_then(code).map(Cow::into_owned),
             access: match names.access.find(claims) {
                 Some(Value::String(mode)) => vec![mode.clone()],
                 Some(Value::Array(modes)) => {
@@ -132,7 +139,7 @@ fn read_type(claims: &Value, rules: &Rules) -> Result<OrganisationType, ClaimErr
     let claim = name.find(claims).ok_or_else(|| ClaimError::Missing(what, name.clone()))?;
     let claimed = text_or_integer(claim).ok_or_else(|| ClaimError::WrongType(what, name.clone()))?;
     // A plain name is always understood; another value only when the operator mapped it.
-    let known = claimed.parse().ok().or_else(|| rules.organisation_types.get(&claimed).copied());
+    let known = claimed.parse().ok().or_else(|| rules.organisation_types.get(claimed.as_ref()).copied());
     known.ok_or(ClaimError::UnknownOrganisation)
 }
 
@@ -173,15 +180,15 @@ fn single(claim: &Value) -> Option<&Value> {
 }
 
 /// An integer and the string of its digits are the same.
-fn text_or_integer(claim: &Value) -> Option<String> {
+fn text_or_integer(claim: &Value) -> Option<Cow<'_, str>> {
     match single(claim)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        Value::String(text) => Some(text.into()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string().into()),
         _ => None,
     }
 }
 
 /// An organisation code: a string, or an integer from 0 to 2^64 − 1.
-fn code(claim: &Value) -> Option<String> {
+fn code(claim: &Value) -> Option<Cow<'_, str>> {
     text_or_integer(claim).filter(|_| single(claim).is_some_and(|code| code.is_string() || code.is_u64()))
 }

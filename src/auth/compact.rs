@@ -108,10 +108,9 @@ fn read_header(
     if header.get("cty").is_some_and(|cty| cty.as_str().is_none_or(is_nested_token)) {
         found.report(TokenError::ContentType)?;
     }
-    let mut names = KeyNames::default();
-    if header.get("kid").is_some() {
-        names.kid = found.recover(key_name(header, "kid").ok_or(TokenError::KeyId))?;
-    } else {
+    let kid = found.recover(key_name(header, "kid").ok_or(TokenError::KeyId))?;
+    let mut names = KeyNames { kid, ..KeyNames::default() };
+    if names.kid.is_none() {
         for (name, thumbprint) in THUMBPRINTS.into_iter().zip(&mut names.thumbprints) {
             *thumbprint = found.recover(key_name(header, name).ok_or(TokenError::Thumbprint))?;
         }
