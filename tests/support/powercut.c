@@ -20,7 +20,7 @@
  * POWERCUT_FAIL_READ_FROM=n    and only those that begin at this byte or later
  * POWERCUT_CLOCK_SECONDS=n     while the file POWERCUT_TRIGGER exists, the clock shows n seconds more (or less)
  *
- * POWERCUT_SHADOW/most-unsynced, once it exists, holds the most bytes that were written to one file between two of its
+ * POWERCUT_SHADOW/most-unsynced, once it exists, holds the most bytes that were written to sled's file between two of its
  * syncs. (sled fills up a segment when it opens a database, so a test makes the file when the service serves.)
  */
 #define _GNU_SOURCE
@@ -198,7 +198,9 @@ static void name_it(struct file *file) {
 static void note_unsynced(struct file *file) {
     char path[PATH_MAX], text[32];
     off_t unsynced = file->unsynced;
+    const char *base = strrchr(file->name, '/');
     file->unsynced = 0;
+    if (!base || strcmp(base, "/db")) return;
     snprintf(path, sizeof path, "%.4000s/most-unsynced", shadow);
     if (unsynced <= most_unsynced || access(path, F_OK)) return;
     most_unsynced = unsynced;
