@@ -1,5 +1,5 @@
-//! Copies of the list that ask for what changed, while logins are recorded, the clock steps, files are imported, and the
-//! service is restarted or killed: each equals the list after each poll.
+//! Copies of the list that ask for what changed, while logins are recorded, the clock steps, files are imported, companies are
+//! erased, and the service is restarted or killed: each equals the list after each poll.
 
 use std::fs;
 use std::time::Duration;
@@ -81,8 +81,16 @@ fn copies_equal_the_list_whatever_happens_between_polls() {
                 import(&fixture, &mut random);
                 service = fixture.serve_with(&clock);
             }
-            3 if trigger.exists() => fs::remove_file(&trigger).unwrap(),
-            3 => fs::write(&trigger, "").unwrap(),
+            3 => {
+                stop(&mut service);
+                let companies: Vec<_> = (0..random.u32(1..20)).map(|_| cvr(&mut random)).collect();
+                let mut command = binary();
+                command.args(["erase", "--config", &fixture.config(), "--yes"]).args(&companies);
+                assert!(command.output().unwrap().status.success());
+                service = fixture.serve_with(&clock);
+            }
+            4 if trigger.exists() => fs::remove_file(&trigger).unwrap(),
+            4 => fs::write(&trigger, "").unwrap(),
             _ => in_a_crowd(&service, &mut random, &mut copies),
         }
         for (age, copy) in copies.iter_mut().enumerate() {
