@@ -39,14 +39,13 @@ use crate::domain::clock::SharedClock;
 
 pub use algorithm::Algorithm;
 pub(crate) use caller::Caller;
-pub use confirmation::CertificateBound;
 pub(crate) use confirmation::Thumbprint;
 pub(crate) use error::{AuthError, ClaimError, TokenError};
 pub(crate) use examine::{Examination, examine};
 pub(crate) use fetch::is_loopback;
 pub(crate) use key_error::KeyError;
 pub(crate) use keyring::KeyStatus;
-pub use rules::{ClaimName, ClaimNames, Rules};
+pub use rules::{CertificateBound, ClaimName, ClaimNames, Rules};
 pub use signer::Signer;
 pub(crate) use source::Remote;
 pub use source::Source;

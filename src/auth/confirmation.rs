@@ -5,22 +5,9 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use strum::EnumString;
 
 use super::error::TokenError;
-
-/// Which tokens must be bound to a certificate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumString)]
-#[strum(serialize_all = "snake_case")]
-pub enum CertificateBound {
-    /// Those that say so.
-    #[default]
-    WhenBound,
-    /// All of them.
-    Required,
-    /// None: `cnf` is not looked at.
-    Off,
-}
+use super::rules::CertificateBound;
 
 /// SHA-256 of a certificate's DER.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,10 +5,23 @@ use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
+use strum::EnumString;
 
 use super::algorithm::Algorithm;
-use super::confirmation::CertificateBound;
 use crate::domain::access::OrganisationType;
+
+/// Which tokens must be bound to a certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum CertificateBound {
+    /// Those that say so.
+    #[default]
+    WhenBound,
+    /// All of them.
+    Required,
+    /// None: `cnf` is not looked at.
+    Off,
+}
 
 /// What a token must meet.
 #[derive(Debug, Clone)]
