@@ -40,7 +40,7 @@ const THREADS: &str = "makes a thread of the embedded store fail";
 const LOCK: &str = "a database is there for several processes at once";
 
 /// A multiple of what it takes on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(400);
 
 #[test]
 fn commands_do_the_same_on_postgresql() {
