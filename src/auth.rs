@@ -3,7 +3,7 @@
 //! A token is read strictly (`compact`), its claims are checked (`claims`), its one key is found (`keys`) and checks the
 //! signature (`jwk`), and what it says about the caller is read (`caller`). What passed is cached for as long as token and
 //! keys hold (`cache`). Keys are filtered at load (`jwk`, `strength`) and kept fresh by one thread (`refresh`). The checks
-//! report to `findings`: the service stops at the first, [`examine`] collects all.
+//! report to `findings`: the service stops at the first, `examine` collects all.
 //!
 //! Promises: nothing in a token can panic the process, or make it fetch anything but the configured key set, and that at
 //! most once in 10 seconds; no error quotes more of a token than an algorithm or an issuer. Does not: find the token in a
