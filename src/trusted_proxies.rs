@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies {
     networks: Vec<Network>,
-    /// Whether whoever connects to a Unix socket is trusted.
+    /// Whether every client of a Unix socket is trusted.
     pub(crate) unix: bool,
 }
 

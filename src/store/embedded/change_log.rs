@@ -74,6 +74,9 @@ impl ChangeLog {
 
     /// Adds the companies that a batch changed. Before the batch is published, so that no reader of it misses them.
     pub(super) fn add(&mut self, sequence: u64, companies: impl ExactSizeIterator<Item = Cvr>) {
+        if companies.len() == 0 {
+            return;
+        }
         if std::mem::take(&mut self.is_inherited) {
             self.runs.push(new_run(sequence));
             if self.runs.len() > RUNS {

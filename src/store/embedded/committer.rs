@@ -302,9 +302,7 @@ impl Committer {
         synced.map_err(|error| StoreError::from_io("writing the high-water mark", &error))?;
         // A batch that was answered with an error may be in it all the same.
         let diff = acknowledged.diff(found.records().collect());
-        if !diff.is_empty() {
-            self.publish(found, &diff);
-        }
+        self.publish(found, &diff);
         Ok(())
     }
 
