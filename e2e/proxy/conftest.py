@@ -6,17 +6,16 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from service import ROOT, Answer, Service, free_port
+from proxies import PROXIES, Nginx, send, socket_directory
+from service import Service
 
-SHIPPED = ROOT / "deploy" / "nginx" / "virksomhedslogin.conf"
 COMPANIES = 200_000
-# As many a machine has it for its other sites.
-COMPRESSING = "gzip on;\ngzip_types *;\ngzip_min_length 0;\ngzip_proxied any;\n"
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -35,17 +34,15 @@ class UnixConnection(http.client.HTTPConnection):
 class Proxied:
     """Both processes, and requests to either."""
 
-    def __init__(self, binary, directory):
-        self.binary, self.directory, self.socket = binary, directory, directory / "api.sock"
+    def __init__(self, binary, directory, sockets):
+        self.binary, self.directory, self.socket = binary, directory, sockets / "api.sock"
+        socket_directory(sockets)
         self.home = directory / "nginx"
-        self.home.mkdir()
-        self.port = free_port()
-        certificate, key = self.home / "cert.pem", self.home / "key.pem"
+        self.certificate, self.key = directory / "cert.pem", directory / "key.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                        "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",
-                        certificate], check=True, capture_output=True)
-        self.certificate, self.key = certificate, key
-        self.context = ssl.create_default_context(cafile=certificate)
+                        "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", self.key, "-out",
+                        self.certificate], check=True, capture_output=True)
+        self.context = ssl.create_default_context(cafile=self.certificate)
         self.service = Service(binary, directory, listen=f"unix:{self.socket}", server='trusted_proxies = ["unix"]')
         self.service.stop()
         rows = directory / "rows.csv"
@@ -56,33 +53,8 @@ class Proxied:
         subprocess.run([binary, "import", "--config", directory / "virksomhedslogin.toml", rows], check=True,
                        capture_output=True)
         self.start_service()
-        self.nginx = self.start_nginx(self.home, self.port)
-
-    def start_nginx(self, home, port, edit=lambda text: text):
-        """nginx as shipped, but for the places of this machine and what `edit` makes of the file."""
-        server = edit(SHIPPED.read_text(encoding="utf-8"))
-        for shipped, here in [("/run/virksomhedslogin/api.sock", self.socket), ("/var/log/nginx", home),
-                              ("    listen [::]:443 ssl;\n", ""), ("443", f"127.0.0.1:{port}"),
-                              ("/etc/ssl/virksomhedslogin/fullchain.pem", self.certificate),
-                              ("/etc/ssl/virksomhedslogin/privkey.pem", self.key)]:
-            assert shipped in server, shipped
-            server = server.replace(shipped, str(here))
-        directories = "".join(f"{kind}_temp_path {home}/{kind};\n"
-                          for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
-        configuration = home / "nginx.conf"
-        configuration.write_text(
-            f"daemon off;\nworker_processes 1;\n{'user root;' if os.geteuid() == 0 else ''}\npid {home}/pid;\n"
-            f"error_log {home}/error.log;\nevents {{ worker_connections 1024; }}\nhttp {{\n{COMPRESSING}{directories}{server}}}\n",
-            encoding="utf-8")
-        nginx = subprocess.Popen(["nginx", "-e", home / "error.log", "-c", configuration])
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                return nginx
-            except ConnectionRefusedError:
-                assert time.monotonic() < deadline and nginx.poll() is None, "nginx does not answer"
-                time.sleep(0.02)
+        self.nginx = Nginx(self, self.home)
+        self.port, self.ask, self.connect, self.raw = self.nginx.port, self.nginx.ask, self.nginx.connect, self.nginx.raw
 
     def start_service(self):
         """The service again, on the same directory and with the key that signs the tokens."""
@@ -105,50 +77,12 @@ class Proxied:
 
     def stop(self):
         """Ends both."""
-        self.nginx.send_signal(signal.SIGTERM)
-        self.nginx.wait(20)
+        self.nginx.stop()
         self.stop_service()
-
-    def send(self, connection, verb, path, token, body, headers):
-        """One request on this connection."""
-        headers = dict(headers or {})
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        if body is not None:
-            headers.setdefault("Content-Type", "application/json")
-        try:
-            connection.request(verb, path, body=body, headers=headers)
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.headers, answer.read())
-        finally:
-            connection.close()
 
     def direct(self, verb, path, token=None, body=None, headers=None):
         """A request to the service itself."""
-        return self.send(UnixConnection(self.socket), verb, path, token, body, headers)
-
-    def ask(self, verb, path, token=None, body=None, headers=None):
-        """A request through nginx."""
-        connection = http.client.HTTPSConnection("localhost", self.port, timeout=30, context=self.context)
-        return self.send(connection, verb, path, token, body, headers)
-
-    def connect(self):
-        """A TLS connection to nginx."""
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        return self.context.wrap_socket(plain, server_hostname="localhost")
-
-    def raw(self, request):
-        """Everything that comes back for these bytes."""
-        with self.connect() as stream:
-            stream.settimeout(3)
-            stream.sendall(request)
-            answer = b""
-            try:
-                while chunk := stream.recv(65536):
-                    answer += chunk
-            except (TimeoutError, ConnectionResetError, ssl.SSLError):
-                pass
-            return answer
+        return send(UnixConnection(self.socket), verb, path, token, body, headers)
 
     def audit(self):
         """The lines of the audit log."""
@@ -156,7 +90,8 @@ class Proxied:
 
     def workers(self):
         """The process ids of nginx's workers."""
-        return subprocess.run(["pgrep", "-P", str(self.nginx.pid)], capture_output=True, text=True, check=True).stdout.split()
+        return subprocess.run(["pgrep", "-P", str(self.nginx.process.pid)], capture_output=True, text=True,
+                              check=True).stdout.split()
 
     def temporary_files(self):
         """The files that nginx's workers have put answers into; it unlinks them as soon as they are open."""
@@ -178,6 +113,15 @@ def rss(pid):
 @pytest.fixture(scope="session")
 def proxied(binary, tmp_path_factory):
     """One for the whole run."""
-    running = Proxied(binary, tmp_path_factory.mktemp("proxy"))
-    yield running
-    running.stop()
+    # pytest's own directories are closed to the user that Apache changes to.
+    with tempfile.TemporaryDirectory() as sockets:
+        running = Proxied(binary, tmp_path_factory.mktemp("proxy"), Path(sockets))
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="module", params=PROXIES)
+def proxy(proxied, tmp_path_factory, request):
+    """Each of the four as shipped, one after the other, for the tests of a file."""
+    with PROXIES[request.param](proxied, tmp_path_factory.mktemp(request.param)) as running:
+        yield running

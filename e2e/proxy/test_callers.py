@@ -1,11 +1,8 @@
-"""Whose call it is, through nginx, Caddy and HAProxy as shipped: address, scheme, host, and the client's certificate."""
+"""Whose call it is, through each of the proxies as shipped: address, scheme, host, and the client's certificate."""
 
-import contextlib
 import datetime
 import hashlib
-import http.client
 import json
-import re
 import ssl
 from base64 import b64encode, urlsafe_b64encode
 
@@ -14,15 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-import test_caddy
-import test_haproxy
-from service import free_port
+from proxies import PROXIES
 
 # An address of loopback that only the client of these tests has.
 CLIENT = "127.0.0.9"
+# What a client calls a matter of its connection alone must not take these headers out again.
+HOP = {"Connection": "close, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Forwarded, Client-Cert"}
 FORGED = {"Forwarded": "for=203.0.113.9;proto=http;host=evil.example", "X-Forwarded-For": "203.0.113.9",
           "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
-PROXIES = ["nginx", "caddy", "haproxy"]
 
 
 class Certificate:
@@ -55,72 +51,28 @@ class Certificate:
         return path
 
 
-def uncommented(text, *lines):
-    """The text with these lines, which it has as comments."""
-    for line in lines:
-        commented = re.compile(rf"^(\s*)# ?(\s*{re.escape(line)})", re.MULTILINE)
-        assert commented.search(text), line
-        text = commented.sub(r"\1\2", text, count=1)
-    return text
-
-
-def bound(name, text, authorities):
-    """The shipped file of this proxy as its comments say how to have client certificates."""
-    if name == "nginx":
-        text = uncommented(text.replace('    proxy_set_header Client-Cert "";\n', ""), "ssl_client_certificate",
-                           "ssl_verify_client", "proxy_set_header Client-Cert $")
-    elif name == "caddy":
-        block = re.search(r"^\t# tls \{\n(\t#.*\n)+", text, re.MULTILINE).group()
-        text = text.replace(block, block.replace("\t# ", "\t").replace("\t#", "\t")).replace("\t\theader_up -Client-Cert\n", "")
-        text = uncommented(text, "header_up Client-Cert")
-    else:
-        text = re.sub(r"^(    bind .*)$", rf"\1 ca-file {authorities} verify optional", text, flags=re.MULTILINE)
-        text = uncommented(text, "http-request set-header Client-Cert")
-    return text.replace("/etc/ssl/virksomhedslogin/clients.pem", str(authorities))
-
-
-@contextlib.contextmanager
-def proxy(proxied, home, name, authorities=None):
-    """The port of this proxy, as shipped or with client certificates of these authorities."""
-    def edit(text):
-        return bound(name, text, authorities) if authorities else text
-
-    if name == "nginx":
-        port = free_port()
-        nginx = proxied.start_nginx(home, port, edit)
-        try:
-            yield port
-        finally:
-            nginx.terminate()
-            nginx.wait(20)
-    else:
-        with {"caddy": test_caddy, "haproxy": test_haproxy}[name].running(proxied, home, edit) as port:
-            yield port
-
-
-def ask(proxied, port, path, token=None, headers=None, certificate=None):
+def ask(proxy, path, token=None, headers=None, certificate=None):
     """A read from an address of its own, with this client certificate."""
-    context = ssl.create_default_context(cafile=proxied.certificate)
+    context = ssl.create_default_context(cafile=proxy.proxied.certificate)
     if certificate:
         context.load_cert_chain(certificate)
-    connection = http.client.HTTPSConnection("localhost", port, timeout=30, context=context, source_address=(CLIENT, 0))
-    return proxied.send(connection, "GET", path, token, None, headers)
+    return proxy.ask("GET", path, token, headers=headers, context=context, source=(CLIENT, 0))
 
 
 @pytest.mark.parametrize("name", PROXIES)
 def test_the_client_is_known_and_forged_headers_are_removed(proxied, tmp_path, name):
     own = Certificate("klient")
-    with proxy(proxied, tmp_path, name) as port:
+    with PROXIES[name](proxied, tmp_path) as proxy:
         token = proxied.service.token("STAR", "AlleBorgere")
-        for headers in [{}, FORGED, {"Forwarded": FORGED["Forwarded"]}, {"X-Forwarded-For": "203.0.113.9, 10.0.0.1"}]:
-            assert ask(proxied, port, "/v1/Login?cvrNummer=00000001", token, headers).status == 200
+        for headers in [{}, FORGED, HOP, {**FORGED, **HOP}, {"Forwarded": FORGED["Forwarded"]}, {"X-Forwarded-For": "203.0.113.9, 10.0.0.1"}]:
+            assert ask(proxy, "/v1/Login?cvrNummer=00000001", token, headers).status == 200
             assert json.loads(proxied.audit()[-1])["remote"] == CLIENT, headers
-            page = ask(proxied, port, "/", headers=headers).body.decode()
-            assert f"curl -i &#39;https://localhost:{port}/v1/" in page or f"curl -i 'https://localhost:{port}/v1/" in page, page
+            page = ask(proxy, "/", headers=headers).body.decode()
+            assert f"curl -i &#39;https://localhost:{proxy.port}/v1/" in page or f"curl -i 'https://localhost:{proxy.port}/v1/" in page, page
             assert "evil.example" not in page
         # A header that the client writes itself is no certificate.
         token = proxied.service.token("STAR", "AlleBorgere", cnf=own.cnf())
-        assert ask(proxied, port, "/v1/Login?cvrNummer=00000001", token, {"Client-Cert": own.header()}).status == 401
+        assert ask(proxy, "/v1/Login?cvrNummer=00000001", token, {"Client-Cert": own.header()}).status == 401
         assert "showed no certificate" in json.loads(proxied.audit()[-1])["aarsag"]
 
 
@@ -137,25 +89,25 @@ def test_a_bound_token_is_good_with_its_certificate_alone(proxied, tmp_path, nam
     def reason():
         return json.loads(proxied.audit()[-1])["aarsag"]
 
-    with proxy(proxied, tmp_path, name, authorities) as port:
+    with PROXIES[name](proxied, tmp_path, lambda text: PROXIES[name].bound(text, authorities)) as proxy:
         # What the client says in the header has no effect, with a certificate and without.
         for headers in [None, {"Client-Cert": other.header()}, {"client-cert": "x"}]:
-            answer = ask(proxied, port, path, token, headers, files[own])
+            answer = ask(proxy, path, token, headers, files[own])
             assert answer.status == 200, (headers, answer.body, reason())
         for headers in [None, {"Client-Cert": own.header()}, {"Client_Cert": own.header()}]:
-            answer = ask(proxied, port, path, token, headers)
+            answer = ask(proxy, path, token, headers)
             # Caddy sends the name of its placeholder where there is none.
             assert answer.status == 401 and ("is neither" if name == "caddy" else "showed no certificate") in reason(), reason()
             assert 'error="invalid_token"' in answer.headers["www-authenticate"]
-            answer = ask(proxied, port, path, token, headers, files[other])
+            answer = ask(proxy, path, token, headers, files[other])
             assert answer.status == 401 and "another certificate" in reason(), (headers, reason())
         # Of an authority that the proxy does not know.
         try:
-            answer = ask(proxied, port, path, proxied.service.token("STAR", "AlleBorgere", cnf=stranger.cnf()), None, files[stranger])
+            answer = ask(proxy, path, proxied.service.token("STAR", "AlleBorgere", cnf=stranger.cnf()), None, files[stranger])
             assert answer.status in (400, 401), answer.status
         except OSError:
             pass
         for cnf in [{"jkt": own.cnf()["x5t#S256"]}, {**own.cnf(), "jkt": "x"}]:
-            answer = ask(proxied, port, path, proxied.service.token("STAR", "AlleBorgere", cnf=cnf), None, files[own])
+            answer = ask(proxy, path, proxied.service.token("STAR", "AlleBorgere", cnf=cnf), None, files[own])
             assert answer.status == 401 and reason().startswith("cnf"), (cnf, reason())
-        assert ask(proxied, port, path, proxied.service.token("STAR", "AlleBorgere")).status == 200, "not bound"
+        assert ask(proxy, path, proxied.service.token("STAR", "AlleBorgere")).status == 200, "not bound"

@@ -24,8 +24,8 @@ def star(proxied):
 
 
 def lasting(answer):
-    """The headers that must be the same."""
-    return sorted((name.lower(), value) for name, value in answer.headers.items() if name.lower() not in PASSING)
+    """The headers that must be the same, but for blanks after commas, which Apache takes out of Vary."""
+    return sorted((name.lower(), value.replace(", ", ",")) for name, value in answer.headers.items() if name.lower() not in PASSING)
 
 
 def without_id(answer):
@@ -43,6 +43,8 @@ def assert_answers_are_those_of_the_service(proxied, ask, but_for=frozenset()):
             ("GET", "/v1/Login?cvrNummer=99999999", token, None, {}),
             ("GET", "/v1/Login?cvrNummer=1", token, None, {}),
             ("GET", "/v1/Login?cvrNummer=00000002", None, None, {}),
+            # Longer than a token may be: every proxy takes the longest that the service does.
+            ("GET", "/v1/Login?cvrNummer=00000002", "x" * 18_000, None, {}),
             ("HEAD", "/v1/Logins", token, None, {}),
             ("OPTIONS", "/v1/Login", None, None, {}),
             ("PUT", "/v1/Login/12345678", token, BODY % b"12345678", {}),
@@ -76,7 +78,7 @@ def assert_changes_pass(proxied, ask):
         headers = {"A-IM": "feed", "If-None-Match": tag, "Accept-Encoding": coding}
         expected, found = proxied.direct("GET", "/v1/Logins", token, None, headers), ask("GET", "/v1/Logins", token, None, headers)
         assert (found.status, found.headers["im"], found.body) == (226, "feed", expected.body), coding
-        assert found.headers["vary"] == expected.headers["vary"] == "Accept-Encoding, A-IM"
+        assert expected.headers["vary"] == "Accept-Encoding, A-IM" and ("vary", "Accept-Encoding,A-IM") in lasting(found)
         assert found.headers["content-encoding"] == (None if coding == "identity" else coding)
         assert found.headers["etag"] == expected.headers["etag"] != tag
         headers["If-None-Match"] = found.headers["etag"]
