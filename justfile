@@ -98,7 +98,7 @@ browser:
 systemd:
     deploy/tests/systemd
 
-# The contract through nginx, Caddy and HAProxy
+# The contract through nginx, Caddy, HAProxy and Apache
 proxy:
     e2e/proxy/run
 

@@ -226,7 +226,7 @@ class Apache(Proxy):
         return text.replace("/etc/ssl/virksomhedslogin/clients.pem", str(authorities))
 
 
-PROXIES = {"nginx": Nginx, "caddy": Caddy, "haproxy": HAProxy}
+PROXIES = {"nginx": Nginx, "caddy": Caddy, "haproxy": HAProxy, "apache": Apache}
 
 
 def uncommented(text, *lines):
