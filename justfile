@@ -32,7 +32,7 @@ test-postgres URL *NAME:
     VIRKSOMHEDSLOGIN_TEST_STORE={{ URL }} cargo test --test api {{ NAME }}
 
 # Everything that must hold before a change lands, as `.ci/run`
-all: lint doc deny advisories test durability postgres fuzz instructions scripts decoders clients metrics openapi httplint load browser systemd proxy logrotate debian docker
+all: lint doc deny advisories test durability postgres fuzz instructions scripts decoders clients metrics openapi httplint issuers load browser systemd proxy logrotate debian docker
 
 # Documentation of the crate, without warnings
 doc:
@@ -85,6 +85,10 @@ openapi:
 # An answer of every kind, read by httplint
 httplint:
     e2e/httplint/run
+
+# Tokens and keys of two real issuers: three methods, algorithms, rotation, an outage
+issuers:
+    e2e/issuers/run
 
 # Slow clients beside good ones, and HTTP/1.0 beside 1.1
 load:

@@ -61,7 +61,7 @@ class Answer:
 class Service:
     """A running service with a store of its own."""
 
-    def __init__(self, binary, directory, access=SHIPPED, listen="127.0.0.1", jwks="file:jwks.json", server="", more="", ready=200):
+    def __init__(self, binary, directory, access=SHIPPED, listen="127.0.0.1", jwks="file:jwks.json", token=None, server="", more="", ready=200):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.management = f"127.0.0.1:{free_port()}"
         if not listen.startswith("unix:"):
@@ -73,6 +73,7 @@ class Service:
         public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
         keys = {"keys": [{**public, "kid": KEY, "alg": "ES256", "use": "sig"}]}
         (directory / "jwks.json").write_text(json.dumps(keys), encoding="utf-8")
+        own = f'[token]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\njwks = "{jwks}"\nalgorithms = ["ES256"]'
         config = directory / "virksomhedslogin.toml"
         config.write_text(f"""[server]
 listen = "{listen}"
@@ -81,11 +82,7 @@ shutdown_timeout_seconds = 2
 {server}
 [store]
 path = "store"
-[token]
-issuer = "{ISSUER}"
-audience = "{AUDIENCE}"
-jwks = "{jwks}"
-algorithms = ["ES256"]
+{token or own}
 [access]
 file = "access.toml"
 [audit]
