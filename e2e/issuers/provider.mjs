@@ -1,6 +1,6 @@
 // node-oidc-provider, set up as config/issuers/node-oidc-provider.toml says.
 //   node provider.mjs PORT CERTIFICATE KEY KEYS
-// KEYS is the private key set. The client star-ALG gets tokens signed with ALG, star-bound tokens bound to its
+// KEYS is the private key set; it is read again on SIGHUP. The client star-ALG gets tokens signed with ALG, star-bound tokens bound to its
 // certificate, star-encrypted encrypted ones, star-opaque ones that are no JWT, and stranger ones without the claims of an
 // organisation.
 import { createSecretKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
@@ -23,7 +23,7 @@ function resourceServer(context, resource, client) {
   return { scope, audience: resource, accessTokenFormat: client.clientId === 'star-opaque' ? 'opaque' : 'jwt', jwt };
 }
 
-const provider = new Provider(`https://localhost:${port}`, {
+const answers = () => new Provider(`https://localhost:${port}`, {
   jwks: JSON.parse(readFileSync(keys)),
   scopes: scope.split(' '),
   clients: names.map((name) => ({
@@ -48,6 +48,9 @@ const provider = new Provider(`https://localhost:${port}`, {
   },
   extraTokenClaims: (context, token) => (token.clientId === 'stranger' ? {}
     : { organisationType: 'STAR', organisationCode: '1', adgang: 'AlleBorgere' }),
-});
+}).callback();
+
+let current = answers();
+process.on('SIGHUP', () => { current = answers(); });
 createServer({ cert: readFileSync(certificate), key: readFileSync(key), requestCert: true, rejectUnauthorized: false },
-  provider.callback()).listen(port, '127.0.0.1');
+  (request, response) => current(request, response)).listen(port, '127.0.0.1');
