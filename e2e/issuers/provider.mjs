@@ -1,8 +1,8 @@
 // node-oidc-provider, set up as config/issuers/node-oidc-provider.toml says.
 //   node provider.mjs PORT CERTIFICATE KEY KEYS
-// KEYS is the private key set; it is read again on SIGHUP. The client star-ALG gets tokens signed with ALG, star-bound tokens bound to its
-// certificate, star-encrypted encrypted ones, star-opaque ones that are no JWT, and stranger ones without the claims of an
-// organisation.
+// KEYS is the private key set; it is read again on SIGHUP. The client star-ALG gets tokens signed with ALG, star-bound
+// tokens bound to its certificate, star-encrypted encrypted ones, star-opaque ones that are no JWT, and stranger ones
+// without the claims of an organisation.
 import { createSecretKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';

@@ -1,7 +1,7 @@
 """Glewlwyd, which Debian packages: another make of issuer, written in C, with ways of its own.
 
-The claim aud of its tokens is the list of scopes where the program names no resource. Claims of its own configuration are
-those of a user, so a program has a user whose password it sends; a token by client credentials has none of them.
+The claim aud of its tokens is the list of scopes where the program names no resource. Claims that it is set up to add are
+a user's, so a program has a user whose password it sends; a token by client credentials has none of them.
 """
 
 import gzip
