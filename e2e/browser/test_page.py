@@ -1,6 +1,8 @@
 """The page at `/` as a reader meets it: what it says, in which language, and with the keyboard alone."""
 
 import itertools
+import os
+import subprocess
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
@@ -127,6 +129,7 @@ def test_it_is_read_without_javascript(service):
         cells = [cell.text for cell in browser.all("section[aria-labelledby='GetLogin'] table.marks tbody tr td")]
         assert cells.count("X") == sum(map(len, access_table(SHIPPED)["GetLogin"].values()))
         assert len(cells) == len(ORGANISATIONS) * len(MODES)
+        assert browser.all(".call code") and not [button for button in browser.all(".call button") if button.is_displayed()]
         browser.driver.find_element(By.LINK_TEXT, "English").click()
         assert browser.find("html").get_attribute("lang") == "en"
     finally:
@@ -154,7 +157,7 @@ def test_the_skip_link_is_the_first_stop_and_leads_past_the_navigation(browser, 
 @pytest.mark.parametrize("width, scheme", list(itertools.product([360, 1280], ["light", "dark"])))
 def test_every_stop_of_the_keyboard_shows_where_it_is(browser, service, width, scheme):
     browser.open(service.base + "/", width, scheme)
-    expected = browser.run("return document.querySelectorAll('a[href], [tabindex=\"0\"]').length")
+    expected = browser.run("return document.querySelectorAll('a[href], button, [tabindex=\"0\"]').length")
     seen = []
     for _ in range(expected):
         press(browser, Keys.TAB)
@@ -176,3 +179,42 @@ def test_every_stop_of_the_keyboard_shows_where_it_is(browser, service, width, s
     # After the last one the browser's own stops come: nothing was left out, and the focus is not trapped.
     press(browser, Keys.TAB)
     assert browser.run("return document.activeElement === document.body")
+
+
+def test_every_call_works_as_pasted(browser, service, star):
+    browser.open(service.base + "/")
+    calls = [call for call in browser.run("return [...document.querySelectorAll('pre')].map(block => block.textContent)")
+             if "curl " in call]
+    assert len(calls) == 5
+    for call in calls:
+        answer = subprocess.run(["bash", "-c", call], env={**os.environ, "TOKEN": star}, capture_output=True, check=True)
+        assert answer.stdout.split()[1] == (b"204" if "PUT" in call else b"200"), (call, answer)
+
+
+# What the browser lets the page do, and what the page then says of the call that it was asked to copy.
+@pytest.mark.parametrize("language, setup, said", [
+    ("da", "", "Kopieret"),
+    ("en", "navigator.clipboard.writeText = () => Promise.reject()", "Copied"),
+    ("da", "delete Navigator.prototype.clipboard; document.execCommand = () => false", "Markeret"),
+], ids=["with permission", "without permission", "without any"])
+def test_a_call_is_copied_with_the_keyboard(browser, service, language, setup, said):
+    browser.open(f"{service.base}/?sprog={language}")
+    buttons = browser.all(".call button")
+    calls = browser.run("return [...document.querySelectorAll('.call code')].map(code => code.textContent)")
+    assert len(buttons) == len(calls) == 5
+    status = browser.find("[role=status]")
+    assert status.text == ""
+    browser.run("document.body.append(document.createElement('textarea'))")
+    browser.run(setup)
+    field = browser.find("textarea")
+    for button, call in zip(buttons, calls):
+        assert button.accessible_name.split()[0] in ("Kopiér", "Copy")
+        button.send_keys(Keys.ENTER)
+        browser.until(lambda _: status.text.startswith(said))
+        if said == "Markeret":
+            assert browser.run("return String(getSelection())") == call
+        else:
+            field.clear()
+            field.send_keys(Keys.CONTROL, "v")
+            assert field.get_property("value") == call
+        browser.run("arguments[0].textContent = ''", status)

@@ -4,12 +4,59 @@ use maud::{Markup, html};
 
 use super::example;
 use super::language::Language;
-use super::method::{code, curl};
+use super::method::{code, copied, curl};
+use super::page::Heading;
 use crate::api::problem::Kind;
 use crate::api::request_id::{FIELD as REQUEST_ID, MAX_LENGTH};
 use crate::api::spec::{GET_LOGIN, GET_LOGINS, SET_LOGIN, Text};
 use crate::domain::access::Method;
 
+/// Each with what it says; [`render`] has the examples.
+pub(super) const STEPS: [(Heading, Text); 4] = [
+    (
+        ("token", Text { da: "Få et adgangstoken", en: "Get an access token" }),
+        Text {
+            da: "Dit fagsystem henter et signeret adgangstoken (JWT) hos den tokenudsteder, som er aftalt for \
+                 tjenesten. Det skal bære metodens scope (`{read}` for at læse, `{write}` for at registrere), jeres \
+                 organisationstype og organisationskode og den adgang, I kalder med. Det sendes i headeren \
+                 `Authorization`, aldrig i adressen.",
+            en: "Your system fetches a signed access token (JWT) from the issuer that was agreed on for this \
+                 service. It must carry the method's scope (`{read}` to read, `{write}` to record), your \
+                 organisation type and organisation code, and the access mode that you call in. It is sent in the \
+                 header `Authorization`, never in the address.",
+        },
+    ),
+    (
+        ("kald", Text { da: "Kald en metode", en: "Call a method" }),
+        Text {
+            da: "Linjerne her på siden kan sættes direkte ind i en terminal; de kalder den adresse, som tjenesten \
+                 nås på.",
+            en: "The lines on this page can be pasted into a terminal; they call the address at which the service \
+                 is reached.",
+        },
+    ),
+    (
+        ("fejl", Text { da: "Håndtér fejl", en: "Handle errors" }),
+        Text {
+            da: "Enhver fejl er `application/problem+json`. Styr efter status og `fejlkode`; `fejltekst` er til \
+                 mennesker.",
+            en: "Every error is `application/problem+json`. Decide by status and `fejlkode`; `fejltekst` is for \
+                 people, in Danish.",
+        },
+    ),
+    (
+        ("aendringer", Text { da: "Hent kun det, der er ændret", en: "Fetch only what changed" }),
+        Text {
+            da: "GetLogins og GetLogin har en `ETag`. Send den med som `If-None-Match`, og svaret er 304 uden krop, \
+                 så længe intet er ændret. Send også `A-IM: feed` til GetLogins, og svaret er kun de virksomheder, \
+                 der er ændret siden (RFC 3229). Bed om komprimering med `Accept-Encoding: gzip`.",
+            en: "GetLogins and GetLogin carry an `ETag`. Send it back in `If-None-Match`, and the answer is a 304 \
+                 without a body while nothing has changed. Send `A-IM: feed` to GetLogins as well, and the answer \
+                 is only the companies that changed since (RFC 3229). Ask for compression with \
+                 `Accept-Encoding: gzip`.",
+        },
+    ),
+];
 const ERROR_RULES: [Text; 6] = [
     Text {
         da: "401: hent et nyt token, og prøv én gang til.",
@@ -63,74 +110,31 @@ const POLL_RULES: [Text; 4] = [
 ];
 /// The guide in this language, its calls to this address.
 pub(super) fn render(language: Language, base: &str) -> Markup {
-    let say = |da, en| language.say(da, en);
     let poll = format!(
-        "TAG='W/\"{}\"'\n{} -H 'A-IM: feed' -H \"If-None-Match: $TAG\" --compressed",
+        "TAG='W/\"{}\"'\n{} \\\n  -H 'A-IM: feed' -H \"If-None-Match: $TAG\" --compressed",
         example::tag(Method::GetLogins),
         curl(&GET_LOGINS, base)
     );
+    let swagger = language.say("Prøv også metoderne i Swagger UI", "Try the methods in Swagger UI as well");
+    let call = html! {
+        (copied(language, GET_LOGIN.name(), &curl(&GET_LOGIN, base)))
+        p { a href="/swagger/" { (swagger) } "." }
+    };
+    let examples: [(Markup, &[Text]); 4] = [
+        (code("TOKEN='eyJ…'"), &[]),
+        (call, &[]),
+        (code(&example::problem(Kind::CompanyUnknown)), &ERROR_RULES),
+        (copied(language, GET_LOGINS.name(), &poll), &POLL_RULES),
+    ];
     html! {
         ol.steps {
-            li {
-                h3 { (say("Få et adgangstoken", "Get an access token")) }
-                p {
-                    (prose(say(
-                        "Dit fagsystem henter et signeret adgangstoken (JWT) hos den tokenudsteder, som er \
-                         aftalt for tjenesten. Det skal bære metodens scope (`{read}` for at læse, `{write}` \
-                         for at registrere), jeres organisationstype og organisationskode og den adgang, I \
-                         kalder med. Det sendes i headeren `Authorization`, aldrig i adressen.",
-                        "Your system fetches a signed access token (JWT) from the issuer that was agreed on \
-                         for this service. It must carry the method's scope (`{read}` to read, `{write}` to \
-                         record), your organisation type and organisation code, and the access mode that you \
-                         call in. It is sent in the header `Authorization`, never in the address.",
-                    )))
+            @for (((id, heading), text), (example, rules)) in STEPS.into_iter().zip(examples) {
+                li {
+                    h3 id=(id) { (language.of(heading)) }
+                    p { (prose(language.of(text))) }
+                    (example)
+                    @if !rules.is_empty() { ul { @for rule in rules { li { (prose(language.of(*rule))) } } } }
                 }
-                (code(say("Tokenet i en variabel", "The token in a variable"), "TOKEN='eyJ…'"))
-            }
-            li {
-                h3 { (say("Kald en metode", "Call a method")) }
-                p {
-                    (prose(say(
-                        "Linjerne her på siden kan sættes direkte ind i en terminal. Adressen er den, du \
-                         selv læser siden på; står der TLS foran tjenesten, så skriv `https`. Prøv også \
-                         metoderne i",
-                        "The lines on this page can be pasted into a terminal. Their address is the one at \
-                         which you read the page; behind a TLS proxy, write `https`. The methods can also be \
-                         tried in",
-                    )))
-                    " " a href="/swagger/" { "Swagger UI" } "."
-                }
-                (code(say("Et kald af GetLogin", "A call of GetLogin"), &curl(&GET_LOGIN, base)))
-            }
-            li {
-                h3 { (say("Håndtér fejl", "Handle errors")) }
-                p {
-                    (prose(say(
-                        "Enhver fejl er `application/problem+json`. Styr efter status og `fejlkode`; \
-                         `fejltekst` er til mennesker.",
-                        "Every error is `application/problem+json`. Decide by status and `fejlkode`; \
-                         `fejltekst` is for people, in Danish.",
-                    )))
-                }
-                (code(say("Eksempel på en fejl", "Example of an error"), &example::problem(Kind::CompanyUnknown)))
-                ul { @for rule in ERROR_RULES { li { (prose(language.of(rule))) } } }
-            }
-            li {
-                h3 { (say("Hent kun det, der er ændret", "Fetch only what changed")) }
-                p {
-                    (prose(say(
-                        "GetLogins og GetLogin har en `ETag`. Send den med som `If-None-Match`, og svaret er \
-                         304 uden krop, så længe intet er ændret. Send også `A-IM: feed` til GetLogins, og \
-                         svaret er kun de virksomheder, der er ændret siden (RFC 3229). Bed om komprimering \
-                         med `Accept-Encoding: gzip`.",
-                        "GetLogins and GetLogin carry an `ETag`. Send it back in `If-None-Match`, and the \
-                         answer is a 304 without a body while nothing has changed. Send `A-IM: feed` to \
-                         GetLogins as well, and the answer is only the companies that changed since (RFC \
-                         3229). Ask for compression with `Accept-Encoding: gzip`.",
-                    )))
-                }
-                (code(say("Hent det, der er ændret siden $TAG", "Fetch what changed since $TAG"), &poll))
-                ul { @for rule in POLL_RULES { li { (prose(language.of(rule))) } } }
             }
         }
     }

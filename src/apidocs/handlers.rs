@@ -15,9 +15,9 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::routes::{READ, path, read};
 use crate::domain::access::AccessTable;
 
-/// The page runs no script, loads one style sheet, and may not be framed.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
-                           frame-ancestors 'none'";
+/// The page loads its own script and style sheet, and may not be framed.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; \
+                           form-action 'none'; frame-ancestors 'none'";
 /// Data is not rendered at all.
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// For what has its content in its name.
@@ -117,14 +117,13 @@ async fn swagger(request: HttpRequest, file: web::Path<String>) -> Result<HttpRe
     file.answer(&request, swagger::POLICY, "Accept-Encoding")
 }
 
-/// `GET /assets/…`: the style sheet, under the name that the page of this build gives it.
-async fn asset(file: web::Path<String>) -> Result<HttpResponse, Problem> {
-    if *file != page::style_sheet_name() {
-        return Err(Problem::new(Kind::PathUnknown));
-    }
+/// `GET /assets/…`: style sheet and script, under the paths that the page of this build gives them.
+async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let asset = page::ASSETS.into_iter().find(|asset| page::asset_path(*asset) == request.path());
+    let (_, subtype, content) = asset.ok_or_else(|| Problem::new(Kind::PathUnknown))?;
     let mut response = HttpResponse::Ok();
     protect(&mut response, DATA_POLICY);
-    response.insert_header((header::CONTENT_TYPE, "text/css; charset=utf-8"));
+    response.insert_header((header::CONTENT_TYPE, format!("text/{subtype}; charset=utf-8")));
     response.insert_header((header::CACHE_CONTROL, FOR_EVER));
-    Ok(response.body(page::STYLE_SHEET))
+    Ok(response.body(content))
 }

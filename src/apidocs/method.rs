@@ -17,7 +17,6 @@ pub(super) fn render(
 ) -> Markup {
     let name = endpoint.name();
     let say = |da, en| language.say(da, en);
-    let (call, answer) = (say("Kald", "Call"), say("Svar", "Answer"));
     let all_errors = say("Alle svar, der er en fejl", "Every answer that is an error");
     html! {
         section.method aria-labelledby=(name) {
@@ -46,12 +45,12 @@ pub(super) fn render(
                 (own_errors(endpoint))
             }
             div.example {
-                h4 { (call) }
-                (code(&format!("{name}: {call}"), &curl(endpoint, base)))
-                h4 { (answer) }
+                h4 { (say("Kald", "Call")) }
+                (copied(language, name, &curl(endpoint, base)))
+                h4 { (say("Svar", "Answer")) }
                 @if endpoint.output.is_some() {
                     p { "200, " code { "application/json" } }
-                    (code(&format!("{name}: {answer}"), &example::output(endpoint.method)))
+                    (code(&example::output(endpoint.method)))
                 } @else {
                     p { "204, " (say("uden krop", "without a body")) }
                 }
@@ -138,28 +137,36 @@ fn framed(
     }
 }
 
-/// A block of code that scrolls within itself.
-pub(super) fn code(label: &str, text: &str) -> Markup {
-    html! { pre role="region" aria-label=(label) tabindex="0" { code { (text) } } }
+pub(super) fn code(text: &str) -> Markup {
+    html! { pre { code { (text) } } }
 }
 
-/// A line that calls the method as it is pasted, once `TOKEN` holds a token.
+/// A call of the method, with the button that copies it where scripts run.
+pub(super) fn copied(language: Language, method: &str, call: &str) -> Markup {
+    let copy = language.say("Kopiér", "Copy");
+    html! {
+        div.call { (code(call)) button type="button" hidden aria-label={ (copy) " " (method) } { (copy) } }
+    }
+}
+
+/// A call of the method as it is pasted, once `TOKEN` holds a token; no line is too long for a screen or for paper.
 pub(super) fn curl(endpoint: &EndpointSpec, base: &str) -> String {
     let mut path = endpoint.path.to_owned();
     if let Some(segment) = endpoint.segment {
         path = path.replace(&format!("{{{}}}", segment.name), example::CVR_NUMMER);
     }
-    let (query, body) = match endpoint.input {
-        Input::Nothing => (String::new(), String::new()),
+    let mut body = String::new();
+    match endpoint.input {
+        Input::Nothing => {}
         Input::Query(_) => {
             let parameter = |row: FieldRow| format!("{}={}", row.element, example::CVR_NUMMER);
             let parameters: Vec<_> = table::input(endpoint).into_iter().map(parameter).collect();
-            (format!("?{}", parameters.join("&")), String::new())
+            path = format!("{path}?{}", parameters.join("&"));
         }
         Input::Body(_) => {
-            (String::new(), format!(" -H 'Content-Type: application/json' -d '{}'", example::request()))
+            body = format!(" \\\n  -H 'Content-Type: application/json' \\\n  -d '{}'", example::request());
         }
-    };
+    }
     let verb = if endpoint.verb == Verb::Get { "" } else { " -X PUT" };
-    format!("curl -i{verb} '{base}{path}{query}' -H \"Authorization: Bearer $TOKEN\"{body}")
+    format!("curl -i{verb} '{base}{path}' \\\n  -H \"Authorization: Bearer $TOKEN\"{body}")
 }

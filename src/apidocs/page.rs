@@ -8,67 +8,66 @@ use super::{guide, method};
 use crate::api::spec::{EndpointSpec, Text};
 use crate::domain::access::AccessTable;
 
-const START_HEADING: Text = Text { da: "Kom godt i gang", en: "Getting started" };
-const METHODS_HEADING: Text = Text { da: "Metoder", en: "Methods" };
+/// Id and heading.
+pub(super) type Heading = (&'static str, Text);
+const START: Heading = ("kom-godt-i-gang", Text { da: "Kom godt i gang", en: "Getting started" });
+const METHODS: Heading = ("metoder", Text { da: "Metoder", en: "Methods" });
 const TITLE: &str = "Virksomhedslogin";
-const CONTENT: &str = "indhold";
-const START: &str = "kom-godt-i-gang";
-const METHODS: &str = "metoder";
 
-pub(super) const STYLE_SHEET: &str = include_str!("style.css");
+/// What the page loads: the ending of its name, its subtype of `text`, its content.
+type Asset = (&'static str, &'static str, &'static str);
+const STYLE_SHEET: Asset = ("css", "css", include_str!("style.css"));
+const SCRIPT: Asset = ("js", "javascript", include_str!("script.js"));
+pub(super) const ASSETS: [Asset; 2] = [STYLE_SHEET, SCRIPT];
 
-/// Its name below `/assets/`, made of its content: a browser may keep it for ever, and a new one has a new name.
-pub(super) fn style_sheet_name() -> String {
-    format!("{}.css", fingerprint(STYLE_SHEET.as_bytes()))
+/// Its path, made of its content: a browser may keep it for ever, and a new one has a new path.
+pub(super) fn asset_path((ending, _, content): Asset) -> String {
+    format!("/assets/{}.{ending}", fingerprint(content.as_bytes()))
 }
 
 /// The page for this access table, whose calls go to this address.
 pub(super) fn render(access_table: &AccessTable, language: Language, base: &str) -> String {
     let say = |da, en| language.say(da, en);
-    let page = html! {
+    html! {
         (DOCTYPE)
         html lang=(language.tag()) {
             (head(language))
             body {
-                a.skip href={ "#" (CONTENT) } { (say("Spring til indholdet", "Skip to the content")) }
+                a.skip href="#indhold" { (say("Spring til indholdet", "Skip to the content")) }
                 header {
-                    div.bar {
-                        p.brand { (TITLE) " " span.version { (env!("CARGO_PKG_VERSION")) } }
-                        (switch(language))
-                    }
-                    (contents(language))
+                    div { p { (say("API-dokumentation", "API documentation")) } (switch(language)) }
+                    div { p.brand { (TITLE) } p { "Version " (env!("CARGO_PKG_VERSION")) } }
                 }
-                main id=(CONTENT) tabindex="-1" {
-                    h1 { (TITLE) }
-                    p.lead {
-                        // What the contract's page begins with; here it holds for the access table as well.
-                        (say(
-                            "Siden opdateres automatisk til at afspejle koden.",
-                            "This page is generated from the running service and always shows what it does.",
-                        ))
-                    }
-                    section aria-labelledby=(START) {
-                        h2 id=(START) { (language.of(START_HEADING)) }
-                        (guide::render(language, base))
-                    }
-                    section aria-labelledby=(METHODS) {
-                        h2 id=(METHODS) { (language.of(METHODS_HEADING)) }
-                        @for endpoint in EndpointSpec::ALL {
-                            (method::render(endpoint, access_table, language, base))
+                div.layout {
+                    (contents(language))
+                    main #indhold tabindex="-1" {
+                        h1 { (TITLE) }
+                        p.lead {
+                            // What the contract's page begins with; here it holds for the access table as well.
+                            (say(
+                                "Siden opdateres automatisk til at afspejle koden.",
+                                "This page is generated from the running service and always shows what it does.",
+                            ))
+                        }
+                        section aria-labelledby=(START.0) {
+                            h2 id=(START.0) { (language.of(START.1)) }
+                            (guide::render(language, base))
+                        }
+                        section aria-labelledby=(METHODS.0) {
+                            h2 id=(METHODS.0) { (language.of(METHODS.1)) }
+                            @for endpoint in EndpointSpec::ALL {
+                                (method::render(endpoint, access_table, language, base))
+                            }
                         }
                     }
                 }
-                footer {
-                    p {
-                        (TITLE) " " (env!("CARGO_PKG_VERSION")) " · "
-                        a href="/openapi.json" { "OpenAPI" } " · "
-                        a href="/swagger/" { "Swagger UI" }
-                    }
-                }
+                footer { p { a href="/openapi.json" { "OpenAPI" } " · " a href="/swagger/" { "Swagger UI" } } }
+                p role="status" data-copied=(say("Kopieret", "Copied"))
+                    data-selected=(say("Markeret: kopiér med Ctrl+C eller ⌘C", "Selected: copy with Ctrl+C or ⌘C")) {}
             }
         }
-    };
-    page.into_string()
+    }
+    .into_string()
 }
 
 fn head(language: Language) -> Markup {
@@ -82,8 +81,9 @@ fn head(language: Language) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
             meta name="description" content=(description);
-            title { (TITLE) " – " (language.of(METHODS_HEADING)) }
-            link rel="stylesheet" href={ "/assets/" (style_sheet_name()) };
+            title { (TITLE) " – " (language.of(METHODS.1)) }
+            link rel="stylesheet" href=(asset_path(STYLE_SHEET));
+            script type="module" src=(asset_path(SCRIPT)) {}
             @for other in Language::ALL {
                 link rel="alternate" hreflang=(other.tag()) href=(address(other));
             }
@@ -111,12 +111,15 @@ fn switch(language: Language) -> Markup {
 }
 
 fn contents(language: Language) -> Markup {
+    let link = |id, text| html! { a href={ "#" (id) } { (text) } };
+    let heading = |(id, text): Heading| link(id, language.of(text));
     html! {
         nav.contents aria-label=(language.say("Indhold", "Contents")) {
             ul {
-                li { a href={ "#" (START) } { (language.of(START_HEADING)) } }
-                @for endpoint in EndpointSpec::ALL {
-                    li { a href={ "#" (endpoint.name()) } { (endpoint.name()) } }
+                li { (heading(START)) ul { @for (step, _) in guide::STEPS { li { (heading(step)) } } } }
+                li {
+                    (heading(METHODS))
+                    ul { @for method in EndpointSpec::ALL { li { (link(method.name(), method.name())) } } }
                 }
                 li { a href="/openapi.json" { "OpenAPI" } }
                 li { a href="/swagger/" { "Swagger UI" } }

@@ -14,17 +14,17 @@ fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Answer {
     app.as_anonymous().send("GET", path, headers, None)
 }
 
-/// The address of the style sheet that the page names.
-fn style_sheet(page: &str) -> &str {
-    page.split("href=\"").find(|rest| rest.starts_with("/assets/")).unwrap().split('"').next().unwrap()
+/// The addresses of the style sheet and the script that the page names.
+fn assets(page: &str) -> [&str; 2] {
+    let named: Vec<&str> = page.split('"').filter(|value| value.starts_with("/assets/")).collect();
+    named.try_into().unwrap()
 }
 
 #[test]
 fn every_answer_keeps_the_browser_within_this_service() {
     let app = spawn_app();
     let page = get(&app, "/", &[]);
-    let sheet = style_sheet(page.text()).to_owned();
-    for path in SERVED.iter().copied().chain([sheet.as_str()]) {
+    for path in SERVED.into_iter().chain(assets(page.text())) {
         let raw = app.raw(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
         let head = raw.split("\r\n\r\n").next().unwrap().to_lowercase();
         let policy = head.lines().find_map(|line| line.strip_prefix("content-security-policy: "));
@@ -38,22 +38,20 @@ fn every_answer_keeps_the_browser_within_this_service() {
             assert!(head.contains(line), "{path} has no {line}");
         }
     }
-    assert!(
-        !page.header("content-security-policy").unwrap().contains("script-src"),
-        "the page runs no script"
-    );
+    assert!(page.header("content-security-policy").unwrap().contains("script-src 'self';"));
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(page.header("cache-control"), Some("no-cache"));
 }
 
 #[test]
-fn the_page_is_small_and_needs_nothing_but_its_style_sheet() {
+fn the_page_is_small_and_loads_nothing_but_its_assets() {
     let app = spawn_app();
     for query in ["/?sprog=da", "/?sprog=en"] {
         let page = get(&app, query, &[]);
-        let css = get(&app, style_sheet(page.text()), &[]);
-        assert!(page.body.len() + css.body.len() < 100_000, "{} + {}", page.body.len(), css.body.len());
-        for part in ["<script", "<style", " style=", "<img", " onclick", "<iframe", "<form"] {
+        let assets = assets(page.text()).map(|path| get(&app, path, &[]).body.len());
+        assert!(page.body.len() + assets[0] + assets[1] < 100_000, "{} + {assets:?}", page.body.len());
+        assert_eq!(page.text().matches("<script").count(), 1);
+        for part in ["<script>", "<style", " style=", "<img", " onclick", "<iframe", "<form"] {
             assert!(!page.text().contains(part), "{part}");
         }
         let elsewhere = page.text().matches("://").count();
@@ -66,12 +64,15 @@ fn the_page_is_small_and_needs_nothing_but_its_style_sheet() {
 }
 
 #[test]
-fn style_sheet_is_immutable_under_the_hash_of_its_content() {
+fn assets_are_immutable_under_the_hash_of_their_content() {
     let app = spawn_app();
     let page = get(&app, "/", &[]);
-    let css = get(&app, style_sheet(page.text()), &[]);
-    assert_eq!((css.status, css.header("content-type")), (200, Some("text/css; charset=utf-8")));
-    assert_eq!(css.header("cache-control"), Some("max-age=31536000, immutable"));
+    let types = ["text/css; charset=utf-8", "text/javascript; charset=utf-8"];
+    for (path, content_type) in assets(page.text()).into_iter().zip(types) {
+        let asset = get(&app, path, &[]);
+        assert_eq!((asset.status, asset.header("content-type")), (200, Some(content_type)));
+        assert_eq!(asset.header("cache-control"), Some("max-age=31536000, immutable"));
+    }
     for other in ["/assets/style.css", "/assets/", "/assets/0000000000000000.css", "/assets/../Cargo.toml"] {
         assert_eq!(get(&app, other, &[]).problem(), (404, "1014".to_owned()), "{other}");
     }
