@@ -5,11 +5,13 @@ use maud::{Markup, html};
 use super::example;
 use super::language::Language;
 use super::method::{code, copied, curl};
-use super::page::Heading;
 use crate::api::problem::Kind;
 use crate::api::request_id::{FIELD as REQUEST_ID, MAX_LENGTH};
 use crate::api::spec::{GET_LOGIN, GET_LOGINS, SET_LOGIN, Text};
 use crate::domain::access::Method;
+
+/// Id and heading.
+pub(super) type Heading = (&'static str, Text);
 
 /// Each with what it says; [`render`] has the examples.
 pub(super) const STEPS: [(Heading, Text); 4] = [

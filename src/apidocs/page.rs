@@ -3,13 +3,12 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::document::fingerprint;
+use super::guide::{self, Heading};
 use super::language::{Language, PARAMETER};
-use super::{guide, method};
+use super::method;
 use crate::api::spec::{EndpointSpec, Text};
 use crate::domain::access::AccessTable;
 
-/// Id and heading.
-pub(super) type Heading = (&'static str, Text);
 const START: Heading = ("kom-godt-i-gang", Text { da: "Kom godt i gang", en: "Getting started" });
 const METHODS: Heading = ("metoder", Text { da: "Metoder", en: "Methods" });
 const TITLE: &str = "Virksomhedslogin";
