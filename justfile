@@ -32,7 +32,18 @@ test-postgres URL *NAME:
     VIRKSOMHEDSLOGIN_TEST_STORE={{ URL }} cargo test --test api {{ NAME }}
 
 # Everything that must hold before a change lands, as `.ci/run`
-all: lint doc deny advisories test durability postgres fuzz instructions scripts decoders clients metrics openapi httplint issuers load browser systemd proxy logrotate debian docker
+all: lint doc deny advisories test durability postgres fuzz scripts side-by-side load proxy systemd logrotate
+
+# What needs the release build and what does not, at the same time: both keep one of two cores busy
+[parallel]
+[private]
+side-by-side: with-release without-release
+
+[private]
+with-release: instructions debian docker
+
+[private]
+without-release: decoders clients metrics openapi httplint issuers browser
 
 # Documentation of the crate, without warnings
 doc:
