@@ -43,7 +43,7 @@ side-by-side: with-release without-release
 with-release: instructions debian docker
 
 [private]
-without-release: decoders clients metrics openapi httplint issuers browser
+without-release: decoders clients generated-clients metrics openapi httplint issuers browser
 
 # Documentation of the crate, without warnings
 doc:
@@ -84,6 +84,10 @@ decoders:
 # The clients of examples/polling, which fetch only what changed
 clients:
     e2e/clients/run
+
+# Clients that generators make from the OpenAPI document, and its linters
+generated-clients:
+    e2e/generated/run
 
 # Metrics, alert rules and dashboard against the running service
 metrics:

@@ -39,6 +39,15 @@ start_dev() {
     wait_for test -s "$2"
 }
 
+# install_npm DIRECTORY TARGET: what its package-lock.json lists, into TARGET.
+install_npm() {
+    cmp -s "$1/package-lock.json" "$2/installed.json" && return
+    mkdir -p "$2"
+    cp "$1/package.json" "$1/package-lock.json" "$2"
+    (cd "$2" && npm ci --ignore-scripts --no-audit --no-fund >&2)
+    cp "$1/package-lock.json" "$2/installed.json"
+}
+
 # run_pytest DIRECTORY: the tests in it, with what e2e/support has for them and with the other arguments.
 run_pytest() {
     local python
