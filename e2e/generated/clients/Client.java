@@ -85,7 +85,8 @@ final class Client {
         members.put("fejlkode", problem.getFejlkode());
         members.put("fejltekst", problem.getFejltekst());
         members.put("requestId", problem.getRequestId());
-        if (problem.getFejl() != null) {
+        // The generated type makes an empty list of one that is absent.
+        if (!problem.getFejl().isEmpty()) {
             members.put("fejl", problem.getFejl().stream().map(Client::members).toList());
         }
         return members;
