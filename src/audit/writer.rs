@@ -1,14 +1,17 @@
 //! A worker's way to the audit log: calls that are answered in the same turn of its event loop share one write.
 //!
-//! A line waits until the worker has polled all that is ready, and is then written with the others; each answer leaves
-//! after its own line is out. On a busy worker that is one write for dozens of calls; on an idle one, one for one, at once.
+//! A task of its own writes the lines once the worker has polled all that was ready, and wakes their calls: each answer
+//! leaves after its own line is out. On a busy worker that is one write for dozens of calls; on an idle one, one for one, at
+//! once. A call cannot wait for that by yielding: actix-http polls a call twice before it lets others run.
 
 use std::cell::{OnceCell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
-use tokio::task;
+use actix_web::rt;
 
 use super::sink::AuditLog;
 
@@ -24,6 +27,8 @@ pub struct AuditWriter {
 struct Turn {
     log: Arc<AuditLog>,
     lines: RefCell<Vec<u8>>,
+    /// The calls that wait for it.
+    waiting: RefCell<Vec<Waker>>,
     /// How many bytes got out, and why not all of them; set once they are written.
     outcome: OnceCell<(usize, Option<Rc<io::Error>>)>,
 }
@@ -42,8 +47,17 @@ impl AuditWriter {
         let turn = self.turn();
         turn.lines.borrow_mut().extend_from_slice(line);
         let end = turn.lines.borrow().len();
-        // Polled again when everything that is ready has been.
-        task::yield_now().await;
+        poll_fn(|context| {
+            if turn.outcome.get().is_some() {
+                return Poll::Ready(());
+            }
+            let mut waiting = turn.waiting.borrow_mut();
+            if !waiting.last().is_some_and(|last| last.will_wake(context.waker())) {
+                waiting.push(context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
         turn.result(end)
     }
 
@@ -51,10 +65,19 @@ impl AuditWriter {
     fn turn(&self) -> Rc<Turn> {
         let open = self.turn.borrow().upgrade().filter(|turn| turn.outcome.get().is_none());
         open.unwrap_or_else(|| {
-            let turn =
-                Turn { log: Arc::clone(&self.log), lines: RefCell::default(), outcome: OnceCell::new() };
-            let turn = Rc::new(turn);
+            let turn = Rc::new(Turn {
+                log: Arc::clone(&self.log),
+                lines: RefCell::default(),
+                waiting: RefCell::default(),
+                outcome: OnceCell::new(),
+            });
             self.turn.replace(Rc::downgrade(&turn));
+            let begun = Rc::clone(&turn);
+            // Runs behind all tasks that are ready by now.
+            rt::spawn(async move {
+                let _ = begun.result(0);
+                begun.waiting.take().into_iter().for_each(Waker::wake);
+            });
             turn
         })
     }

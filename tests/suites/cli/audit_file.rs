@@ -1,7 +1,8 @@
 //! The audit file under an operator's hands: torn, deleted, replaced, opened to others, on a full disk.
 
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -243,4 +244,47 @@ fn full_disk_is_not_ready_before_a_call_fails() {
     until("the full disk is noticed", || service.management("/readyz").0 == 503);
     fs::remove_file(disk.0.join("filler")).unwrap();
     until("there is room again", || service.management("/readyz").0 == 200);
+}
+
+/// System calls so far that wrote to a file; a socket is sent to.
+fn writes(service: &Service) -> u64 {
+    let counts = fs::read_to_string(format!("/proc/{}/io", service.child.id())).unwrap();
+    let found = counts.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap();
+    found.parse().unwrap()
+}
+
+#[test]
+fn calls_that_are_ready_together_share_a_write() {
+    const CALLS: usize = 60;
+    let fixture = Fixture::new();
+    let mut command = binary();
+    command.args(["serve", "--config", &fixture.config()]);
+    command
+        .env("VIRKSOMHEDSLOGIN__AUDIT__FILE", "audit.ndjson")
+        .env("VIRKSOMHEDSLOGIN__SERVER__WORKERS", "1");
+    command.env("RUST_LOG", "virksomhedslogin::server=info");
+    let service = Service::start(command, fixture.token());
+    // Answered without the store.
+    let request = format!(
+        "GET /v1/Login?cvrNummer=x HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
+        service.address, service.token
+    );
+    let answer = |stream: &mut TcpStream| {
+        let mut text = [0; 4096];
+        let length = stream.read(&mut text).unwrap();
+        assert!(text[..length].starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&text[..length]));
+    };
+    let mut streams: Vec<_> = (0..CALLS).map(|_| TcpStream::connect(&service.address).unwrap()).collect();
+    for stream in &mut streams {
+        stream.write_all(request.as_bytes()).unwrap();
+        answer(stream);
+    }
+    let before = writes(&service);
+    service.signal("STOP");
+    streams.iter_mut().for_each(|stream| stream.write_all(request.as_bytes()).unwrap());
+    service.signal("CONT");
+    streams.iter_mut().for_each(answer);
+    let made = writes(&service) - before;
+    assert!(made < CALLS as u64 / 2, "{made} writes for {CALLS} calls");
+    assert_eq!(lines(&fixture.path("audit.ndjson")).0, 2 * CALLS);
 }
