@@ -4,6 +4,7 @@
 //! claim is needed. Promises: exact comparison, without trimming or normalising case or Unicode.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -32,6 +33,8 @@ pub struct Caller {
     pub access: Vec<String>,
     /// The CVR number of the acting "Anden Aktør".
     pub acting_cvr: Option<String>,
+    /// What the audit log writes of the caller in each of its lines, made for the first.
+    pub audit_members: OnceLock<Box<[u8]>>,
     /// The certificate that the client must show in each call, if the token is bound to one.
     pub bound_to: Option<Thumbprint>,
     pub(super) scopes: Result<Vec<String>, ClaimError>,
@@ -69,6 +72,7 @@ impl Caller {
                 .and_then(single)
                 .and_then(Value::as_str)
                 .map(str::to_owned),
+            audit_members: OnceLock::new(),
             bound_to: None,
             scopes: read_scopes(claims, &names.scope),
             organisation: organisation.and_then(|read| read.ok_or(ClaimError::UnknownOrganisation)),
@@ -92,7 +96,7 @@ impl Caller {
         self.organisation.as_ref().copied()
     }
 
-    /// Approximate size in memory, in bytes.
+    /// Approximate size in memory, in bytes; `audit_members` is about as long as the texts that it is made of.
     pub(super) fn weight(&self) -> usize {
         let texts = [
             &self.subject,
@@ -103,8 +107,8 @@ impl Caller {
         ];
         let lists = self.access.iter().chain(self.scopes.iter().flatten());
         size_of::<Self>()
-            + texts.into_iter().flatten().map(String::len).sum::<usize>()
-            + lists.map(|text| text.len() + size_of::<String>()).sum::<usize>()
+            + texts.into_iter().flatten().map(|text| 2 * text.len()).sum::<usize>()
+            + lists.map(|text| 2 * text.len() + size_of::<String>()).sum::<usize>()
     }
 }
 
