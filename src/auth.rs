@@ -38,6 +38,7 @@ use std::sync::Arc;
 use crate::domain::clock::SharedClock;
 
 pub use algorithm::Algorithm;
+pub(crate) use cache::LastToken;
 pub(crate) use caller::Caller;
 pub(crate) use confirmation::Thumbprint;
 pub(crate) use error::{AuthError, ClaimError, TokenError};
@@ -89,14 +90,22 @@ impl Authenticator {
         Ok(Self { rules, keyring, clock, cache: Cache::new() })
     }
 
-    /// Who calls with this token (the text after `Bearer `).
+    /// As [`Self::authenticate_on`], for a first call.
+    pub async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
+        self.authenticate_on(&LastToken::default(), token).await
+    }
+
+    /// Who calls with this token (the text after `Bearer `) on a connection with this last one.
     ///
     /// Awaits nothing but a fetch of keys: when there are none yet, or the token names an unknown one. That wait
     /// ends after 5.5 seconds at the latest, and needs a tokio runtime with its timer on.
-    pub async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, AuthError> {
+    pub(crate) async fn authenticate_on(
+        &self,
+        last: &LastToken,
+        token: &str,
+    ) -> Result<Arc<Caller>, AuthError> {
         compact::check_length(token)?;
-        let digest = cache::digest(token);
-        if let Some(caller) = self.cached(&digest) {
+        if let Some(caller) = self.cached(token, last) {
             return Ok(caller);
         }
         let compact = compact::read(token, &self.rules, &mut First)?;
@@ -117,13 +126,13 @@ impl Authenticator {
         let mut caller = Caller::read(accepted, &compact.claims, &self.rules);
         caller.bound_to = bound_to;
         let caller = Arc::new(caller);
-        self.cache.put(digest, Arc::clone(&caller), ends, generation);
+        self.cache.put(token, Arc::clone(&caller), ends, generation);
         Ok(caller)
     }
 
-    fn cached(&self, digest: &cache::Digest) -> Option<Arc<Caller>> {
+    fn cached(&self, token: &str, last: &LastToken) -> Option<Arc<Caller>> {
         let keys = self.keyring.current()?;
-        self.cache.get(digest, keys.as_ref()?.generation, self.now())
+        self.cache.get(token, last, keys.as_ref()?.generation, self.now())
     }
 
     /// Checks the signature, and returns the generation of the keys that verify it.

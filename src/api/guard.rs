@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderValue};
@@ -15,12 +16,13 @@ use url::form_urlencoded;
 
 use super::client_certificate;
 use super::deny_reason::DenyReason;
+use super::middleware::connection::Connection;
 use super::middleware::request_context::{RequestContext, SharedContext};
 use super::problem::{FieldError, Kind, Problem};
 use super::rate_limit::client_of;
 use super::request::{MAX_ITEMS, RequestTarget};
 use super::state::ApiState;
-use crate::auth::{AuthError, Caller};
+use crate::auth::{AuthError, Caller, LastToken};
 use crate::domain::access::Method;
 
 /// Seconds after which a caller may try again while no key set is available.
@@ -106,7 +108,9 @@ async fn decide(
     method: Method,
 ) -> Result<String, Denied> {
     let token = bearer_token(request)?;
-    let caller = api.authenticator.authenticate(token).await.map_err(|error| match error {
+    let (connection, none) = (request.conn_data::<Rc<Connection>>(), LastToken::default());
+    let last = connection.map_or(&none, |connection| &connection.last_token);
+    let caller = api.authenticator.authenticate_on(last, token).await.map_err(|error| match error {
         AuthError::Token(error) => Denied::new(&error, &error, invalid_token()),
         AuthError::KeysUnavailable => {
             let problem = Problem::unavailable(RETRY_WITHOUT_KEYS_SECONDS);

@@ -1,6 +1,6 @@
 //! What is known of one connection, and how long it may be held without getting anywhere.
 //!
-//! actix-http times the head of a connection's first request, its idle time and its closing. The rest is timed here: the
+//! actix-http times the head of a connection's first request and its closing. The rest is timed here: idle time, the
 //! heads of later requests, a chunked body that is no longer read, and a client that takes nothing. Time is counted in
 //! ticks of one timer a connection, so that a request costs neither a clock reading nor a timer. Does not read or write:
 //! `timeout_stream` does.
@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
+
+use crate::auth::LastToken;
 
 /// Most bytes that are still read of a body after the answer.
 pub(super) const DISCARDED: usize = 64 << 10;
@@ -88,6 +90,8 @@ pub(crate) struct Connection {
     pub(super) discarding: Cell<bool>,
     /// A head did not arrive in time.
     pub(super) timed_out: Cell<bool>,
+    /// The token that was verified last.
+    pub(crate) last_token: LastToken,
     /// A request has arrived.
     pub(super) has_served: Cell<bool>,
 }
