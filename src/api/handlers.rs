@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::rt::task::spawn_blocking;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use data_encoding::HEXLOWER;
 
 use super::conditional;
 use super::encoding::Coding;
@@ -169,7 +170,9 @@ pub(crate) async fn get_logins(
 
 /// The opaque part of the entity tag of one company's state.
 fn company_tag(login: LoginSpan) -> String {
-    format!("{:x}-{:x}", login.first().millis(), login.last().millis())
+    let [first, last] = [login.first(), login.last()].map(|login| login.millis().to_be_bytes());
+    // Times have 48 bits up to the year 9999.
+    HEXLOWER.encode(&[&first[2..], &last[2..]].concat())
 }
 
 /// 412 when the preconditions of a write do not fit the company's state, which may change before the write: logins merge.
@@ -199,7 +202,7 @@ fn not_modified(mut response: HttpResponseBuilder) -> HttpResponse {
 fn read_headers(response: &mut HttpResponseBuilder, tag: &str) {
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
     response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static(READ_CACHE)));
-    response.insert_header((header::ETAG, format!(r#"W/"{tag}""#)));
+    response.insert_header((header::ETAG, ["W/\"", tag, "\""].concat()));
 }
 
 /// When the answer last changed, to the second (RFC 9110 §8.8.2), for people and caches. `If-Modified-Since` is not evaluated:

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::body::BoxBody;
-use actix_http::{HttpService, Protocol, Request, Response};
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
 use actix_rt::net::{TcpStream, UnixStream};
 use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
 use actix_service::{
@@ -191,7 +191,8 @@ fn served<T: AsyncRead + AsyncWrite + Unpin + 'static>(
             let stopping = stopping.clone();
             async move { stopping.notified().await }
         })
-        .keep_alive(limits.idle)
+        // The stream times idle connections; actix-http would set up a timer for each request.
+        .keep_alive(KeepAlive::Os)
         .client_request_timeout(limits.request)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .on_connect_ext(|stream: &TimeoutStream<T>, extensions| {

@@ -7,6 +7,8 @@
 //! Lines are never added, removed or made longer, so everything ends where it did. Chunks pass here too, since only
 //! actix-http reads them: a body with a line that begins with `upgrade:` is no JSON.
 
+use memchr::memchr;
+
 /// Most bytes of a head.
 const MAX_LENGTH: usize = (64 << 10) - 1;
 
@@ -30,8 +32,11 @@ impl HeadFilter {
 
     /// Filters what comes next, up to the end of a head: how much, and whether the head is whole; nothing when it is too long.
     pub(super) fn accept(&mut self, bytes: &mut [u8]) -> Option<(usize, bool)> {
-        let mut accepted = 0;
-        for line in bytes.split_inclusive_mut(|byte| *byte == b'\n') {
+        let (mut accepted, mut rest) = (0, bytes);
+        while !rest.is_empty() {
+            let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let line;
+            (line, rest) = rest.split_at_mut(end);
             let is_start = self.is_line_start;
             let room = MAX_LENGTH - self.length;
             if line.len() > room {
