@@ -33,7 +33,7 @@ const WAL: &str = "wal-";
 const WAL_OF_VERSION_1: &str = "journal";
 /// What sled may keep of its pages in memory. Reads are served from the live view, so this only saves writes from
 /// reading the page that they change, for which the kernel's cache is good enough.
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 4 << 20;
 /// Records that are added to a snapshot together.
 const CHUNK: usize = 4_096;
 /// Records that the slowest disk puts into a new database in a second.
