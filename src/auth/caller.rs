@@ -96,7 +96,7 @@ impl Caller {
         self.organisation.as_ref().copied()
     }
 
-    /// Approximate size in memory, in bytes; `audit_members` is about as long as the texts that it is made of.
+    /// Approximate size in memory, in bytes. `audit_members` counts as the texts that it is made of.
     pub(super) fn weight(&self) -> usize {
         let texts = [
             &self.subject,
@@ -105,10 +105,12 @@ impl Caller {
             &self.organisation_code,
             &self.acting_cvr,
         ];
+        let audited = texts.into_iter().flatten().chain(&self.access).map(String::len).sum::<usize>();
         let lists = self.access.iter().chain(self.scopes.iter().flatten());
         size_of::<Self>()
-            + texts.into_iter().flatten().map(|text| 2 * text.len()).sum::<usize>()
-            + lists.map(|text| 2 * text.len() + size_of::<String>()).sum::<usize>()
+            + audited
+            + texts.into_iter().flatten().map(String::len).sum::<usize>()
+            + lists.map(|text| text.len() + size_of::<String>()).sum::<usize>()
     }
 }
 
