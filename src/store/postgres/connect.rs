@@ -25,7 +25,7 @@ pub(super) struct Hosts {
     address: Address,
     /// The longest wait for one host, so that the next is tried in time.
     share: Duration,
-    /// The host that answered last, which is tried first.
+    /// The host that answered last, which is tried first; the one after it once it is silent.
     first: AtomicUsize,
 }
 
@@ -60,6 +60,7 @@ impl Hosts {
                     Some(DatabaseError { kind: Kind::Rejected, .. }) => {}
                     _ => failed = Some(error),
                 },
+                Err(_) if index == first => self.first.store((index + 1) % hosts.len(), Ordering::Relaxed),
                 Err(_) => {}
             }
         }

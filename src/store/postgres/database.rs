@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_postgres::Config;
 
 use super::address::Address;
@@ -165,23 +167,29 @@ impl Client {
     }
 
     /// Connects again after each outage, for as long as the process runs. `create` holds until the first success: a store
-    /// that was there is not replaced by an empty one.
+    /// that was there is not replaced by an empty one. A check that waits for a silent host does not hold up the next one,
+    /// which may find another host promoted.
     pub(super) async fn reconnect(&self, mut create: bool) {
+        let mut checks = FuturesUnordered::new();
         loop {
             self.breaker.until(true).await;
-            match self.check(create).await {
-                Ok(()) => create = false,
-                Err(error) => {
-                    let reason = match error {
-                        OpenError::Unavailable { reason, .. }
-                        | OpenError::Refused { reason, .. }
-                        | OpenError::Forbidden { reason, .. } => reason,
-                        other => other.to_string(),
-                    };
-                    self.breaker.open(&reason);
-                    sleep(CHECK_INTERVAL).await;
-                }
+            checks.push(self.check(create));
+            let next = Instant::now() + CHECK_INTERVAL;
+            while let Ok(Some(checked)) = timeout_at(next, checks.next()).await {
+                let Err(error) = checked else {
+                    create = false;
+                    checks.clear();
+                    break;
+                };
+                let reason = match error {
+                    OpenError::Unavailable { reason, .. }
+                    | OpenError::Refused { reason, .. }
+                    | OpenError::Forbidden { reason, .. } => reason,
+                    other => other.to_string(),
+                };
+                self.breaker.open(&reason);
             }
+            sleep_until(next).await;
         }
     }
 }

@@ -56,3 +56,30 @@ fn a_task_that_panics_is_reported_as_ended() {
     spawn(runtime.handle(), tasks.guard("the task"), async { panic!("for the test") });
     assert_eq!(runtime.block_on(tasks.ended()), "the task has ended");
 }
+
+/// A frozen machine accepts connections and says nothing. Another host, which may be promoted at any time, refuses at once.
+#[test]
+fn a_silent_host_does_not_delay_the_search_at_the_others() {
+    const SEARCH: Duration = Duration::from_secs(4);
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let tried = runtime.block_on(async {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let refusing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ports = [&silent, &refusing].map(|listener| listener.local_addr().unwrap().port());
+        let url = format!("postgresql://x@127.0.0.1:{},127.0.0.1:{}/x", ports[0], ports[1]);
+        let address = Address::new(&url, None, &TlsFiles::default()).unwrap();
+        let options = Database { address, create_schema: false, connections: 10, prepared_statements: false };
+        let client = Client::new(&options, Duration::from_secs(5)).unwrap();
+        let mut tried = 0;
+        let refuse = async {
+            loop {
+                drop(refusing.accept().await.unwrap());
+                tried += 1;
+            }
+        };
+        let _ = timeout(SEARCH, async { tokio::join!(client.reconnect(false), refuse) }).await;
+        tried
+    });
+    // One after the other they would be tried twice: a search waits 1.3 s for the silent host.
+    assert!(tried >= 4, "tried {tried} times in {SEARCH:?}");
+}
