@@ -18,6 +18,7 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{rt, web};
@@ -46,6 +47,9 @@ pub use reload::Reload;
 use serving::{MANAGEMENT_WORKERS, Role};
 pub(crate) use store_setup::{store_options, warn_of_absent_store};
 
+/// How long accepted connections may still send a request when the service stops; each answer ends its connection.
+const LAST_REQUESTS: Duration = Duration::from_millis(250);
+
 /// Opens the audit log that the settings name.
 pub(crate) fn open_audit(target: &AuditTarget) -> Result<AuditLog, StartError> {
     let (audit, file) = match target {
@@ -60,6 +64,8 @@ pub struct App {
     settings: Settings,
     api: web::Data<ApiState>,
     listener: ApiListener,
+    /// New connections wait in it for the next process.
+    socket_is_held: bool,
     management: Option<ApiListener>,
     tasks: CriticalTasks,
 }
@@ -91,6 +97,7 @@ impl App {
         let store = Store::open(&options)?;
         process::raise_nofile_limit(settings.server.workers, settings.limits.connections);
         // Last: no client waits on an open port while the store is being checked.
+        let socket_is_held = sockets.holds_api();
         let (listener, management) = sockets.or_bind(&settings.server)?;
         if let Some(ApiListener::Tcp(listener)) = &management
             && let Some(warning) = listener.local_addr().ok().and_then(exposed)
@@ -113,7 +120,7 @@ impl App {
             trusted_proxies,
             certificate_header: settings.token.certificate_header.clone(),
         });
-        Ok(Self { settings, api, listener, management, tasks })
+        Ok(Self { settings, api, listener, socket_is_held, management, tasks })
     }
 
     /// The address of the API, with the port that the system chose for port 0.
@@ -137,7 +144,7 @@ impl App {
     /// # Errors
     /// Any end but `stop`.
     pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { settings, api, listener, management, tasks } = self;
+        let Self { settings, api, listener, socket_is_held, management, tasks } = self;
         let status = format!("answers on {listener}");
         let failed = |error: io::Error| RunError::NotStarted(error.to_string());
         let docs = settings
@@ -146,7 +153,7 @@ impl App {
             .then(|| DocsState::new(Arc::clone(&api.access_table), settings.server.public_url.clone()));
         let state = web::Data::new(ManagementState::new(api.clone()));
         let serve =
-            |listener, role| serving::start(listener, role, &settings, api.clone(), &tasks).map_err(failed);
+            |listener, role| serving::start(listener, role, &settings, state.clone(), &tasks).map_err(failed);
         api.audit.watch(&tasks).map_err(failed)?;
         let mut count = tasks.started() + settings.server.workers;
         let mut handles = vec![serve(listener, Role::Api { docs: docs.map(web::Data::new) })?];
@@ -176,13 +183,18 @@ impl App {
         }
         service_manager::stopping();
         state.stop();
-        close(&api, handles).await;
+        close(&api, handles, socket_is_held).await;
         outcome
     }
 }
 
 /// Accepts no new call, finishes those in flight, and closes the store.
-async fn close(api: &ApiState, servers: Vec<ServerHandle>) {
+async fn close(api: &ApiState, servers: Vec<ServerHandle>, socket_is_held: bool) {
+    // actix closes connections whose request it has not read yet, so they get time to send it.
+    if let Some(api) = servers.first().filter(|_| socket_is_held) {
+        api.pause().await;
+    }
+    rt::time::sleep(LAST_REQUESTS).await;
     for server in servers {
         server.stop(true).await;
     }

@@ -3,6 +3,7 @@
 //! The clock is only reported here. The store itself rejects a login at a wrong time, so a clock that steps between two checks
 //! records nothing.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -19,23 +20,18 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The state of the API, and what only the management listener needs.
 pub(crate) struct ManagementState {
-    pub(super) api: web::Data<ApiState>,
+    pub(crate) api: web::Data<ApiState>,
     pub(super) clock: ClockState,
     pub(super) size: StoreSize,
-    stopping: AtomicBool,
+    pub(crate) stopping: Arc<AtomicBool>,
 }
 
 impl ManagementState {
     pub(crate) fn new(api: web::Data<ApiState>) -> Self {
-        Self {
-            api,
-            clock: ClockState::default(),
-            size: StoreSize::default(),
-            stopping: AtomicBool::new(false),
-        }
+        Self { api, clock: ClockState::default(), size: StoreSize::default(), stopping: Arc::default() }
     }
 
-    /// From now on the service is not ready.
+    /// From now on the service is not ready, and each answer ends its connection.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }

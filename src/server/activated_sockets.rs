@@ -39,6 +39,11 @@ impl ActivatedSockets {
         Ok(sockets)
     }
 
+    /// Whether the API's socket outlives this process.
+    pub(super) fn holds_api(&self) -> bool {
+        self.api.is_some()
+    }
+
     /// The listeners to serve: those passed, else the configured ones.
     pub(super) fn or_bind(self, server: &Server) -> Result<(ApiListener, Option<ApiListener>), StartError> {
         if self.management.is_some() && server.management.is_none() {

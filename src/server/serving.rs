@@ -93,7 +93,7 @@ pub(super) fn start(
     listener: ApiListener,
     role: Role,
     settings: &Settings,
-    api: web::Data<ApiState>,
+    state: web::Data<ManagementState>,
     tasks: &CriticalTasks,
 ) -> io::Result<ServerHandle> {
     let limits = &settings.limits;
@@ -117,7 +117,7 @@ pub(super) fn start(
         .shutdown_timeout(shutdown.as_secs())
         .disable_signals();
     let parts = Parts {
-        api,
+        api: state.api.clone(),
         role,
         limits: ConnectionLimits {
             request: limits.request_timeout,
@@ -125,6 +125,7 @@ pub(super) fn start(
             idle: limits.idle_timeout,
             most: connections,
             open: Arc::default(),
+            stopping: Arc::clone(&state.stopping),
         },
         stopping: server.graceful_shutdown_signal(),
         tasks: tasks.clone(),

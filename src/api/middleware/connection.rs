@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct ConnectionLimits {
     pub most: usize,
     /// How many are open, over all workers.
     pub open: Arc<AtomicUsize>,
+    /// The service is stopping: each answer is the last on its connection.
+    pub stopping: Arc<AtomicBool>,
 }
 
 impl ConnectionLimits {

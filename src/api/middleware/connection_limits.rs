@@ -1,6 +1,7 @@
 //! What a request means for its connection: one too many is answered 503, and the last one ends it.
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -49,7 +50,8 @@ pub(super) async fn enforce(
     let head = response.response_mut().head_mut();
     head.no_chunking(ends_with_connection);
     // Never asked of the answer's head: actix-http takes it from a pool, where it keeps the version of the answer before.
-    if is_last || ends_with_connection || leaves_body {
+    let is_stopping = connection.limits.stopping.load(Ordering::Relaxed);
+    if is_last || ends_with_connection || leaves_body || is_stopping {
         head.set_connection_type(ConnectionType::Close);
         connection.finished.set(true);
     }
