@@ -61,8 +61,12 @@ class Answer:
 class Service:
     """A running service with a store of its own."""
 
-    def __init__(self, binary, directory, access=SHIPPED, listen="127.0.0.1", jwks="file:jwks.json", token=None, server="", more="", ready=200):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    # Open files that the process is given.
+    descriptors = ()
+
+    def __init__(self, binary, directory, access=SHIPPED, listen="127.0.0.1", jwks="file:jwks.json", token=None, server="", more="", ready=200,
+                 store='path = "store"', key=None):
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.management = f"127.0.0.1:{free_port()}"
         if not listen.startswith("unix:"):
             self.port = free_port()
@@ -81,7 +85,7 @@ management = "{self.management}"
 shutdown_timeout_seconds = 2
 {server}
 [store]
-path = "store"
+{store}
 {token or own}
 [access]
 file = "access.toml"
@@ -105,7 +109,7 @@ file = "audit.ndjson"
         """Starts it, again after `stop`, and waits until `/readyz` has this status."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=self.environment)
+                                            env=self.environment, pass_fds=self.descriptors)
         try:
             self.notified()
             self.wait(lambda: self.ask_management("/readyz") == ready)
