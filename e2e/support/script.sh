@@ -32,6 +32,9 @@ wait_for() {
 # A loopback port on which nothing listens now.
 free_port() { python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'; }
 
+# The variables that the image sets, a line each.
+image_variables() { sed -n '/^ENV VIRKSOMHEDSLOGIN_CONFIG/,/[^\\]$/p' deploy/docker/Dockerfile | sed 's/^ENV//; s/\\$//' | tr -s ' ' '\n' | grep =; }
+
 # start_dev STORE LINE: starts `dev` in the background as `service`, and waits for its line of JSON in the file LINE.
 start_dev() {
     "$binary" dev --listen 127.0.0.1:0 --data "$1" --json > "$2" 2> "$2.log" &
