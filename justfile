@@ -43,7 +43,7 @@ side-by-side: with-release without-release
 with-release: instructions debian docker
 
 [private]
-without-release: decoders clients generated-clients metrics openapi httplint issuers browser
+without-release: decoders clients generated-clients metrics openapi httplint issuers browser kubernetes
 
 # Documentation of the crate, without warnings
 doc:
@@ -136,6 +136,10 @@ debian:
 # The root file system of the image
 docker:
     deploy/tests/docker --binary target/release/virksomhedslogin
+
+# The overlays of deploy/kubernetes, rendered, against Kubernetes' schemas
+kubernetes:
+    deploy/tests/kubernetes/run --binary target/release/virksomhedslogin
 
 # Not in `all`: two release builds in two places, byte for byte (ten minutes)
 reproducible:
