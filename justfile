@@ -139,7 +139,7 @@ docker:
 
 # The overlays of deploy/kubernetes, rendered, against Kubernetes' schemas
 kubernetes:
-    deploy/tests/kubernetes/run --binary target/release/virksomhedslogin
+    deploy/tests/kubernetes/run
 
 # Not in `all`: two release builds in two places, byte for byte (ten minutes)
 reproducible:
