@@ -38,6 +38,7 @@ mod suites {
         mod file_size_limit;
         mod issuers;
         mod management;
+        mod mounted_configuration;
         mod on_postgres;
         mod program;
         mod records;
