@@ -1,7 +1,8 @@
 """Holds alert rules, dashboard and documentation to a scrape of the running service.
 
-check.py SCRAPE ALERTS DASHBOARD DOCUMENTATION: every metric and label that an expression names is in the scrape, and the
-table of docs/METRICS.md names exactly what the scrape has, with its type and labels. Lists every fault; exit code 1.
+check.py SCRAPE ALERTS TESTS DASHBOARD DOCUMENTATION MANUAL: every metric and label that an expression names is in the
+scrape, and the table of docs/METRICS.md names exactly what the scrape has, with its type and labels. Each alert fires in
+the TESTS and has a paragraph in the MANUAL. Lists every fault; exit code 1.
 """
 
 import json
@@ -9,8 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-# Known to Prometheus and not to the service.
-ITS_OWN_METRICS = {"up"}
+# Known to Prometheus, or its blackbox exporter, and not to the service.
+ITS_OWN_METRICS = {"up", "probe_ssl_earliest_cert_expiry"}
 ITS_OWN_LABELS = {"job", "instance"}
 WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "inf", "nan"}
 MADE = {"histogram": ("_bucket", "_sum", "_count")}
@@ -80,6 +81,16 @@ def expressions_of_alerts(text):
     return found
 
 
+def of_manual(alerts, tests, manual):
+    """Alerts that no test makes fire, or without a paragraph of the manual, and paragraphs without an alert."""
+    named = set(re.findall(r"- alert: (\w+)", alerts))
+    explained = re.findall(r"^### (Virksomhedslogin\w+)\n\n\w", manual, re.MULTILINE)
+    for name in sorted(named ^ set(explained)):
+        yield f"{name} is an alert or has a paragraph, and not both"
+    for name in sorted(named - set(re.findall(r'alertname="(\w+)"[^}]*}\', value', tests))):
+        yield f"no test makes {name} fire"
+
+
 def walk(value):
     """Every object within this JSON."""
     if isinstance(value, dict):
@@ -128,13 +139,15 @@ def of_documentation(text, scrape):
 
 def main():
     """Prints every fault; the exit code."""
-    files = dict(zip(("scrape", "alerts", "dashboard", "documentation"), map(Path, sys.argv[1:]), strict=True))
+    names = ("scrape", "alerts", "tests", "dashboard", "documentation", "manual")
+    files = dict(zip(names, map(Path, sys.argv[1:]), strict=True))
     texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
     scrape = Scrape(texts["scrape"])
     alerts = expressions_of_alerts(texts["alerts"])
     found = [(files["alerts"], fault) for expression in alerts for fault in faults_of(expression, scrape)]
     if len(alerts) != texts["alerts"].count("- alert:"):
         found.append((files["alerts"], f"{len(alerts)} expressions were found"))
+    found += [(files["manual"], fault) for fault in of_manual(texts["alerts"], texts["tests"], texts["manual"])]
     found += [(files["dashboard"], fault) for fault in of_dashboard(json.loads(texts["dashboard"]), scrape)]
     found += [(files["documentation"], fault) for fault in of_documentation(texts["documentation"], scrape)]
     for file, fault in found:

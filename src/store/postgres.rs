@@ -283,6 +283,7 @@ impl Postgres {
                 idle: connections.available as u64,
                 limit: connections.max_size as u64,
                 retries: self.database.retries.get(),
+                outages: self.database.breaker.outages(),
                 writes: metrics.syncs.clone(),
             }),
         }

@@ -60,6 +60,8 @@ pub struct DatabaseStatus {
     pub limit: u64,
     /// Statements that were sent again, after a conflict with another transaction or a lost connection.
     pub retries: u64,
+    /// How often the database became unavailable, however short.
+    pub outages: u64,
     /// Seconds of a write, from sending to commit.
     pub writes: Histogram,
 }

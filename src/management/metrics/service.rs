@@ -105,10 +105,11 @@ fn database(out: &mut MetricsEncoder<'_>, store: &store::Status) -> fmt::Result 
     let database = store.database.as_ref();
     let (open, idle) = (database.map(|it| it.open), database.map(|it| it.idle));
     let (limit, retries) = (database.map(|it| it.limit), database.map(|it| it.retries));
-    let writes = database.map(|it| it.writes.clone());
+    let (outages, writes) = (database.map(|it| it.outages), database.map(|it| it.writes.clone()));
     out.gauge("database_connections", "Open connections to the shared database.", open)?;
     out.gauge("database_connections_idle", "Those on which no statement runs.", idle)?;
     out.gauge("database_connections_limit", "Connections that may be open.", limit)?;
     out.counter("database_retries", "Statements that were sent again.", retries)?;
+    out.counter("database_outages", "Times that the database became unavailable.", outages)?;
     out.single("database_write_duration_seconds", "From sending logins to their commit.", writes)
 }

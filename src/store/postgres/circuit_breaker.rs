@@ -21,6 +21,8 @@ pub(super) struct CircuitBreaker {
 #[derive(Debug, Default)]
 struct State {
     outage: Option<Outage>,
+    /// Outages that have begun since the database was first reached.
+    outages: u64,
     last_warning: Option<Instant>,
 }
 
@@ -38,7 +40,7 @@ impl CircuitBreaker {
     pub(super) fn new(grace: Duration) -> Self {
         let reason = "it has not been reached yet".to_owned();
         let outage = Outage { since: Instant::now(), grace: Duration::ZERO, reason, logged: false };
-        Self { state: watch::Sender::new(State { outage: Some(outage), last_warning: None }), grace }
+        Self { state: watch::Sender::new(State { outage: Some(outage), ..State::default() }), grace }
     }
 
     /// An error once the database has been unavailable for too long.
@@ -53,10 +55,15 @@ impl CircuitBreaker {
         self.state.borrow().outage.as_ref().map(|outage| outage.reason.clone())
     }
 
+    pub(super) fn outages(&self) -> u64 {
+        self.state.borrow().outages
+    }
+
     pub(super) fn open(&self, reason: &str) {
         let now = Instant::now();
-        self.state.send_modify(|State { outage, last_warning }| {
+        self.state.send_modify(|State { outage, outages, last_warning }| {
             let grace = self.grace;
+            *outages += u64::from(outage.is_none());
             let outage =
                 outage.get_or_insert(Outage { since: now, grace, reason: String::new(), logged: false });
             if !outage.logged && last_warning.is_none_or(|last| now.duration_since(last) >= BETWEEN_WARNINGS)
@@ -107,6 +114,7 @@ mod tests {
         assert_eq!(breaker.check(), Err(StoreError::Unavailable("no route to host".to_owned())));
         breaker.close();
         assert_eq!((breaker.check(), breaker.outage()), (Ok(()), None));
+        assert_eq!(breaker.outages(), 1, "the wait for the first answer is none");
     }
 
     #[test]

@@ -48,6 +48,13 @@ fn take_over(name: &str, settings: &[&str], prepared: &str, go: impl FnOnce(&Clu
     assert!(load.wait_for(200, TIMEOUT), "{name}: the writers go on");
     let answers = load.finish(&instances, &mut history);
     for (number, service) in instances.running().enumerate() {
+        let metrics = service.management("/metrics").1;
+        let outages =
+            metrics.lines().find_map(|line| line.strip_prefix("virksomhedslogin_database_outages_total "));
+        assert!(
+            outages.is_some_and(|count| count != "0"),
+            "{name}: outages through instance {number}: {outages:?}"
+        );
         history.assert(&listed(service), &format!("{name}: after the promotion, through instance {number}"));
     }
     // The standby may lack what the primary showed, so its history is another one.
