@@ -27,7 +27,8 @@ class Scrape:
                 _, _, name, kind = line.split(" ")
                 self.types[name] = kind
                 for suffix in MADE.get(kind, ("",)):
-                    self.labels.setdefault(name + suffix, set())
+                    # Known without a sample: those of the shared database have none here.
+                    self.labels.setdefault(name + suffix, {"le"} if suffix == "_bucket" else set())
             elif line and not line.startswith("#"):
                 name = re.match(r"[a-z_]+", line)[0]
                 self.labels[name] |= set(re.findall(r'[{,](\w+)="', line))
