@@ -36,7 +36,7 @@ pub(super) fn output(method: Method) -> String {
 pub(super) fn tag(method: Method) -> &'static str {
     match method {
         Method::GetLogins => "5-67d7c5e92de2668520eb0ecd2a33276a.ea1d1eeb8f224bff.7",
-        Method::GetLogin | Method::SetLogin => "1a20b3a43a3-1a20b3a43a3",
+        Method::GetLogin | Method::SetLogin => "01a20b3a43a301a20b3a43a3",
     }
 }
 
