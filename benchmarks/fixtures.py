@@ -1,4 +1,4 @@
-"""What is measured with: a signing key, tokens, lists of companies, stores, the peers' databases.
+"""What is measured with: a signing key, tokens, lists of companies, stores, what the peers are filled with.
 
 Everything is made again in the run's directory, from fixed seeds, so that two runs measure the same data.
 """
@@ -6,7 +6,6 @@ Everything is made again in the run's directory, from fixed seeds, so that two r
 import json
 import random
 import shutil
-import sqlite3
 import time
 from pathlib import Path
 
@@ -44,7 +43,6 @@ class Fixtures:
         self.binary = binary
         self.signer = signer
         self.stores = {}
-        self.databases = {}
         self.key = directory / "key.der"
         self.claims = directory / "claims.json"
         self.jwks = directory / "jwks.json"
@@ -72,13 +70,13 @@ class Fixtures:
     def configuration(self, name, store, listen, management, workers, access):
         """A configuration with audit to a file, as in production; its path.
 
-        `store` is the directory of an embedded store, or all that stands under `[store]`.
+        `store` is the directory of an embedded store, or all that stands under `[store]`; `listen` as the setting.
         """
         path = self.directory / f"{name}.toml"
         if isinstance(store, Path):
             store = f'path = "{store}"'
         path.write_text(f"""[server]
-listen = "127.0.0.1:{listen}"
+listen = "{listen}"
 management = "127.0.0.1:{management}"
 workers = {workers}
 
@@ -110,7 +108,7 @@ file = "{self.directory / name}.audit"
         """Puts so many companies into a store with the service's own `import`."""
         list_file = self.directory / f"companies-{records}.csv"
         write_companies(list_file, records)
-        config = self.configuration(name, store, 0, 0, 1, access)
+        config = self.configuration(name, store, "127.0.0.1:0", 0, 1, access)
         output = run([self.binary, "import", "--config", config, list_file], timeout=900)
         if f"read: {records}\n" not in output:
             raise Failed(f"import of {records} companies said: {output}")
@@ -123,23 +121,12 @@ file = "{self.directory / name}.audit"
         shutil.copytree(self.store(records, access), path)
         return path
 
-    def database(self, records, name):
-        """A peer's SQLite file with the same companies."""
-        if records not in self.databases:
-            path = self.directory / f"companies-{records}.sqlite"
-            with sqlite3.connect(path) as database:
-                database.execute("PRAGMA journal_mode=WAL")
-                database.execute("CREATE TABLE logins (cvr INTEGER PRIMARY KEY, first INTEGER NOT NULL, "
-                                 "last INTEGER NOT NULL)")
-                database.executemany("INSERT INTO logins VALUES (?, ?, ?)", (
-                    (FIRST_COMPANY + step(records) * number, first, last)
-                    for number, (first, last) in enumerate(moments(records))))
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            database.close()
-            self.databases[records] = path
-        copy = self.directory / f"{name}.sqlite"
-        shutil.copyfile(self.databases[records], copy)
-        return copy
+    def numbers(self, records):
+        """The same companies as the peers take them."""
+        path = self.directory / f"companies-{records}.numbers"
+        if not path.exists():
+            write_numbers(path, records)
+        return path
 
 
 def moments(records):
@@ -167,3 +154,10 @@ def write_companies(path, records):
         file.write(HEADER)
         for number, (first, last) in enumerate(moments(records)):
             file.write(f"{company(number, records)},{text(first)},{text(last)}\n")
+
+
+def write_numbers(path, records):
+    """The companies as lines of CVR number, first and latest login, in milliseconds since 1970."""
+    with open(path, "w", encoding="ascii") as file:
+        for number, (first, last) in enumerate(moments(records)):
+            file.write(f"{company(number, records)},{first},{last}\n")

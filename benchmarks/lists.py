@@ -8,9 +8,10 @@ import zlib
 
 from fixtures import company
 from load import Run, fetch, gunzipped, start_fetching
-from measure import Row, Rounds, interleave
+from measure import Row, Rounds, against_best, interleave
 from processes import Failed, forget_peak, resident, run, status_of
 from targets import TARGETS
+from tools import PEER_NAMES
 
 PATH = "/v1/Logins"
 # As it is, and what it may be compressed as.
@@ -70,6 +71,29 @@ def list_times(world, wanted):
         if "list-changed" in wanted:
             rows.append(list_changed(world, service, plain.read_bytes(), measured))
     return rows, measured.values
+
+
+def against_peers(world, _):
+    """list-peer: the list of each, plain and compressed; the plain ones must be the same, byte for byte."""
+    token, measured, sizes = world.fixtures.token, Rounds(), {}
+    with world.service() as service, world.peers() as peers:
+        servers = {"service": service, **peers}
+        for coding in (None, "gzip"):
+            kind = f"list-{coding or 'plain'}"
+            for name, server in servers.items():
+                answer = world.directory / f"list-of-{name}"
+                sizes[name] = fetch(server.port, PATH, token, coding, answer).bytes
+                text = gunzipped(answer.read_bytes()) if coding else answer.read_bytes()
+                answer.unlink()
+                if name == "service":
+                    whole = text
+                elif text != whole:
+                    measured.faults.append(f"{name}-{kind}, its list: not the service's, byte for byte")
+            interleave(world.rounds, {
+                f"{name}-{kind}": lambda name=name, server=server, coding=coding: timed(
+                    server.port, PATH, token, coding, sizes[name]) for name, server in servers.items()}, measured)
+    return [against_best(TARGETS[row], measured, kind, PEER_NAMES, True, unit=" s")
+            for row, kind in (("list-peer", "list-plain"), ("list-peer-gzip", "list-gzip"))], measured.values
 
 
 def timed(port, path, token, coding, size):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fixtures import FIRST_COMPANY, company, step
-from processes import Failed, pinned, run, status_of
+from processes import Failed, cpu_seconds, pinned, run, status_of
 
 # How many ask at once, where a row does not say otherwise.
 CLIENTS = 64
@@ -35,7 +35,7 @@ class Wrk:
         (directory / "token.txt").write_text(token + "\n")
 
     def measure(self, port, kind, seconds, clients=CLIENTS, path="/", headers=(), core=None, expected=200):
-        """Requests a second and the slowest 1 % in seconds, as two `Run`s."""
+        """Requests a second, the slowest 1 % in seconds and the number of requests, as three `Run`s."""
         self.check(port, kind, path, headers, expected)
         (self.directory / "headers.txt").write_text("".join(f"{name}: {value}\n" for name, value in headers))
         self.seed += 1
@@ -52,7 +52,8 @@ class Wrk:
         if result["requests"] == 0:
             faults.append("no answer at all")
         return (Run(result["requests"] / result["seconds"], faults),
-                Run(result["p99_us"] / 1e6, faults))
+                Run(result["p99_us"] / 1e6, faults),
+                Run(result["requests"]))
 
     def check(self, port, kind, path, headers, expected):
         """Asks once, and looks at the whole answer, which wrk does not."""
@@ -71,6 +72,13 @@ class Wrk:
             good = status == 200 and json.loads(body)["VirksomhedsLoginDto"]["cvrNummer"] == number
         if not good:
             raise Failed(f"the server on port {port} answers {status} {body[:200]!r} to {kind} {path}")
+
+
+def with_cost(pid, load):
+    """A rate, and the processor time in seconds that the server spent on each answer, as `interleave` takes them."""
+    before = cpu_seconds(pid)
+    rate, _, answers = load()
+    return {"": rate, "-cost": Run((cpu_seconds(pid) - before) / max(1, answers.value))}
 
 
 def redis_set(port, clients, requests):

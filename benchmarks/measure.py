@@ -80,12 +80,26 @@ class Rounds:
 
 
 def interleave(rounds, contestants, into=None):
-    """Measures each contestant once a round; a different one goes first in each."""
+    """Measures each contestant once a round; a different one goes first in each.
+
+    A contestant gives a figure, or several by what is to be added to its name.
+    """
     measured = into or Rounds()
     names = list(contestants)
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            run = contestants[name]()
-            measured.add(name, run if isinstance(run, Run) else Run(run), number)
+            found = contestants[name]()
+            for suffix, run in (found if isinstance(found, dict) else {"": found}).items():
+                measured.add(name + suffix, run if isinstance(run, Run) else Run(run), number)
     return measured
+
+
+def against_best(target, measured, kind, peers, less_is_better, scale=1.0, unit=""):
+    """A row of the service against the peer whose median is best; what each showed is in the note."""
+    names = {peer: f"{peer}-{kind}" for peer in ("service", *peers)}
+    best = (min if less_is_better else max)(peers, key=lambda peer: measured.median(names[peer]))
+    pair = (names["service"], names[best])
+    note = ", ".join(f"{peer} {measured.median(name) * scale:,.4g}{unit}" for peer, name in names.items())
+    return Row(target, measured.ratio(*(reversed(pair) if less_is_better else pair)),
+               measured.faults_of(*(name.removesuffix("-cost") for name in names.values())), f"best peer: {best}; {note}")

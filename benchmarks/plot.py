@@ -56,7 +56,7 @@ def lines(title, x_label, y_label, series):
             parts += [f'<line x1="{across(x):.1f}" x2="{across(x):.1f}" y1="{up(min(values)):.1f}" '
                       f'y2="{up(max(values)):.1f}" stroke="{colour}" stroke-width="5" stroke-opacity=".35"/>',
                       f'<circle cx="{across(x):.1f}" cy="{up(median(values)):.1f}" r="3.5" fill="{colour}"/>']
-        at = LEFT + number * 150
+        at = LEFT + number * 124
         parts += [f'<rect x="{at}" y="32" width="14" height="4" fill="{colour}"/>', text(at + 20, 39, name, "start")]
     return "\n".join([*parts, "</svg>", ""])
 
@@ -81,8 +81,8 @@ def grid(series, pattern, contestants):
 def plots(series):
     """File name → SVG, for what was measured."""
     found = {}
-    clients = grid(series, "{}-set-", {"SetLogin": "service", "redis SET": "redis", "Fastify": "fastify",
-                                       "FastAPI": "fastapi"})
+    clients = grid(series, "{}-set-", {"SetLogin": "service", "redis SET": "redis", "axum + redb": "axum",
+                                       "Bun + SQLite": "bun", "Go + bbolt": "go"})
     if clients:
         found["performance-clients.svg"] = lines(
             "Durable writes by the number of clients", "clients", "writes a second", clients)

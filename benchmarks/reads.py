@@ -1,77 +1,83 @@
-"""GetLogin and the unchanged list, measured against the cheapest answer there is and against a peer."""
+"""GetLogin and the unchanged list, measured against the cheapest answer there is and against the peers."""
 
 import math
 import signal
 import time
-from statistics import median
+from contextlib import ExitStack
 
-from lists import list_seconds
-from load import CLIENTS, Run
-from measure import Row, Rounds, interleave
-from processes import Failed, cpu_seconds, status_of
+from load import CLIENTS, with_cost
+from measure import Row, against_best, interleave
+from processes import Failed, status_of
 from targets import TARGETS
+from tools import PEER_NAMES
 from world import CLIENT_CORE, SERVER_CORE
-from writes import CLIENTS as PLOTTED_CLIENTS
 
 # More than the aim, so that the tokens of a run last it out also when the service does better than that.
 MISSES_BY_CONSTANT = 0.25
 # How often the tokens are doubled when they did not.
 MORE_TOKENS = 3
+MICRO = 1e6
 
 
 def pinned_reads(world, wanted):
-    """get-hit, get-miss and not-modified: one worker on one core, the client on the other.
+    """get-hit, get-miss, not-modified and get-cost: one worker on one core, the client on the other.
 
     The constant is `/livez` of the same process: the same HTTP server, and nothing to do.
     """
-    # Contestant → processor time of the service for each answer, run by run.
-    costs = {}
-    with world.service(workers=1, core=SERVER_CORE) as service:
-        def measure(name, port, kind, seconds=world.seconds, **request):
-            before = cpu_seconds(service.pid)
-            run = world.wrk.measure(port, kind, seconds, core=CLIENT_CORE, **request)[0]
-            costs.setdefault(name, []).append((cpu_seconds(service.pid) - before) / max(1, run.value * seconds))
-            return run
+    with ExitStack() as started:
+        service = started.enter_context(world.service(workers=1, core=SERVER_CORE))
 
-        def constant(seconds=world.seconds, name="constant"):
-            return measure(name, service.management, "fixed", seconds, path="/livez")
+        def load(server, kind, seconds=world.seconds, port=None, **request):
+            return with_cost(server.pid, lambda: world.wrk.measure(
+                port or server.port, kind, seconds, core=CLIENT_CORE, **request))
 
-        def hit():
-            return measure("get-hit", service.port, "get")
+        def constant(seconds=world.seconds):
+            return load(service, "fixed", seconds, service.management, path="/livez")
 
         def miss():
             for _ in range(MORE_TOKENS):
                 forget_tokens(service)
-                run = measure("get-miss", service.port, "miss")
+                found = load(service, "miss")
                 # Requests that were under way at the end have taken a token, too.
-                if run.value * world.seconds + CLIENTS < tokens.count:
+                if found[""].value * world.seconds + CLIENTS < tokens.count:
                     break
                 # All were used up, and what came after was refused: that run says nothing.
-                costs["get-miss"].pop()
                 tokens.write(2 * tokens.count)
-            return run
+            return found
 
         def unchanged():
             headers = (("Authorization", f"Bearer {world.fixtures.token}"), ("If-None-Match", tag))
-            return measure("not-modified", service.port, "fixed", path="/v1/Logins", headers=headers, expected=304)
+            return load(service, "fixed", path="/v1/Logins", headers=headers, expected=304)
 
+        constant(1)
         contestants = {"constant": constant}
-        if "get-hit" in wanted:
-            contestants["get-hit"] = hit
+        if {"get-hit", "get-cost"} & wanted:
+            contestants["service-pinned"] = lambda: load(service, "get")
+        if "get-cost" in wanted:
+            for name, peer in started.enter_context(world.peers(SERVER_CORE)).items():
+                load(peer, "get", world.warm_up)
+                contestants[f"{name}-pinned"] = lambda peer=peer: load(peer, "get")
         if "get-miss" in wanted:
             tokens = NewTokens(world)
-            tokens.write(math.ceil(constant(1, "warm-up").value * MISSES_BY_CONSTANT) * world.seconds)
+            tokens.write(math.ceil(constant(1)[""].value * MISSES_BY_CONSTANT) * world.seconds)
             contestants["get-miss"] = miss
         if "not-modified" in wanted:
             tag = list_tag(service, world.fixtures.token)
             contestants["not-modified"] = unchanged
-        constant(1, "warm-up")
         measured = interleave(world.rounds, contestants)
-    rows = [Row(TARGETS[name], measured.ratio(name, "constant"), measured.faults_of(name, "constant"),
-                f"by processor time {median(costs['constant']) / median(costs[name]):.2f}× "
-                f"({median(costs[name]) * 1e6:.1f} µs an answer)" if costs[name] else "")
-            for name in contestants if name != "constant"]
+    rows = [by_constant(TARGETS[row], measured, name) for row, name in
+            (("get-hit", "service-pinned"), ("get-miss", "get-miss"), ("not-modified", "not-modified")) if row in wanted]
+    if "get-cost" in wanted:
+        rows.append(against_best(TARGETS["get-cost"], measured, "pinned-cost", PEER_NAMES, True, MICRO, " µs"))
     return rows, measured.values
+
+
+def by_constant(target, measured, name):
+    """A row of the constant answer's processor time by that of another."""
+    rate = measured.median(name) / measured.median("constant")
+    note = (f"{measured.median(f'{name}-cost') * MICRO:.1f} µs an answer, the constant "
+            f"{measured.median('constant-cost') * MICRO:.1f} µs; by rate {rate:.2f}×")
+    return Row(target, measured.ratio("constant-cost", f"{name}-cost"), measured.faults_of("constant", name), note)
 
 
 class NewTokens:
@@ -110,41 +116,32 @@ def list_tag(service, token):
     return tag
 
 
-def against_fastify(world, _):
-    """get-peer: both with two workers, neither pinned, the token known to both."""
-    with world.service() as service, world.fastify() as peer:
-        world.wrk.measure(peer, "get", world.warm_up)
-        world.wrk.measure(service.port, "get", 1)
+def against_peers(world, _):
+    """get-rate: all with two workers, none pinned, the token known to all."""
+    with world.service() as service, world.peers() as peers:
+        servers = {"service": service, **peers}
+        for server in servers.values():
+            world.wrk.measure(server.port, "get", world.warm_up)
         measured = interleave(world.rounds, {
-            "service-get": lambda: world.wrk.measure(service.port, "get", world.seconds)[0],
-            "fastify-get": lambda: world.wrk.measure(peer, "get", world.seconds)[0],
-        })
-    row = Row(TARGETS["get-peer"], measured.ratio("service-get", "fastify-get"), measured.faults)
-    return [row], measured.values
+            f"{name}-get": lambda server=server: with_cost(
+                server.pid, lambda: world.wrk.measure(server.port, "get", world.seconds))
+            for name, server in servers.items()})
+    return [against_best(TARGETS["get-rate"], measured, "get", PEER_NAMES, False, unit="/s")], measured.values
 
 
-def against_fastapi(world, _):
-    """The FastAPI peer, for information: all three methods, and its durable writes for the plot."""
-    rounds, token = Rounds(), world.fixtures.token
-    with world.service(writable=True) as service, world.fastapi() as peer:
-        def rate(port, kind, clients=CLIENTS):
-            return world.wrk.measure(port, kind, world.seconds, clients)[0]
-
-        for kind in ("get", "put"):
-            world.wrk.measure(peer, kind, world.warm_up)
-        interleave(world.rounds, {"service-beside-fastapi-get": lambda: rate(service.port, "get"),
-                                  "fastapi-get": lambda: rate(peer, "get")}, rounds)
-        for clients in PLOTTED_CLIENTS:
-            contestants = {f"fastapi-set-{clients}": lambda clients=clients: rate(peer, "put", clients)}
-            if clients == CLIENTS:
-                contestants["service-beside-fastapi-set"] = lambda: rate(service.port, "put")
-            interleave(world.rounds, contestants, rounds)
-        # One round: its list takes seconds.
-        interleave(1, {"service-beside-fastapi-list": lambda: Run(list_seconds(service.port, token)),
-                       "fastapi-list": lambda: Run(list_seconds(peer, token))}, rounds)
-    pairs = (("fastapi-get", "service-beside-fastapi-get", "fastapi-get"),
-             ("fastapi-set", "service-beside-fastapi-set", f"fastapi-set-{CLIENTS}"),
-             ("fastapi-list", "fastapi-list", "service-beside-fastapi-list"))
-    rows = [Row(TARGETS[name], rounds.ratio(upper, lower), rounds.faults_of(upper, lower))
-            for name, upper, lower in pairs]
-    return rows, rounds.values
+def behind_nginx(world, _):
+    """get-nginx: the service as it is deployed, over a Unix socket, and the peers over TCP, each behind an nginx."""
+    path = world.directory / "api.sock"
+    with ExitStack() as started:
+        servers = {"service": started.enter_context(world.service(socket_path=path)),
+                   **started.enter_context(world.peers())}
+        contestants = {}
+        for name, server in servers.items():
+            upstream = f"unix:{path}" if name == "service" else f"127.0.0.1:{server.port}"
+            port = started.enter_context(world.proxy(upstream))
+            world.wrk.measure(port, "get", world.warm_up)
+            contestants[f"{name}-nginx"] = lambda server=server, port=port: with_cost(
+                server.pid, lambda: world.wrk.measure(port, "get", world.seconds))
+        measured = interleave(world.rounds, contestants)
+    return [against_best(TARGETS["get-nginx"], measured, "nginx", PEER_NAMES, False, unit="/s"),
+            against_best(TARGETS["get-nginx-cost"], measured, "nginx-cost", PEER_NAMES, True, MICRO, " µs")], measured.values

