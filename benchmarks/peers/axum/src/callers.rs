@@ -16,8 +16,8 @@ use quick_cache::sync::Cache;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::problem::Problem;
 use crate::now;
+use crate::problem::Problem;
 
 /// Seconds by which the issuer's clock may differ.
 const LEEWAY: u8 = 30;
@@ -106,8 +106,13 @@ impl Callers {
     }
 
     /// The caller, where the token is good; and why it may not call this, where it may not.
-    pub fn identify(&self, headers: &HeaderMap, endpoint: Endpoint) -> (Option<Arc<Caller>>, Option<Problem>) {
-        let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    pub fn identify(
+        &self,
+        headers: &HeaderMap,
+        endpoint: Endpoint,
+    ) -> (Option<Arc<Caller>>, Option<Problem>) {
+        let bearer =
+            headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let Some(caller) = bearer.and_then(|token| self.caller(token)) else {
             return (None, Some(Problem::Token));
         };
@@ -135,7 +140,8 @@ impl Callers {
         let claims = decode::<Claims>(token, key, &self.validation).ok()?.claims;
         let name = serde_json::to_string(claims.sub.as_ref().or(claims.client_id.as_ref())?).ok()?;
         let ends = ((claims.exp + f64::from(LEEWAY)) * 1000.0) as i64;
-        let denied = [Endpoint::GetLogin, Endpoint::SetLogin, Endpoint::GetLogins].map(|each| claims.denied(each));
+        let denied =
+            [Endpoint::GetLogin, Endpoint::SetLogin, Endpoint::GetLogins].map(|each| claims.denied(each));
         Some(Caller { name, ends, denied })
     }
 }

@@ -72,7 +72,9 @@ impl Pages {
     /// What is to be sent of a page; of a compressed one that may be less than all, until the last.
     fn compress(&mut self, page: Vec<u8>) -> Vec<u8> {
         let Some(encoder) = &mut self.encoder else { return page };
-        let written = encoder.write_all(&page).and_then(|()| if self.next.is_none() { encoder.try_finish() } else { Ok(()) });
+        let written = encoder
+            .write_all(&page)
+            .and_then(|()| if self.next.is_none() { encoder.try_finish() } else { Ok(()) });
         written.expect("a vector takes everything");
         mem::take(encoder.get_mut())
     }

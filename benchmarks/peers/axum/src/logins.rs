@@ -90,7 +90,8 @@ fn fill(database: &Database, companies: Option<&Path>) -> Result<(), Box<dyn Err
         let list = if table.is_empty()? { companies.map(fs::read_to_string).transpose()? } else { None };
         for line in list.iter().flat_map(|text| text.lines()) {
             let mut numbers = line.split(',');
-            let (Some(cvr), Some(first), Some(last)) = (numbers.next(), numbers.next(), numbers.next()) else {
+            let (Some(cvr), Some(first), Some(last)) = (numbers.next(), numbers.next(), numbers.next())
+            else {
                 return Err(format!("not cvr,first,last: {line}").into());
             };
             table.insert(cvr.parse::<u32>()?, (first.parse()?, last.parse()?))?;

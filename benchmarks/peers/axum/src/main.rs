@@ -80,7 +80,8 @@ struct SetLogin {
 
 async fn get_login(State(peer): State<Arc<Peer>>, request: Request) -> Response {
     let (caller, denied) = peer.callers.identify(request.headers(), Endpoint::GetLogin);
-    let asked = Query::<Company>::try_from_uri(request.uri()).ok().and_then(|Query(company)| parse_cvr(&company.cvr));
+    let asked =
+        Query::<Company>::try_from_uri(request.uri()).ok().and_then(|Query(company)| parse_cvr(&company.cvr));
     let answer = match (denied, asked) {
         (Some(problem), _) => problem.into_response(),
         (None, None) => Problem::Request.into_response(),
@@ -119,7 +120,13 @@ async fn get_logins(State(peer): State<Arc<Peer>>, request: Request) -> Response
 
 impl Peer {
     /// The answer, once its line is written; 503 where it cannot be.
-    async fn log(&self, endpoint: Endpoint, cvr: Option<u32>, caller: Option<&Caller>, answer: Response) -> Response {
+    async fn log(
+        &self,
+        endpoint: Endpoint,
+        cvr: Option<u32>,
+        caller: Option<&Caller>,
+        answer: Response,
+    ) -> Response {
         let Some(log) = &self.log else { return answer };
         let time = text::time(now());
         let time = str::from_utf8(&time).unwrap_or_default();

@@ -18,13 +18,27 @@ pub enum Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, body) = match self {
-            Self::Request => (400, r#"{"status":400,"fejlkode":"1014","fejltekst":"Forespørgslen er ugyldig."}"#),
-            Self::Token => (401, r#"{"status":401,"fejlkode":"1012","fejltekst":"Adgangstoken mangler eller er ugyldigt."}"#),
-            Self::Scope => (403, r#"{"status":403,"fejlkode":"1013","fejltekst":"Adgangstoken giver ikke det nødvendige scope."}"#),
-            Self::Access => (403, r#"{"status":403,"fejlkode":"4575","fejltekst":"Organisationen har ikke adgang."}"#),
-            Self::Company => (404, r#"{"status":404,"fejlkode":"120500","fejltekst":"Virksomheden findes ikke."}"#),
+            Self::Request => {
+                (400, r#"{"status":400,"fejlkode":"1014","fejltekst":"Forespørgslen er ugyldig."}"#)
+            }
+            Self::Token => (
+                401,
+                r#"{"status":401,"fejlkode":"1012","fejltekst":"Adgangstoken mangler eller er ugyldigt."}"#,
+            ),
+            Self::Scope => (
+                403,
+                r#"{"status":403,"fejlkode":"1013","fejltekst":"Adgangstoken giver ikke det nødvendige scope."}"#,
+            ),
+            Self::Access => {
+                (403, r#"{"status":403,"fejlkode":"4575","fejltekst":"Organisationen har ikke adgang."}"#)
+            }
+            Self::Company => {
+                (404, r#"{"status":404,"fejlkode":"120500","fejltekst":"Virksomheden findes ikke."}"#)
+            }
             Self::Path => (404, r#"{"status":404,"fejlkode":"1014","fejltekst":"Stien findes ikke."}"#),
-            Self::Unavailable => (503, r#"{"status":503,"fejlkode":"1100","fejltekst":"Tjenesten er utilgængelig."}"#),
+            Self::Unavailable => {
+                (503, r#"{"status":503,"fejlkode":"1100","fejltekst":"Tjenesten er utilgængelig."}"#)
+            }
         };
         let mut response = body.into_response();
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
