@@ -100,6 +100,7 @@ def against_best(target, measured, kind, peers, less_is_better, scale=1.0, unit=
     names = {peer: f"{peer}-{kind}" for peer in ("service", *peers)}
     best = (min if less_is_better else max)(peers, key=lambda peer: measured.median(names[peer]))
     pair = (names["service"], names[best])
-    note = ", ".join(f"{peer} {measured.median(name) * scale:,.4g}{unit}" for peer, name in names.items())
+    shown = {peer: measured.median(name) * scale for peer, name in names.items()}
+    note = ", ".join(f"{peer} {value:,.{0 if value >= 100 else 3}f}{unit}" for peer, value in shown.items())
     return Row(target, measured.ratio(*(reversed(pair) if less_is_better else pair)),
                measured.faults_of(*(name.removesuffix("-cost") for name in names.values())), f"best peer: {best}; {note}")
