@@ -105,9 +105,10 @@ impl Authenticator {
         token: &str,
     ) -> Result<Arc<Caller>, AuthError> {
         compact::check_length(token)?;
-        if let Some(caller) = self.cached(token, last) {
-            return Ok(caller);
-        }
+        let digest = match self.cached(token, last) {
+            Ok(caller) => return Ok(caller),
+            Err(digest) => digest,
+        };
         let compact = compact::read(token, &self.rules, &mut First)?;
         let accepted = claims::check(&compact.claims, &self.rules, self.now(), &mut First)?;
         let bound_to = Thumbprint::confirmed(&compact.claims, self.rules.certificate_bound)?;
@@ -126,13 +127,16 @@ impl Authenticator {
         let mut caller = Caller::read(accepted, &compact.claims, &self.rules);
         caller.bound_to = bound_to;
         let caller = Arc::new(caller);
-        self.cache.put(token, Arc::clone(&caller), ends, generation);
+        self.cache.put(digest, Arc::clone(&caller), ends, generation);
         Ok(caller)
     }
 
-    fn cached(&self, token: &str, last: &LastToken) -> Option<Arc<Caller>> {
-        let keys = self.keyring.current()?;
-        self.cache.get(token, last, keys.as_ref()?.generation, self.now())
+    fn cached(&self, token: &str, last: &LastToken) -> Result<Arc<Caller>, cache::Digest> {
+        let keys = self.keyring.current();
+        match keys.as_ref().and_then(|keys| (**keys).as_ref()) {
+            Some(keys) => self.cache.get(token, last, keys.generation, self.now()),
+            None => Err(cache::digest(token)),
+        }
     }
 
     /// Checks the signature, and returns the generation of the keys that verify it.

@@ -21,9 +21,9 @@ const MAX_LAST: usize = 2048;
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// SHA-256 of a token.
-type Digest = [u8; digest::SHA256_OUTPUT_LEN];
+pub(super) type Digest = [u8; digest::SHA256_OUTPUT_LEN];
 
-fn digest(token: &str) -> Digest {
+pub(super) fn digest(token: &str) -> Digest {
     let mut hash = Digest::default();
     hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
     hash
@@ -82,37 +82,41 @@ impl Cache {
         }
     }
 
-    /// The caller of a token that was verified under this generation of keys and has not ended by `now`.
+    /// The caller of a token that was verified under this generation of keys and has not ended by `now`; else the token's
+    /// digest.
     pub(super) fn get(
         &self,
         token: &str,
         last: &LastToken,
         generation: u64,
         now: i64,
-    ) -> Option<Arc<Caller>> {
-        let found = self.find(token, last, generation).filter(|(_, ends)| now < *ends);
-        let counter = if found.is_some() { &self.hits } else { &self.misses };
+    ) -> Result<Arc<Caller>, Digest> {
+        let found = self.find(token, last, generation, now);
+        let counter = if found.is_ok() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
-        found.map(|(caller, _)| caller)
+        found
     }
 
-    fn find(&self, token: &str, last: &LastToken, generation: u64) -> Option<Entry> {
+    fn find(&self, token: &str, last: &LastToken, generation: u64, now: i64) -> Result<Arc<Caller>, Digest> {
         let cleared = self.cleared.load(Ordering::Relaxed);
         if let Some(last) = &*last.0.borrow()
             && (last.generation, last.cleared) == (generation, cleared)
+            && now < last.entry.1
             && *last.token == *token
         {
-            return Some(last.entry.clone());
+            return Ok(Arc::clone(&last.entry.0));
         }
-        let entry = self.store.get(&(digest(token), generation))?;
-        let keep = || Last { token: token.into(), entry: entry.clone(), generation, cleared };
+        let digest = digest(token);
+        let entry = self.store.get(&(digest, generation)).filter(|(_, ends)| now < *ends).ok_or(digest)?;
+        let caller = Arc::clone(&entry.0);
+        let keep = || Last { token: token.into(), entry, generation, cleared };
         last.0.replace((token.len() <= MAX_LAST).then(keep));
-        Some(entry)
+        Ok(caller)
     }
 
     /// Keeps a token that was verified under this generation of keys, until `ends`.
-    pub(super) fn put(&self, token: &str, caller: Arc<Caller>, ends: i64, generation: u64) {
-        self.store.insert((digest(token), generation), (caller, ends));
+    pub(super) fn put(&self, token: Digest, caller: Arc<Caller>, ends: i64, generation: u64) {
+        self.store.insert((token, generation), (caller, ends));
     }
 
     pub(super) fn clear(&self) {
