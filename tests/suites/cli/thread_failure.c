@@ -1,6 +1,7 @@
 /*
- * Makes one thread of a process fail, once: the thread whose number stands in the file that THREAD_FAILURE names. After
- * "epoll" its next epoll_wait is refused, after "clock" its next clock_gettime; Rust's runtimes panic on either.
+ * Makes one thread of a process fail, once: the thread whose number stands in the file that THREAD_FAILURE names, which is
+ * then removed. After "epoll" its next epoll_wait is refused, after "clock" its next clock_gettime; Rust's runtimes panic
+ * on either.
  *
  * epoll_wait returns after 20 ms at the latest, so that a thread that waits for ever fails as well.
  */
@@ -8,7 +9,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-static atomic_int done;
-
 static int fails(const char *what)
 {
     const char *path = getenv("THREAD_FAILURE");
-    if (path == NULL || atomic_load(&done))
+    if (path == NULL)
         return 0;
     int before = errno;
     char text[32] = "", kind[8] = "";
@@ -35,7 +33,7 @@ static int fails(const char *what)
     errno = before;
     int hit = thread == gettid() && strcmp(kind, what) == 0;
     if (hit)
-        atomic_store(&done, 1);
+        unlink(path);
     return hit;
 }
 
