@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 use actix_web::http::StatusCode;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::auth::Caller;
 use crate::domain::cvr::Cvr;
@@ -116,18 +116,14 @@ impl<'a> AuditLine<'a> {
 
     /// The bytes of the line, line feed included. Member by member: serde's derived code was a tenth of a GetLogin.
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut line = Vec::with_capacity(USUAL_LENGTH);
-        line.extend_from_slice(br#"{"tid":""#);
-        line.extend_from_slice(&self.tid.write());
-        line.push(b'"');
+        let mut line = begin(self.tid);
         member(&mut line, "requestId", &self.request_id);
         member(&mut line, "metode", &self.metode);
         member(&mut line, "udfald", self.udfald);
         member(&mut line, "status", &self.status);
         member(&mut line, "fejlkode", &self.fejlkode);
         member(&mut line, "aarsag", &self.aarsag.map(|reason| shortened(reason, MAX_REASON)));
-        let digits = self.cvr_nummer.map(Cvr::digits);
-        member(&mut line, "cvrNummer", &digits.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
+        company(&mut line, self.cvr_nummer);
         member(&mut line, "traceId", &self.trace_id);
         match self.caller {
             Some(caller) => {
@@ -163,6 +159,20 @@ fn caller_members(caller: Option<&Caller>) -> Box<[u8]> {
     members.into()
 }
 
+/// A line's beginning, with its first member.
+fn begin(tid: Timestamp) -> Vec<u8> {
+    let mut line = Vec::with_capacity(USUAL_LENGTH);
+    line.extend_from_slice(br#"{"tid":""#);
+    line.extend_from_slice(&tid.write());
+    line.push(b'"');
+    line
+}
+
+fn company(line: &mut Vec<u8>, cvr: Option<Cvr>) {
+    let digits = cvr.map(Cvr::digits);
+    member(line, "cvrNummer", &digits.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
+}
+
 /// Appends a member that is not the first one.
 fn member(line: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
     line.extend_from_slice(b",\"");
@@ -172,37 +182,26 @@ fn member(line: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
 }
 
 /// The line of a company that `erase` takes out. There was no call, so it has these members alone.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub(crate) struct ErasureLine<'a> {
-    #[serde(serialize_with = "display")]
     tid: Timestamp,
-    metode: &'static str,
-    udfald: &'static str,
     aarsag: &'a str,
-    #[serde(serialize_with = "digits")]
-    cvr_nummer: Option<Cvr>,
+    cvr_nummer: Cvr,
 }
 
 impl<'a> ErasureLine<'a> {
     pub(crate) fn new(tid: Timestamp, cvr: Cvr, reason: &'a str) -> Self {
-        Self { tid, metode: "Sletning", udfald: "slettet", aarsag: reason, cvr_nummer: Some(cvr) }
+        Self { tid, aarsag: reason, cvr_nummer: cvr }
     }
 
     /// As [`AuditLine::write`].
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut line = Vec::new();
-        to_json(&mut line, self);
-        line.push(b'\n');
+        let mut line = begin(self.tid);
+        member(&mut line, "metode", "Sletning");
+        member(&mut line, "udfald", "slettet");
+        member(&mut line, "aarsag", self.aarsag);
+        company(&mut line, Some(self.cvr_nummer));
+        line.extend_from_slice(b"}\n");
         line
     }
-}
-
-fn display<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-fn digits<S: Serializer>(cvr: &Option<Cvr>, serializer: S) -> Result<S::Ok, S::Error> {
-    let digits = cvr.map(Cvr::digits);
-    digits.as_ref().and_then(|digits| str::from_utf8(digits).ok()).serialize(serializer)
 }
