@@ -16,11 +16,16 @@ pub(crate) mod parse_errors;
 pub(crate) mod request_context;
 pub(crate) mod timeout_stream;
 
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error};
 
-/// The app within its middleware, of which the last one named sees a request first and an answer last.
+use audit::Unanswered;
+use connection_limits::Exchange;
+use request_context::{RequestContext, SharedContext};
+
+/// The app within its middleware. It is one for all jobs, because actix-web boxes what each one more returns.
 pub fn wrap<T>(
     app: App<T>,
 ) -> App<
@@ -30,11 +35,38 @@ where
     T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
         + 'static,
 {
-    app.wrap(from_fn(host::check_host)) // What handlers read as `Host` is one.
-        .wrap(from_fn(errors::render)) // All that stand further out see an answer, never an error or a panic.
-        .wrap(from_fn(denied_calls::limit)) // Its 429 takes the place of another error before that is audited.
-        .wrap(from_fn(audit::audit)) // Says what is answered, unless it fails: then its 503 is.
-        .wrap(from_fn(connection_limits::enforce)) // Knows whether an answer is the last, and answers what is one too many.
-        .wrap(from_fn(access_log::log)) // Counts and logs what has become of the call, also without a handler.
-        .wrap(from_fn(request_context::open)) // Opens what all others write to, and names it in the answer.
+    app.wrap(from_fn(handle))
+}
+
+async fn handle(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let context = RequestContext::open(&request); // What all others write to.
+    let exchange = Exchange::begin(&mut request);
+    let mut response = match &exchange {
+        Some(exchange) if exchange.is_over_limit() => {
+            connection_limits::too_many_connections(request, &context)
+        }
+        _ => answer(request, next, &context).await?,
+    };
+    if let Some(exchange) = exchange {
+        exchange.end(&mut response).await; // Knows whether an answer is the last on its connection.
+    }
+    access_log::log(&context, &response); // Counts and logs what has become of the call, also without a handler.
+    context.name(response.headers_mut());
+    Ok(response)
+}
+
+async fn answer(
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+    context: &SharedContext,
+) -> Result<ServiceResponse, Error> {
+    let unanswered = Unanswered::new(context);
+    let response = match host::check(&mut request) {
+        Ok(()) => next.call(request).await?, // What handlers read as `Host` is one.
+        Err(problem) => request.error_response(problem),
+    };
+    let response = errors::render(context, response); // From here on there is an answer, never an error or a panic.
+    let response = denied_calls::limit(context, response); // Its 429 takes the place of another error.
+    unanswered.end();
+    Ok(audit::write(context, response).await) // Says what is answered, unless it fails: then its 503 is.
 }

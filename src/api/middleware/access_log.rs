@@ -4,11 +4,9 @@
 
 use std::time::Duration;
 
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::HttpRequest;
+use actix_web::dev::ServiceResponse;
 use actix_web::http::Method as Verb;
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest};
 use log::Level;
 
 use super::parse_errors::TARGET;
@@ -25,9 +23,7 @@ const VERB_LENGTH: usize = 16;
 /// Longest cause that is logged, in characters. It may quote a database, or a panic.
 const CAUSE_LENGTH: usize = 1024;
 
-pub(super) async fn log(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let context = RequestContext::of(request.request());
-    let response = next.call(request).await?;
+pub(super) fn log(context: &RequestContext, response: &ServiceResponse) {
     let took = context.started.elapsed();
     let record = context.record.borrow();
     let status = response.status();
@@ -41,12 +37,11 @@ pub(super) async fn log(request: ServiceRequest, next: Next<BoxBody>) -> Result<
         _ => Level::Info,
     };
     if !record.is_summed_up && log::log_enabled!(target: TARGET, level) {
-        write_line(level, &context, response.request(), status.as_u16(), took);
+        write_line(level, context, response.request(), status.as_u16(), took);
     }
     if record.method != Some(Method::GetLogins) {
         list::count_response();
     }
-    Ok(response)
 }
 
 fn write_line(level: Level, context: &RequestContext, request: &HttpRequest, status: u16, took: Duration) {

@@ -5,11 +5,8 @@
 use std::fmt;
 use std::rc::Rc;
 
-use actix_web::Error;
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
-use actix_web::middleware::Next;
 
 use super::request_context::{RequestContext, SharedContext};
 use crate::api::denied_calls::Answer;
@@ -22,23 +19,20 @@ const RETRY_SECONDS: u32 = 5;
 /// The status in the audit line of a call whose client closed the connection; HTTP has none.
 const CLIENT_GONE: u16 = 499;
 
-pub(super) async fn audit(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let context = RequestContext::of(request.request());
-    let writer = request.app_data::<Rc<AuditWriter>>().cloned();
-    let (Some(api), Some(writer)) = (&context.api, writer) else { return next.call(request).await };
-    let mut unanswered = Unanswered(Some(Rc::clone(&context)));
-    let response = next.call(request).await?;
-    unanswered.0 = None;
+/// Writes the audit line of the call; the answer is this one, or a 503.
+pub(super) async fn write(context: &RequestContext, response: ServiceResponse) -> ServiceResponse {
+    let writer = response.request().app_data::<Rc<AuditWriter>>();
+    let (Some(api), Some(writer)) = (&context.api, writer) else { return response };
     let (method, code, is_summed_up) = {
         let record = context.record.borrow();
         (record.method, record.code, record.is_summed_up)
     };
-    let Some(method) = method.filter(|_| !is_summed_up) else { return Ok(response) };
+    let Some(method) = method.filter(|_| !is_summed_up) else { return response };
     let line = context.audit_line(api.clock.now(), method.name(), response.status(), code);
-    Ok(match written(api, &context, writer.write(&line).await) {
+    match written(api, context, writer.write(&line).await) {
         Ok(()) => response,
         Err(problem) => response.into_response(context.render(&problem)),
-    })
+    }
 }
 
 /// Notes whether the audit line of a call was written; when it was not, its answer is this problem.
@@ -57,7 +51,17 @@ pub(crate) fn written(
 
 /// A call that has no answer yet. When its client disconnects before it has one, its audit line is written nevertheless:
 /// what was asked for may have been done.
-struct Unanswered(Option<SharedContext>);
+pub(super) struct Unanswered(Option<SharedContext>);
+
+impl Unanswered {
+    pub(super) fn new(context: &SharedContext) -> Self {
+        Self(Some(Rc::clone(context)))
+    }
+
+    pub(super) fn end(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for Unanswered {
     fn drop(&mut self) {

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
-use actix_web::{Error, rt, web};
+use actix_web::dev::ServiceResponse;
+use actix_web::{rt, web};
 
 use super::request_context::RequestContext;
 use crate::api::denied_calls::Answer;
@@ -19,26 +17,24 @@ const REASON: &str = "more refused calls than limits.refused_per_second allows";
 /// Between two lines that sum up.
 const EVERY: Duration = Duration::from_secs(1);
 
-pub(super) async fn limit(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let context = RequestContext::of(request.request());
-    let response = next.call(request).await?;
-    let Some(api) = &context.api else { return Ok(response) };
+pub(super) fn limit(context: &RequestContext, response: ServiceResponse) -> ServiceResponse {
+    let Some(api) = &context.api else { return response };
     let (answer, is_method) = {
         let record = context.record.borrow();
         if record.caller.is_some() {
-            return Ok(response);
+            return response;
         }
         (if record.code.is_some() { Answer::Denied } else { Answer::Public }, record.method.is_some())
     };
     let Err(seconds) = api.denied_calls.take(context.remote.0, answer, is_method) else {
-        return Ok(response);
+        return response;
     };
     context.note(|record| record.is_summed_up = true);
     if answer == Answer::Public {
-        return Ok(response);
+        return response;
     }
     let answer = context.render(&Problem::retry_after(Kind::TooManyRequests, seconds));
-    Ok(response.into_response(answer))
+    response.into_response(answer)
 }
 
 /// Sums up every second, for as long as the service runs.

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
@@ -15,13 +15,11 @@ use crate::api::problem::{Kind, Problem};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PassThroughError;
 
-pub(super) async fn render(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let context = RequestContext::of(request.request());
-    let response = next.call(request).await?;
-    Ok(match problem_of(response.response()) {
+pub(super) fn render(context: &RequestContext, response: ServiceResponse) -> ServiceResponse {
+    match problem_of(response.response()) {
         Some(problem) => response.into_response(context.render(&problem)),
         None => response,
-    })
+    }
 }
 
 /// Around the handlers of one path: a panic becomes a 500, its text a log line's `cause`.

@@ -4,12 +4,9 @@
 
 use std::net::Ipv6Addr;
 
-use actix_web::Error;
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::uri::{Scheme, Uri};
-use actix_web::middleware::Next;
 
 use crate::api::problem::{FieldError, Problem};
 
@@ -18,21 +15,18 @@ const MAX_NAME: usize = 254;
 
 /// Lets through what is for a host, or names none. The host of a target in absolute form takes the place of `Host` (RFC
 /// 9112 §3.2.2).
-pub(super) async fn check_host(
-    mut request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse, Error> {
+pub(super) fn check(request: &mut ServiceRequest) -> Result<(), Problem> {
     let sent = request.headers().get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
     let target = in_target(request.uri());
     if !(sent.is_empty() || str::from_utf8(sent).is_ok_and(is_host)) || target.is_err() {
         let error =
             FieldError::new("Host", "Skal være ét værtsnavn eller én IP-adresse, eventuelt med port.");
-        return Ok(request.error_response(Problem::bad_request(vec![error])));
+        return Err(Problem::bad_request(vec![error]));
     }
     if let Ok(Some(host)) = target {
         request.headers_mut().insert(header::HOST, host);
     }
-    next.call(request).await
+    Ok(())
 }
 
 /// The host in a target in absolute form, if it is one; an error when that is no address of the web.
@@ -53,7 +47,8 @@ pub(super) fn is_host(text: &str) -> bool {
         Some(Some((address, rest))) => (address.parse::<Ipv6Addr>().is_ok(), rest),
         Some(None) => return false,
         None => {
-            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let (name, rest) =
+                text.split_at(text.bytes().position(|byte| byte == b':').unwrap_or(text.len()));
             (is_name(name), rest)
         }
     };

@@ -1,6 +1,6 @@
 //! What becomes known of one call while it is handled.
 //!
-//! The outermost middleware opens a [`RequestContext`] for every request; the guard, the handlers and the other
+//! The middleware opens a [`RequestContext`] for every request; the guard, the handlers and the other
 //! middleware note what they learn, and the log line and the audit line are made of it. Also puts on every answer the
 //! headers that name the call.
 
@@ -9,12 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use super::forwarded::Sender;
 use crate::api::problem::Problem;
@@ -78,6 +76,13 @@ impl RequestContext {
         })
     }
 
+    /// The context of this request, which all others find with [`RequestContext::of`].
+    pub(super) fn open(request: &ServiceRequest) -> SharedContext {
+        let context = Self::new(request.request());
+        request.extensions_mut().insert(Rc::clone(&context));
+        context
+    }
+
     /// The context that was opened for this request.
     pub(crate) fn of(request: &HttpRequest) -> SharedContext {
         let found = request.extensions().get::<SharedContext>().cloned();
@@ -116,19 +121,15 @@ impl RequestContext {
         self.note(|record| record.code = Some(problem.code()));
         problem.render(self.request_id.as_str())
     }
-}
 
-pub(super) async fn open(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let context = RequestContext::new(request.request());
-    request.extensions_mut().insert(Rc::clone(&context));
-    let mut response = next.call(request).await?;
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(context.request_id.as_str()) {
-        headers.insert(request_id::HEADER, id);
+    /// Puts the names of this call on its answer.
+    pub(super) fn name(&self, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::from_str(self.request_id.as_str()) {
+            headers.insert(request_id::HEADER, id);
+        }
+        if let Some(trace) = self.trace.answer() {
+            headers.insert(trace_context::HEADER, trace);
+        }
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
-    if let Some(trace) = context.trace.answer() {
-        headers.insert(trace_context::HEADER, trace);
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response)
 }
