@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::auth::Caller;
 use crate::domain::cvr::Cvr;
 use crate::domain::timestamp::Timestamp;
-use crate::escape::{shortened, to_json};
+use crate::escape::{shortened, text_to_json, to_json};
 
 pub(crate) use file::{WIDEST_MODE, wide_mode};
 pub use sink::AuditLog;
@@ -117,14 +117,14 @@ impl<'a> AuditLine<'a> {
     /// The bytes of the line, line feed included. Member by member: serde's derived code was a tenth of a GetLogin.
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut line = begin(self.tid);
-        member(&mut line, "requestId", &self.request_id);
-        member(&mut line, "metode", &self.metode);
-        member(&mut line, "udfald", self.udfald);
+        text(&mut line, "requestId", self.request_id);
+        text(&mut line, "metode", self.metode);
+        text(&mut line, "udfald", Some(self.udfald));
         member(&mut line, "status", &self.status);
-        member(&mut line, "fejlkode", &self.fejlkode);
-        member(&mut line, "aarsag", &self.aarsag.map(|reason| shortened(reason, MAX_REASON)));
+        text(&mut line, "fejlkode", self.fejlkode);
+        text(&mut line, "aarsag", self.aarsag.map(|reason| shortened(reason, MAX_REASON)).as_deref());
         company(&mut line, self.cvr_nummer);
-        member(&mut line, "traceId", &self.trace_id);
+        text(&mut line, "traceId", self.trace_id);
         match self.caller {
             Some(caller) => {
                 line.extend_from_slice(caller.audit_members.get_or_init(|| caller_members(self.caller)))
@@ -150,12 +150,12 @@ fn caller_members(caller: Option<&Caller>) -> Box<[u8]> {
     let modes = caller.map(|caller| caller.access.as_slice()).unwrap_or_default();
     let modes: Vec<_> = modes.iter().take(MAX_MODES).map(|mode| shortened(mode, MAX_CLAIM)).collect();
     let mut members = Vec::new();
-    member(&mut members, "sub", &claim(|caller| &caller.subject, MAX_NAME));
-    member(&mut members, "clientId", &claim(|caller| &caller.client_id, MAX_NAME));
-    member(&mut members, "organisationType", &claim(|caller| &caller.organisation_type, MAX_CLAIM));
-    member(&mut members, "organisationCode", &claim(|caller| &caller.organisation_code, MAX_CLAIM));
+    text(&mut members, "sub", claim(|caller| &caller.subject, MAX_NAME).as_deref());
+    text(&mut members, "clientId", claim(|caller| &caller.client_id, MAX_NAME).as_deref());
+    text(&mut members, "organisationType", claim(|caller| &caller.organisation_type, MAX_CLAIM).as_deref());
+    text(&mut members, "organisationCode", claim(|caller| &caller.organisation_code, MAX_CLAIM).as_deref());
     member(&mut members, "adgang", &modes);
-    member(&mut members, "aktoerCvr", &claim(|caller| &caller.acting_cvr, MAX_CLAIM));
+    text(&mut members, "aktoerCvr", claim(|caller| &caller.acting_cvr, MAX_CLAIM).as_deref());
     members.into()
 }
 
@@ -170,15 +170,28 @@ fn begin(tid: Timestamp) -> Vec<u8> {
 
 fn company(line: &mut Vec<u8>, cvr: Option<Cvr>) {
     let digits = cvr.map(Cvr::digits);
-    member(line, "cvrNummer", &digits.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
+    text(line, "cvrNummer", digits.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
 }
 
 /// Appends a member that is not the first one.
 fn member(line: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) {
+    begin_member(line, name);
+    to_json(line, value);
+}
+
+/// As [`member`], for a text or its absence.
+fn text(line: &mut Vec<u8>, name: &str, value: Option<&str>) {
+    begin_member(line, name);
+    match value {
+        Some(value) => text_to_json(line, value),
+        None => line.extend_from_slice(b"null"),
+    }
+}
+
+fn begin_member(line: &mut Vec<u8>, name: &str) {
     line.extend_from_slice(b",\"");
     line.extend_from_slice(name.as_bytes());
     line.extend_from_slice(b"\":");
-    to_json(line, value);
 }
 
 /// The line of a company that `erase` takes out. There was no call, so it has these members alone.
@@ -197,9 +210,9 @@ impl<'a> ErasureLine<'a> {
     /// As [`AuditLine::write`].
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut line = begin(self.tid);
-        member(&mut line, "metode", "Sletning");
-        member(&mut line, "udfald", "slettet");
-        member(&mut line, "aarsag", self.aarsag);
+        text(&mut line, "metode", Some("Sletning"));
+        text(&mut line, "udfald", Some("slettet"));
+        text(&mut line, "aarsag", Some(self.aarsag));
         company(&mut line, Some(self.cvr_nummer));
         line.extend_from_slice(b"}\n");
         line

@@ -15,7 +15,9 @@ use sha2::{Digest, Sha256};
 /// The text, or of one with more characters than these the first ones, an ellipsis and 16 digits of its SHA-256, so that two
 /// long ones that begin alike still differ.
 pub(crate) fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(characters) {
+    // A text of so many bytes has no more characters.
+    let end = if text.len() <= characters { None } else { text.char_indices().nth(characters) };
+    match end {
         None => text.into(),
         Some((end, _)) => {
             let digest = HEXLOWER.encode(&Sha256::digest(text)[..8]);
@@ -28,6 +30,17 @@ pub(crate) fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
 pub(crate) fn to_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     // Memory takes every byte, and the values have no maps with keys that are not text.
     let _ = value.serialize(&mut serde_json::Serializer::with_formatter(out, OneLine));
+}
+
+/// As [`to_json`] for a text. One in which nothing is to be escaped, the usual one, is copied.
+pub(crate) fn text_to_json(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte.is_ascii() && PLAIN[usize::from(byte)]) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        to_json(out, text);
+    }
 }
 
 /// JSON as serde writes it, with the other characters escaped that this module escapes.

@@ -174,7 +174,8 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, Denied> {
     let malformed = |text| Denied::new(DenyReason::Malformed, text, invalid_token());
     let text = str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii());
     let text = text.ok_or_else(|| malformed("the Authorization header is not ASCII"))?;
-    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    let end = text.bytes().position(|byte| byte == b' ').unwrap_or(text.len());
+    let (scheme, token) = text.split_at(end);
     if !scheme.eq_ignore_ascii_case("Bearer") {
         let text = "the Authorization scheme is not Bearer";
         return Err(Denied::new(DenyReason::Scheme, text, unauthorised()));
@@ -186,11 +187,12 @@ fn bearer_token(request: &HttpRequest) -> Result<&str, Denied> {
 /// Whether there is a token in the query. No more parameters are read than of a caller with a good token, and only names
 /// that can be the token's are decoded.
 fn is_in_query(query: &str) -> bool {
-    let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).take(MAX_ITEMS);
+    let parameters = query.as_bytes().split(|byte| *byte == b'&').filter(|parameter| !parameter.is_empty());
     parameters
-        .map(|parameter| parameter.split('=').next().unwrap_or_default())
-        .filter(|name| name.len() <= "%XX".len() * QUERY_TOKEN.len())
-        .any(|name| form_urlencoded::parse(name.as_bytes()).any(|(name, _)| name == QUERY_TOKEN))
+        .take(MAX_ITEMS)
+        .map(|parameter| parameter.split(|byte| *byte == b'=').next().unwrap_or_default())
+        .filter(|name| (QUERY_TOKEN.len()..="%XX".len() * QUERY_TOKEN.len()).contains(&name.len()))
+        .any(|name| form_urlencoded::parse(name).any(|(name, _)| name == QUERY_TOKEN))
 }
 
 fn invalid_token() -> Problem {

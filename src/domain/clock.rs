@@ -151,8 +151,8 @@ impl Clock for ServiceClock {
 impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
     fn now(&self) -> Timestamp {
-        // Not `chrono::Utc::now`, which panics before 1970.
-        Timestamp::clamped(std::time::SystemTime::now().into())
+        // Not `chrono::Utc::now`, which panics before 1970, and takes four times as long.
+        Timestamp::clamped(std::time::SystemTime::now())
     }
 }
 

@@ -6,9 +6,10 @@
 use std::fmt;
 use std::io::Write as _;
 use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::format::ParseErrorKind;
-use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, Timelike as _};
 
 /// How many ASCII characters a written timestamp has.
 pub(crate) const LENGTH: usize = 24;
@@ -50,8 +51,9 @@ impl Timestamp {
     }
 
     /// The nearest timestamp in the years 1970 to 9999.
-    pub fn clamped(time: DateTime<Utc>) -> Self {
-        Self(time.timestamp_millis().clamp(Self::MIN.0, Self::MAX.0))
+    pub fn clamped(time: SystemTime) -> Self {
+        let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_1970.as_millis()).map_or(Self::MAX, |millis| Self(millis.min(Self::MAX.0)))
     }
 
     /// So many milliseconds later (or earlier, when negative), as far as the years 1970 to 9999 go.
@@ -177,6 +179,8 @@ impl fmt::Debug for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -254,8 +258,11 @@ mod tests {
 
     #[test]
     fn clock_beyond_the_limits_is_clamped() {
-        assert_eq!(Timestamp::clamped(DateTime::<Utc>::MIN_UTC), Timestamp::MIN);
-        assert_eq!(Timestamp::clamped(DateTime::<Utc>::MAX_UTC), Timestamp::MAX);
+        assert_eq!(Timestamp::clamped(UNIX_EPOCH - Duration::from_millis(1)), Timestamp::MIN);
+        assert_eq!(Timestamp::clamped(UNIX_EPOCH + Duration::from_secs(u64::MAX >> 1)), Timestamp::MAX);
+        let last = u64::try_from(Timestamp::MAX.0).unwrap();
+        assert_eq!(Timestamp::clamped(UNIX_EPOCH + Duration::from_millis(last + 1)), Timestamp::MAX);
+        assert_eq!(Timestamp::clamped(UNIX_EPOCH + Duration::from_millis(last - 1)).0, Timestamp::MAX.0 - 1);
     }
 
     proptest! {
