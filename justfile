@@ -75,7 +75,7 @@ instructions:
 
 # Syntax of the benchmark's scripts
 scripts:
-    for script in benchmarks/*.py benchmarks/run benchmarks/peers/check benches/instructions; do python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$script" || exit; done
+    for script in benchmarks/*.py benchmarks/run benchmarks/capacity benchmarks/peers/check benches/instructions; do python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$script" || exit; done
 
 # The compressed list, unpacked by other programs
 decoders:
@@ -148,6 +148,10 @@ reproducible:
 # Not in `all`: the service beside its peers, in one run
 benchmark *ARGS:
     benchmarks/run {{ ARGS }}
+
+# Not in `all`: what a company costs from 100,000 to 30 million of them; makes 5 GB of stores at first
+capacity *ARGS:
+    benchmarks/capacity {{ ARGS }}
 
 # Not in `all`: that the peers of the benchmark do the whole work
 check-peers *ARGS:

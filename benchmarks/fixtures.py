@@ -109,7 +109,7 @@ file = "{self.directory / name}.audit"
         list_file = self.directory / f"companies-{records}.csv"
         write_companies(list_file, records)
         config = self.configuration(name, store, "127.0.0.1:0", 0, 1, access)
-        output = run([self.binary, "import", "--config", config, list_file], timeout=900)
+        output = run([self.binary, "import", "--config", config, list_file], timeout=900 + records // 5_000)
         if f"read: {records}\n" not in output:
             raise Failed(f"import of {records} companies said: {output}")
         list_file.unlink()

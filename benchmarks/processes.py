@@ -12,11 +12,26 @@ import subprocess
 import time
 
 # How long a process may take to end after SIGTERM before it is killed.
-FAREWELL_SECONDS = 15
+FAREWELL_SECONDS = 45
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
 
 class Failed(Exception):
     """Something that the benchmark needs did not work; the text is for the person who runs it."""
+
+
+def end_on_signals(seconds):
+    """Has a signal, or the end of so many seconds, end the run through every `finally`; 0 takes the limit back."""
+    for stop in STOPS:
+        signal.signal(stop, interrupted)
+    signal.alarm(seconds)
+
+
+def interrupted(number, _):
+    """The next signals are not heard, so that nothing is left running."""
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_IGN)
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def free_port():

@@ -89,24 +89,31 @@ def read_rows(document):
 
 def write_docs(document, page, plots):
     """Fills those generated sections of the documentation that have a row now, and puts the plots beside it."""
-    machine_text = document["machine"]
-    measured_on = (f"Commit {document['commit']}, {machine_text['cores']} cores ({machine_text['processor']}), "
-                   f"{machine_text['memory_gib']:.0f} GiB, {machine_text['system']} {machine_text['kernel']}"
-                   + (", with `--quick`." if document["quick"] else "."))
-    text = page.read_text()
+    on = measured_on(document) + (", with `--quick`." if document["quick"] else ".")
     left = read_rows(document)
     for prefix, (begin, end) in SECTIONS.items():
         rows = [row for row in left if row.target.name.startswith(prefix)]
         left = [row for row in left if row not in rows]
-        section = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        if not section.search(text):
-            raise ValueError(f"{page} has no section between {begin} and {end}")
         if rows:
-            lines = [begin, "", measured_on, "", *markdown(rows), "", end]
-            text = section.sub(lambda _, lines=lines: "\n".join(lines), text)
-    page.write_text(text)
+            fill(page, begin, end, [on, "", *markdown(rows)])
     for name, plot in plots.items():
         (page.parent / name).write_text(plot)
+
+
+def measured_on(document):
+    """The commit and the machine."""
+    here = document["machine"]
+    return (f"Commit {document['commit']}, {here['cores']} cores ({here['processor']}), {here['memory_gib']:.0f} GiB, "
+            f"{here['system']} {here['kernel']}")
+
+
+def fill(page, begin, end, lines):
+    """Puts these lines between two marks of a page."""
+    section = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    text = page.read_text()
+    if not section.search(text):
+        raise ValueError(f"{page} has no section between {begin} and {end}")
+    page.write_text(section.sub(lambda _: "\n".join([begin, "", *lines, "", end]), text))
 
 
 def markdown(rows):

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from fixtures import AUDIENCE, ISSUER
 from processes import Failed, run
 
+ROOT = Path(__file__).resolve().parent.parent
 # Program → the Debian package that has it.
 ALWAYS = {"wrk": "wrk", "curl": "curl", "openssl": "openssl", "taskset": "util-linux"}
 PROGRAMS = {
@@ -34,6 +36,21 @@ GO_MODULES = {
 }
 # nginx stands where only root looks.
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+
+
+def cargo(*command):
+    """Builds something in the release profile; its words go to the terminal."""
+    built = subprocess.run(["cargo", "build", "--release", "--locked", *command], cwd=ROOT, check=False)
+    if built.returncode != 0:
+        raise Failed(f"cargo build {' '.join(command)} ended with {built.returncode}")
+
+
+def commit():
+    """The commit that is measured, and whether something was changed since."""
+    try:
+        return run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT).strip()
+    except Failed:
+        return "unknown"
 
 
 class Tools:

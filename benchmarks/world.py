@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 ACCESS = HERE.parent / "config" / "access.toml"
 PEERS = HERE / "peers"
 
+# systemd waits as long (deploy/systemd).
+START_SECONDS = 300
 # Where a cost is measured, server and client have a core each, so that neither waits for the other.
 SERVER_CORE, CLIENT_CORE = 0, 1
 
@@ -80,7 +82,7 @@ class World:
         config = self.fixtures.configuration(name, store, listen, management, workers, ACCESS)
         began = time.monotonic()
         process = self.processes.start(name, [self.fixtures.binary, "serve", "--config", config], core)
-        ready = wait_until(process, lambda: status_of(management, "/readyz")[0] == 200)
+        ready = wait_until(process, lambda: status_of(management, "/readyz")[0] == 200, START_SECONDS)
         return Service(process, port, management, ready - began)
 
     @contextmanager
