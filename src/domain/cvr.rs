@@ -43,7 +43,7 @@ impl Cvr {
     }
 
     /// The eight digits read as one number, 0 to 99,999,999.
-    pub fn number(self) -> u32 {
+    pub const fn number(self) -> u32 {
         self.0
     }
 

@@ -131,6 +131,17 @@ impl Snapshot {
         self
     }
 
+    /// Adds the records of another snapshot, all of which must be above its own.
+    pub(super) fn append(&mut self, other: Self) {
+        for block in other.blocks() {
+            let first = block.records().first().map_or(0, |record| record.cvr.number());
+            self.index.put(if self.checkpoint.count == 0 { 0 } else { first }, Arc::clone(block));
+            self.checkpoint.count += block.records().len() as u64;
+        }
+        self.checkpoint.hash = self.checkpoint.hash.wrapping_add(other.checkpoint.hash);
+        self.latest = self.latest.max(other.latest);
+    }
+
     fn change_block(&mut self, key: u32, changes: &[Record]) {
         let mut records = self.index.get(key).map_or_else(Vec::new, |(_, block)| block.records().to_vec());
         for change in changes {

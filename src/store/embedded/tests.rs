@@ -248,12 +248,14 @@ fn changed_record_is_damage() {
     let base = tempfile::tempdir().unwrap();
     filled(base.path(), 50);
     type Harm = fn(&sled::Tree);
-    let harms: [(&str, Harm); 5] = [
+    let harms: [(&str, Harm); 7] = [
         ("removed", |tree| drop(tree.remove(7u32.to_be_bytes()).unwrap())),
         ("added", |tree| drop(tree.insert(8u32.to_be_bytes(), &[0; 16]).unwrap())),
         ("changed", |tree| drop(tree.insert(7u32.to_be_bytes(), &[0; 16]).unwrap())),
         ("bad value", |tree| drop(tree.insert(7u32.to_be_bytes(), &[255; 16]).unwrap())),
         ("bad key", |tree| drop(tree.insert([1], &[0; 16]).unwrap())),
+        ("no key", |tree| drop(tree.insert([], &[0; 16]).unwrap())),
+        ("key above every company", |tree| drop(tree.insert([255; 5], &[0; 16]).unwrap())),
     ];
     for (harm, doing) in harms {
         let dir = tempfile::tempdir().unwrap();

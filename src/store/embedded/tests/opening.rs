@@ -41,3 +41,18 @@ fn disk_that_stands_still_at_opening_is_no_damage() {
     copy(dir.path(), other.path());
     assert_eq!(contents(&open(other.path()).unwrap()), records);
 }
+
+#[test]
+fn companies_at_the_ends_of_all_parts_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let firsts = (0..=recovery::PARTS).map(recovery::first_of);
+    let near = firsts.flat_map(|first| first.saturating_sub(2)..(first + 2).min(Cvr::MAX.number() + 1));
+    let numbers: std::collections::BTreeSet<_> = near.chain([Cvr::MAX.number()]).collect();
+    let records: Vec<_> = numbers.into_iter().map(|number| record(number, 5, 6)).collect();
+    let store = open(dir.path()).unwrap();
+    store.import(records.iter().copied(), |_| ()).unwrap();
+    assert!(store.close());
+    let store = open(dir.path()).unwrap();
+    assert_eq!(contents(&store), records);
+    assert!(records.iter().all(|record| get(&store, record.cvr) == Some(record.login)));
+}
