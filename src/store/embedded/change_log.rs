@@ -7,8 +7,8 @@
 //! A sequence number alone is no name of a state, because a copy of the directory that is put back numbers other batches
 //! alike. So each process that changes anything takes a random number, its run, and a state is a run and a sequence number.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -136,18 +136,25 @@ impl ChangeLog {
 
     /// The log of these records, or a new one where the file is not exactly theirs.
     pub(super) fn load(path: &Path, store: &StoreId, checkpoint: &Checkpoint) -> Self {
-        let saved = fs::read(path).ok().and_then(|bytes| Self::decode(&bytes, store, checkpoint));
+        let saved = Self::read(path, store, checkpoint).and_then(|bytes| Self::decode(&bytes));
         saved.unwrap_or_else(|| Self::new(checkpoint.sequence))
     }
 
-    fn decode(bytes: &[u8], store: &StoreId, checkpoint: &Checkpoint) -> Option<Self> {
+    /// The file's bytes, most of which are not read where they are of other records, as after a crash.
+    fn read(path: &Path, store: &StoreId, checkpoint: &Checkpoint) -> Option<Vec<u8>> {
+        let mut file = File::open(path).ok()?;
+        let mut bytes = vec![0; batch_record::length(0)];
+        file.read_exact(&mut bytes).ok()?;
+        let of = batch_record::decode(MAGIC, store, &bytes).ok()?.checkpoint;
+        (of == *checkpoint && file.read_to_end(&mut bytes).is_ok()).then_some(bytes)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
         let (bytes, digest) = bytes.split_last_chunk::<32>()?;
-        let (head, rest) = bytes.split_at_checked(batch_record::length(0))?;
-        let of = batch_record::decode(MAGIC, store, head).ok()?.checkpoint;
-        if of != *checkpoint || Sha256::digest(bytes)[..] != digest[..] {
+        if Sha256::digest(bytes)[..] != digest[..] {
             return None;
         }
-        let (numbers, []) = rest.as_chunks::<8>() else { return None };
+        let (numbers, []) = bytes.get(batch_record::length(0)..)?.as_chunks::<8>() else { return None };
         let mut numbers = numbers.iter().map(|number| u64::from_be_bytes(*number));
         let (oldest, count) = (numbers.next()?, numbers.next()?);
         let run = |numbers: &mut dyn Iterator<Item = u64>| {
