@@ -5,8 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -278,6 +277,22 @@ impl Caller<'_> {
     pub(super) fn set_login(&self, cvr: &str) -> Answer {
         let body = format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":"{cvr}"}}}}"#);
         self.put(&format!("/v1/Login/{cvr}"), &body)
+    }
+
+    /// SetLogin of each of these companies, several at a time and with one token.
+    pub(super) fn set_logins(&self, numbers: impl Iterator<Item = u32> + Send) {
+        let (token, numbers) = (self.token().unwrap(), Mutex::new(numbers));
+        let next = || numbers.lock().unwrap().next();
+        let write = || {
+            let agent = agent();
+            while let Some(number) = next() {
+                let request = agent.put(format!("http://{}/v1/Login/{number:08}", self.app.address));
+                let request = request.header("Authorization", format!("Bearer {token}"));
+                let body = format!(r#"{{"VirksomhedsLoginDto":{{"cvrNummer":"{number:08}"}}}}"#);
+                assert_eq!(request.content_type("application/json").send(body).unwrap().status(), 204);
+            }
+        };
+        std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(write))));
     }
 
     pub(super) fn put(&self, path: &str, body: &str) -> Answer {

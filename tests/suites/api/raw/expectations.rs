@@ -76,7 +76,7 @@ fn body_is_not_asked_for_when_the_head_decides() {
     let plain = put(&format!("Expect: 100-continue\r\n{length}"), "")
         .replace(AUTH, &format!("Authorization: Bearer {star}\r\n"));
     let expecting = format!("{length}Expect: 100-continue\r\n");
-    for (head, status) in [
+    let cases = [
         (plain.replace(&star, "x"), 401),
         (plain.replace(&star, &job_center), 403),
         (held_back(&app, "Content-Length: 16385\r\n"), 413),
@@ -86,11 +86,14 @@ fn body_is_not_asked_for_when_the_head_decides() {
         (get("/v1/Logins", &expecting).replace("GET", "POST").replace(AUTH, ""), 405),
         (get("/v1/Logins", &expecting).replace("GET", "OPTIONS").replace(AUTH, ""), 204),
         (get("/v1/Logins", &expecting).replace(AUTH, &format!("Authorization: Bearer {star}\r\n")), 200),
-    ] {
+    ];
+    let check = |(head, status): &(String, u16)| {
         let answer = app.raw(head.as_bytes());
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head} {answer}");
         assert!(answer.contains("\r\nconnection: close\r\n"), "{head} {answer}");
-    }
+    };
+    // At the same time: the service waits a second for each body that does not come.
+    std::thread::scope(|scope| cases.iter().for_each(|case| drop(scope.spawn(|| check(case)))));
     // HTTP/1.0 knows no interim answers.
     let old = plain.replace("HTTP/1.1", "HTTP/1.0") + BODY;
     assert!(app.raw(old.as_bytes()).starts_with("HTTP/1.0 204 "));

@@ -157,7 +157,9 @@ fn a_list_is_whole_for_those_who_know_no_chunks() {
     let token = app.as_org(Star).token().unwrap();
     for (version, more) in [("1.0", ""), ("1.0", "Connection: keep-alive\r\n")] {
         let head = format!("GET /v1/Logins HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
-        let heard = super::send(&app, format!("{head}{more}\r\n").as_bytes(), 2);
+        // Without a length, the end of the connection is waited for.
+        let expected = if app.store.url().is_none() { 1 } else { 2 };
+        let heard = super::send(&app, format!("{head}{more}\r\n").as_bytes(), expected);
         let answer = &heard.answers[0];
         assert_eq!((answer.status, answer.body.as_str()), (200, list.text()), "{version} {more}");
         assert!(!answer.head.contains("transfer-encoding"), "{}", answer.head);
