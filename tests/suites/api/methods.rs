@@ -133,8 +133,12 @@ fn the_tags_survive_a_restart() {
     let app = spawn_app();
     app.as_org(Star).set_login("12345678");
     let tags = |app: &crate::suites::api::harness::TestApp| {
-        ["/v1/Login?cvrNummer=12345678", "/v1/Logins"]
-            .map(|path| app.as_org(Star).send("GET", path, &[], None).header("etag").unwrap().to_owned())
+        ["/v1/Login?cvrNummer=12345678", "/v1/Logins"].map(|path| {
+            let tag = app.as_org(Star).send("GET", path, &[], None).header("etag").unwrap().to_owned();
+            // A database adds its place in a history, which transactions in its other databases may move.
+            let content = tag.split_once('.').filter(|_| app.store.url().is_some());
+            content.map_or(tag.clone(), |(content, _)| content.to_owned())
+        })
     };
     let before = tags(&app);
     let app = app.restart();
