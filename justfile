@@ -61,9 +61,10 @@ advisories:
 durability:
     VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test durability -- --nocapture
 
-# The shared store, the long run: instances, database and standby killed under load, through a pooler
+# The shared store, the long run: instances, database and standby killed under load, through a pooler; all tests of API and commands
 postgres:
     VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test postgres -- --nocapture
+    VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test api --test cli on_postgresql
 
 # A million random inputs to the reader of tokens (five properties, 200,000 each)
 fuzz:

@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod process;
     pub(crate) mod programs;
     pub(crate) mod rerun_on_postgres;
+    pub(crate) mod run_length;
     pub(crate) mod test_store;
 }
 

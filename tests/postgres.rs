@@ -19,6 +19,7 @@ mod support {
     pub(crate) mod preload;
     pub(crate) mod process;
     pub(crate) mod programs;
+    pub(crate) mod run_length;
     pub(crate) mod test_store;
 }
 

@@ -9,11 +9,6 @@ use super::process::{Service, agent};
 /// CVR number → first and last login in milliseconds.
 pub(crate) type Logins = BTreeMap<u32, (i64, i64)>;
 
-/// Whether this is the long run.
-pub(crate) fn long() -> bool {
-    std::env::var_os("VIRKSOMHEDSLOGIN_LONG").is_some_and(|value| value == "1")
-}
-
 /// Everything that the service lists; nothing when the connection breaks.
 pub(crate) fn list(address: &str, token: &str) -> Option<Logins> {
     let request = agent().get(format!("http://{address}/v1/Logins"));

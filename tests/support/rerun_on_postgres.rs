@@ -8,32 +8,42 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::NamedTempFile;
 
 use crate::support::cluster::{Cluster, ROLE, wait_until};
+use crate::support::run_length::long;
 use crate::support::test_store::VARIABLE;
 
 /// How many of the run's last lines are shown when it fails.
 const CLOSING_LINES: usize = 120;
 
-/// Runs them on a server of their own with these settings, if there is one on this machine. The tests of the module `own`
-/// (its `module_path!()`) are left out, because they know which store they want, and those of `left_out`: name below the
-/// module's parent, reason.
-pub(crate) fn rerun_on_postgres(own: &str, left_out: &[(&str, &str)], settings: &[&str], at_most: Duration) {
+/// Runs them on a server of their own with these settings, if there is one on this machine: in the long run all of them,
+/// else those whose names begin as one of `few`. Left out are the tests of the module `own` (its `module_path!()`),
+/// because they know which store they want, and those of `left_out` with the reason. Names are below the module's parent.
+pub(crate) fn rerun_on_postgres(
+    own: &str,
+    left_out: &[(&str, &str)],
+    few: &[&str],
+    settings: &[&str],
+    at_most: Duration,
+) {
     let Some(cluster) = Cluster::start(settings) else { return };
     cluster.sql("postgres", &format!("ALTER ROLE {ROLE} CREATEDB"));
     let (_, own) = own.split_once("::").unwrap();
     let (suite, _) = own.rsplit_once("::").unwrap();
-    let all = names();
-    let left_out: Vec<_> = left_out.iter().map(|(name, _)| format!("{suite}::{name}")).collect();
-    for name in &left_out {
-        assert!(all.contains(name), "{name} is left out, and no test");
+    let mut chosen = names();
+    for (name, _) in left_out {
+        let name = format!("{suite}::{name}");
+        assert!(chosen.contains(&name), "{name} is left out, and no test");
+        chosen.retain(|chosen| *chosen != name);
     }
-    let is_own = |name: &str| name.starts_with(&format!("{own}::"));
-    let skipped: Vec<_> = all.iter().filter(|name| is_own(name) || left_out.contains(name)).collect();
-    let expected = all.len() - skipped.len();
+    chosen.retain(|name| !name.starts_with(&format!("{own}::")));
+    if !long() {
+        let few: Vec<_> = few.iter().map(|start| format!("{suite}::{start}")).collect();
+        chosen.retain(|name| few.iter().any(|start| name.starts_with(start)));
+    }
+    assert!(!chosen.is_empty(), "no test is chosen");
 
     let reported = NamedTempFile::new().unwrap();
     let mut tests = Command::new(std::env::current_exe().unwrap());
-    tests.args(["--exact", "--color", "never"]);
-    tests.args(skipped.iter().flat_map(|name| ["--skip", name.as_str()]));
+    tests.args(["--exact", "--color", "never"]).args(&chosen);
     tests.env(VARIABLE, cluster.url(&cluster.create_database())).stdin(Stdio::null());
     // Clones, because they share the place in the file that is written next.
     tests.stdout(reported.as_file().try_clone().unwrap()).stderr(reported.as_file().try_clone().unwrap());
@@ -53,7 +63,8 @@ pub(crate) fn rerun_on_postgres(own: &str, left_out: &[(&str, &str)], settings: 
     let closing = lines[lines.len().saturating_sub(CLOSING_LINES)..].join("\n");
     let status = status.unwrap_or_else(|| panic!("on PostgreSQL: not done within {at_most:?}\n{closing}"));
     assert!(status.success(), "on PostgreSQL: {status}\n{closing}");
-    assert!(passed(&lines) >= Some(expected), "on PostgreSQL: {expected} tests should have run\n{closing}");
+    let expected = chosen.len();
+    assert_eq!(passed(&lines), Some(expected), "on PostgreSQL: {expected} tests should have run\n{closing}");
 }
 
 /// The full names of all tests of this binary.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::support::history::body;
 use crate::support::list_copy::{ListCopy, Statuses};
-use crate::support::logins::{kill, long};
+use crate::support::logins::kill;
 use crate::support::preload::shim;
 use crate::support::process::{Fixture, Service, agent, binary, put};
+use crate::support::run_length::long;
 
 const COMPANIES: u32 = 400;
 

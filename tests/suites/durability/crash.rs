@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::suites::durability::restart::Dice;
 use crate::support::history::{History, Load};
-use crate::support::logins::{kill, listed, long};
+use crate::support::logins::{kill, listed};
 use crate::support::process::Fixture;
+use crate::support::run_length::long;
 
 #[test]
 fn no_round_of_kill_9_loses_or_invents_a_login() {

@@ -11,8 +11,9 @@ use virksomhedslogin::testing::Record;
 use virksomhedslogin::testing::Timestamp;
 
 use crate::suites::durability::restart::{Dice, copy, files, open, try_start};
-use crate::support::logins::{Logins, long};
+use crate::support::logins::Logins;
 use crate::support::process::Fixture;
+use crate::support::run_length::long;
 
 const COMPANIES: u32 = 3_000;
 

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use crate::suites::durability::powercut::Forgetful;
 use crate::suites::durability::restart::{metric, restarted};
 use crate::support::history::{History, Load};
-use crate::support::logins::{kill, listed, long};
+use crate::support::logins::{kill, listed};
 use crate::support::process::{Fixture, Service};
+use crate::support::run_length::long;
 
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// The company of these tests' own calls, which the history leaves out.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::suites::durability::crowd::{Companies, Crowd};
 use crate::suites::durability::restart::metric;
 use crate::support::history::History;
-use crate::support::logins::long;
 use crate::support::process::Fixture;
+use crate::support::run_length::long;
 
 /// Clients at once: a batch has about as many logins.
 const CLIENTS: usize = 8;

@@ -14,7 +14,7 @@ use virksomhedslogin::testing::{Address, Backend, Database, Options, Record, Sto
 
 use crate::suites::durability::restart::{TIMEOUT, copy, open};
 use crate::support::cluster::Cluster;
-use crate::support::logins::long;
+use crate::support::run_length::long;
 
 #[derive(Debug, Clone)]
 enum Step {

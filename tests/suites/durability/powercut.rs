@@ -11,9 +11,10 @@ use std::time::Duration;
 use crate::suites::durability::crowd::{Companies, Crowd};
 use crate::suites::durability::restart::{Dice, copy, files, restarted};
 use crate::support::history::{History, Load};
-use crate::support::logins::{kill, long};
+use crate::support::logins::kill;
 use crate::support::preload::shim;
 use crate::support::process::{Fixture, Service, binary};
+use crate::support::run_length::long;
 
 const SECTOR: usize = 512;
 

@@ -7,7 +7,8 @@ use crate::suites::postgres::instances::{Instances, command, done};
 use crate::suites::postgres::pgbouncer::Bouncer;
 use crate::support::cluster::Cluster;
 use crate::support::history::History;
-use crate::support::logins::{listed, long};
+use crate::support::logins::listed;
+use crate::support::run_length::long;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 

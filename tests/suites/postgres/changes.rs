@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::suites::postgres::instances::{Caller, Instances, command, done};
 use crate::support::cluster::Cluster;
 use crate::support::list_copy::{ListCopy, Statuses};
-use crate::support::logins::long;
 use crate::support::process::Service;
+use crate::support::run_length::long;
 
 const COMPANIES: u32 = 400;
 

@@ -7,7 +7,8 @@ use crate::suites::postgres::instances::{Instances, until_ready};
 use crate::support::cluster::{Cluster, PASSWORD_IN_URL, ROLE};
 use crate::support::history::History;
 use crate::support::list_copy::{ListCopy, Statuses};
-use crate::support::logins::{listed, long};
+use crate::support::logins::listed;
+use crate::support::run_length::long;
 
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(15);

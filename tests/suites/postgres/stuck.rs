@@ -6,7 +6,8 @@ use crate::suites::postgres::cluster_load::Load;
 use crate::suites::postgres::instances::{DEADLINE, Instances, until_ready};
 use crate::support::cluster::{Cluster, ROLE};
 use crate::support::history::History;
-use crate::support::logins::{listed, long};
+use crate::support::logins::listed;
+use crate::support::run_length::long;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 const BACK_WITHIN: Duration = Duration::from_secs(5);
