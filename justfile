@@ -32,18 +32,46 @@ test-postgres URL *NAME:
     VIRKSOMHEDSLOGIN_TEST_STORE={{ URL }} cargo test --test api {{ NAME }}
 
 # Everything that must hold before a change lands, as `.ci/run`
-all: lint doc deny advisories test durability postgres fuzz scripts side-by-side load proxy systemd logrotate
+all: forget side-by-side
 
-# What needs the release build and what does not, at the same time: both keep one of two cores busy
+[private]
+forget:
+    rm -rf .ci/out/steps && mkdir -p .ci/out/steps
+
+# The release build, which takes only what the others leave of two cores, beside all that needs none
 [parallel]
 [private]
 side-by-side: with-release without-release
 
 [private]
-with-release: instructions debian docker
+with-release:
+    .ci/lane release
+    nice -n 5 .ci/lane instructions debian docker
+
+# Then what has time limits and mostly waits, before what computes
+[private]
+without-release: checks waiting-and-computing
 
 [private]
-without-release: decoders clients generated-clients metrics openapi httplint issuers browser kubernetes
+checks:
+    .ci/lane lint doc deny advisories test
+
+[parallel]
+[private]
+waiting-and-computing: waiting computing
+
+[private]
+waiting:
+    .ci/lane durability postgres load
+
+[private]
+computing:
+    nice -n 5 .ci/lane decoders clients generated-clients metrics openapi httplint issuers browser kubernetes proxy systemd logrotate fuzz scripts
+
+# The release builds of the program and of the benchmark `instructions`, at the lowest priority
+release:
+    nice -n 19 cargo build --release --locked --bin virksomhedslogin
+    nice -n 19 cargo build --release --locked --bench instructions
 
 # Documentation of the crate, without warnings
 doc:
