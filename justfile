@@ -66,7 +66,7 @@ waiting:
 
 [private]
 computing:
-    nice -n 5 .ci/lane decoders clients generated-clients metrics openapi httplint issuers browser kubernetes proxy systemd logrotate fuzz scripts
+    nice -n 5 .ci/lane on-postgres decoders clients generated-clients metrics openapi httplint issuers browser kubernetes proxy systemd logrotate fuzz scripts
 
 # The release builds of the program and of the benchmark `instructions`, at the lowest priority
 release:
@@ -89,9 +89,12 @@ advisories:
 durability:
     VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test durability -- --nocapture
 
-# The shared store, the long run: instances, database and standby killed under load, through a pooler; all tests of API and commands
+# The shared store, the long run: instances, database and standby killed under load, through a pooler
 postgres:
     VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test postgres -- --nocapture
+
+# All tests of the API and of the commands on PostgreSQL, of which `cargo test` runs a few
+on-postgres:
     VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test api --test cli on_postgresql
 
 # A million random inputs to the reader of tokens (five properties, 200,000 each)
