@@ -38,40 +38,40 @@ all: forget side-by-side
 forget:
     rm -rf .ci/out/steps && mkdir -p .ci/out/steps
 
-# The release build, which takes only what the others leave of two cores, beside all that needs none
+# What is built for release takes only what the others leave of two cores
 [parallel]
 [private]
-side-by-side: with-release without-release
+side-by-side: release-builds checks
 
 [private]
-with-release:
-    .ci/lane release
-    nice -n 5 .ci/lane instructions debian docker
-
-# Then what has time limits and mostly waits, before what computes
-[private]
-without-release: checks waiting-and-computing
+release-builds:
+    nice -n 19 .ci/lane release instructions
 
 [private]
-checks:
+checks: quick-checks waiting-and-computing
+
+[private]
+quick-checks:
     .ci/lane lint doc deny advisories test
 
 [parallel]
 [private]
 waiting-and-computing: waiting computing
 
+# What has time limits, one at a time
 [private]
 waiting:
     .ci/lane durability postgres load
 
+# What changes the machine is last: no two of these may run at the same time
 [private]
 computing:
-    nice -n 5 .ci/lane on-postgres decoders clients generated-clients metrics openapi httplint issuers browser kubernetes proxy systemd logrotate fuzz scripts
+    nice -n 5 .ci/lane on-postgres decoders clients generated-clients metrics openapi httplint issuers browser kubernetes proxy fuzz scripts \
+        debian docker systemd logrotate
 
-# The release builds of the program and of the benchmark `instructions`, at the lowest priority
+# The release build
 release:
-    nice -n 19 cargo build --release --locked --bin virksomhedslogin
-    nice -n 19 cargo build --release --locked --bench instructions
+    cargo build --release --locked --bin virksomhedslogin
 
 # Documentation of the crate, without warnings
 doc:
