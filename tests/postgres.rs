@@ -47,6 +47,7 @@ mod suites {
         mod settings;
         mod statements;
         mod stuck;
+        mod takeover;
         mod tls;
     }
 }

@@ -72,13 +72,14 @@ SELECT cvr_number, first_login, last_login FROM virksomhedslogin_login WHERE cvr
 pub(super) const LOCK: &str = "\
 SELECT cvr_number FROM virksomhedslogin_login
 WHERE cvr_number = ANY($1) AND ($2::timestamptz IS NULL OR last_login < $2) ORDER BY cvr_number FOR UPDATE";
-/// Deletes the locked rows, and changes the row to which the history of the list is bound.
+/// Deletes the locked rows, and changes the row to which the history of the list is bound. That row never grows old, because
+/// a build that knows of no erasures would combine it with the rows of old writers.
 pub(super) const ERASE: &str = concat!(
     "\
 WITH erased AS (
     DELETE FROM virksomhedslogin_login WHERE cvr_number = ANY($1) RETURNING cvr_number
 ), marked AS (
-    INSERT INTO virksomhedslogin_writer AS writer (id, batch, written) VALUES ('erased', 1, CURRENT_TIMESTAMP)
+    INSERT INTO virksomhedslogin_writer AS writer (id, batch, written) VALUES ('erased', 1, '9999-12-31Z')
     ON CONFLICT (id) DO UPDATE SET batch = writer.batch + 1, written = excluded.written
     RETURNING id
 )

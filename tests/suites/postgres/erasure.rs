@@ -10,7 +10,7 @@ use crate::support::logins::listed;
 use crate::support::process::{Service, agent};
 
 /// Status and tag of a poll for what changed since this tag.
-fn poll(service: &Service, tag: &str) -> (u16, String) {
+pub(super) fn poll(service: &Service, tag: &str) -> (u16, String) {
     let request = agent().get(format!("http://{}/v1/Logins", service.address));
     let request = request.header("Authorization", format!("Bearer {}", service.token));
     let answer = request.header("A-IM", "feed").header("If-None-Match", tag).call().unwrap();
