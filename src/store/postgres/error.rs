@@ -174,6 +174,9 @@ fn message(error: &Error) -> String {
             text = format!("{text}: {source}");
         }
     }
+    if text.ends_with("tls handshake eof") {
+        text.push_str(" (sslnegotiation=direct needs PostgreSQL 17 or later)");
+    }
     on_one_line(&text)
 }
 
