@@ -61,7 +61,7 @@ waiting-and-computing: waiting computing
 # What has time limits, one at a time
 [private]
 waiting:
-    .ci/lane durability postgres load
+    .ci/lane durability postgres postgres18 load
 
 # What changes the machine is last: no two of these may run at the same time
 [private]
@@ -96,6 +96,10 @@ postgres:
 # All tests of the API and of the commands on PostgreSQL, of which `cargo test` runs a few
 on-postgres:
     VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test api --test cli on_postgresql
+
+# The shared store on PostgreSQL 18, whose programs come as a Python package, a short run
+postgres18 *ARGS:
+    e2e/postgres18/run {{ ARGS }}
 
 # A million random inputs to the reader of tokens (five properties, 200,000 each)
 fuzz:
