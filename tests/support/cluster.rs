@@ -2,6 +2,7 @@
 //!
 //! [`Cluster::start`] gives `None` on a machine without the server, after saying once which tests are left out.
 
+use std::error::Error as _;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
@@ -276,7 +277,10 @@ pub(crate) fn query(config: &tokio_postgres::Config, text: &str) -> Result<Vec<V
     // Inside the runtime: a timer needs one.
     let limited = async { tokio::time::timeout(TIMEOUT, asked).await };
     let reported = |error: tokio_postgres::Error| {
-        error.as_db_error().map_or_else(|| error.to_string(), |from_server| from_server.message().to_owned())
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        error
+            .as_db_error()
+            .map_or_else(|| format!("{error}{cause}"), |from_server| from_server.message().to_owned())
     };
     let answered = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(limited)).join().unwrap());
     let messages = answered.map_err(|_| "no answer".to_owned())?.map_err(reported)?;
