@@ -30,7 +30,8 @@ pub(super) async fn read_clock(
     connection.finish(row.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?))))
 }
 
-/// Not the row of erasures, whose number must never be given out again. Two statements in one transaction, because CockroachDB rejects one that changes a table twice.
+/// Not the row of erasures, whose number must never be given out again. Two statements in one transaction, because not every
+/// database accepts one that changes a table twice.
 const DELETE_OLD: &str = "\
 DELETE FROM virksomhedslogin_writer WHERE written < CURRENT_TIMESTAMP - INTERVAL '7 days' AND id <> 'erased'
 RETURNING batch, latest";

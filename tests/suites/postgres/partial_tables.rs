@@ -1,5 +1,5 @@
-//! Tables that are partly there, as a database without transactions for them (CockroachDB, YugabyteDB) leaves them while
-//! they are being made, or when that was interrupted.
+//! Tables that are partly there, as a database that commits each statement on its own leaves them while they
+//! are being made, or when that was interrupted.
 
 use std::time::Duration;
 
