@@ -101,9 +101,9 @@ fn a_call_that_is_given_up_has_its_line() {
     let lines = app.audit();
     let seen = ["metode", "udfald", "status", "fejlkode", "cvrNummer", "clientId"]
         .map(|name| lines[0][name].to_string());
-    assert_eq!(
-        (lines.len(), seen.join(" ")),
-        (1, r#""SetLogin" "tilladt" 499 null "12345678" "client-1""#.to_owned())
-    );
+    // The handler may learn that the body has broken off before its call is given up.
+    let outcomes = ["499 null", r#"400 "1014""#];
+    let expected = outcomes.map(|outcome| format!(r#""SetLogin" "tilladt" {outcome} "12345678" "client-1""#));
+    assert!(lines.len() == 1 && expected.contains(&seen.join(" ")), "{lines:?}");
     assert_eq!(app.as_org(Star).get_logins().text(), r#"{"virksomheder":[]}"#);
 }
