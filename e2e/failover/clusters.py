@@ -71,16 +71,15 @@ class Cluster:
         return {path.parent.name: path.read_text(errors="replace")[-1500:] for path in self.directory.glob("*/log")}
 
 
-
 class PgAutoFailover(Cluster):
     """A monitor that decides, and a keeper beside each server that does what the monitor decided."""
 
-    name = "pg_auto_failover"
+    name, decides = "pg_auto_failover", "monitor"
 
     def __init__(self, directory):
         super().__init__(directory)
         self.monitor = Machine("monitor", 9, directory)
-        self.shipped(self.monitor, "monitor", self.monitor.address)
+        self.begin(self.monitor)
         wait_for("the monitor", lambda: self.ask_monitor("SELECT 1") == ["1"])
         for node in self.nodes:
             self.begin(node)
@@ -89,13 +88,15 @@ class PgAutoFailover(Cluster):
         wait_for("two standbys", self.is_whole, 150)
         assert self.ask_monitor("SELECT number_sync_standbys FROM pgautofailover.formation") == ["1"]
 
-    def shipped(self, machine, *words):
-        """Starts the shipped script on this machine."""
-        machine.start(SHIPPED / "pg_auto_failover", *words, PGDATA=str(machine.home / "data"), SECURITY="--auth trust --no-ssl")
+    def begin(self, machine):
+        """Starts the monitor or a node with the shipped script, for the first time or again."""
+        words = ["monitor"] if machine is self.monitor else ["node", machine.name]
+        machine.start(SHIPPED / "pg_auto_failover", *words, machine.address, self.monitor.address, PGDATA=str(machine.home / "data"),
+                      SECURITY="--auth trust --no-ssl")
 
-    def begin(self, node):
-        """Starts the node, for the first time or again."""
-        self.shipped(node, "node", node.name, node.address, self.monitor.address)
+    def decider(self):
+        """What must be there for a promotion."""
+        return self.monitor
 
     def ask_monitor(self, sql):
         """The rows that the monitor answers."""
@@ -114,7 +115,7 @@ class PgAutoFailover(Cluster):
 class Patroni(Cluster):
     """Three members of etcd that keep a lock, and a Patroni beside each server that holds or waits for it."""
 
-    name = "Patroni"
+    name, decides = "Patroni", "etcd's leader"
 
     def __init__(self, directory):
         super().__init__(directory)
@@ -123,27 +124,30 @@ class Patroni(Cluster):
         # TLS between the servers is not what is tried.
         assert "- hostssl" in text
         (directory / "patroni.yml").write_text(text.replace("- hostssl", "- host"), encoding="utf-8")
-        for member in self.etcd:
-            self.begin_etcd(member)
-        for node in self.nodes:
-            self.begin(node)
+        for machine in self.etcd + self.nodes:
+            self.begin(machine)
         wait_for("two standbys", self.is_whole, 150)
         primary = self.primary()
         primary.run("psql", "-Xqd", "postgres", "-c", f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'",
                     "-c", f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
 
-    def begin_etcd(self, member):
-        """Starts a member of etcd, for the first time or again."""
+    def begin(self, machine):
+        """Starts a member of etcd or a node, for the first time or again."""
+        (self.begin_member if machine in self.etcd else self.begin_node)(machine)
+
+    def begin_member(self, member):
+        """Starts a member of etcd."""
         peer, client = f"http://{member.address}:2380", f"http://{member.address}:2379"
         cluster = ",".join(f"{each.name}=http://{each.address}:2380" for each in self.etcd)
-        member.start("etcd", "--name", member.name, "--data-dir", "data", "--listen-peer-urls", peer, "--listen-client-urls", client,
-                     "--initial-advertise-peer-urls", peer, "--advertise-client-urls", client, "--initial-cluster", cluster)
+        member.start("etcd", "--enable-v2", "--name", member.name, "--data-dir", "data", "--listen-peer-urls", peer,
+                     "--listen-client-urls", client, "--initial-advertise-peer-urls", peer, "--advertise-client-urls", client,
+                     "--initial-cluster", cluster)
 
-    def begin(self, node):
-        """Starts the node, for the first time or again."""
+    def begin_node(self, node):
+        """Starts a Patroni with its server."""
         hosts = ",".join(f"{member.address}:2379" for member in self.etcd)
         programs = node.environment["PATH"].split(":")[0]
-        node.start("patroni", self.directory / "patroni.yml", PATRONI_NAME=node.name, PATRONI_ETCD3_HOSTS=hosts,
+        node.start("patroni", self.directory / "patroni.yml", PATRONI_NAME=node.name, PATRONI_ETCD_HOSTS=hosts,
                    PATRONI_RESTAPI_CONNECT_ADDRESS=f"{node.address}:8008", PATRONI_POSTGRESQL_BIN_DIR=programs,
                    PATRONI_POSTGRESQL_CONNECT_ADDRESS=f"{node.address}:5432", PATRONI_POSTGRESQL_DATA_DIR=str(node.home / "data"),
                    PATRONI_SUPERUSER_PASSWORD=PASSWORD, PATRONI_REPLICATION_PASSWORD=PASSWORD, PATRONI_REWIND_PASSWORD=PASSWORD)
@@ -161,7 +165,7 @@ class Patroni(Cluster):
                     and member.get("timeline") == timeline]
         return []
 
-    def etcd_leader(self):
+    def decider(self):
         """The member of etcd that the others follow."""
         for member in self.etcd:
             status = get(f"http://{member.address}:2379/v3/maintenance/status", b"{}")
