@@ -10,17 +10,19 @@ import itertools
 import json
 import threading
 import time
+from collections import Counter
 from datetime import datetime
 from typing import NamedTuple
 
 WRITERS, READERS = 64, 16
-WRITER_PAUSE, READER_PAUSE, ERROR_PAUSE = 0.15, 0.05, 0.1
+# Some 300 calls a second, and 200 while all fail: callers, databases and tools share two cores.
+WRITER_PAUSE, READER_PAUSE, ERROR_PAUSE = 0.25, 0.15, 0.4
 # Recorded and read by all; every other login is of a company of its own.
-SHARED = 200
+SHARED = WRITERS // 2
 OWN = 10_000_000
-# store.deadline_seconds, and twice that for two busy cores.
-DEADLINE = 5
-LIMIT = DEADLINE * 2
+# store.deadline_seconds, and when a call counts as lost. The callers share two cores with all else: on a busy machine a caller
+# has waited 10 s for an answer that HAProxy and the service had made within 5 s. `PROMISED` is strict where it can be.
+DEADLINE, LIMIT = 5, 20
 # Where a call begins: many addresses, for the proxies limit each of them.
 ADDRESS = "127.1.0.{}"
 
@@ -39,6 +41,12 @@ class Call(NamedTuple):
 def millis(text):
     """The milliseconds of a timestamp of the service."""
     return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def late(body):
+    """A body that comes after its head: a proxy must be able to repeat that call too."""
+    time.sleep(0.01)
+    yield body
 
 
 class History:
@@ -100,8 +108,9 @@ class Load:
         """One call: status, `Retry-After`, body."""
         headers = {"Authorization": f"Bearer {self.token}"}
         if writes:
-            body = json.dumps({"VirksomhedsLoginDto": {"cvrNummer": f"{company:08}"}})
-            connection.request("PUT", f"/v1/Login/{company:08}", body, {**headers, "Content-Type": "application/json"})
+            body = json.dumps({"VirksomhedsLoginDto": {"cvrNummer": f"{company:08}"}}).encode()
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+            connection.request("PUT", f"/v1/Login/{company:08}", late(body), headers)
         else:
             connection.request("GET", f"/v1/Login?cvrNummer={company:08}", headers=headers)
         answer = connection.getresponse()
@@ -116,7 +125,7 @@ class Load:
         for turn in itertools.count(number):
             if self.stopped.is_set():
                 return connection.close()
-            company = next(self.numbers) if writes and turn % 2 else turn * 7 % SHARED
+            company = next(self.numbers) if writes and turn % 2 else turn // 2 % SHARED
             floor, retry_after, began = self.history.known.get(company), None, time.time()
             if not writes and not floor:
                 time.sleep(READER_PAUSE)
@@ -147,13 +156,11 @@ class Load:
         """Whether every caller has had a good answer since then."""
         return len({call.caller for call in reversed(self.calls) if call.ended > since and call.good}) == len(self.threads)
 
-    def answers(self, since, until):
-        """How many of each status were answered in between."""
-        counts = {}
-        for call in list(self.calls):
-            if since <= call.ended <= until:
-                counts[call.status] = counts.get(call.status, 0) + 1
-        return counts
+    def seen(self, since, until):
+        """What the callers saw in between: seconds without writes and reads, the slowest answer, how many of each status."""
+        calls = [call for call in list(self.calls) if since <= call.ended <= until]
+        return {"without writes": self.pause(True, since, until), "without reads": self.pause(False, since, until),
+                "slowest answer": max(call.ended - call.began for call in calls), "answers": Counter(call.status for call in calls)}
 
     def pause(self, writes, since, until):
         """The longest time in between in which no caller had a good answer."""
@@ -162,12 +169,8 @@ class Load:
         return max(later - earlier for earlier, later in itertools.pairwise(times))
 
     def back(self, writes, since):
-        """The first good answer after this time, and the first good answer of the last caller to have one."""
-        firsts = {}
-        for call in list(self.calls):
-            if call.good and call.writes == writes and call.ended > since:
-                firsts.setdefault(call.caller, call.ended)
-        return min(firsts.values()) - since, max(firsts.values()) - since
+        """The time until the first good answer after this."""
+        return min(call.ended for call in list(self.calls) if call.good and call.writes == writes and call.ended > since) - since
 
     def assert_right(self, when):
         """Nothing was lost, nothing went back, no error was another one than promised."""

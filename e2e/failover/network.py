@@ -29,7 +29,8 @@ def make_bridge():
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
         command("ip", "link", "set", "lo", "up")
-        command("ip", "link", "add", "bridge", "type", "bridge")
+        # With an address of its own: otherwise it has the lowest of its ports', and another one when that port is cut off.
+        command("ip", "link", "add", "bridge", "address", "02:00:00:00:00:01", "type", "bridge")
         command("ip", "addr", "add", f"{GATEWAY}/24", "dev", "bridge")
         command("ip", "link", "set", "bridge", "up")
     except AssertionError as error:

@@ -32,8 +32,7 @@ def note(load, what, proxy, since, transcript):
     slowest = max(call.ended - call.began for call in load.calls)
     transcript.append(f"{len(load.calls)} calls, {len(failed)} failed, the slowest {slowest:.2f} s")
     print(*transcript, sep="\n")
-    TABLE.append({"fault": what, "tool": proxy, "writes": load.pause(True, since, time.time()),
-                  "reads": load.pause(False, since, time.time()), "answers": load.answers(since, time.time())})
+    TABLE.append({"fault": what, "tool": proxy, **load.seen(since, time.time())})
     assert not failed, f"{len(failed)} of {len(load.calls)}: {failed[:5]}"
     load.assert_right(what)
 
