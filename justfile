@@ -61,7 +61,7 @@ waiting-and-computing: waiting computing
 # What has time limits, one at a time
 [private]
 waiting:
-    .ci/lane durability postgres postgres18 load
+    .ci/lane durability postgres postgres18 load failover
 
 # What changes the machine is last: no two of these may run at the same time
 [private]
@@ -145,7 +145,7 @@ issuers:
 load:
     e2e/load/run
 
-# Not in `all` yet: failover by pg_auto_failover and Patroni, and replaced instances, under load (--rounds 5: all faults)
+# Failover by pg_auto_failover and Patroni, and replaced instances, under load (--rounds 5: every fault, five times)
 failover *ARGS:
     e2e/failover/run {{ ARGS }}
 
