@@ -73,9 +73,9 @@ class Activated(Service):
 
     def start(self, ready=200):
         """Starts it with the socket as descriptor 3."""
-        if self.command[0] != "sh":
+        if self.command[0] != "bash":
             activate = f'exec 3<&{self.descriptors[0]}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
-            self.command = ["sh", "-c", activate, "sh", *self.command]
+            self.command = ["bash", "-c", activate, "bash", *self.command]
         super().start(ready)
 
 
