@@ -70,10 +70,10 @@ def machine():
             "kernel": platform.release()}
 
 
-def results(rows, series, quick, commit):
+def results(rows, series, length, commit):
     """Everything, for scripts."""
     return {
-        "commit": commit, "quick": quick, "machine": machine(),
+        "commit": commit, "length": length, "machine": machine(),
         "rows": [{
             "name": row.target.name, "what": row.target.what, "unit": row.target.unit, "sense": row.target.sense,
             "required": row.target.required, "aim": row.target.aim, "median": row.value(), "values": row.values,
@@ -89,7 +89,7 @@ def read_rows(document):
 
 def write_docs(document, page, plots):
     """Fills those generated sections of the documentation that have a row now, and puts the plots beside it."""
-    on = measured_on(document) + (", with `--quick`." if document["quick"] else ".")
+    on = measured_on(document) + ", {} rounds of {} s.".format(*document["length"])
     left = read_rows(document)
     for prefix, (begin, end) in SECTIONS.items():
         rows = [row for row in left if row.target.name.startswith(prefix)]

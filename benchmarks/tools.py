@@ -1,6 +1,7 @@
 """What the benchmark needs beyond Rust and Python: found, or installed by name from the package registries."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,12 +46,10 @@ def cargo(*command):
         raise Failed(f"cargo build {' '.join(command)} ended with {built.returncode}")
 
 
-def commit():
-    """The commit that is measured, and whether something was changed since."""
-    try:
-        return run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT).strip()
-    except Failed:
-        return "unknown"
+def commit(binary):
+    """The commit that the measured program says it was built of."""
+    found = re.search(r"commit: (.{1,12})", run([binary, "--version"]))
+    return found[1] if found else "unknown"
 
 
 class Tools:
