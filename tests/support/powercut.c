@@ -33,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -68,6 +69,7 @@ REAL(int, open, const char *, int, ...);
 REAL(int, openat, int, const char *, int, ...);
 REAL(ssize_t, read, int, void *, size_t);
 REAL(ssize_t, pread, int, void *, size_t, off_t);
+REAL(ssize_t, sendfile, int, int, off_t *, size_t);
 REAL(ssize_t, write, int, const void *, size_t);
 REAL(ssize_t, writev, int, const struct iovec *, int);
 REAL(ssize_t, pwrite, int, const void *, size_t, off_t);
@@ -86,7 +88,7 @@ static void give_up(const char *what) {
 
 static void prepare(void) {
 #define FIND(name) if (!(*(void **)&real_##name = dlsym(RTLD_NEXT, #name))) give_up(#name)
-    FIND(open); FIND(openat); FIND(read); FIND(pread); FIND(write); FIND(writev); FIND(pwrite); FIND(ftruncate); FIND(rename);
+    FIND(open); FIND(openat); FIND(read); FIND(pread); FIND(sendfile); FIND(write); FIND(writev); FIND(pwrite); FIND(ftruncate); FIND(rename);
     FIND(unlink); FIND(unlinkat); FIND(fsync); FIND(fdatasync); FIND(clock_gettime);
     const char *text = getenv("POWERCUT_STORE");
     if (text) snprintf(store, sizeof store, "%s", text);
@@ -306,6 +308,13 @@ int openat64(int at, const char *path, int flags, ...) { MODE(flags) return open
 ssize_t read(int fd, void *bytes, size_t length) { READING(fd, lseek(fd, 0, SEEK_CUR), real_read(fd, bytes, length)) }
 ssize_t pread(int fd, void *bytes, size_t length, off_t at) { READING(fd, at, real_pread(fd, bytes, length, at)) }
 ssize_t pread64(int fd, void *bytes, size_t length, off_t at) { READING(fd, at, real_pread(fd, bytes, length, at)) }
+/* Like the kernel, it sends what comes before the first byte that cannot be read. */
+ssize_t sendfile(int out, int fd, off_t *from, size_t length) {
+    off_t at = from ? *from : lseek(fd, 0, SEEK_CUR);
+    if (at < fail_read_from && at + (off_t)length > fail_read_from && unreadable(fd, fail_read_from)) length = fail_read_from - at;
+    READING(fd, at, real_sendfile(out, fd, from, length))
+}
+ssize_t sendfile64(int out, int fd, off_t *from, size_t length) { return sendfile(out, fd, from, length); }
 
 static off_t position(int fd) {
     struct stat about;
