@@ -50,7 +50,10 @@ fn companies_at_the_ends_of_all_parts_are_read() {
     let numbers: std::collections::BTreeSet<_> = near.chain([Cvr::MAX.number()]).collect();
     let records: Vec<_> = numbers.into_iter().map(|number| record(number, 5, 6)).collect();
     let store = open(dir.path()).unwrap();
-    store.import(records.iter().copied(), |_| ()).unwrap();
+    // The last batch of all is in its checkpoint too, from which a start would add what it did not find.
+    let (last, most) = records.split_last().unwrap();
+    store.import(most.iter().copied(), |_| ()).unwrap();
+    store.import([*last], |_| ()).unwrap();
     assert!(store.close());
     let store = open(dir.path()).unwrap();
     assert_eq!(contents(&store), records);
