@@ -5,15 +5,17 @@ Every function says when an answer was not the expected one: a server that answe
 
 import json
 import subprocess
+import time
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fixtures import FIRST_COMPANY, company, step
-from processes import Failed, cpu_seconds, pinned, run, status_of
+from processes import Failed, cpu_seconds, has_connections, pinned, run, status_of
 
 # How many ask at once, where a row does not say otherwise.
 CLIENTS = 64
+CLOSE_SECONDS = 2
 SCRIPT = Path(__file__).with_name("requests.lua")
 
 
@@ -37,6 +39,10 @@ class Wrk:
     def measure(self, port, kind, seconds, clients=CLIENTS, path="/", headers=(), core=None, expected=200):
         """Requests a second, the slowest 1 % in seconds and the number of requests, as three `Run`s."""
         self.check(port, kind, path, headers, expected)
+        # The management listener takes no more connections than a run has: those before it must be closed.
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while has_connections(port) and time.monotonic() < deadline:
+            time.sleep(0.01)
         (self.directory / "headers.txt").write_text("".join(f"{name}: {value}\n" for name, value in headers))
         self.seed += 1
         output = run(["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "5s", "-s", SCRIPT,

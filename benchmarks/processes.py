@@ -135,6 +135,14 @@ def wait_until(process, ready, seconds=60, pause=0.002):
     raise Failed(f"{process.args[0]} did not become ready: {output}")
 
 
+def has_connections(port):
+    """Whether a server on this loopback port still holds a connection (proc_net_tcp(5): ESTABLISHED, CLOSE_WAIT)."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        next(table)
+        return any(local.endswith(f":{port:04X}") and state in {"01", "08"}
+                   for _, local, _, state, *_ in map(str.split, table))
+
+
 def resident(pid, field="VmRSS"):
     """Resident memory of a process in bytes; `VmHWM` is its peak."""
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
