@@ -61,12 +61,12 @@ waiting-and-computing: waiting computing
 # What has time limits, one at a time
 [private]
 waiting:
-    .ci/lane durability postgres postgres18 load failover
+    .ci/lane durability postgres postgres18 load failover openapi
 
 # What changes the machine is last: no two of these may run at the same time
 [private]
 computing:
-    nice -n 5 .ci/lane on-postgres decoders clients generated-clients metrics openapi httplint issuers browser kubernetes proxy fuzz scripts \
+    nice -n 5 .ci/lane on-postgres decoders clients generated-clients metrics httplint issuers browser kubernetes proxy fuzz scripts \
         debian docker systemd logrotate
 
 # The release build
