@@ -36,8 +36,12 @@ impl CsvParser {
         parse_record(self.columns.map(|column| fields[column].as_str()))
     }
 
-    /// A field never holds the end of a line, so a quote that is still open there is an error of this line only.
+    /// A field never holds the end of a line, so a quote that is still open there is an error of this line only, and so is
+    /// a carriage return, at which the reader would stop.
     fn fields(&mut self, line: &str) -> Result<[String; 3], String> {
+        if line.contains('\r') {
+            return Err("a carriage return within the line; lines end with LF or CRLF".to_owned());
+        }
         self.reader.reset();
         let line = format!("{line}\n");
         let (mut text, mut ends) = (vec![0; line.len()], vec![0; line.len()]);

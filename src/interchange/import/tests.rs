@@ -230,6 +230,15 @@ fn csv_is_read_with_its_columns_in_any_order() {
         csv(&format!("{values}\n")).unwrap_err(),
         format!("line 1: no column cvrNummer; the header is {names}{SEPARATED}")
     );
+    let within = "a carriage return within the line; lines end with LF or CRLF";
+    assert_eq!(
+        csv(&format!("{names}\n{values}\r{values}\n{values}\rx")).unwrap_err(),
+        format!("line 2: {within}\nline 3: {within}")
+    );
+    assert_eq!(
+        csv(&format!("{names}\r{values}\r")).unwrap_err(),
+        format!("line 1: {within}; the header is {names}{SEPARATED}")
+    );
     assert_eq!(csv("").unwrap_err(), format!("line 1: no line at all; the header is {names}{SEPARATED}"));
 }
 
