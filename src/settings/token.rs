@@ -67,13 +67,6 @@ fn key_source(source: &mut Source, issuer: Option<&str>) -> Option<auth::Source>
     let authorities = authorities(source).unwrap_or_default();
     let refresh = source.seconds(&keys::JWKS_REFRESH);
     let max_stale = source.seconds(&keys::JWKS_MAX_STALE);
-    // Zero is that of a number that could not be read.
-    if max_stale < refresh && !max_stale.is_zero() && !source.incomplete {
-        let (max_stale, refresh) = (max_stale.as_secs(), refresh.as_secs());
-        let reason = format!("{max_stale} is less than jwks_refresh_seconds = {refresh}");
-        let help = "keys would expire before they are fetched again: raise it, or lower the other";
-        source.error(&keys::JWKS_MAX_STALE, reason, help);
-    }
     let text = source.text(&keys::JWKS)?;
     let address = if text == "discover" {
         // An issuer that is missing or not a text was reported already.
