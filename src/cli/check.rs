@@ -43,8 +43,8 @@ pub(super) fn run(arguments: &ConfigArgs, output: &mut Output<'_>) -> Result<Exi
     Err(Failure::new(exit.unwrap_or(Exit::Failed), message))
 }
 
-/// Why the key set has no usable key; other errors of it are warnings. An unavailable issuer does not stop the start, so it is a
-/// note.
+/// Why the key set has no usable key; other errors of it, and an unavailable issuer, do not stop the start, so they are
+/// notes.
 fn check_keys(
     token: &Token,
     config: &Path,
@@ -53,7 +53,7 @@ fn check_keys(
     let error = match auth::check_source(&token.rules, &token.keys) {
         Ok(warnings) => {
             for warning in &warnings {
-                output.print(&format!("warning: token.jwks: {warning}\n"))?;
+                output.print(&format!("note: token.jwks: {warning}\n"))?;
             }
             return Ok(None);
         }
