@@ -127,7 +127,8 @@ fn of_several_tags_the_oldest_known_counts_and_the_present_one_ends_it() {
     log_in(&app, &["00000002"]);
     let newer = tag(&read(&app, &[]));
     log_in(&app, &["00000003"]);
-    for list in [format!("{newer}, {oldest}"), format!(r#""x", {oldest},{newer}"#)] {
+    let behind_foreign_ones = format!("{}{oldest}", r#""x", "#.repeat(1000));
+    for list in [format!("{newer}, {oldest}"), format!(r#""x", {oldest},{newer}"#), behind_foreign_ones] {
         let answer = poll(&app, &list);
         assert_eq!(
             (answer.status, companies(&answer.json())),
