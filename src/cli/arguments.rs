@@ -207,7 +207,7 @@ pub(crate) struct ImportArgs {
 pub(crate) enum ImportFormat {
     /// One JSON object a line, and a trailer
     Ndjson,
-    /// A header line with the three names, comma-separated
+    /// A header line with the three names, separated by commas or semicolons
     Csv,
 }
 
