@@ -160,7 +160,7 @@ fn no_power_cut_in_a_crowd_loses_an_acknowledged_login() {
         // At least twenty whole batches: the first rows of the WAL share a leaf of sled, which then splits.
         // In the long run once beyond what may wait in the WAL, so that every batch applies its share.
         let enough = if long() && round == 0 { 300_000 } else { 50_000 };
-        crowd.wait_for(enough, Duration::from_secs(150));
+        crowd.wait_for(enough, Duration::from_secs(400));
         std::thread::sleep(Duration::from_millis(dice.below(300)));
         kill(&mut service);
         crowd.finish(&mut history);
