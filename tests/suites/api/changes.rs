@@ -7,6 +7,7 @@ use serde_json::Value;
 use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
 use crate::suites::api::harness::{Answer, TestApp, spawn_app};
+use crate::support::test_store;
 
 const LIST: &str = "/v1/Logins";
 
@@ -31,6 +32,15 @@ fn log_in(app: &TestApp, companies: &[&str]) {
 fn companies(body: &Value) -> Vec<String> {
     let rows = body["virksomheder"].as_array().unwrap();
     rows.iter().map(|row| row["cvrNummer"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The answer is a 226 that names these companies: no others on the embedded store. On a database that other tests use,
+/// those that changed while their transactions ran may be named as well.
+fn assert_changed(answer: &Answer, expected: &[&str]) {
+    let found = companies(&answer.json());
+    assert_eq!(answer.status, 226, "{found:?}");
+    assert!(expected.iter().all(|cvr| found.iter().any(|other| other == cvr)), "{found:?}");
+    assert!(found.len() == expected.len() || std::env::var_os(test_store::VARIABLE).is_some(), "{found:?}");
 }
 
 /// What a client keeps: the list, and the tag that names it.
@@ -79,7 +89,7 @@ fn changes_alone_are_sent_to_a_caller_that_has_the_rest() {
     assert_eq!((changes.status, changes.header("im")), (226, Some("feed")));
     assert_eq!(changes.header("vary"), Some("Accept-Encoding, A-IM"));
     assert_eq!(changes.header("content-type"), Some("application/json"));
-    assert_eq!(companies(&changes.json()), ["00000000", "87654321"]);
+    assert_changed(&changes, &["00000000", "87654321"]);
     let whole = read(&app, &[]);
     assert_eq!(tag(&changes), tag(&whole));
     for rows in changes.json()["virksomheder"].as_array().unwrap() {
@@ -130,17 +140,14 @@ fn of_several_tags_the_oldest_known_counts_and_the_present_one_ends_it() {
     let behind_foreign_ones = format!("{}{oldest}", r#""x", "#.repeat(1000));
     for list in [format!("{newer}, {oldest}"), format!(r#""x", {oldest},{newer}"#), behind_foreign_ones] {
         let answer = poll(&app, &list);
-        assert_eq!(
-            (answer.status, companies(&answer.json())),
-            (226, vec!["00000002".into(), "00000003".into()])
-        );
+        assert_changed(&answer, &["00000002", "00000003"]);
     }
     let strong = newer.trim_start_matches("W/");
     let answer = read(
         &app,
         &[("A-IM", "vcdiff"), ("A-IM", "Feed"), ("If-None-Match", r#""x""#), ("If-None-Match", strong)],
     );
-    assert_eq!((answer.status, companies(&answer.json())), (226, vec!["00000003".into()]));
+    assert_changed(&answer, &["00000003"]);
     let present = tag(&answer);
     assert_eq!(poll(&app, &format!("{oldest}, {present}")).status, 304);
     assert_eq!(poll(&app, "*").status, 304);
@@ -195,7 +202,7 @@ fn tag_from_before_a_restart_is_still_known() {
     let app = app.restart();
     log_in(&app, &["00000003"]);
     let answer = poll(&app, &before);
-    assert_eq!((answer.status, companies(&answer.json())), (226, vec!["00000003".into(), "12345678".into()]));
+    assert_changed(&answer, &["00000003", "12345678"]);
 }
 
 /// The law, with copies of all ages and the service restarted on the way.
