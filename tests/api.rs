@@ -14,6 +14,7 @@ mod support {
     pub(crate) mod rerun_on_postgres;
     pub(crate) mod run_length;
     pub(crate) mod test_store;
+    pub(crate) mod transaction;
 }
 
 mod suites {

@@ -21,6 +21,7 @@ mod support {
     pub(crate) mod programs;
     pub(crate) mod run_length;
     pub(crate) mod test_store;
+    pub(crate) mod transaction;
 }
 
 mod suites {

@@ -196,10 +196,14 @@ impl Cluster {
 
     /// As [`Self::sql`], where a failure is expected.
     pub(crate) fn try_sql(&self, database: &str, text: &str) -> Result<Vec<Vec<String>>, String> {
+        query(&self.config(database), text)
+    }
+
+    pub(super) fn config(&self, database: &str) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config.host_path(self.directory.path()).port(self.port).dbname(database);
         config.user(SUPERUSER).password(PASSWORD).connect_timeout(Duration::from_secs(5));
-        query(&config, text)
+        config
     }
 
     /// Sends SIGSTOP to all processes of the server, after which connections stay and are silent, or SIGCONT.

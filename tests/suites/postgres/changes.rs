@@ -34,11 +34,13 @@ fn in_a_crowd(
     std::thread::scope(|scope| {
         let over = &over;
         if random.bool() {
-            let lock = format!(
-                "BEGIN; SELECT 1 FROM virksomhedslogin_login WHERE cvr_number = {} FOR UPDATE; SELECT pg_sleep(0.2); COMMIT",
-                locked.trim_start_matches('0').parse::<u32>().unwrap_or(0)
-            );
-            scope.spawn(move || cluster.sql(database, &lock));
+            let number: u32 = locked.parse().unwrap();
+            let row = format!("SELECT 1 FROM virksomhedslogin_login WHERE cvr_number = {number} FOR UPDATE");
+            scope.spawn(move || {
+                let lock = cluster.begin(database, &row);
+                std::thread::sleep(Duration::from_millis(200));
+                lock.commit();
+            });
         }
         let callers: Vec<_> = instances.running().flat_map(|service| [service; 2]).map(Caller::of).collect();
         let writers: Vec<_> = callers
@@ -124,18 +126,16 @@ fn change_in_flight_during_a_poll_is_in_the_next() {
     let services: Vec<_> = instances.running().collect();
     services.iter().for_each(|service| assert_eq!(service.put("00000001").unwrap(), 204));
     // What another instance's statement does, and does not commit yet.
-    let in_flight = "BEGIN; UPDATE virksomhedslogin_login SET last_login = last_login + INTERVAL '1 hour'; \
-                     INSERT INTO virksomhedslogin_writer VALUES ('elsewhere', 1, NULL, now()); SELECT pg_sleep(1.5); COMMIT";
+    let in_flight = "UPDATE virksomhedslogin_login SET last_login = last_login + INTERVAL '1 hour'; \
+                     INSERT INTO virksomhedslogin_writer VALUES ('elsewhere', 1, NULL, now())";
     let (mut copy, mut statuses) = (ListCopy::default(), Statuses::new());
-    std::thread::scope(|scope| {
-        scope.spawn(|| cluster.sql(&database, in_flight));
-        std::thread::sleep(Duration::from_millis(500));
-        // Later transactions are shown, the earlier one is not.
-        assert_eq!(services[0].put("00000002").unwrap(), 204);
-        copy.is_right(services[1], &mut statuses, "in flight");
-        assert_eq!(services[1].put("00000003").unwrap(), 204);
-        copy.is_right(services[0], &mut statuses, "still in flight");
-    });
+    let in_flight = cluster.begin(&database, in_flight);
+    // Later transactions are shown, the earlier one is not.
+    assert_eq!(services[0].put("00000002").unwrap(), 204);
+    copy.is_right(services[1], &mut statuses, "in flight");
+    assert_eq!(services[1].put("00000003").unwrap(), 204);
+    copy.is_right(services[0], &mut statuses, "still in flight");
+    in_flight.commit();
     copy.is_right(services[0], &mut statuses, "committed");
     assert_eq!(statuses, [(200, 1), (226, 2)].into());
 }
@@ -170,13 +170,9 @@ fn transactions_of_others_leave_the_tag_as_it_is() {
         assert_eq!(copy.poll(&service.address, &service.token), Some(200));
         copy.tag
     };
-    std::thread::scope(|scope| {
-        let other = "BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(1); COMMIT";
-        let running = scope.spawn(|| cluster.sql("postgres", other));
-        std::thread::sleep(Duration::from_millis(300));
-        assert_eq!(service.put("00000001").unwrap(), 204);
-        let meanwhile = tag();
-        running.join().unwrap();
-        assert_eq!(tag(), meanwhile);
-    });
+    let running = cluster.begin("postgres", "SELECT pg_current_xact_id()");
+    assert_eq!(service.put("00000001").unwrap(), 204);
+    let meanwhile = tag();
+    running.commit();
+    assert_eq!(tag(), meanwhile);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use virksomhedslogin::testing::Timestamp;
 
-use crate::suites::postgres::instances::{Instances, command, done};
+use crate::suites::postgres::instances::{Instances, SHORT_DEADLINE, command, done};
 use crate::support::cluster::Cluster;
 use crate::support::history::now;
 use crate::support::logins::listed;
@@ -18,6 +18,7 @@ fn instances_with_a_clock_off_by(cluster: &Cluster, seconds: i64) -> (Instances,
     let directory = tempfile::TempDir::new().unwrap();
     let trigger = directory.path().join("trigger");
     let variables = [
+        SHORT_DEADLINE,
         ("LD_PRELOAD", shim().to_str().unwrap()),
         ("POWERCUT_TRIGGER", trigger.to_str().unwrap()),
         ("POWERCUT_CLOCK_SECONDS", &seconds.to_string()),

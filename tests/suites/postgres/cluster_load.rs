@@ -311,7 +311,7 @@ fn load_checker_accepts_one_store_and_rejects_two() {
     let load = Load::start(&instances, &history, 4, 4);
     assert!(load.wait_for(200, Duration::from_secs(20)));
     // Until both have been listed.
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(2));
     let (_, faults) = load.end(&instances, &mut history);
     for reported in ["read as unknown elsewhere", "went back from", "and went back to"] {
         assert!(faults.iter().any(|fault| fault.contains(reported)), "{reported}: {faults:#?}");

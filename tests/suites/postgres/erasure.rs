@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::suites::postgres::instances::{Caller, Instances, command, done, ended};
-use crate::support::cluster::{Cluster, PASSWORD, PASSWORD_IN_URL, ROLE, query, wait_until};
+use crate::support::cluster::{Cluster, PASSWORD, PASSWORD_IN_URL, ROLE, wait_until};
 use crate::support::logins::listed;
 use crate::support::process::{Service, agent};
 
@@ -119,17 +119,15 @@ fn locked_row_is_waited_for_and_a_missing_right_is_reported_before_any_line() {
     assert!(!instances.fixture.path("audit.ndjson").metadata().is_ok_and(|file| file.len() > 0));
     instances.fixture.write("url", &own);
 
-    let url = cluster.url(&database);
-    let lock = std::thread::spawn(move || {
-        query(
-            &url.parse().unwrap(),
-            "BEGIN; SELECT FROM virksomhedslogin_login WHERE cvr_number = 1 FOR UPDATE; SELECT pg_sleep(2); COMMIT",
-        )
-    });
-    std::thread::sleep(Duration::from_millis(500));
-    let erased = done(command(&instances.fixture, &["erase", "00000001", "--yes"]));
+    let row = "SELECT FROM virksomhedslogin_login WHERE cvr_number = 1 FOR UPDATE";
+    let lock = cluster.begin(&database, row);
+    let erase = command(&instances.fixture, &["erase", "00000001", "--yes"]);
+    let erased = std::thread::spawn(|| done(erase));
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!erased.is_finished(), "it waits for the row");
+    lock.commit();
+    let erased = erased.join().unwrap();
     assert!(erased.ends_with("erased: 1\n"), "{erased}");
-    lock.join().unwrap().unwrap();
 
     // A start combines the rows of writers of long ago, and leaves this one: its number must not come again.
     let old = "FROM virksomhedslogin_writer WHERE written < now() - INTERVAL '7 days'";

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::suites::postgres::cluster_load::Load;
-use crate::suites::postgres::instances::{Instances, until_ready};
+use crate::suites::postgres::instances::{Instances, SHORT_DEADLINE, until_ready};
 use crate::support::cluster::{Cluster, PASSWORD_IN_URL, ROLE};
 use crate::support::history::History;
 use crate::support::list_copy::{ListCopy, Statuses};
@@ -22,8 +22,8 @@ fn take_over(name: &str, settings: &[&str], prepared: &str, go: impl FnOnce(&Clu
         "postgresql://{ROLE}:{PASSWORD_IN_URL}@127.0.0.1:{},127.0.0.1:{}/{database}?target_session_attrs=read-write",
         primary.port, standby.port
     );
-    let prepared = [("VIRKSOMHEDSLOGIN__STORE__PREPARED_STATEMENTS", prepared)];
-    let (mut instances, mut history) = (Instances::start_with(&url, 2, &prepared), History::default());
+    let variables = [SHORT_DEADLINE, ("VIRKSOMHEDSLOGIN__STORE__PREPARED_STATEMENTS", prepared)];
+    let (mut instances, mut history) = (Instances::start_with(&url, 2, &variables), History::default());
     let load = Load::start(&instances, &history, 16, 8);
     assert!(load.wait_for(200, TIMEOUT), "the writers write");
     std::thread::sleep(Duration::from_secs(if long() { 30 } else { 1 }));

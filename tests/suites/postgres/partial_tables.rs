@@ -31,7 +31,7 @@ fn interrupted_creation_is_completed() {
         let reported = done(command(&fixture, &["check"]));
         assert!(reported.contains("will be made"), "{made}: {reported}");
         let service = fixture.serve();
-        until_ready(&service, Duration::from_secs(5));
+        until_ready(&service, Duration::from_secs(30));
         assert_eq!(service.put("12345678").unwrap(), 204, "{made}");
     }
 }
@@ -54,7 +54,7 @@ fn creation_by_somebody_else_is_waited_for() {
         assert_eq!(service.management("/readyz").0, 503);
         run(&cluster, &database, statement);
     }
-    until_ready(&service, Duration::from_secs(5));
+    until_ready(&service, Duration::from_secs(30));
     assert_eq!(service.put("12345678").unwrap(), 204);
 }
 

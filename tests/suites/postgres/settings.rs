@@ -57,7 +57,7 @@ fn other_database_settings_change_no_answer_and_no_time() {
         "default_transaction_isolation = 'serializable'",
         "default_transaction_isolation = 'repeatable read'",
         "idle_session_timeout = '300ms'",
-        "idle_in_transaction_session_timeout = '2s'",
+        "idle_in_transaction_session_timeout = '20s'",
     ];
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     for setting in SETTINGS {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::suites::postgres::cluster_load::Load;
-use crate::suites::postgres::instances::{DEADLINE, Instances, until_ready};
+use crate::suites::postgres::instances::{DEADLINE, Instances, SHORT_DEADLINE, until_ready};
 use crate::support::cluster::{Cluster, ROLE};
 use crate::support::history::History;
 use crate::support::logins::listed;
@@ -26,7 +26,7 @@ fn sessions(cluster: &Cluster) -> usize {
 fn endure(name: &str, cluster: &Cluster, database: &str, while_stuck: impl FnOnce(Duration)) {
     let stuck = Duration::from_secs(if long() { 25 } else { 12 });
     let (mut instances, mut history) =
-        (Instances::start(&cluster.url(database), INSTANCES), History::default());
+        (Instances::start_with(&cluster.url(database), INSTANCES, &[SHORT_DEADLINE]), History::default());
     let load = Load::start(&instances, &history, 8, 4);
     assert!(load.wait_for(100, TIMEOUT), "{name}: the writers write");
     let (before, mut most) = (sessions(cluster), 0);
@@ -61,7 +61,8 @@ fn endure(name: &str, cluster: &Cluster, database: &str, while_stuck: impl FnOnc
         history.acknowledged
     );
     assert!(most <= MOST_SESSIONS, "{name}: {before} sessions became {most}");
-    assert!(slowest <= DEADLINE + Duration::from_secs(1), "{name}: an answer took {slowest:?}");
+    // A second wait for the database would take as long again.
+    assert!(slowest <= DEADLINE * 2, "{name}: an answer took {slowest:?}");
 }
 
 #[test]
@@ -69,8 +70,9 @@ fn a_lock_that_somebody_holds_on_the_table_is_lived_through() {
     let Some(cluster) = Cluster::start(&["fsync=off"]) else { return };
     let database = cluster.create_database();
     endure("table locked", &cluster, &database, |stuck| {
-        let lock = "BEGIN; LOCK TABLE virksomhedslogin_login IN ACCESS EXCLUSIVE MODE";
-        cluster.sql(&database, &format!("{lock}; SELECT pg_sleep({}); COMMIT", stuck.as_secs()));
+        let lock = cluster.begin(&database, "LOCK TABLE virksomhedslogin_login IN ACCESS EXCLUSIVE MODE");
+        std::thread::sleep(stuck);
+        lock.commit();
     });
 }
 

@@ -210,7 +210,7 @@ fn lists_beyond_the_connections_are_refused_and_writes_go_on() {
         assert!(held.len() <= 8, "there are no more connections");
     };
     assert_eq!(refused.0, StoreError::Full);
-    assert!(refused.1 < DEADLINE + Duration::from_secs(1), "{:?}", refused.1);
+    assert!(refused.1 < DEADLINE * 2, "{:?}", refused.1);
     assert!(!held.is_empty());
     let refused_while_used = AtomicBool::new(false);
     std::thread::scope(|scope| {
