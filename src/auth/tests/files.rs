@@ -21,9 +21,9 @@ fn reload(authenticator: &Authenticator) -> Result<(), KeyError> {
 
 /// Tries for 5 seconds.
 pub(super) fn soon(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(20);
     while !holds() {
-        assert!(Instant::now() < until, "not within 5 seconds: {what}");
+        assert!(Instant::now() < until, "not within 20 seconds: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -136,9 +136,11 @@ fn file_of_a_failed_reload_is_unused_until_it_changes() {
             replace(Pair::P256B);
             soon("the newer file is taken", || serves(&authenticator, Pair::P256B));
         }
-        let age = || authenticator.status().keys.age.unwrap();
-        std::thread::sleep(timing.file_poll * 3);
-        assert!(age() < timing.file_poll * 2, "and it is confirmed from then on: {:?}", age());
+        let mut age = Duration::ZERO;
+        soon("it is confirmed from then on", || {
+            let before = std::mem::replace(&mut age, authenticator.status().keys.age.unwrap());
+            age < before
+        });
     }
 }
 

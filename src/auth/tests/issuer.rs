@@ -15,13 +15,18 @@ use crate::auth::source::RefreshTiming;
 pub(super) fn quick() -> RefreshTiming {
     let millis = Duration::from_millis;
     RefreshTiming {
-        fetch: millis(800),
+        fetch: Duration::from_secs(10),
         shortest: millis(50),
         first_pause: millis(10),
         longest_pause: millis(100),
         unknown_spacing: Duration::from_secs(10),
         file_poll: millis(10),
     }
+}
+
+/// The same with an issuer that does not answer.
+pub(super) fn impatient() -> RefreshTiming {
+    RefreshTiming { fetch: Duration::from_millis(800), ..quick() }
 }
 
 /// What the issuer does with a request.

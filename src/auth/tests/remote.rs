@@ -1,12 +1,13 @@
 //! A published key set: rotation, outage and every way in which an issuer can misbehave.
 
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
 
 use super::files::soon;
-use super::issuer::{Issuer, Manner, quick};
+use super::issuer::{Issuer, Manner, impatient, quick};
 use super::mint::*;
 use crate::auth::source::{RefreshTiming, Remote};
 use crate::auth::{AuthError, Authenticator, KeyError, Rules, Source, TokenError as Error, check_source};
@@ -92,7 +93,7 @@ fn a_new_key_is_fetched_when_a_token_names_it() {
         UNKNOWN,
         "within the spacing nothing is fetched"
     );
-    assert!(begun.elapsed() < Duration::from_millis(300), "and no request waits");
+    assert!(begun.elapsed() < quick().fetch / 2, "and no request waits");
     assert_eq!(issuer.requests(), 2);
 }
 
@@ -106,7 +107,7 @@ fn a_removed_key_stops_within_the_interval_even_for_remembered_tokens() {
     issuer.behave(Manner::ok(one(Pair::P256B)));
     let begun = Instant::now();
     soon("the removed key is rejected", || tried(&checker, &token_a).is_err());
-    assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!(tried(&checker, &token_a), Err(AuthError::Token(Error::Signature)));
     assert_eq!(tried(&checker, &token(Pair::P256B, "ES256", "one")), Ok(()));
 }
@@ -121,10 +122,13 @@ fn an_unchanged_set_is_confirmed_and_nothing_is_forgotten() {
         let issuer = Issuer::start(manner());
         let mut often = remote(&issuer.address("/keys"));
         often.refresh = Duration::from_millis(50);
-        often.max_stale = Duration::from_millis(600);
+        often.max_stale = Duration::from_secs(3);
+        let (begun, max_stale) = (Instant::now(), often.max_stale);
         let (checker, token) = (checker(often, quick()), good());
         assert_eq!(tried(&checker, &token), Ok(()));
-        soon("the set was confirmed twenty times", || checker.status().keys.refreshes > 20);
+        soon("the set was confirmed twenty times", || {
+            checker.status().keys.refreshes > 20 && begun.elapsed() > max_stale
+        });
         assert_eq!(tried(&checker, &token), Ok(()), "confirmed, so not stale");
         assert_eq!(checker.status().cache_hits, 1);
         assert_eq!(checker.status().keys.failures, 0);
@@ -169,11 +173,11 @@ fn the_shorter_of_interval_and_max_age_decides_when_keys_are_fetched_again() {
 fn keys_of_a_healthy_issuer_never_run_out() {
     let issuer = fresh_for(3_600);
     let mut short = remote(&issuer.address("/keys"));
-    short.max_stale = Duration::from_millis(600);
+    short.max_stale = Duration::from_secs(3);
     let checker = checker(short, quick());
     soon("the keys are there", || checker.has_keys());
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(2) {
+    while begun.elapsed() < Duration::from_secs(7) {
         assert!(checker.has_keys(), "after {:?}: {:?}", begun.elapsed(), checker.status());
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -189,7 +193,7 @@ fn cold_start_without_issuer_denies_at_once_and_recovers() {
     soon("a failure", || checker_down.status().keys.failures > 0);
     let begun = Instant::now();
     assert_eq!(tried(&checker_down, &good()), NO_KEYS);
-    assert!(begun.elapsed() < Duration::from_millis(900));
+    assert!(begun.elapsed() < quick().fetch / 2);
     assert!(!checker_down.has_keys());
 
     let issuer = Issuer::start(Manner::Answer(500, String::new(), vec![]));
@@ -216,7 +220,7 @@ fn whatever_the_issuer_sends_the_last_good_set_stays() {
         ("no keys", Manner::ok(r#"{"keys":[]}"#)),
         ("only unusable keys", Manner::ok(r#"{"keys":[{"kty":"oct","k":"AA"}]}"#)),
         ("more than 1 MiB", Manner::ok(format!("{}{}", one(Pair::P256B), " ".repeat(1024 * 1024)))),
-        ("no answer", Manner::Hang(Duration::from_secs(3))),
+        ("no answer", Manner::Hang(Duration::from_secs(30))),
         ("a byte now and then", Manner::Trickle),
         ("a closed connection", Manner::Close),
     ];
@@ -224,12 +228,12 @@ fn whatever_the_issuer_sends_the_last_good_set_stays() {
         let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
         let mut often = remote(&issuer.address("/keys"));
         often.refresh = Duration::from_millis(100);
-        let checker = checker(often, quick());
-        assert_eq!(tried(&checker, &good()), Ok(()), "{what}");
+        let checker = checker(often, impatient());
+        soon("the keys are there", || tried(&checker, &good()).is_ok());
         issuer.behave(manner);
         let begun = Instant::now();
         soon(what, || checker.status().keys.failures >= 1);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{what}: the whole takes 0.8 s at most");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{what}: the whole takes 0.8 s at most");
         checker.forget_verified();
         assert_eq!(tried(&checker, &good()), Ok(()), "{what}");
         issuer.behave(Manner::ok(one(Pair::P256B)));
@@ -242,7 +246,7 @@ fn the_last_good_set_serves_only_so_long() {
     let issuer = Issuer::start(Manner::ok(one(Pair::P256A)));
     let mut short = remote(&issuer.address("/keys"));
     short.refresh = Duration::from_millis(100);
-    short.max_stale = Duration::from_millis(700);
+    short.max_stale = Duration::from_secs(3);
     let (checker, token) = (checker(short, quick()), good());
     assert_eq!(tried(&checker, &token), Ok(()));
     issuer.behave(Manner::Close);
@@ -271,16 +275,23 @@ fn token_that_expires_during_the_fetch_is_rejected() {
 
 #[test]
 fn only_so_many_requests_wait_for_an_issuer_that_hangs() {
-    let issuer = Issuer::start(Manner::Hang(Duration::from_secs(3)));
-    let checker = checker(remote(&issuer.address("/keys")), quick());
+    let issuer = Issuer::start(Manner::Hang(Duration::from_secs(30)));
+    let checker = checker(remote(&issuer.address("/keys")), impatient());
     let (token, begun) = (good(), Instant::now());
-    let one = || async {
-        assert_eq!(checker.authenticate(&token).await.map(drop), NO_KEYS);
-        begun.elapsed() < Duration::from_millis(500)
-    };
-    let at_once = block_on(join_all((0..1_100).map(|_| one())));
-    assert_eq!(at_once.into_iter().filter(|at_once| *at_once).count(), 1_100 - 1_024);
-    assert!(begun.elapsed() < Duration::from_secs(2), "and those that wait do not wait for ever");
+    let requests = (0..1_100).map(|_| Box::pin(async { checker.authenticate(&token).await.map(drop) }));
+    block_on(async {
+        let mut waiting = Vec::new();
+        for mut request in requests {
+            let polled = std::future::poll_fn(|context| Poll::Ready(request.as_mut().poll(context))).await;
+            match polled {
+                Poll::Ready(outcome) => assert_eq!(outcome, NO_KEYS),
+                Poll::Pending => waiting.push(request),
+            }
+        }
+        assert_eq!(waiting.len(), 1_024, "the others are refused at once");
+        assert!(join_all(waiting).await.into_iter().all(|outcome| outcome == NO_KEYS));
+    });
+    assert!(begun.elapsed() < Duration::from_secs(10), "and those that wait do not wait for ever");
 }
 
 #[test]

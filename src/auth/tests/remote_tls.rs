@@ -96,12 +96,12 @@ fn a_flood_over_https_costs_one_fetch_when_cold_and_one_more_for_unknown_kids() 
 #[test]
 fn hanging_issuer_over_https_blocks_no_request_for_long() {
     let (authority, tls) = authority_and_server("127.0.0.1");
-    let issuer = Issuer::start_with(Some(tls), |_| Manner::Hang(Duration::from_secs(3)));
+    let issuer = Issuer::start_with(Some(tls), |_| Manner::Hang(Duration::from_secs(30)));
     let checker = checker_refreshing(&issuer, Some(&authority), "127.0.0.1", Duration::from_secs(300));
     let begun = std::time::Instant::now();
     let rejected = authenticate(&checker, &token(Pair::RsaA, "RS256", "rsa-a"));
     assert_eq!(rejected.map(drop), Err(crate::auth::AuthError::KeysUnavailable));
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -128,15 +128,15 @@ mod tests {
     #[test]
     fn panic_and_standstill_are_errors_and_progress_is_awaited() {
         let progress = Arc::new(Progress::default());
-        let limit = Duration::from_millis(500);
+        let limit = Duration::from_secs(2);
         assert!(matches!(run(limit, &progress, |_| 5), Ok(5)));
         let panicked = run(Duration::from_secs(20), &progress, |_| panic!("out of {}", "luck"));
         assert!(matches!(panicked, Err::<(), _>(TaskFailure::Panicked(text)) if text == "out of luck"));
-        let stuck = run(limit, &progress, |_| thread::sleep(Duration::from_secs(5)));
+        let stuck = run(limit, &progress, |_| thread::sleep(Duration::from_secs(30)));
         assert!(matches!(stuck, Err(TaskFailure::Stuck(_))));
         let slow = run(limit, &progress, |progress| {
-            for _ in 0..10 {
-                thread::sleep(Duration::from_millis(100));
+            for _ in 0..12 {
+                thread::sleep(Duration::from_millis(250));
                 progress.done.fetch_add(1, Ordering::Relaxed);
             }
         });
