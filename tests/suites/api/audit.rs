@@ -1,6 +1,6 @@
 //! One call, one line, whatever a client sends.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -84,12 +84,14 @@ fn no_claim_and_no_parameter_breaks_a_line() {
 fn a_call_that_is_given_up_has_its_line() {
     let app = spawn_app();
     let token = app.as_org(Star).token().unwrap();
-    let head =
-        put("Content-Length: 48\r\n", "{").replace(AUTH, &format!("Authorization: Bearer {token}\r\n"));
+    let head = put("Content-Length: 48\r\nExpect: 100-continue\r\n", "")
+        .replace(AUTH, &format!("Authorization: Bearer {token}\r\n"));
     let mut stream = TcpStream::connect(&app.address).unwrap();
     stream.write_all(head.as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
-    assert!(app.audit().is_empty(), "the body is waited for");
+    let mut asked = [0; 4096];
+    let length = stream.read(&mut asked).unwrap();
+    assert!(asked[..length].starts_with(b"HTTP/1.1 100 "), "the body is waited for");
+    assert!(app.audit().is_empty());
     // Closed with a reset.
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);

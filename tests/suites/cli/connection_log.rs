@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::process::{Fixture, Service, agent, binary};
+use crate::support::cluster::wait_until;
+use crate::support::process::{Fixture, Service, binary};
 
 /// Everything that comes back for these bytes until the connection is closed.
 fn send(service: &Service, bytes: &[u8]) -> String {
@@ -93,12 +94,10 @@ fn flood_of_refused_requests_is_summed_up() {
     }
     std::thread::sleep(Duration::from_millis(200));
     assert!(send(&service, b"nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
-    let scrape = agent().get(format!("http://{}/metrics", service.management)).call().unwrap();
-    let scrape = scrape.into_body().read_to_string().unwrap();
-    assert!(
-        scrape.contains("virksomhedslogin_unread_requests_total{reason=\"malformed\"} 201\n"),
-        "{scrape}"
-    );
+    let counted = "virksomhedslogin_unread_requests_total{reason=\"malformed\"} 201\n";
+    // A connection is closed first and counted then.
+    let is_counted = || service.management("/metrics").1.contains(counted);
+    assert!(wait_until(Duration::from_secs(10), is_counted), "{}", service.management("/metrics").1);
     service.signal("TERM");
     service.wait(Duration::from_secs(20));
     let log = service.log();

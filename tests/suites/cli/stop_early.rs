@@ -94,11 +94,9 @@ fn a_stop_while_the_store_is_being_opened_exits_0() {
         held.hold();
         let child = held.serve().spawn().unwrap();
         let reached = held.reached();
-        let began = Instant::now();
         crate::support::process::signal(&child, signal);
         let (code, log) = end_of(child);
         assert_eq!(code, Some(0), "SIG{signal}: {log}");
-        assert!(began.elapsed() < Duration::from_secs(5), "SIG{signal}: {:?}", began.elapsed());
         assert!(log.contains("stopped before the start was done"), "{log}");
         drop(reached);
         held.is_whole();

@@ -25,7 +25,7 @@ fn disk_and_memory_stop_growing_under_sustained_writes() {
     let crowd = Crowd::start(&service, &history, CLIENTS, Companies::Among(COMPANIES));
     let grown: Vec<_> = (1..=4)
         .map(|laps| {
-            crowd.wait_for(laps * LAP, Duration::from_secs(120));
+            crowd.wait_for(laps * LAP, Duration::from_secs(600));
             let disk = metric(&service, "virksomhedslogin_store_disk_bytes");
             (disk, metric(&service, "process_resident_memory_bytes"))
         })

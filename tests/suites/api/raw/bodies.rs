@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use virksomhedslogin::testing::OrganisationType::{JobCenter, Star};
 
-use super::{AUTH, get, put};
+use super::{AUTH, get, listen, put};
 use crate::suites::api::harness::{TestApp, spawn_app, spawn_app_with};
 
 /// What the buffers of the system on both sides may take beyond what is read.
@@ -80,7 +80,7 @@ fn hold_without_end(framing: &str, piece: &[u8], pause: Duration) {
             assert!(ended.answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head} {ended:?}");
             assert_eq!(ended.answer.matches("HTTP/1.1 ").count(), 1, "{head} {ended:?}");
             assert!(ended.answer.contains("\r\nconnection: close\r\n"), "{head} {ended:?}");
-            assert!(ended.after < Duration::from_secs(4), "{head} {ended:?}");
+            assert!(ended.after < Duration::from_secs(8), "{head} {ended:?}");
             assert!(ended.sent < BUFFERS, "{head} {ended:?}");
         }
     });
@@ -100,13 +100,16 @@ fn endless_length_is_not_read_after_the_answer() {
 #[test]
 fn endless_body_on_a_surplus_connection_is_not_read() {
     let app = spawn_app_with("limits.connections = 16\n");
-    let _within: Vec<_> = (0..16).map(|_| TcpStream::connect(&app.address).unwrap()).collect();
-    std::thread::sleep(Duration::from_millis(200));
+    let mut within: Vec<_> = (0..16).map(|_| TcpStream::connect(&app.address).unwrap()).collect();
+    for stream in &mut within {
+        stream.write_all(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        assert_eq!(listen(stream, 1).statuses(), [404]);
+    }
     let piece = format!("10000\r\n{}\r\n", "x".repeat(65_536));
     let head = put("Transfer-Encoding: chunked\r\n", "").replace(AUTH, "");
     let ended = send_without_end(&app, &head, piece.as_bytes(), Duration::ZERO);
     assert!(ended.answer.starts_with("HTTP/1.1 503 "), "{ended:?}");
-    assert!(ended.after < Duration::from_secs(4) && ended.sent < BUFFERS, "{ended:?}");
+    assert!(ended.after < Duration::from_secs(8) && ended.sent < BUFFERS, "{ended:?}");
 }
 
 #[test]
@@ -117,6 +120,6 @@ fn body_trickling_after_the_answer_ends_the_connection() {
         let ended = send_without_end(&app, &head, piece.as_bytes(), Duration::from_millis(100));
         assert!(ended.answer.starts_with("HTTP/1.1 401 "), "{framing} {ended:?}");
         assert!(ended.answer.contains("\r\nconnection: close\r\n"), "{framing} {ended:?}");
-        assert!((1..3).contains(&ended.after.as_secs()), "{framing} {ended:?}");
+        assert!((1..8).contains(&ended.after.as_secs()), "{framing} {ended:?}");
     }
 }
