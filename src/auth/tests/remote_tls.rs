@@ -101,7 +101,7 @@ fn hanging_issuer_over_https_blocks_no_request_for_long() {
     let begun = std::time::Instant::now();
     let rejected = authenticate(&checker, &token(Pair::RsaA, "RS256", "rsa-a"));
     assert_eq!(rejected.map(drop), Err(crate::auth::AuthError::KeysUnavailable));
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
 }
 
 #[test]
