@@ -88,7 +88,7 @@ pub(super) fn listen(stream: &mut TcpStream, expected: usize) -> Heard {
     let (mut text, mut closed, until) = (Vec::new(), false, Instant::now() + Duration::from_secs(8));
     while Instant::now() < until {
         let enough = answers(&text).is_some_and(|answers| answers.len() >= expected);
-        stream.set_read_timeout(Some(Duration::from_millis(if enough { 300 } else { 8_000 }))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(if enough { 150 } else { 8_000 }))).unwrap();
         let mut piece = [0; 65_536];
         match stream.read(&mut piece) {
             Ok(0) => closed = true,

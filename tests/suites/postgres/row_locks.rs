@@ -11,11 +11,11 @@ use crate::support::logins::listed;
 use crate::support::transaction::Transaction;
 
 /// Shorter than the fixture's deadline, so that the locked companies are recorded in the end.
-const LOCK_HELD: Duration = Duration::from_secs(6);
+const LOCK_HELD: Duration = Duration::from_secs(5);
 /// How long a write may wait for the lock on another company's row; one in a hundred may be late on a busy machine, but
 /// none waits for half of the time.
 const OTHERS_WAIT: Duration = Duration::from_secs(1);
-const NONE_WAITS: Duration = Duration::from_secs(LOCK_HELD.as_secs() / 2);
+const NONE_WAITS: Duration = Duration::from_millis(2_500);
 /// A row that is there, and one that the lock's owner is just inserting.
 const LOCKED: [&str; 2] = ["50000000", "50000001"];
 const WRITERS: u32 = 16;

@@ -24,7 +24,7 @@ fn sessions(cluster: &Cluster) -> usize {
 /// Under load something holds statements up for a while: they are answered in time, what is left behind at the server is
 /// bounded, and all goes on by itself.
 fn endure(name: &str, cluster: &Cluster, database: &str, while_stuck: impl FnOnce(Duration)) {
-    let stuck = Duration::from_secs(if long() { 25 } else { 12 });
+    let stuck = Duration::from_secs(if long() { 25 } else { 6 });
     let (mut instances, mut history) =
         (Instances::start_with(&cluster.url(database), INSTANCES, &[SHORT_DEADLINE]), History::default());
     let load = Load::start(&instances, &history, 8, 4);
