@@ -87,15 +87,15 @@ advisories:
 
 # Durability, the long run: kill -9, power cuts, damage, failing disks
 durability:
-    VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test durability -- --nocapture
+    RUST_TEST_THREADS=2 VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test durability -- --nocapture
 
 # The shared store, the long run: instances, database and standby killed under load, through a pooler
 postgres:
-    VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test postgres -- --nocapture
+    RUST_TEST_THREADS=2 VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test postgres -- --nocapture
 
 # All tests of the API and of the commands on PostgreSQL, of which `cargo test` runs a few
 on-postgres:
-    VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test api --test cli on_postgresql
+    RUST_TEST_THREADS=2 VIRKSOMHEDSLOGIN_LONG=1 cargo test --locked --test api --test cli on_postgresql
 
 # The shared store on PostgreSQL 18, whose programs come as a Python package, a short run
 postgres18 *ARGS:
