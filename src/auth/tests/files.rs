@@ -19,7 +19,7 @@ fn reload(authenticator: &Authenticator) -> Result<(), KeyError> {
     authenticator.prepare_reload().map(|prepared| authenticator.commit_reload(prepared))
 }
 
-/// Tries for 5 seconds.
+/// Tries for 20 seconds.
 pub(super) fn soon(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(20);
     while !holds() {

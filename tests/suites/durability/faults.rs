@@ -18,8 +18,6 @@ use crate::support::process::{Fixture, Service};
 use crate::support::run_length::long;
 
 const BACK_WITHIN: Duration = Duration::from_secs(10);
-/// Where something else would wait for as long as the disk does.
-const AT_ONCE: Duration = Duration::from_secs(10);
 /// The company of these tests' own calls, which the history leaves out.
 const BESIDE: &str = "99999999";
 
@@ -112,6 +110,18 @@ fn failed_sync_is_reported_and_loses_nothing_at_a_power_cut() {
     }
 }
 
+/// Does this three times: once at least within this time, whatever else the machine does, and never for as long as the disk
+/// hangs.
+fn assert_in_time(what: &str, usual: Duration, act: impl Fn()) {
+    let took = [(); 3].map(|()| {
+        let began = Instant::now();
+        act();
+        began.elapsed()
+    });
+    let is_in_time = took.iter().any(|took| *took < usual) && took.iter().all(|took| *took < BACK_WITHIN);
+    assert!(is_in_time, "{what}: {took:?}");
+}
+
 #[test]
 fn stuck_disk_delays_writes_to_the_deadline_and_reads_never() {
     let (disk, mut history) = (Forgetful::new(), History::default());
@@ -121,19 +131,17 @@ fn stuck_disk_delays_writes_to_the_deadline_and_reads_never() {
     assert!(load.wait_for(50, Duration::from_secs(20)));
     fs::write(disk.trigger(), "").unwrap();
     until_put(&service, 503, Duration::from_secs(10));
-    for _ in 0..3 {
-        let began = Instant::now();
+    assert_in_time("by the deadline", Duration::from_millis(1_900), || {
         assert_eq!(service.put(BESIDE).unwrap(), 503);
-        assert!(began.elapsed() < AT_ONCE, "by the deadline: {:?}", began.elapsed());
-        let began = Instant::now();
+    });
+    assert_in_time("a read waits for no disk", Duration::from_millis(500), || {
         assert_eq!(service.get("/v1/Login?cvrNummer=00000000").0, 200);
-        assert!(began.elapsed() < AT_ONCE, "a read waits for no disk: {:?}", began.elapsed());
-    }
+    });
     let reported = service.management("/readyz");
     assert!(reported.0 == 503 && reported.1.contains("store"), "{reported:?}");
-    let began = Instant::now();
-    assert!(refused(&service, "deadline") >= 3.0, "refused writes are counted");
-    assert!(began.elapsed() < AT_ONCE, "a scrape waits for no sync: {:?}", began.elapsed());
+    assert_in_time("a scrape waits for no sync", Duration::from_millis(1_900), || {
+        assert!(refused(&service, "deadline") >= 3.0, "refused writes are counted");
+    });
     fs::remove_file(disk.trigger()).unwrap();
     until_put(&service, 204, BACK_WITHIN);
     let answers = load.finish(&mut history);
